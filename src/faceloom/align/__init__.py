@@ -1,0 +1,65 @@
+"""What an aligner is: square chips around a face in, 68 landmarks out, both in chip pixels."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.faces import Images
+from faceloom.geometry.affine import Points
+from faceloom.geometry.boxes import Boxes
+from faceloom.stage import Infer, NetworkPlugin, Tensors, require
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Crop:
+    """How the square that a network looks at is laid around what is known of a face."""
+
+    scale: float
+    """Side of the square over the longer side of the box."""
+    turned: bool
+    """Whether its upper edge follows the line of the eyes."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Alignment:
+    """What an aligner answers for N chips, in chip pixels."""
+
+    landmarks: Points
+    """(N, 68, 2) in the iBUG order."""
+    confidence: NDArray[np.float32]
+    """(N,) in [0, 1]: the network's own belief that the chip shows a face; 1 where it has none."""
+    extent: Boxes
+    """(N, 4) box around every point the network found, also those outside the 68."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Aligner(NetworkPlugin):
+    """Finds the landmarks of one face."""
+
+    kind = "align"
+    reads = frozenset({"boxes"})
+    writes = frozenset({"landmarks"})
+    input_size: ClassVar[int]
+    """Side of the square chips."""
+    first_crop: ClassVar[Crop]
+    """Laid around the detector's box."""
+    second_crop: ClassVar[Crop | None] = None
+    """Laid around the extent of the first answer, for networks that gain from a second look."""
+
+    @abstractmethod
+    def decode(self, outputs: Tensors) -> Alignment:
+        """Landmarks for each chip of the batch."""
+
+    def align(self, infer: Infer, images: Images) -> Alignment:
+        """The landmarks in each of the chips (N, S, S, 3), held to the contract."""
+        found = self.decode(infer(self.prepare(images)))
+        count = len(images)
+        require(found.landmarks.shape == (count, 68, 2), self, "landmarks (N, 68, 2)")
+        require(found.landmarks.dtype == np.float32, self, "landmarks float32")
+        require(bool(np.isfinite(found.landmarks).all()), self, "finite landmarks")
+        require(found.confidence.shape == (count,), self, "confidence (N,)")
+        require(found.extent.shape == (count, 4), self, "extent (N, 4)")
+        return found

@@ -1,0 +1,42 @@
+"""MediaPipe FaceMesh: 468 points, of which, or between which, the 68 lie.
+
+Source: Kartynnik et al. 2019, arXiv 1907.06724, "Real-time Facial Surface Geometry from Monocular Video on
+Mobile GPUs".
+"""
+
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from faceloom.align import Aligner, Alignment, Crop
+from faceloom.faces import Images
+from faceloom.geometry.affine import Points
+from faceloom.geometry.landmarks import extent, from_mesh
+from faceloom.models.catalog import CATALOG
+from faceloom.stage import Tensors
+
+
+@dataclass(frozen=True, kw_only=True)
+class FaceMesh(Aligner):
+    """Looks twice: at the detector's box, then at the square around what it found there."""
+
+    weights = CATALOG["facemesh"]
+    input_size = 192
+    # MediaPipe's 1.5 belongs to the box of its own detector; YuNet's reaches from brow to chin (docs/accuracy.md).
+    first_crop = Crop(scale=1.3, turned=True)
+    second_crop = Crop(scale=1.5, turned=True)
+
+    def prepare(self, images: Images) -> Tensors:
+        return {"input_1": cv2.dnn.blobFromImages(list(images), scalefactor=1 / 255)}  # RGB, 0..1
+
+    def decode(self, outputs: Tensors) -> Alignment:
+        points = mesh_points(outputs)
+        presence = outputs["conv2d_30"].reshape(-1).astype(np.float32)
+        confidence = np.asarray(1 / (1 + np.exp(-presence)), np.float32)
+        return Alignment(landmarks=from_mesh(points), confidence=confidence, extent=extent(points))
+
+
+def mesh_points(outputs: Tensors) -> Points:
+    """(N, 468, 2) chip pixels; the depth that comes with each point is left out."""
+    return outputs["conv2d_20"].reshape(-1, 468, 3)[..., :2].astype(np.float32)

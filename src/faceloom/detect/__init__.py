@@ -1,0 +1,54 @@
+"""What a detector is: letterboxed canvases in, candidate boxes out, both in canvas pixels."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+
+from faceloom.faces import Candidates, Images
+from faceloom.stage import Infer, NetworkPlugin, Tensors, require
+
+
+@dataclass(frozen=True, kw_only=True)
+class Detector(NetworkPlugin):
+    """Finds the faces of whole frames."""
+
+    kind = "detect"
+    reads = frozenset({"frames"})
+    writes = frozenset({"boxes"})
+    side_multiple: ClassVar[int] = 32
+    """Both sides of a canvas are multiples of this."""
+
+    min_score: float = 0.6
+    """Candidates below it are never returned."""
+    max_iou: float = 0.3
+    """Of two boxes that overlap by more than this, the better one stays."""
+    longest_side: int = 1024
+    """A larger frame is scaled down until its longer side has this many pixels; a smaller one is left as it is."""
+
+    @abstractmethod
+    def decode(self, outputs: Tensors, *, height: int, width: int) -> tuple[Candidates, ...]:
+        """One `Candidates` for each image of the batch, for canvases of this height and width.
+
+        Only candidates with a score of at least `min_score`; overlapping ones are left to the caller.
+        """
+
+    def detect(self, infer: Infer, images: Images) -> tuple[Candidates, ...]:
+        """The candidates in each of the canvases (B, H, W, 3), held to the contract."""
+        _, height, width, _ = images.shape
+        found = self.decode(infer(self.prepare(images)), height=height, width=width)
+        require(len(found) == len(images), self, f"{len(images)} answers for {len(images)} images, not {len(found)}")
+        for candidates in found:
+            self._check(candidates)
+        return found
+
+    def _check(self, candidates: Candidates) -> None:
+        boxes, scores, keypoints = candidates.boxes, candidates.scores, candidates.keypoints
+        count = len(scores)
+        require(boxes.shape == (count, 4) and boxes.dtype == np.float32, self, "boxes (K, 4) float32")
+        require(scores.shape == (count,) and scores.dtype == np.float32, self, "scores (K,) float32")
+        require(bool(np.isfinite(boxes).all()), self, "finite boxes")
+        require(bool(((scores >= 0) & (scores <= 1)).all()), self, "scores in [0, 1]")
+        if keypoints is not None:
+            require(keypoints.shape == (count, 5, 2), self, "keypoints (K, 5, 2)")

@@ -1,0 +1,78 @@
+"""The nouns of a face: which frame it is in, what a detector answers, the patch and all that stages add."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.geometry.affine import Points
+from faceloom.geometry.boxes import Boxes, Scores
+
+Image: TypeAlias = NDArray[np.uint8]
+"""(H, W, 3) RGB."""
+Images: TypeAlias = NDArray[np.uint8]
+"""(N, H, W, 3) RGB, all of one size."""
+Masks: TypeAlias = NDArray[np.uint8]
+"""(N, S, S) coverage 0..255, in chip pixels."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FrameId:
+    """One frame: the name of its source and its 0-based index there, in order of presentation."""
+
+    source: str
+    index: int
+
+    def __str__(self) -> str:
+        return f"{self.source}#{self.index}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Candidates:
+    """What a detector finds in one image, before overlapping boxes are suppressed."""
+
+    boxes: Boxes
+    """(K, 4)"""
+    scores: Scores
+    """(K,)"""
+    keypoints: Points | None
+    """(K, 5, 2): left eye, right eye, nose, left and right mouth corner, as seen in the image."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Patch:
+    """Native pixels of a frame around one face, never resampled."""
+
+    pixels: Image
+    x: int
+    """Column of the frame where the patch begins."""
+    y: int
+    """Row of the frame where the patch begins."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Face:
+    """One face of one frame; `None` means that no stage has written this yet. Coordinates are frame pixels."""
+
+    frame: FrameId
+    index: int
+    """0-based, best score first."""
+    box: NDArray[np.float32]
+    """(4,) x0, y0, x1, y1."""
+    score: float
+    keypoints: Points | None = None
+    """(5, 2)"""
+    patch: Patch | None = None
+    landmarks: Points | None = None
+    """(68, 2) in the iBUG order."""
+    confidence: float | None = None
+    """The aligner's own belief that this is a face, 0 to 1."""
+    masks: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
+    """Plugin name to (S, S) coverage of the square that the chip shows."""
+    embedding: NDArray[np.float32] | None = None
+    """(D,) of unit length."""
+
+    def __str__(self) -> str:
+        return f"{self.frame} face {self.index}"

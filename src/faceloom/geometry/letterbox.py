@@ -1,0 +1,35 @@
+"""Letterboxing: a frame scaled down to what a detector looks at, padded to the sides that it allows."""
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.geometry.affine import Affine, scaling
+
+
+def canvas_shape(height: int, width: int, *, longest_side: int, side_multiple: int) -> tuple[int, int]:
+    """Height and width of the canvas for a frame of this size."""
+    rows, columns = _scaled_shape(height, width, longest_side)
+    return -(-rows // side_multiple) * side_multiple, -(-columns // side_multiple) * side_multiple
+
+
+def letterbox(image: NDArray[np.uint8], *, longest_side: int, side_multiple: int) -> tuple[NDArray[np.uint8], Affine]:
+    """The canvas for a frame, and the map from canvas to frame.
+
+    The frame keeps its proportions and stands in the top-left corner; the rest is black. A frame whose
+    longer side is at most `longest_side` is not resampled: small pictures cost little, and enlarging
+    them finds no more faces (docs/detect-size.md).
+    """
+    height, width = image.shape[:2]
+    rows, columns = _scaled_shape(height, width, longest_side)
+    canvas = np.zeros((*canvas_shape(height, width, longest_side=longest_side, side_multiple=side_multiple), 3), np.uint8)
+    if (rows, columns) == (height, width):
+        canvas[:rows, :columns] = image
+    else:
+        cv2.resize(image, (columns, rows), dst=canvas[:rows, :columns], interpolation=cv2.INTER_AREA)
+    return canvas, scaling(width / columns, height / rows)
+
+
+def _scaled_shape(height: int, width: int, longest_side: int) -> tuple[int, int]:
+    scale = min(1.0, longest_side / max(height, width))
+    return max(1, round(height * scale)), max(1, round(width * scale))

@@ -1,0 +1,36 @@
+"""What an identifier is: aligned chips in, one embedding of unit length a face out."""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.faces import Images
+from faceloom.geometry.affine import Points
+from faceloom.stage import Infer, NetworkPlugin, Tensors, require
+
+
+@dataclass(frozen=True, kw_only=True)
+class Identifier(NetworkPlugin):
+    """Turns a face into a vector; the cosine of two vectors says how alike the faces are."""
+
+    kind = "identify"
+    reads = frozenset({"landmarks"})
+    writes = frozenset({"embedding"})
+    input_size: ClassVar[int]
+    template: ClassVar[Points]
+    """(5, 2) where the network wants the five keypoints, in chip pixels."""
+
+    @abstractmethod
+    def decode(self, outputs: Tensors) -> NDArray[np.float32]:
+        """Embeddings (N, D), of any length."""
+
+    def embed(self, infer: Infer, images: Images) -> NDArray[np.float32]:
+        """Embeddings (N, D) of unit length for the chips (N, S, S, 3), held to the contract."""
+        vectors = self.decode(infer(self.prepare(images)))
+        require(vectors.ndim == 2 and len(vectors) == len(images), self, "embeddings (N, D)")
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
+        require(bool(np.isfinite(vectors).all() and (lengths > 0).all()), self, "finite embeddings, none of them zero")
+        return np.asarray(vectors / lengths, np.float32)

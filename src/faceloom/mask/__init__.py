@@ -1,0 +1,49 @@
+"""What a mask is: coverage 0..255 of the square that the aligned chip shows.
+
+Two contracts: a network looks at the chip, a drawing routine at the landmarks alone.
+"""
+
+from abc import abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.faces import Images, Masks
+from faceloom.geometry.affine import Points
+from faceloom.stage import Infer, NetworkPlugin, Plugin, Tensors, require
+
+
+@dataclass(frozen=True, kw_only=True)
+class NetworkMask(NetworkPlugin):
+    """Segments an aligned chip."""
+
+    kind = "mask"
+    reads = frozenset({"landmarks"})
+    writes = frozenset({"mask"})
+    input_size: ClassVar[int]
+    """Side of the square chips, and of the masks."""
+
+    @abstractmethod
+    def decode(self, outputs: Tensors) -> Masks:
+        """Masks (N, S, S) for each chip of the batch."""
+
+    def segment(self, infer: Infer, images: Images) -> Masks:
+        """The mask of each of the chips (N, S, S, 3), held to the contract."""
+        masks = self.decode(infer(self.prepare(images)))
+        require(masks.shape == images.shape[:3] and masks.dtype == np.uint8, self, "masks (N, S, S) uint8")
+        return masks
+
+
+@dataclass(frozen=True, kw_only=True)
+class LandmarkMask(Plugin):
+    """Draws a mask from the landmarks."""
+
+    kind = "mask"
+    reads = frozenset({"landmarks"})
+    writes = frozenset({"mask"})
+
+    @abstractmethod
+    def draw(self, landmarks: Points, *, size: int) -> NDArray[np.uint8]:
+        """The mask (size, size) of landmarks (68, 2) in the pixels of a chip of that size."""

