@@ -65,6 +65,10 @@ class StageError(FaceloomError):
         self.items = tuple(items)
 
 
+class ContractError(StageError):
+    """A plugin answers something that its contract does not allow, whatever it is asked: a bug in the plugin."""
+
+
 class GeometryError(FaceloomError, ValueError):
     """Points or boxes that the arithmetic cannot use."""
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from typing import TypeAlias
 
 import numpy as np
@@ -62,6 +63,8 @@ class Face:
     box: NDArray[np.float32]
     """(4,) x0, y0, x1, y1."""
     score: float
+    time: Fraction | None = None
+    """Exact presentation time of the frame in seconds; None for a still picture."""
     keypoints: Points | None = None
     """(5, 2)"""
     patch: Patch | None = None

@@ -16,5 +16,7 @@ class Frame:
     image: Image
     faces: tuple[Face, ...] = ()
     """Best score first."""
+    digest: str | None = None
+    """sha256 of the file's content, where the frame is the whole file."""
     problem: str | None = None
     """What is wrong with the frame or was lost in it, e.g. the end of a truncated file; None when all is well."""

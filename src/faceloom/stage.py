@@ -12,7 +12,7 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-from faceloom.errors import StageError
+from faceloom.errors import ContractError, StageError
 
 Tensors: TypeAlias = Mapping[str, NDArray[Any]]
 """Network inputs or outputs by name."""
@@ -83,11 +83,22 @@ class Stage:
 
 
 def require(condition: bool, plugin: Plugin, wanted: str) -> None:
-    """Holds a plugin to its contract.
+    """Holds a plugin to the shapes and types of its contract.
 
     Raises:
-        StageError: the condition is false; the message says what was wanted.
+        ContractError: the condition is false; the message says what was wanted.
     """
     if not condition:
         name = f"{plugin.kind}/{type(plugin).__name__}"
-        raise StageError(f"{name} broke its contract: {wanted}; this is a bug in the plugin", stage=name)
+        raise ContractError(f"{name} broke its contract, which asks for {wanted}; this is a bug in the plugin", stage=name)
+
+
+def require_finite(values: NDArray[Any], plugin: Plugin) -> None:
+    """Refuses answers that are no numbers, which one bad picture can bring about.
+
+    Raises:
+        StageError: a value is infinite or not a number.
+    """
+    if not np.isfinite(values).all():
+        name = f"{plugin.kind}/{type(plugin).__name__}"
+        raise StageError(f"{name} answered values that are not finite", stage=name)

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from faceloom.faces import Images
 from faceloom.geometry.affine import Points
 from faceloom.geometry.boxes import Boxes
-from faceloom.stage import Infer, NetworkPlugin, Tensors, require
+from faceloom.stage import Infer, NetworkPlugin, Tensors, require, require_finite
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,7 +59,7 @@ class Aligner(NetworkPlugin):
         count = len(images)
         require(found.landmarks.shape == (count, 68, 2), self, "landmarks (N, 68, 2)")
         require(found.landmarks.dtype == np.float32, self, "landmarks float32")
-        require(bool(np.isfinite(found.landmarks).all()), self, "finite landmarks")
+        require_finite(found.landmarks, self)
         require(found.confidence.shape == (count,), self, "confidence (N,)")
         require(found.extent.shape == (count, 4), self, "extent (N, 4)")
         return found

@@ -7,7 +7,7 @@ from typing import ClassVar
 import numpy as np
 
 from faceloom.faces import Candidates, Images
-from faceloom.stage import Infer, NetworkPlugin, Tensors, require
+from faceloom.stage import Infer, NetworkPlugin, Tensors, require, require_finite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -48,7 +48,7 @@ class Detector(NetworkPlugin):
         count = len(scores)
         require(boxes.shape == (count, 4) and boxes.dtype == np.float32, self, "boxes (K, 4) float32")
         require(scores.shape == (count,) and scores.dtype == np.float32, self, "scores (K,) float32")
-        require(bool(np.isfinite(boxes).all()), self, "finite boxes")
+        require_finite(boxes, self)
         require(bool(((scores >= 0) & (scores <= 1)).all()), self, "scores in [0, 1]")
         if keypoints is not None:
             require(keypoints.shape == (count, 5, 2), self, "keypoints (K, 5, 2)")

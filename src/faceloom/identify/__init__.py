@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from faceloom.faces import Images
 from faceloom.geometry.affine import Points
-from faceloom.stage import Infer, NetworkPlugin, Tensors, require
+from faceloom.stage import Infer, NetworkPlugin, Tensors, require, require_finite
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,5 +32,7 @@ class Identifier(NetworkPlugin):
         vectors = self.decode(infer(self.prepare(images)))
         require(vectors.ndim == 2 and len(vectors) == len(images), self, "embeddings (N, D)")
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
-        require(bool(np.isfinite(vectors).all() and (lengths > 0).all()), self, "finite embeddings, none of them zero")
-        return np.asarray(vectors / lengths, np.float32)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            embeddings = np.asarray(vectors / lengths, np.float32)
+        require_finite(embeddings, self)
+        return embeddings

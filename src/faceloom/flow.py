@@ -1,0 +1,120 @@
+"""The flow of a job: its stages in order, and the registry that turns names into plugins.
+
+A plugin is found by its kind and its file's name (`detect/yunet` is `faceloom/detect/yunet.py`), or by an
+entry point of that name in the group `faceloom.stages`. Nothing is imported before it is asked for.
+"""
+
+import importlib
+import pkgutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from importlib.metadata import entry_points
+from typing import Any
+
+from faceloom.align import Aligner
+from faceloom.detect import Detector
+from faceloom.errors import RequestError
+from faceloom.identify import Identifier
+from faceloom.mask import LandmarkMask, NetworkMask
+from faceloom.stage import NetworkPlugin, Plugin, Stage
+
+KINDS = ("detect", "align", "mask", "identify")
+ENTRY_POINTS = "faceloom.stages"
+_CONTRACTS = (Detector, Aligner, NetworkMask, LandmarkMask, Identifier)
+
+
+def plugin_names(kind: str) -> list[str]:
+    """Every plugin of a kind, our own and installed ones, sorted."""
+    package = importlib.import_module(f"faceloom.{kind}")
+    own = {module.name for module in pkgutil.iter_modules(package.__path__)}
+    others = {point.name.partition("/")[2] for point in entry_points(group=ENTRY_POINTS) if point.name.startswith(f"{kind}/")}
+    return sorted(own | others)
+
+
+def find_plugin(kind: str, name: str) -> type[Plugin]:
+    """The class of a plugin.
+
+    Raises:
+        RequestError: nobody provides it, or what is provided keeps no contract of that kind.
+    """
+    known = plugin_names(kind)
+    if name not in known:
+        message = f"there is no {kind} plugin {name!r}; there are: {', '.join(known)} (see faceloom models)"
+        raise RequestError(message)
+    points = [point for point in entry_points(group=ENTRY_POINTS) if point.name == f"{kind}/{name}"]
+    plugin = points[0].load() if points else _own_plugin(kind, name)
+    if not (isinstance(plugin, type) and issubclass(plugin, _CONTRACTS) and plugin.kind == kind):
+        raise RequestError(f"{kind}/{name} is {plugin!r}, which is no {kind} plugin (see docs/plugins.md)")
+    return plugin
+
+
+def _own_plugin(kind: str, name: str) -> type[Plugin]:
+    """The one plugin class that the file itself defines."""
+    module = importlib.import_module(f"faceloom.{kind}.{name}")
+    (plugin,) = (
+        value
+        for value in vars(module).values()
+        if isinstance(value, type) and issubclass(value, Plugin) and value.__module__ == module.__name__
+    )
+    return plugin
+
+
+@dataclass(frozen=True, slots=True)
+class Flow:
+    """The stages of a job, each after everything it needs."""
+
+    stages: tuple[Stage, ...]
+
+    @property
+    def networks(self) -> tuple[Stage, ...]:
+        """The stages that run a network; the others cost nothing."""
+        return tuple(stage for stage in self.stages if isinstance(stage.plugin, NetworkPlugin))
+
+    def of(self, kind: str) -> tuple[Stage, ...]:
+        """The stages of a kind."""
+        return tuple(stage for stage in self.stages if stage.plugin.kind == kind)
+
+    def needs(self, stage: Stage) -> frozenset[str]:
+        """Names of the stages whose answers this one reads."""
+        return frozenset(other.name for other in self.stages if other.plugin.writes & stage.plugin.reads)
+
+    def describe(self) -> dict[str, Any]:
+        """Every stage with its options and the content of its weights: what results depend on."""
+        return {
+            stage.name: {**stage.plugin.options, "weights": stage.plugin.weights and stage.plugin.weights.sha256}
+            for stage in self.stages
+        }
+
+
+def build_flow(names: Sequence[str], options: Mapping[str, Mapping[str, Any]] | None = None) -> Flow:
+    """The flow of stages such as `detect/yunet`, in any order, with the options of their plugins by stage name.
+
+    Raises:
+        RequestError: an unknown plugin or option, a stage named twice, or one that reads what no stage writes.
+    """
+    chosen = options or {}
+    stages = [Stage(name=name, plugin=_plugin(name, chosen.get(name, {}))) for name in dict.fromkeys(names)]
+    ordered: list[Stage] = []
+    written = {"frames"}
+    while stages:
+        ready = [stage for stage in stages if stage.plugin.reads <= written]
+        if not ready:
+            stage = stages[0]
+            missing = ", ".join(sorted(stage.plugin.reads - written))
+            raise RequestError(f"{stage.name} reads {missing}, which no stage of this flow writes; add one that does")
+        ordered += ready
+        written |= {noun for stage in ready for noun in stage.plugin.writes}
+        stages = [stage for stage in stages if stage not in ready]
+    return Flow(tuple(ordered))
+
+
+def _plugin(name: str, options: Mapping[str, Any]) -> Plugin:
+    kind, _, plugin_name = name.partition("/")
+    if kind not in KINDS:
+        raise RequestError(f"{name!r} is no stage; a stage is a kind ({', '.join(KINDS)}) and a plugin, as in detect/yunet")
+    plugin = find_plugin(kind, plugin_name)
+    known = {field.name for field in fields(plugin)}  # type: ignore[arg-type]  # every plugin is a dataclass
+    unknown = sorted(set(options) - known)
+    if unknown:
+        raise RequestError(f"{name} has no option {unknown[0]!r}; it has: {', '.join(sorted(known)) or 'none'}")
+    return plugin(**options)

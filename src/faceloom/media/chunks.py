@@ -1,0 +1,121 @@
+"""Chunks: consecutive frames that go through all phases together and are committed as a whole."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+
+from faceloom.faces import FrameId
+from faceloom.media.sources import Source
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unreadable:
+    """A frame that cannot be had, and why."""
+
+    id: FrameId
+    reason: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Span:
+    """Consecutive frames of one source."""
+
+    source: Source
+    first: int
+    """Index of the first frame."""
+    count: int
+    ticks: tuple[int, ...] | None = None
+    """Presentation time of each frame in the source's time base; None for a picture, or where there are none."""
+    seek_ticks: int | None = None
+    """Time of the last keyframe at or before the first frame, where decoding can start."""
+
+    def __len__(self) -> int:
+        return self.count
+
+    @property
+    def indexes(self) -> range:
+        """Of the frames in their source."""
+        return range(self.first, self.first + self.count)
+
+    def time(self, index: int) -> Fraction | None:
+        """Presentation time in seconds of the frame with this index in the source."""
+        if self.ticks is None or self.source.time_base is None:
+            return None
+        return self.ticks[index - self.first] * Fraction(self.source.time_base)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Chunk:
+    """Spans, of one source or of several short ones, that are committed in one transaction."""
+
+    number: int
+    """Counts the chunks of a run."""
+    spans: tuple[Span, ...]
+
+    def __len__(self) -> int:
+        return sum(len(span) for span in self.spans)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PendingFrame:
+    """One frame that is still to be done, as the store lists it."""
+
+    source: Source
+    index: int
+    ticks: int | None = None
+    seek_ticks: int | None = None
+
+    @property
+    def starts(self) -> bool:
+        """Whether reading can begin here with nothing decoded in vain."""
+        return self.index == 0 or (self.ticks is not None and self.ticks == self.seek_ticks)
+
+
+def cut_chunks(frames: Iterable[PendingFrame], *, frames_a_chunk: int) -> Iterator[Chunk]:
+    """Cuts what is to be done into chunks of at most `frames_a_chunk` frames.
+
+    Wherever a keyframe or a new source lies in the second half of what a chunk may hold, the cut is there,
+    so that a run which begins with the next chunk decodes nothing in vain.
+    """
+    number = 0
+    held: list[PendingFrame] = []
+    for frame in frames:
+        if len(held) == frames_a_chunk:
+            cut = _cut_at([*held, frame])
+            yield Chunk(number=number, spans=tuple(_spans(held[:cut])))
+            held, number = held[cut:], number + 1
+        held.append(frame)
+    if held:
+        yield Chunk(number=number, spans=tuple(_spans(held)))
+
+
+def _cut_at(frames: Sequence[PendingFrame]) -> int:
+    """How many of all but the last of these frames make the chunk."""
+    full = len(frames) - 1
+    starts = (i for i in range(full, full // 2, -1) if frames[i].starts)
+    return next(starts, full)
+
+
+def _spans(frames: Sequence[PendingFrame]) -> Iterator[Span]:
+    begin = 0
+    for i in range(1, len(frames) + 1):
+        if i < len(frames) and _follows(frames[i - 1], frames[i]):
+            continue
+        yield _span(frames[begin:i])
+        begin = i
+
+
+def _follows(one: PendingFrame, other: PendingFrame) -> bool:
+    return one.source.name == other.source.name and one.index + 1 == other.index
+
+
+def _span(frames: Sequence[PendingFrame]) -> Span:
+    first = frames[0]
+    ticks = tuple(frame.ticks for frame in frames if frame.ticks is not None)
+    return Span(
+        source=first.source,
+        first=first.index,
+        count=len(frames),
+        ticks=ticks if len(ticks) == len(frames) else None,
+        seek_ticks=first.seek_ticks,
+    )

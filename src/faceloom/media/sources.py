@@ -1,0 +1,84 @@
+"""Sources: the pictures and videos among what the user named, each with a name of its own."""
+
+import os
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+
+class SourceKind(StrEnum):
+    """How a source is read."""
+
+    PICTURE = "picture"
+    VIDEO = "video"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """One input file."""
+
+    name: str
+    """Path relative to the input folder, with forward slashes, or the file's own name; unique in a run."""
+    path: Path
+    kind: SourceKind
+    time_base: str | None = None
+    """Seconds a tick of the presentation times, as a fraction; None for a picture."""
+
+
+_PICTURE_SUFFIXES = frozenset(
+    ".apng .avif .bmp .dds .dib .exr .hdr .heic .heif .ico .j2k .jfif .jp2 .jpe .jpeg .jpg .jpx .pam .pbm .pcx .pfm .pgm "
+    ".pic .png .pnm .ppm .psd .qoi .ras .sgi .sr .tga .tif .tiff .webp .xbm".split()
+)
+# Animated pictures are videos: a GIF of one frame is a video of one frame.
+_VIDEO_SUFFIXES = frozenset(
+    ".3g2 .3gp .asf .avi .divx .f4v .flv .gif .h264 .h265 .hevc .ivf .m1v .m2t .m2ts .m2v .m4v .mkv .mjpeg .mjpg .mov "
+    ".mp4 .mpeg .mpg .mts .mxf .nut .obu .ogg .ogm .ogv .rm .rmvb .ts .vob .webm .wmv .y4m".split()
+)
+
+
+def kind_of(path: Path) -> SourceKind | None:
+    """What a file is by its suffix; None for a file that is neither picture nor video."""
+    suffix = path.suffix.lower()
+    if suffix in _VIDEO_SUFFIXES:
+        return SourceKind.VIDEO
+    return SourceKind.PICTURE if suffix in _PICTURE_SUFFIXES else None
+
+
+def find_sources(inputs: Iterable[Path]) -> Iterator[Source]:
+    """Every source under the inputs, in a fixed order: inputs as given, folders sorted by name.
+
+    A file that is named itself is taken whatever its suffix, as a picture if that tells nothing. Links to
+    folders are followed once, so a loop of links ends. Names are relative to the input folder; whoever
+    gives several inputs may get the same name twice, and has to tell them apart.
+    """
+    for root in inputs:
+        if not root.is_dir():
+            yield Source(name=printable(root.name), path=root, kind=kind_of(root) or SourceKind.PICTURE)
+            continue
+        for path in _files_under(root, frozenset()):
+            kind = kind_of(path)
+            if kind:
+                yield Source(name=printable(path.relative_to(root).as_posix()), path=path, kind=kind)
+
+
+def printable(name: str) -> str:
+    """A file name as text that can be stored, printed and used as a name again: odd bytes become escapes."""
+    text = os.fsencode(name).decode("utf-8", "backslashreplace")
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+
+
+def _files_under(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
+    try:
+        state = folder.stat()
+        entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+    except OSError:
+        return  # an unreadable folder holds nothing that could be listed
+    identity = (state.st_dev, state.st_ino)
+    if identity in above:
+        return
+    for entry in entries:
+        if entry.is_dir():
+            yield from _files_under(Path(entry.path), above | {identity})
+        elif entry.is_file():
+            yield Path(entry.path)

@@ -1,0 +1,266 @@
+"""Videos: an index made by demuxing, and frames that are the right frames.
+
+A frame's index is its rank among the presentation times of the stream's packets. A reader asks for
+frames by those times, starting from a keyframe, and takes what the decoder gives only when its time is
+one that was asked for: a seek that lands elsewhere, frames that come before the first keyframe, and
+reordered frames can therefore not shift the count.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from itertools import islice
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import av
+import numpy as np
+from av.container import InputContainer
+from av.packet import Packet
+from av.video.frame import VideoFrame
+from av.video.stream import VideoStream
+from numpy.typing import NDArray
+
+from faceloom.errors import MediaError
+from faceloom.faces import FrameId, Image
+from faceloom.frame import Frame
+from faceloom.media.chunks import Span, Unreadable
+
+_CHECKED_FRAMES = 12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoIndex:
+    """What a video holds."""
+
+    height: int
+    """Upright."""
+    width: int
+    time_base: Fraction
+    """Seconds a tick."""
+    ticks: NDArray[np.int64] | None
+    """(F,) presentation times in ascending order; None where the container has none that can be trusted."""
+    keyframes: NDArray[np.bool_]
+    """(F,) whether decoding can start there; only the first where there are no times to seek to."""
+
+
+def index_video(path: Path) -> VideoIndex:
+    """Counts and times the frames of a video without decoding more than the first few.
+
+    Raises:
+        MediaError: no video stream, no frame, or nothing that can be decoded.
+    """
+    with _open(path) as container:
+        stream = _video_stream(container, path)
+        packets = [(packet.pts, packet.is_keyframe) for packet in _packets(container, stream) if not packet.is_discard]
+        time_base = stream.time_base or Fraction(1)
+    with _open(path) as container:
+        first = list(islice(_decode(container, _video_stream(container, path)), _CHECKED_FRAMES))
+    if not first:
+        raise MediaError("no frame of the video can be decoded", path=path)
+    height, width = _upright_shape(first[0])
+    times = sorted(ticks for ticks, _ in packets if ticks is not None)
+    decoded = [frame.pts for frame in first]
+    # Some containers (raw streams, B-frames in AVI) carry no times, or other times than their frames have.
+    if len(times) < len(packets) or times[: len(decoded)] != decoded:
+        return _index_by_decoding(path, height=height, width=width, time_base=time_base)
+    keys = {ticks for ticks, is_key in packets if is_key}
+    keyframes = np.array([ticks in keys for ticks in times], np.bool_)
+    keyframes[0] = True
+    return VideoIndex(height=height, width=width, time_base=time_base, ticks=np.array(times, np.int64), keyframes=keyframes)
+
+
+def _index_by_decoding(path: Path, *, height: int, width: int, time_base: Fraction) -> VideoIndex:
+    with _open(path) as container:
+        count = sum(1 for _ in _decode(container, _video_stream(container, path)))
+    keyframes = np.arange(count) == 0
+    return VideoIndex(height=height, width=width, time_base=time_base, ticks=None, keyframes=keyframes)
+
+
+class VideoReader:
+    """Reads spans of one video; a span that begins where the last one ended needs no seek."""
+
+    def __init__(self, path: Path, *, threads: int = 1) -> None:
+        self._path = path
+        self._container = _open(path)
+        self._stream = _video_stream(self._container, path)
+        self._stream.codec_context.thread_count = threads
+        self._frames: Iterator[VideoFrame] = iter(())
+        self._held: deque[VideoFrame] = deque(maxlen=1)
+        self._next_index = -1
+        self._seeks = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Gives the file and the decoder's memory back."""
+        self._frames = iter(())
+        self._held.clear()
+        self._container.close()
+
+    def read(self, span: Span) -> Iterator[Frame | Unreadable]:
+        """The frames of a span, in order; one that the decoder does not give comes as `Unreadable`, at the end."""
+        if span.first != self._next_index:
+            self._go_to(span)
+        missing = yield from self._take(span, list(span.indexes))
+        if missing and self._seeks and span.seek_ticks is not None and span.first > 0:
+            # Streams that refresh a picture bit by bit mark keyframes from which not every frame follows:
+            # from the start of the file every frame comes that ever will.
+            self._seeks = False
+            self._go_to(span)
+            missing = yield from self._take(span, missing)
+        self._next_index = span.first + len(span)
+        for index in missing:
+            yield Unreadable(id=FrameId(span.source.name, index), reason="the decoder gives no picture for this frame")
+
+    def _take(self, span: Span, indexes: Sequence[int]) -> Iterator[Frame | Unreadable]:
+        """Yields those of the frames that come, and returns the indexes of those that do not."""
+        if span.ticks is None:
+            return (yield from self._take_counted(span, indexes))
+        wanted: dict[int, deque[int]] = {}
+        for index in indexes:
+            wanted.setdefault(span.ticks[index - span.first], deque()).append(index)
+        last = max(wanted)
+        while wanted:
+            frame = self._next()
+            if frame is None:
+                break
+            if frame.pts is not None and frame.pts > last:
+                self._held.append(frame)
+                break
+            if frame.pts not in wanted:
+                continue
+            queue = wanted[frame.pts]
+            yield self._frame(span, queue.popleft(), frame)
+            if not queue:
+                del wanted[frame.pts]
+        return sorted(index for queue in wanted.values() for index in queue)
+
+    def _take_counted(self, span: Span, indexes: Sequence[int]) -> Iterator[Frame | Unreadable]:
+        for position, index in enumerate(indexes):
+            frame = self._next()
+            if frame is None:
+                return list(indexes[position:])
+            yield self._frame(span, index, frame)
+        return []
+
+    def _frame(self, span: Span, index: int, frame: VideoFrame) -> Frame | Unreadable:
+        identity = FrameId(span.source.name, index)
+        if frame.is_corrupt:
+            return Unreadable(id=identity, reason="the video is damaged here")
+        return Frame(id=identity, time=span.time(index), image=_upright(frame))
+
+    def _next(self) -> VideoFrame | None:
+        return self._held.pop() if self._held else next(self._frames, None)
+
+    def _go_to(self, span: Span) -> None:
+        """Makes the next frame one at or before the span's first."""
+        self._held.clear()
+        seek_ticks = span.seek_ticks if self._seeks and span.first > 0 else None
+        packets = self._packets_from(seek_ticks) if seek_ticks is not None else None
+        if packets is None:
+            self._restart()
+            packets = _packets(self._container, self._stream)
+        self._frames = _decode_packets(packets, self._stream)
+        if span.ticks is None:
+            for _ in range(span.first):
+                next(self._frames, None)
+
+    def _packets_from(self, ticks: int) -> Iterator[Packet] | None:
+        """Packets from the keyframe of exactly this time on; None if a seek does not lead there."""
+        try:
+            self._container.seek(ticks, stream=self._stream)
+        except av.FFmpegError:
+            return None
+        self._stream.codec_context.flush_buffers()
+        packets = _packets(self._container, self._stream)
+        for packet in packets:
+            if packet.is_keyframe and packet.pts == ticks:
+                return _chain(packet, packets)
+            if packet.is_keyframe and packet.pts is not None and packet.pts > ticks:
+                return None
+        return None
+
+    def _restart(self) -> None:
+        threads = self._stream.codec_context.thread_count
+        self._frames = iter(())
+        self._container.close()
+        self._container = _open(self._path)
+        self._stream = _video_stream(self._container, self._path)
+        self._stream.codec_context.thread_count = threads
+
+
+def _open(path: Path) -> InputContainer:
+    if not path.is_file():
+        raise MediaError("this is not a regular file", path=path)
+    try:
+        return av.open(str(path), metadata_errors="replace")
+    except (av.FFmpegError, OSError) as error:
+        raise MediaError(f"the video cannot be opened: {_reason(error)}", path=path) from error
+
+
+def _video_stream(container: InputContainer, path: Path) -> VideoStream:
+    streams = [stream for stream in container.streams.video if stream.codec_context is not None]
+    moving = [stream for stream in streams if not stream.disposition & av.stream.Disposition.attached_pic]
+    if not moving:
+        raise MediaError("the file has no video stream that can be decoded", path=path)
+    return moving[0]
+
+
+def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
+    """Packets with content; a file that breaks off ends here like any other."""
+    packets = container.demux(stream)
+    while True:
+        try:
+            packet = next(packets)
+        except (StopIteration, av.FFmpegError):
+            return
+        if packet.size:
+            yield packet
+
+
+def _decode(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
+    return _decode_packets(_packets(container, stream), stream)
+
+
+def _decode_packets(packets: Iterator[Packet], stream: VideoStream) -> Iterator[VideoFrame]:
+    """Frames in order of presentation; a damaged packet gives none."""
+    for packet in packets:
+        try:
+            yield from stream.decode(packet)
+        except av.FFmpegError:
+            continue
+    try:
+        yield from stream.decode(None)
+    except av.FFmpegError:
+        return
+
+
+def _chain(first: Packet, rest: Iterator[Packet]) -> Iterator[Packet]:
+    yield first
+    yield from rest
+
+
+def _upright(frame: VideoFrame) -> Image:
+    image = frame.to_ndarray(format="rgb24")
+    turns = _quarter_turns(frame)
+    return np.ascontiguousarray(np.rot90(image, turns)) if turns else np.asarray(image, np.uint8)
+
+
+def _upright_shape(frame: VideoFrame) -> tuple[int, int]:
+    return (frame.width, frame.height) if _quarter_turns(frame) % 2 else (frame.height, frame.width)
+
+
+def _quarter_turns(frame: VideoFrame) -> int:
+    """Counterclockwise, as the display matrix says."""
+    return round(frame.rotation / 90) % 4
+
+
+def _reason(error: Exception) -> str:
+    return getattr(error, "strerror", None) or str(error)

@@ -1,0 +1,1 @@
+"""What hardware there is, and how much of it is used."""

@@ -1,0 +1,146 @@
+"""The last steps: faces become rows with encoded masks and a chip file, and frames become overlays."""
+
+import json
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.faces import Face, Image
+from faceloom.flow import Flow
+from faceloom.frame import Frame
+from faceloom.geometry.affine import apply, invert
+from faceloom.geometry.chips import frame_to_chip
+from faceloom.mask import LandmarkMask
+from faceloom.media.chip_files import ChipFormat, encode_chip, encode_jpeg
+from faceloom.run.job import CHIPS, OVERLAYS, Outputs
+from faceloom.run.steps import Failure, cut_chip, resize_mask
+from faceloom.store.rows import FaceRow, MaskRow
+from faceloom.version import VERSION
+
+
+def draw_masks(face: Face, flow: Flow, *, size: int) -> dict[str, NDArray[np.uint8]]:
+    """Every mask of a face at one size: those that networks made, and those drawn from its landmarks."""
+    masks = {name: resize_mask(mask, size=size) for name, mask in face.masks.items()}
+    if face.landmarks is None:
+        return masks
+    in_chip = apply(frame_to_chip(face.landmarks, size=size), face.landmarks)
+    for stage in flow.of("mask"):
+        if isinstance(stage.plugin, LandmarkMask):
+            masks[stage.short_name] = stage.plugin.draw(in_chip, size=size)
+    return {stage.short_name: masks[stage.short_name] for stage in flow.of("mask")}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishStep:
+    """Faces become rows; chips are written below a folder, under the paths that they will have below the result."""
+
+    flow: Flow
+    outputs: Outputs
+    folder: Path
+    batch: int = 1
+
+    def group(self, item: Face) -> Hashable:
+        return None
+
+    def failed(self, item: Face, error: Exception) -> Failure:
+        return Failure(frame=item.frame, reason=f"face {item.index}: {error}")
+
+    def run(self, items: Sequence[Face]) -> Sequence[FaceRow]:
+        return [self._finish(face) for face in items]
+
+    def _finish(self, face: Face) -> FaceRow:
+        outputs = self.outputs
+        masks = draw_masks(face, self.flow, size=outputs.mask_size)
+        affine = None if face.landmarks is None else frame_to_chip(face.landmarks, size=outputs.chip_size)
+        row = FaceRow(
+            frame=face.frame,
+            index=face.index,
+            box=face.box,
+            score=face.score,
+            keypoints=face.keypoints,
+            landmarks=face.landmarks,
+            confidence=face.confidence,
+            frame_to_chip=affine,
+            masks={name: MaskRow(size=outputs.mask_size, png=_encode_mask(mask)) for name, mask in masks.items()},
+            embedding=face.embedding,
+        )
+        if affine is None or not outputs.write_chips:
+            return row
+        chip = cut_chip(face, affine, size=outputs.chip_size)
+        metadata = {"faceloom": VERSION, **row.to_json(face.time), "models": self._models()}
+        path = f"{CHIPS}/{face.frame.source}/{face.frame.index:06}_{face.index}.{outputs.chip_format}"
+        write_file(self.folder / path, encode_chip(chip, outputs.chip_format, metadata))
+        return replace(row, chip=path)
+
+    def _models(self) -> dict[str, str]:
+        return {stage.name: stage.plugin.weights.sha256 for stage in self.flow.stages if stage.plugin.weights}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OverlayStep:
+    """Frames become pictures to look at, with boxes, points and mask outlines drawn on them."""
+
+    faces: Mapping[Any, Sequence[FaceRow]]
+    """By frame."""
+    outputs: Outputs
+    folder: Path
+    batch: int = 1
+
+    def group(self, item: Frame) -> Hashable:
+        return None
+
+    def failed(self, item: Frame, error: Exception) -> Failure:
+        return Failure(frame=item.id, reason=f"overlay: {error}")
+
+    def run(self, items: Sequence[Frame]) -> Sequence[None]:
+        for frame in items:
+            image = draw_overlay(frame.image, self.faces.get(frame.id, ()), chip_size=self.outputs.chip_size)
+            path = f"{OVERLAYS}/{frame.id.source}/{frame.id.index:06}.{ChipFormat.JPG}"
+            write_file(self.folder / path, encode_jpeg(image))
+        return []
+
+
+_COLOURS = ((255, 200, 0), (0, 200, 255), (255, 0, 160), (120, 255, 0))
+_BOX_COLOUR = (0, 255, 0)
+_POINT_COLOUR = (255, 255, 255)
+
+
+def draw_overlay(image: Image, faces: Sequence[FaceRow], *, chip_size: int) -> Image:
+    """A copy of a frame with the faces drawn on it; lines grow with the frame."""
+    canvas = image.copy()
+    line = max(1, round(max(image.shape[:2]) / 700))
+    for face in faces:
+        corners = np.rint(face.box).astype(int)
+        cv2.rectangle(canvas, corners[:2].tolist(), corners[2:].tolist(), _BOX_COLOUR, line)
+        label = f"{face.index}  {face.score:.2f}"
+        cv2.putText(canvas, label, (corners[:2] - [0, 3 * line]).tolist(), cv2.FONT_HERSHEY_SIMPLEX, 0.4 * line, _BOX_COLOUR, line)
+        for (_, mask), colour in zip(sorted(face.masks.items()), _COLOURS, strict=False):
+            cv2.polylines(canvas, _outlines(face, mask, chip_size=chip_size), True, colour, line, cv2.LINE_AA)
+        for x, y in [] if face.landmarks is None else np.rint(face.landmarks).astype(int).tolist():
+            cv2.circle(canvas, (x, y), line, _POINT_COLOUR, -1, cv2.LINE_AA)
+    return canvas
+
+
+def _outlines(face: FaceRow, mask: MaskRow, *, chip_size: int) -> list[NDArray[np.int32]]:
+    """Edges of a stored mask, in frame pixels."""
+    assert face.landmarks is not None
+    coverage = cv2.imdecode(np.frombuffer(mask.png, np.uint8), cv2.IMREAD_GRAYSCALE)
+    contours, _ = cv2.findContours((coverage > 127).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    mask_to_frame = invert(frame_to_chip(face.landmarks, size=mask.size))
+    return [np.rint(apply(mask_to_frame, contour.astype(np.float32))).astype(np.int32) for contour in contours]
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Writes a whole new file, folders included."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+
+
+def _encode_mask(mask: NDArray[np.uint8]) -> bytes:
+    _, content = cv2.imencode(".png", mask)
+    return bytes(content.tobytes())

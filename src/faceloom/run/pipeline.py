@@ -1,0 +1,189 @@
+"""The pipeline of one phase: items flow from a source through steps, on a few lanes, bounded in bytes."""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from faceloom.errors import ContractError
+from faceloom.run.schedule import READ, Idle, SourceState, StepState, choose
+
+
+@dataclass(frozen=True, slots=True)
+class Final:
+    """A value that takes no further step."""
+
+    value: Any
+
+
+class Step(Protocol):
+    """What happens to items at one place of a pipeline."""
+
+    @property
+    def batch(self) -> int:
+        """Items that it takes at once."""
+
+    def group(self, item: Any) -> Hashable:
+        """Items of one group can share a batch."""
+
+    def run(self, items: Sequence[Any]) -> Sequence[Any]:
+        """What becomes of a batch; any number of items, in any order."""
+
+    def failed(self, item: Any, error: Exception) -> Any:
+        """What is left of an item that makes `run` fail even alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Source:
+    """Where items come from: calls that each read one."""
+
+    reads: Iterator[Callable[[], Any]]
+    parallel: bool
+    """Whether the calls may run side by side; if not, they run one after another, in order."""
+
+
+SizeOf = Callable[[Any], int]
+"""Bytes that an item holds while it is in flight."""
+
+
+def run_pipeline(source: Source, steps: Sequence[Step], *, lanes: int, room_bytes: int, size_of: SizeOf) -> list[Any]:
+    """Everything that comes out of the last step or is `Final` before it, in no particular order.
+
+    At most `room_bytes` are in flight before the next item is read, so at most one item a lane more. A batch
+    that fails is run again item by item, so that a bad item costs no other.
+
+    Raises:
+        Whatever a read raised first, or ContractError; the lanes stop at the end of what they are doing.
+    """
+    pipeline = _Pipeline(source, steps, room_bytes=room_bytes, size_of=size_of)
+    with ExitStack() as stack:
+        for _ in range(lanes - 1):
+            thread = threading.Thread(target=pipeline.work, name="faceloom-lane")
+            thread.start()
+            stack.callback(thread.join)
+        stack.callback(pipeline.stop)
+        pipeline.work()
+    return pipeline.results()
+
+
+class _Pipeline:
+    """State that lanes share, guarded by one condition."""
+
+    def __init__(self, source: Source, steps: Sequence[Step], *, room_bytes: int, size_of: SizeOf) -> None:
+        self._reads = source.reads
+        self._parallel = source.parallel
+        self._steps = steps
+        self._queues: list[dict[Hashable, deque[Any]]] = [{} for _ in steps]
+        self._running = [0 for _ in steps]
+        self._reading = 0
+        self._exhausted = False
+        self._in_flight_bytes = 0
+        self._room_bytes = room_bytes
+        self._size_of = size_of
+        self._out: list[Any] = []
+        self._error: BaseException | None = None
+        self._stopped = False
+        self._changed = threading.Condition()
+
+    def results(self) -> list[Any]:
+        if self._error is not None:
+            raise self._error
+        return self._out
+
+    def stop(self) -> None:
+        with self._changed:
+            self._stopped = True
+            self._changed.notify_all()
+
+    def work(self) -> None:
+        """One lane: takes work until there is none."""
+        try:
+            while (task := self._next_task()) is not None:
+                task()
+        except BaseException as error:  # raised again in the caller's thread
+            with self._changed:
+                self._error = self._error or error
+            self.stop()
+
+    def _next_task(self) -> Callable[[], None] | None:
+        with self._changed:
+            while not self._stopped:
+                choice = choose(self._source_state(), self._step_states())
+                if choice is Idle.FINISHED:
+                    self._changed.notify_all()
+                    return None
+                if choice is Idle.WAIT:
+                    self._changed.wait()
+                elif choice == READ:
+                    read = next(self._reads, None)
+                    if read is not None:
+                        self._reading += 1
+                        return lambda read=read: self._read(read)  # type: ignore[misc]
+                    self._exhausted = True
+                else:
+                    items = self._take(choice)
+                    self._running[choice] += 1
+                    return lambda i=choice, items=items: self._run(i, items)  # type: ignore[misc]
+        return None
+
+    def _read(self, read: Callable[[], Any]) -> None:
+        item = read()
+        with self._changed:
+            self._reading -= 1
+            self._put(0, [item])
+            self._changed.notify_all()
+
+    def _run(self, index: int, items: list[Any]) -> None:
+        results = _attempt(self._steps[index], items)
+        with self._changed:
+            self._running[index] -= 1
+            self._in_flight_bytes -= sum(map(self._size_of, items))
+            self._put(index + 1, results)
+            self._changed.notify_all()
+
+    def _put(self, index: int, items: Sequence[Any]) -> None:
+        for item in items:
+            if isinstance(item, Final):
+                self._out.append(item.value)
+            elif index == len(self._steps):
+                self._out.append(item)
+            else:
+                self._in_flight_bytes += self._size_of(item)
+                self._queues[index].setdefault(self._steps[index].group(item), deque()).append(item)
+
+    def _take(self, index: int) -> list[Any]:
+        """A batch of the group that has most items waiting."""
+        groups = self._queues[index]
+        group = max(groups, key=lambda key: len(groups[key]))
+        queue = groups[group]
+        items = [queue.popleft() for _ in range(min(self._steps[index].batch, len(queue)))]
+        if not queue:
+            del groups[group]
+        return items
+
+    def _source_state(self) -> SourceState:
+        return SourceState(
+            exhausted=self._exhausted,
+            running=self._reading,
+            parallel=self._parallel,
+            has_room=self._in_flight_bytes < self._room_bytes,
+        )
+
+    def _step_states(self) -> list[StepState]:
+        return [
+            StepState(batch=step.batch, ready=max(map(len, queue.values()), default=0), running=running)
+            for step, queue, running in zip(self._steps, self._queues, self._running, strict=True)
+        ]
+
+
+def _attempt(step: Step, items: Sequence[Any]) -> Sequence[Any]:
+    try:
+        return step.run(items)
+    except ContractError:
+        raise
+    except Exception as error:  # becomes the reason in the row of the one item that brought it about
+        if len(items) == 1:
+            return [Final(step.failed(items[0], error))]
+        return [result for item in items for result in _attempt(step, [item])]

@@ -1,0 +1,70 @@
+"""What a free lane does next: a pure function of the pipeline's state.
+
+Lanes are threads that all do everything: they read, or take a batch of any step. Whoever is free takes
+the batch furthest down the pipeline, so that what is begun is finished first and little is in flight.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StepState:
+    """One step of a pipeline."""
+
+    batch: int
+    """Items that it takes at once."""
+    ready: int
+    """Items that wait and could go together in one batch."""
+    running: int
+    """Batches under way."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SourceState:
+    """Where a pipeline's items come from."""
+
+    exhausted: bool
+    """Nothing is left to read."""
+    running: int
+    """Reads under way."""
+    parallel: bool
+    """Whether several reads may run side by side."""
+    has_room: bool
+    """Whether what is in flight leaves room for one more item."""
+
+
+class Idle(Enum):
+    """A lane that has nothing to do."""
+
+    WAIT = "something is under way that will give work"
+    FINISHED = "nothing is left"
+
+
+READ = -1
+"""The choice to read; other choices are the index of a step."""
+
+
+def choose(source: SourceState, steps: Sequence[StepState]) -> int | Idle:
+    """READ, the index of the step to run a batch of, or why there is nothing to do."""
+    downstream_first = range(len(steps) - 1, -1, -1)
+    full = next((i for i in downstream_first if steps[i].ready >= steps[i].batch), None)
+    if full is not None:
+        return full
+    may_read = not source.exhausted and (source.parallel or not source.running)
+    busy = source.running > 0 or any(step.running for step in steps)
+    waiting = [i for i in downstream_first if steps[i].ready]
+    if may_read and (source.has_room or not (busy or waiting)):
+        return READ
+    if source.exhausted and not source.running:
+        # Nobody upstream of the first step that holds anything will ever fill its batch.
+        first = min((i for i, step in enumerate(steps) if step.ready or step.running), default=None)
+        if first is None:
+            return Idle.FINISHED
+        if steps[first].ready:
+            return first
+        return Idle.WAIT
+    if waiting and not busy:
+        return waiting[0]  # no room to read more, and nothing under way: a partial batch makes room
+    return Idle.WAIT

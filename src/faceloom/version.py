@@ -1,0 +1,5 @@
+"""The version of faceloom."""
+
+from importlib.metadata import version
+
+VERSION = version("faceloom")
