@@ -1,1 +1,52 @@
-"""faceloom."""
+"""faceloom finds, aligns, masks and identifies the faces in images and video, inside a stated amount of memory.
+
+Example:
+    import faceloom
+
+    faceloom.extract("holiday", "faces")
+    for frame in faceloom.stream("holiday/clip.mp4"):
+        for face in frame.faces:
+            print(frame.id, face.box, face.landmarks)
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from faceloom.api import FlowOptions as FlowOptions
+    from faceloom.api import chip as chip
+    from faceloom.api import extract as extract
+    from faceloom.api import stream as stream
+    from faceloom.errors import BudgetError as BudgetError
+    from faceloom.errors import FaceloomError as FaceloomError
+    from faceloom.errors import MediaError as MediaError
+    from faceloom.errors import RequestError as RequestError
+    from faceloom.errors import StageError as StageError
+    from faceloom.errors import StoreError as StoreError
+    from faceloom.errors import WeightsError as WeightsError
+    from faceloom.faces import Face as Face
+    from faceloom.faces import FrameId as FrameId
+    from faceloom.frame import Frame as Frame
+    from faceloom.media.chip_files import read_chip_metadata as read_chip_metadata
+    from faceloom.run.events import Summary as Summary
+    from faceloom.version import VERSION as __version__  # noqa: N811
+
+_ERRORS = ("BudgetError", "FaceloomError", "MediaError", "RequestError", "StageError", "StoreError", "WeightsError")
+_HOMES = {
+    **dict.fromkeys(("FlowOptions", "chip", "extract", "stream"), "faceloom.api"),
+    **dict.fromkeys(_ERRORS, "faceloom.errors"),
+    **dict.fromkeys(("Face", "FrameId"), "faceloom.faces"),
+    "Frame": "faceloom.frame",
+    "read_chip_metadata": "faceloom.media.chip_files",
+    "Summary": "faceloom.run.events",
+}
+__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+
+
+def __getattr__(name: str) -> Any:
+    """Public names are imported when they are first used, so that `import faceloom` costs nothing."""
+    if name == "__version__":
+        return import_module("faceloom.version").VERSION
+    if name not in _HOMES:
+        raise AttributeError(f"module 'faceloom' has no attribute {name!r}")
+    return getattr(import_module(_HOMES[name]), name)

@@ -47,7 +47,7 @@ class WeightsError(FaceloomError):
 
     exit_code = 5
 
-    def __init__(self, message: str, *, name: str, expected: str | None = None, actual: str | None = None) -> None:
+    def __init__(self, message: str, *, name: str = "", expected: str | None = None, actual: str | None = None) -> None:
         super().__init__(message)
         self.name = name
         self.expected = expected
@@ -59,7 +59,7 @@ class StageError(FaceloomError):
 
     exit_code = 6
 
-    def __init__(self, message: str, *, stage: str, items: Sequence[str] = ()) -> None:
+    def __init__(self, message: str, *, stage: str = "", items: Sequence[str] = ()) -> None:
         super().__init__(message)
         self.stage = stage
         self.items = tuple(items)

@@ -1,7 +1,7 @@
 """Chunks: consecutive frames that go through all phases together and are committed as a whole."""
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from faceloom.faces import FrameId
@@ -32,6 +32,11 @@ class Span:
     def __len__(self) -> int:
         return self.count
 
+    def part(self, begin: int, end: int) -> "Span":
+        """The frames from position `begin` up to, not including, position `end`."""
+        ticks = self.ticks and self.ticks[begin:end]
+        return replace(self, first=self.first + begin, count=end - begin, ticks=ticks)
+
     @property
     def indexes(self) -> range:
         """Of the frames in their source."""
@@ -49,11 +54,24 @@ class Chunk:
     """Spans, of one source or of several short ones, that are committed in one transaction."""
 
     number: int
-    """Counts the chunks of a run."""
+    """Tells the chunks of a run apart."""
     spans: tuple[Span, ...]
 
     def __len__(self) -> int:
         return sum(len(span) for span in self.spans)
+
+
+def halves(spans: Sequence[Span]) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+    """The same frames in two parts, the first as long as the second or one frame shorter."""
+    room = sum(map(len, spans)) // 2
+    first: list[Span] = []
+    second: list[Span] = []
+    for span in spans:
+        taken = min(room, len(span))
+        room -= taken
+        first += [span.part(0, taken)] if taken else []
+        second += [span.part(taken, len(span))] if taken < len(span) else []
+    return tuple(first), tuple(second)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,22 +89,21 @@ class PendingFrame:
         return self.index == 0 or (self.ticks is not None and self.ticks == self.seek_ticks)
 
 
-def cut_chunks(frames: Iterable[PendingFrame], *, frames_a_chunk: int) -> Iterator[Chunk]:
-    """Cuts what is to be done into chunks of at most `frames_a_chunk` frames.
+def cut_chunks(frames: Iterable[PendingFrame], *, frames_a_chunk: int) -> Iterator[tuple[Span, ...]]:
+    """Cuts what is to be done into the spans of chunks of at most `frames_a_chunk` frames.
 
     Wherever a keyframe or a new source lies in the second half of what a chunk may hold, the cut is there,
     so that a run which begins with the next chunk decodes nothing in vain.
     """
-    number = 0
     held: list[PendingFrame] = []
     for frame in frames:
         if len(held) == frames_a_chunk:
             cut = _cut_at([*held, frame])
-            yield Chunk(number=number, spans=tuple(_spans(held[:cut])))
-            held, number = held[cut:], number + 1
+            yield tuple(_spans(held[:cut]))
+            held = held[cut:]
         held.append(frame)
     if held:
-        yield Chunk(number=number, spans=tuple(_spans(held)))
+        yield tuple(_spans(held))
 
 
 def _cut_at(frames: Sequence[PendingFrame]) -> int:

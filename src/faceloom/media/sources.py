@@ -4,7 +4,15 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from fractions import Fraction
 from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+RESULT_MARK = "faceloom.sqlite"
+"""A folder with a file of this name holds results, and is never looked into for inputs."""
 
 
 class SourceKind(StrEnum):
@@ -24,6 +32,29 @@ class Source:
     kind: SourceKind
     time_base: str | None = None
     """Seconds a tick of the presentation times, as a fraction; None for a picture."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class VideoIndex:
+    """What a video holds."""
+
+    height: int
+    """Upright."""
+    width: int
+    time_base: Fraction
+    """Seconds a tick."""
+    ticks: NDArray[np.int64] | None
+    """(F,) presentation times in ascending order; None where the container has none that can be trusted."""
+    keyframes: NDArray[np.bool_]
+    """(F,) whether decoding can start there; only the first where there are no times to seek to."""
+
+    def times(self) -> Iterator[tuple[int | None, int | None]]:
+        """Of each frame its presentation time, and that of the last keyframe at or before it, in ticks."""
+        if self.ticks is None:
+            yield from [(None, None)] * len(self.keyframes)
+            return
+        last_key = np.maximum.accumulate(np.where(self.keyframes, np.arange(len(self.ticks)), 0))
+        yield from zip(self.ticks.tolist(), self.ticks[last_key].tolist(), strict=True)
 
 
 _PICTURE_SUFFIXES = frozenset(
@@ -49,7 +80,7 @@ def find_sources(inputs: Iterable[Path]) -> Iterator[Source]:
     """Every source under the inputs, in a fixed order: inputs as given, folders sorted by name.
 
     A file that is named itself is taken whatever its suffix, as a picture if that tells nothing. Links to
-    folders are followed once, so a loop of links ends. Names are relative to the input folder; whoever
+    folders are followed once, so a loop of links ends; folders of results are passed over. Names are relative to the input folder; whoever
     gives several inputs may get the same name twice, and has to tell them apart.
     """
     for root in inputs:
@@ -75,10 +106,17 @@ def _files_under(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Pa
     except OSError:
         return  # an unreadable folder holds nothing that could be listed
     identity = (state.st_dev, state.st_ino)
-    if identity in above:
+    if identity in above or any(entry.name == RESULT_MARK for entry in entries):
         return
     for entry in entries:
         if entry.is_dir():
             yield from _files_under(Path(entry.path), above | {identity})
         elif entry.is_file():
             yield Path(entry.path)
+
+
+def longer_names(source: Source) -> Iterator[str]:
+    """Names for a source whose own is taken: with one more of the folders above it each time."""
+    parts = source.path.absolute().parts
+    for length in range(len(Path(source.name).parts) + 1, len(parts) + 1):
+        yield printable(Path(*parts[-length:]).as_posix())

@@ -8,7 +8,6 @@ reordered frames can therefore not shift the count.
 
 from collections import deque
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -21,29 +20,14 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
 from faceloom.errors import MediaError
 from faceloom.faces import FrameId, Image
 from faceloom.frame import Frame
 from faceloom.media.chunks import Span, Unreadable
+from faceloom.media.sources import VideoIndex
 
 _CHECKED_FRAMES = 12
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class VideoIndex:
-    """What a video holds."""
-
-    height: int
-    """Upright."""
-    width: int
-    time_base: Fraction
-    """Seconds a tick."""
-    ticks: NDArray[np.int64] | None
-    """(F,) presentation times in ascending order; None where the container has none that can be trusted."""
-    keyframes: NDArray[np.bool_]
-    """(F,) whether decoding can start there; only the first where there are no times to seek to."""
 
 
 def index_video(path: Path) -> VideoIndex:

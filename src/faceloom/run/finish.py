@@ -19,6 +19,7 @@ from faceloom.mask import LandmarkMask
 from faceloom.media.chip_files import ChipFormat, encode_chip, encode_jpeg
 from faceloom.run.job import CHIPS, OVERLAYS, Outputs
 from faceloom.run.steps import Failure, cut_chip, resize_mask
+from faceloom.store.folder import file_name, write_file
 from faceloom.store.rows import FaceRow, MaskRow
 from faceloom.version import VERSION
 
@@ -73,7 +74,7 @@ class FinishStep:
             return row
         chip = cut_chip(face, affine, size=outputs.chip_size)
         metadata = {"faceloom": VERSION, **row.to_json(face.time), "models": self._models()}
-        path = f"{CHIPS}/{face.frame.source}/{face.frame.index:06}_{face.index}.{outputs.chip_format}"
+        path = f"{CHIPS}/{file_name(face.frame.source)}/{face.frame.index:06}_{face.index}.{outputs.chip_format}"
         write_file(self.folder / path, encode_chip(chip, outputs.chip_format, metadata))
         return replace(row, chip=path)
 
@@ -100,7 +101,7 @@ class OverlayStep:
     def run(self, items: Sequence[Frame]) -> Sequence[None]:
         for frame in items:
             image = draw_overlay(frame.image, self.faces.get(frame.id, ()), chip_size=self.outputs.chip_size)
-            path = f"{OVERLAYS}/{frame.id.source}/{frame.id.index:06}.{ChipFormat.JPG}"
+            path = f"{OVERLAYS}/{file_name(frame.id.source)}/{frame.id.index:06}.{ChipFormat.JPG}"
             write_file(self.folder / path, encode_jpeg(image))
         return []
 
@@ -133,12 +134,6 @@ def _outlines(face: FaceRow, mask: MaskRow, *, chip_size: int) -> list[NDArray[n
     contours, _ = cv2.findContours((coverage > 127).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     mask_to_frame = invert(frame_to_chip(face.landmarks, size=mask.size))
     return [np.rint(apply(mask_to_frame, contour.astype(np.float32))).astype(np.int32) for contour in contours]
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Writes a whole new file, folders included."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_bytes(content)
 
 
 def _encode_mask(mask: NDArray[np.uint8]) -> bytes:

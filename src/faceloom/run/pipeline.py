@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from faceloom.errors import ContractError
+from faceloom.errors import ContractError, StoreError
 from faceloom.run.schedule import READ, Idle, SourceState, StepState, choose
 
 
@@ -55,7 +55,7 @@ def run_pipeline(source: Source, steps: Sequence[Step], *, lanes: int, room_byte
     that fails is run again item by item, so that a bad item costs no other.
 
     Raises:
-        Whatever a read raised first, or ContractError; the lanes stop at the end of what they are doing.
+        Whatever a read raised first, ContractError or StoreError; the lanes stop at the end of what they are doing.
     """
     pipeline = _Pipeline(source, steps, room_bytes=room_bytes, size_of=size_of)
     with ExitStack() as stack:
@@ -181,8 +181,8 @@ class _Pipeline:
 def _attempt(step: Step, items: Sequence[Any]) -> Sequence[Any]:
     try:
         return step.run(items)
-    except ContractError:
-        raise
+    except (ContractError, StoreError):
+        raise  # no fault of the item, and the next would meet it too
     except Exception as error:  # becomes the reason in the row of the one item that brought it about
         if len(items) == 1:
             return [Final(step.failed(items[0], error))]

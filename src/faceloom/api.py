@@ -1,0 +1,217 @@
+"""What users import: `extract` writes a result folder, `stream` yields frames with faces as they come."""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeAlias, TypedDict, Unpack
+
+from faceloom.errors import RequestError
+from faceloom.faces import Face, Image
+from faceloom.flow import Flow, build_flow
+from faceloom.frame import Frame
+from faceloom.geometry.chips import frame_to_chip
+from faceloom.media.chip_files import ChipFormat
+from faceloom.memory.cores import usable_cores
+from faceloom.models.weights import WeightCache
+from faceloom.plan.plan import one_phase
+from faceloom.run.events import Fetching, OnEvent, Summary
+from faceloom.run.job import Job, Outputs
+from faceloom.run.supervisor import ShouldStop, run_job
+from faceloom.store.store import Store
+
+RESULTS = 1
+"""Counts the changes to our own arithmetic that change what is found; part of every configuration."""
+CHIP_SIZES = range(64, 1025)
+CHUNK_FRAMES = 64
+"""A second or two of work: little is lost by an end of any kind, and a transaction costs next to nothing."""
+ROOM_BYTES = 64 << 20
+"""Pixels in flight: ten frames of 1080p, enough to keep the lanes busy."""
+MOST_LANES = 8
+_PACKAGES = ("faceloom", "onnxruntime", "opencv-python-headless", "av", "numpy", "pillow", "simplejpeg")
+
+PathLike: TypeAlias = str | Path
+
+
+class FlowOptions(TypedDict, total=False):
+    """Which stages a job has; every one of these can be left out."""
+
+    detect: str
+    """Detector, `yunet` if left out."""
+    align: str | None
+    """Aligner, `facemesh` if left out; None for boxes only."""
+    mask: Sequence[str]
+    """Masks, `components` and `extended` if left out."""
+    identify: str | None
+    """Identifier, none if left out: faces become comparable only when that is asked for."""
+    detect_size: int
+    """Longer side in pixels to which larger frames are scaled down for the detector."""
+    min_score: float
+    """Least score of a face, 0 to 1; the detector's own default if left out."""
+    threads: int
+    """Calls side by side; as many as there are cores if left out."""
+
+
+def extract(
+    inputs: PathLike | Iterable[PathLike],
+    out: PathLike,
+    *,
+    size: int = 512,
+    format: str = "jpg",  # noqa: A002  # the flag's name
+    chips: bool = True,
+    mask_size: int = 256,
+    overlay: bool = False,
+    on_event: OnEvent = lambda event: None,
+    should_stop: ShouldStop = lambda: False,
+    **options: Unpack[FlowOptions],
+) -> Summary:
+    """Finds every face in pictures, folders and videos, and writes the result folder `out`.
+
+    Called again with the same arguments it goes on where it ended, whatever ended it.
+
+    Args:
+        inputs: files or folders; folders are searched with everything below them.
+        out: a new or empty folder, or one that the same call made before.
+        size: side of the aligned chips in pixels, 64 to 1024.
+        format: of the chips, `jpg` or `png`.
+        chips: whether to write chip files.
+        mask_size: side of the stored masks in pixels; a mask covers the square that the chip shows.
+        overlay: whether to write a copy of each frame with the faces drawn on it, for looking.
+        on_event: told how the run goes on (see `faceloom.run.events`).
+        should_stop: asked now and then; True ends the run after the chunk in hand.
+        options: the stages, see `FlowOptions`.
+
+    Raises:
+        RequestError: an argument is wrong, or the folder holds something else.
+        MediaError: there is no picture and no video among the inputs.
+        WeightsError: a network is neither on this machine nor to be had.
+        StageError: a stage cannot be loaded or breaks its contract.
+        StoreError: the result folder cannot be written.
+    """
+    if size not in CHIP_SIZES:
+        raise RequestError(f"the chip size is {size}, but has to be {CHIP_SIZES.start} to {CHIP_SIZES.stop - 1} pixels")
+    if format not in set(ChipFormat):
+        raise RequestError(f"there is no chip format {format!r}; there are: {', '.join(ChipFormat)}")
+    if not 16 <= mask_size < CHIP_SIZES.stop:
+        raise RequestError(f"the mask size is {mask_size}, but has to be 16 to {CHIP_SIZES.stop - 1} pixels")
+    paths = _existing(inputs)
+    outputs = Outputs(
+        chip_size=size, chip_format=ChipFormat(format), write_chips=chips, mask_size=mask_size, overlay=overlay
+    )
+    flow = make_flow(options)
+    job = _job(flow, outputs, threads=options.get("threads"), on_event=on_event)
+    with Store(Path(out)) as store:
+        store.use_config(_config(flow, outputs))
+        store.begin_run(versions={name: version(name) for name in _PACKAGES})
+        store.note_plan(job.plan.to_json())
+        try:
+            summary = run_job(job, paths, store, on_event=on_event, should_stop=should_stop)
+        except BaseException as error:
+            store.end_run(outcome=f"{type(error).__name__}: {error}", summary={})
+            raise
+        store.end_run(outcome=summary.outcome, summary=summary.to_json())
+        return summary
+
+
+def stream(
+    inputs: PathLike | Iterable[PathLike | Image], *, mask_size: int = 256, **options: Unpack[FlowOptions]
+) -> Iterator[Frame]:
+    """Yields every frame of the inputs with its faces, in order, writing no files and in constant memory.
+
+    Args:
+        inputs: files, folders, or images as (H, W, 3) uint8 RGB arrays, also from a generator that never ends.
+        mask_size: side of the masks in pixels.
+        options: the stages, see `FlowOptions`.
+
+    Yields:
+        Frames as `Frame`, with `faces`; one that cannot be read has an empty image and says why in `problem`.
+
+    Raises:
+        RequestError: an argument is wrong.
+        WeightsError: a network is neither on this machine nor to be had.
+        StageError: a stage cannot be loaded or breaks its contract.
+    """
+    from faceloom.run.live import LiveWorker
+
+    flow = make_flow(options)
+    job = _job(flow, Outputs(mask_size=mask_size), threads=options.get("threads"), on_event=lambda event: None)
+    items = [inputs] if isinstance(inputs, str | Path) else inputs
+    with LiveWorker(job) as worker:
+        yield from worker.frames(items)
+
+
+def chip(face: Face, *, size: int = 512) -> Image:
+    """The aligned chip (size, size, 3) of a face that `stream` yielded.
+
+    Raises:
+        RequestError: the face has no landmarks, since the flow has no aligner.
+    """
+    from faceloom.run.steps import cut_chip
+
+    if face.landmarks is None or face.patch is None:
+        raise RequestError(f"{face} has no landmarks to cut a chip by; stream with an aligner")
+    return cut_chip(face, frame_to_chip(face.landmarks, size=size), size=size)
+
+
+def make_flow(options: FlowOptions) -> Flow:
+    """The flow that the options ask for.
+
+    Raises:
+        RequestError: an unknown plugin or a value out of range.
+    """
+    detect = f"detect/{options.get('detect', 'yunet')}"
+    align = options.get("align", "facemesh")
+    masks = options.get("mask", ("components", "extended") if align else ())
+    identify = options.get("identify")
+    names = [detect, *([f"align/{align}"] if align else []), *(f"mask/{mask}" for mask in masks)]
+    names += [f"identify/{identify}"] if identify else []
+    return build_flow(names, {detect: _detect_options(options)})
+
+
+def _detect_options(options: FlowOptions) -> Mapping[str, Any]:
+    chosen: dict[str, Any] = {}
+    if "detect_size" in options:
+        chosen["longest_side"] = options["detect_size"]
+        if not 32 <= options["detect_size"] <= 8192:
+            raise RequestError(f"the detect size is {options['detect_size']}, but has to be 32 to 8192 pixels")
+    if "min_score" in options:
+        chosen["min_score"] = options["min_score"]
+        if not 0 < options["min_score"] <= 1:
+            raise RequestError(f"the least score is {options['min_score']}, but has to be above 0 and at most 1")
+    return chosen
+
+
+def _job(flow: Flow, outputs: Outputs, *, threads: int | None, on_event: OnEvent) -> Job:
+    if threads is not None and threads < 1:
+        raise RequestError(f"{threads} threads cannot do anything; ask for 1 or more")
+    cache = WeightCache.of_user()
+
+    def on_bytes(name: str, done: int, total: int) -> None:
+        on_event(Fetching(name=name, done_bytes=done, total_bytes=total))
+
+    weights = {
+        stage.name: cache.prepare(stage.plugin.weights, on_bytes=on_bytes) for stage in flow.networks if stage.plugin.weights
+    }
+    lanes = threads or min(usable_cores(), MOST_LANES)
+    plan = one_phase([stage.name for stage in flow.networks], chunk_frames=CHUNK_FRAMES, lanes=lanes)
+    return Job(flow=flow, weights=weights, plan=plan, outputs=outputs, room_bytes=ROOM_BYTES)
+
+
+def _config(flow: Flow, outputs: Outputs) -> dict[str, Any]:
+    chips = {"size": outputs.chip_size, "format": outputs.chip_format} if outputs.write_chips else None
+    return {
+        "results": RESULTS,
+        "stages": flow.describe(),
+        "chips": chips,
+        "mask_size": outputs.mask_size,
+        "overlay": outputs.overlay,
+    }
+
+
+def _existing(inputs: PathLike | Iterable[PathLike]) -> list[Path]:
+    paths = [Path(item) for item in ([inputs] if isinstance(inputs, str | Path) else inputs)]
+    missing = [str(path) for path in paths if not path.exists()]
+    if missing:
+        raise RequestError(f"there is no file or folder {missing[0]!r}" + (f", nor {missing[1:]}" if missing[1:] else ""))
+    if not paths:
+        raise RequestError("no inputs were named")
+    return paths

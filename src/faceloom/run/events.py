@@ -1,0 +1,82 @@
+"""What a run tells whoever watches it."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fetching:
+    """A weight file is being fetched."""
+
+    name: str
+    done_bytes: int
+    total_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Looking:
+    """The inputs are being counted."""
+
+    sources: int
+    frames: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Frames go through the plan."""
+
+    stages: tuple[str, ...]
+    """Of the phase that is under way."""
+    frames: int
+    """Done, those of earlier runs included."""
+    total_frames: int
+    faces: int
+    frames_per_second: float
+    eta_s: float | None
+    held_bytes: int
+    """Most memory that all processes have held so far."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """Something that a person should know and that stops nothing."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Summary:
+    """How a run ended."""
+
+    frames: int
+    """Done and failed, those of earlier runs included."""
+    faces: int
+    failed: int
+    skipped: int
+    """Frames that earlier runs had done."""
+    seconds: float
+    peak_bytes: int
+    worker_restarts: int
+    plan: dict[str, Any]
+    failures: tuple[str, ...]
+    """The first of them, in words."""
+    outcome: str
+    """done, or interrupted."""
+
+    def to_json(self) -> dict[str, Any]:
+        """As `extract --json` prints it."""
+        return {
+            "frames": self.frames,
+            "faces": self.faces,
+            "failed": self.failed,
+            "skipped": self.skipped,
+            "seconds": round(self.seconds, 3),
+            "peak_bytes": {"cpu": self.peak_bytes},
+            "events": {"oom": 0, "replanned": 0, "worker_restarted": self.worker_restarts},
+            "plan": self.plan,
+        }
+
+
+Event: TypeAlias = Fetching | Looking | Progress | Notice
+OnEvent: TypeAlias = Callable[[Event], None]

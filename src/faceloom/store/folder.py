@@ -1,0 +1,138 @@
+"""The result folder: where the store, chips and overlays lie in it, and its lock.
+
+Files of a chunk are written below `.pending/<run>-<chunk>` and move to their places after the chunk's
+transaction. So a file in its place always has its row; what a killed run left is moved on, if its chunk
+was committed, or swept.
+"""
+
+import errno
+import hashlib
+import os
+import shutil
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path, PurePosixPath
+
+from faceloom.errors import RequestError, StoreError
+from faceloom.media.sources import RESULT_MARK
+
+DATABASE = RESULT_MARK
+_LOCK = "faceloom.lock"
+_PENDING = ".pending"
+_LONGEST_NAME_BYTES = 160
+_NETWORK_FILE_SYSTEMS = frozenset("9p afs cifs fuse.sshfs lustre nfs nfs4 smb3 smbfs".split())
+
+
+def claim_folder(folder: Path) -> None:
+    """Makes a result folder, or sees that the folder there is one, or empty.
+
+    Raises:
+        RequestError: the folder holds something else.
+        StoreError: the folder cannot be made or written.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        others = sorted(entry.name for entry in folder.iterdir() if entry.name != _LOCK)
+    except OSError as error:
+        raise StoreError(f"the result folder {folder} cannot be used: {error}", path=folder) from error
+    if others and DATABASE not in others:
+        message = f"{folder} is not empty and holds no results of faceloom (it has {others[0]!r}); choose another --out"
+        raise RequestError(message)
+    if not os.access(folder, os.W_OK):
+        raise StoreError(f"the result folder {folder} cannot be written: permission denied", path=folder)
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Holds the folder for one writing run; the lock ends with the process, however that ends.
+
+    Raises:
+        StoreError: another run holds it.
+    """
+    import fcntl
+
+    with (folder / _LOCK).open("a") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            message = f"another run is writing to {folder}; wait until it ends, or choose another --out"
+            raise StoreError(message, path=folder) from error
+        yield
+
+
+def pending_folder(folder: Path, run_id: int, number: int) -> Path:
+    """Where the files of a chunk wait for its transaction."""
+    return folder / _PENDING / f"{run_id}-{number}"
+
+
+def move_into_place(folder: Path, pending: Path) -> None:
+    """Moves a committed chunk's files to where their rows say they are."""
+    for source in _files_below(pending):
+        target = folder / source.relative_to(pending)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        source.replace(target)
+    shutil.rmtree(pending, ignore_errors=True)
+
+
+def recover_files(folder: Path, is_committed: Callable[[int, int], bool]) -> None:
+    """Ends what a killed run began: moves the files of committed chunks, drops all others."""
+    pending = folder / _PENDING
+    for chunk in sorted(pending.iterdir()) if pending.is_dir() else []:
+        run_id, _, number = chunk.name.partition("-")
+        if is_committed(int(run_id), int(number)):
+            move_into_place(folder, chunk)
+    drop_pending(folder)
+
+
+def drop_pending(folder: Path) -> None:
+    """Removes the files of chunks that were not committed."""
+    shutil.rmtree(folder / _PENDING, ignore_errors=True)
+
+
+def file_name(source: str) -> str:
+    """A source's name as a path below the result folder: too long parts are cut and told apart by a hash."""
+    return str(PurePosixPath(*(_short(part) for part in PurePosixPath(source).parts)))
+
+
+def on_network(folder: Path) -> bool:
+    """Whether the folder lies on a network file system, where SQLite's WAL does not work (Linux; else False)."""
+    try:
+        mounts = Path("/proc/self/mounts").read_text(encoding="utf-8", errors="replace").splitlines()
+    except OSError:
+        return False
+    where = str(folder.resolve())
+    best, kind = "", ""
+    for _, point, fs_type, *_ in (line.split() for line in mounts):
+        point = point.replace("\\040", " ")
+        inside = where == point or where.startswith(point.rstrip("/") + "/")
+        if inside and len(point) >= len(best):
+            best, kind = point, fs_type
+    return kind in _NETWORK_FILE_SYSTEMS
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Writes a whole new file, folders included.
+
+    Raises:
+        StoreError: the disk is full or the folder cannot be written.
+    """
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(content)
+    except OSError as error:
+        advice = "free some space" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "make the folder writable"
+        message = f"{path.name} cannot be written ({error.strerror}); {advice} and run the same command again"
+        raise StoreError(message, path=path) from error
+
+
+def _short(part: str) -> str:
+    content = part.encode()
+    if len(content) <= _LONGEST_NAME_BYTES:
+        return part
+    return content[:_LONGEST_NAME_BYTES].decode(errors="ignore") + "~" + hashlib.sha256(content).hexdigest()[:12]
+
+
+def _files_below(folder: Path) -> Iterator[Path]:
+    for root, _, names in os.walk(folder):
+        for name in names:
+            yield Path(root, name)

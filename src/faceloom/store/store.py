@@ -1,0 +1,406 @@
+"""The store of a result folder: one SQLite file, one writer, a chunk a transaction.
+
+What is to be done is in it too: every frame has a row from the moment it is known, so going on after an
+end of any kind is a query, and memory does not grow with the job.
+"""
+
+import hashlib
+import json
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum, auto
+from importlib import resources
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.errors import RequestError, StoreError
+from faceloom.media.chunks import PendingFrame
+from faceloom.media.sources import Source, SourceKind, VideoIndex
+from faceloom.store.folder import (
+    DATABASE,
+    claim_folder,
+    drop_pending,
+    locked,
+    move_into_place,
+    on_network,
+    pending_folder,
+    recover_files,
+)
+from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, Status
+
+APPLICATION_ID = 0x46414C4D
+"""Marks our files among SQLite's, in `PRAGMA application_id`."""
+SCHEMA_VERSION = 1
+_PAGE = 1000
+
+
+class Known(Enum):
+    """What the store knew of a source that it is given."""
+
+    NEW = auto()
+    SAME = auto()
+    """It was there already, with the same content."""
+    CHANGED = auto()
+    """The file's content is another now; what was found in the old one is gone."""
+    TWICE = auto()
+    """This run has been given the file before."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many frames are in each state, and faces."""
+
+    pending: int
+    done: int
+    failed: int
+    faces: int
+
+
+@contextmanager
+def connect(folder: Path, *, read_only: bool) -> Iterator[sqlite3.Connection]:
+    """An open store, with its version checked.
+
+    Raises:
+        StoreError: there is none, it is not one of ours, or a newer faceloom made it.
+    """
+    path = folder / DATABASE
+    if read_only and not path.is_file():
+        raise StoreError(f"{folder} holds no results of faceloom (no {DATABASE})", path=path)
+    try:
+        connection = sqlite3.connect(path, isolation_level=None)
+        try:
+            _check_version(connection, path)
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA query_only = " + ("ON" if read_only else "OFF"))
+            yield connection
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise StoreError(f"the store {path} cannot be used: {error}", path=path) from error
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables and application != APPLICATION_ID:
+        raise StoreError(f"{path} is a database of another program", path=path)
+    if found > SCHEMA_VERSION:
+        message = f"{path} was made by a newer faceloom (schema {found}, this one knows {SCHEMA_VERSION}); update faceloom"
+        raise StoreError(message, path=path, found=found, expected=SCHEMA_VERSION)
+
+
+class Store:
+    """A result folder, open for one run."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.run_id = 0
+        self._stack = ExitStack()
+
+    def __enter__(self) -> Self:
+        """Opens or makes the store, and ends what a killed run began.
+
+        Raises:
+            RequestError: the folder holds something else.
+            StoreError: it cannot be used, or another run is writing to it.
+        """
+        claim_folder(self.folder)
+        with ExitStack() as stack:
+            stack.enter_context(locked(self.folder))
+            self._db = stack.enter_context(connect(self.folder, read_only=False))
+            # A write-ahead log needs memory shared between processes, which network file systems lack.
+            self._db.execute(f"PRAGMA journal_mode = {'DELETE' if on_network(self.folder) else 'WAL'}")
+            self._db.execute("PRAGMA synchronous = NORMAL")
+            if not self._db.execute("PRAGMA user_version").fetchone()[0]:
+                self._create()
+            recover_files(self.folder, self._is_committed)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        drop_pending(self.folder)
+        self._stack.__exit__(kind, error, trace)
+
+    # --- the run -----------------------------------------------------------------------------------
+
+    def use_config(self, config: Mapping[str, Any]) -> None:
+        """Holds the folder to one configuration: the first run's.
+
+        Raises:
+            RequestError: the folder was made with another; the message shows the difference.
+        """
+        text = json.dumps(config, sort_keys=True)
+        row = self._db.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
+        if row is None:
+            digest = hashlib.sha256(text.encode()).hexdigest()
+            with self._transaction():
+                self._db.executemany("INSERT INTO meta VALUES (?, ?)", [("config", text), ("config_sha256", digest)])
+        elif row[0] != text:
+            differences = "\n".join(f"  {line}" for line in _differences(json.loads(row[0]), json.loads(text)))
+            message = (
+                f"{self.folder} was made with another configuration, and one folder holds one:\n{differences}\n"
+                f"choose another --out, or ask for the same again"
+            )
+            raise RequestError(message)
+
+    def begin_run(self, *, versions: Mapping[str, Any]) -> None:
+        """Notes the start of a run."""
+        with self._transaction():
+            cursor = self._db.execute(
+                "INSERT INTO run (started_at, versions) VALUES (?, ?)", (_now(), json.dumps(versions))
+            )
+        self.run_id = int(cursor.lastrowid or 0)
+
+    def note_plan(self, plan: Mapping[str, Any]) -> None:
+        """Notes the plan that the run follows from now on."""
+        with self._transaction():
+            self._db.execute("UPDATE run SET plan = ? WHERE id = ?", (json.dumps(plan), self.run_id))
+
+    def end_run(self, *, outcome: str, summary: Mapping[str, Any]) -> None:
+        """Notes how the run ended."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE run SET finished_at = ?, outcome = ?, summary = ? WHERE id = ?",
+                (_now(), outcome, json.dumps(summary), self.run_id),
+            )
+
+    def add_event(self, kind: str, detail: Mapping[str, Any]) -> None:
+        """Notes something that happened and is neither a frame nor a face."""
+        with self._transaction():
+            self._db.execute(
+                "INSERT INTO event (run_id, at, kind, detail) VALUES (?, ?, ?, ?)",
+                (self.run_id, _now(), kind, json.dumps(detail)),
+            )
+
+    # --- sources and frames ------------------------------------------------------------------------
+
+    @contextmanager
+    def adding(self) -> Iterator[None]:
+        """Many sources in one transaction."""
+        with self._transaction():
+            yield
+
+    def add_source(self, source: Source, *, other_names: Iterable[str]) -> tuple[Source, Known]:
+        """Takes a source up under its name, or the first of its other names that no other file has.
+
+        Call within `adding`. The source comes back with the name it got.
+        """
+        path = os.fsencode(source.path.absolute())
+        state = _state(source.path)
+        for name in (source.name, *other_names):
+            row = self._db.execute(
+                "SELECT id, path, size_bytes, mtime_ns, sha256, run_id FROM source WHERE name = ?", (name,)
+            ).fetchone()
+            named = Source(name=name, path=source.path, kind=source.kind)
+            if row is None:
+                self._insert_source(named, path, state)
+                return named, Known.NEW
+            source_id, old_path, size_bytes, mtime_ns, digest, run_id = row
+            if old_path != path and (run_id == self.run_id or Path(os.fsdecode(old_path)).exists()):
+                continue
+            if run_id == self.run_id:
+                return named, Known.TWICE
+            if (size_bytes, mtime_ns) == state or _is_same_content(source.path, size_bytes=size_bytes, digest=digest):
+                self._db.execute(
+                    "UPDATE source SET path = ?, mtime_ns = ?, run_id = ? WHERE id = ?", (path, state[1], self.run_id, source_id)
+                )
+                return named, Known.SAME
+            self._forget(source_id)
+            self._insert_source(named, path, state)
+            return named, Known.CHANGED
+        raise StoreError(f"no free name for {source.path} ({source.name} and its other names are taken)", path=source.path)
+
+    def next_uncounted(self) -> Source | None:
+        """A video of this run whose frames have not been counted."""
+        row = self._db.execute(
+            "SELECT name, path FROM source WHERE run_id = ? AND kind = 'video'"
+            " AND NOT EXISTS (SELECT 1 FROM frame WHERE source_id = source.id) ORDER BY id LIMIT 1",
+            (self.run_id,),
+        ).fetchone()
+        return row and Source(name=row[0], path=Path(os.fsdecode(row[1])), kind=SourceKind.VIDEO)
+
+    def add_picture(self, source: Source) -> None:
+        """The only frame of a picture, to be done. Call within `adding`."""
+        self._db.execute("INSERT INTO frame (source_id, idx) SELECT id, 0 FROM source WHERE name = ?", (source.name,))
+
+    def add_video(self, source: Source, index: VideoIndex, *, sha256: str) -> None:
+        """The frames of a video, to be done. Call within `adding`."""
+        self._db.execute(
+            "UPDATE source SET time_base = ?, sha256 = ? WHERE name = ?", (str(index.time_base), sha256, source.name)
+        )
+        (source_id,) = self._db.execute("SELECT id FROM source WHERE name = ?", (source.name,)).fetchone()
+        rows = ((source_id, i, ticks, seek, index.height, index.width) for i, (ticks, seek) in enumerate(index.times()))
+        columns = "source_id, idx, ticks, seek_ticks, height, width"
+        self._db.executemany(f"INSERT INTO frame ({columns}) VALUES (?, ?, ?, ?, ?, ?)", rows)
+
+    def add_failed(self, source: Source, reason: str) -> None:
+        """A source of which no frame can be had, as one failed frame. Call within `adding`."""
+        self._db.execute(
+            "INSERT INTO frame (source_id, idx, status, reason) SELECT id, 0, 'failed', ? FROM source WHERE name = ?",
+            (reason, source.name),
+        )
+
+    def pending(self) -> Iterator[PendingFrame]:
+        """The frames of this run's sources that are still to be done, in order; commits may go on meanwhile."""
+        at = (-1, -1)
+        while page := self._pending_after(at):
+            for source_id, name, path, kind, time_base, index, ticks, seek_ticks in page:
+                source = Source(name=name, path=Path(os.fsdecode(path)), kind=SourceKind(kind), time_base=time_base)
+                yield PendingFrame(source=source, index=index, ticks=ticks, seek_ticks=seek_ticks)
+                at = (source_id, index)
+
+    def _pending_after(self, at: tuple[int, int]) -> list[tuple[Any, ...]]:
+        return self._db.execute(
+            "SELECT source_id, name, path, kind, time_base, idx, ticks, seek_ticks"
+            " FROM frame JOIN source ON source.id = source_id"
+            " WHERE status = 'pending' AND run_id = ? AND (source_id, idx) > (?, ?) ORDER BY source_id, idx LIMIT ?",
+            (self.run_id, *at, _PAGE),
+        ).fetchall()
+
+    def counts(self) -> Counts:
+        """Frames by state, and faces, of this run's sources."""
+        query = "SELECT status, count(*) FROM frame JOIN source ON source.id = source_id WHERE run_id = ? GROUP BY status"
+        states = dict(self._db.execute(query, (self.run_id,)).fetchall())
+        query = "SELECT count(*) FROM face JOIN source ON source.id = source_id WHERE run_id = ?"
+        (faces,) = self._db.execute(query, (self.run_id,)).fetchone()
+        pending, done, failed = (states.get(status, 0) for status in (Status.PENDING, Status.DONE, Status.FAILED))
+        return Counts(pending=pending, done=done, failed=failed, faces=faces)
+
+    def failures(self, limit: int) -> list[tuple[str, int, str]]:
+        """Source, frame index and reason of the first frames of this run's sources that failed."""
+        return self._db.execute(
+            "SELECT name, idx, reason FROM frame JOIN source ON source.id = source_id"
+            " WHERE run_id = ? AND status = 'failed' ORDER BY name, idx LIMIT ?",
+            (self.run_id, limit),
+        ).fetchall()
+
+    # --- chunks ------------------------------------------------------------------------------------
+
+    def files_of(self, number: int) -> Path:
+        """Where the files of a chunk of this run wait for its transaction."""
+        return pending_folder(self.folder, self.run_id, number)
+
+    def commit(self, rows: ChunkRows) -> None:
+        """Everything found in a chunk, in one transaction; its files move to their places right after."""
+        with self._transaction():
+            ids = {frame.id.source: self._source_id(frame.id.source) for frame in rows.frames}
+            for frame in rows.frames:
+                self._update_frame(ids[frame.id.source], frame)
+            for face in rows.faces:
+                self._insert_face(ids[face.frame.source], face)
+            done = (self.run_id, rows.number, len(rows.frames), len(rows.faces), rows.seconds)
+            self._db.execute("INSERT INTO chunk VALUES (?, ?, ?, ?, ?)", done)
+        move_into_place(self.folder, self.files_of(rows.number))
+
+    def _source_id(self, name: str) -> int:
+        return int(self._db.execute("SELECT id FROM source WHERE name = ?", (name,)).fetchone()[0])
+
+    def _update_frame(self, source_id: int, frame: FrameRow) -> None:
+        self._db.execute(
+            "UPDATE frame SET status = ?, reason = ?, height = ?, width = ? WHERE source_id = ? AND idx = ?",
+            (frame.status, frame.reason, frame.height, frame.width, source_id, frame.id.index),
+        )
+        if frame.sha256:
+            self._db.execute("UPDATE source SET sha256 = ? WHERE id = ?", (frame.sha256, source_id))
+
+    def _insert_face(self, source_id: int, face: FaceRow) -> None:
+        cursor = self._db.execute(
+            "INSERT INTO face (source_id, frame_idx, idx, x0, y0, x1, y1, score, confidence, keypoints, landmarks, affine,"
+            " embedding, chip) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            (
+                source_id,
+                face.frame.index,
+                face.index,
+                *face.box.tolist(),
+                face.score,
+                face.confidence,
+                _blob(face.keypoints, "<f4"),
+                _blob(face.landmarks, "<f4"),
+                _blob(face.frame_to_chip, "<f8"),
+                _blob(face.embedding, "<f4"),
+                face.chip,
+            ),
+        )
+        masks = [(cursor.lastrowid, name, mask.size, mask.png) for name, mask in face.masks.items()]
+        self._db.executemany("INSERT INTO mask VALUES (?, ?, ?, ?)", masks)
+
+    # --- inside ------------------------------------------------------------------------------------
+
+    def _create(self) -> None:
+        schema = resources.files("faceloom.store").joinpath("schema.sql").read_text(encoding="utf-8")
+        pragmas = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
+        self._db.executescript(f"BEGIN; {schema} {pragmas} COMMIT;")
+
+    def _is_committed(self, run_id: int, number: int) -> bool:
+        query = "SELECT 1 FROM chunk WHERE run_id = ? AND number = ?"
+        return self._db.execute(query, (run_id, number)).fetchone() is not None
+
+    def _insert_source(self, source: Source, path: bytes, state: tuple[int, int]) -> None:
+        self._db.execute(
+            "INSERT INTO source (name, path, kind, size_bytes, mtime_ns, run_id) VALUES (?, ?, ?, ?, ?, ?)",
+            (source.name, path, source.kind, *state, self.run_id),
+        )
+
+    def _forget(self, source_id: int) -> None:
+        query = "SELECT chip FROM face WHERE source_id = ? AND chip IS NOT NULL"
+        for (chip,) in self._db.execute(query, (source_id,)).fetchall():
+            (self.folder / chip).unlink(missing_ok=True)
+        self._db.execute("DELETE FROM source WHERE id = ?", (source_id,))
+
+    @contextmanager
+    def _transaction(self) -> Iterator[None]:
+        self._db.execute("BEGIN IMMEDIATE")
+        try:
+            yield
+        except BaseException:
+            if self._db.in_transaction:  # a full disk has rolled back already
+                self._db.execute("ROLLBACK")
+            raise
+        self._db.execute("COMMIT")
+
+
+def _blob(values: NDArray[Any] | None, dtype: str) -> bytes | None:
+    return None if values is None else np.ascontiguousarray(values, dtype).tobytes()
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """Size and time of change; zeros for a file that is gone, which reading will report."""
+    try:
+        state = path.stat()
+    except OSError:
+        return (0, 0)
+    return state.st_size, state.st_mtime_ns
+
+
+def _is_same_content(path: Path, *, size_bytes: int, digest: str | None) -> bool:
+    if digest is None or _state(path)[0] != size_bytes:
+        return False
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == digest
+    except OSError:
+        return False
+
+
+def _differences(here: Any, asked: Any, *, where: str = "") -> Sequence[str]:
+    if isinstance(here, dict) and isinstance(asked, dict):
+        keys = sorted({*here, *asked})
+        return [
+            line
+            for key in keys
+            for line in _differences(here.get(key), asked.get(key), where=f"{where}.{key}" if where else str(key))
+        ]
+    return [] if here == asked else [f"{where}: {json.dumps(here)} in the folder, {json.dumps(asked)} asked for"]
+
+
+def _now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds")
