@@ -118,7 +118,7 @@ def mean_face(faces: NDArray[np.float32]) -> NDArray[np.float64]:
         turn = np.array([[eyes[0], eyes[1]], [-eyes[1], eyes[0]]]) / (eyes @ eyes)
         mean = (mean - mean[INNER].mean(axis=0)) @ turn.T
         mean = (mean + mean[MIRROR] * [-1, 1]) / 2
-    return mean
+    return np.asarray(mean, np.float64)
 
 
 def main() -> None:
@@ -130,10 +130,21 @@ def main() -> None:
     fits += [([vertex, vertex, vertex], [1.0, 0.0, 0.0]) for vertex in ANATOMY]
     vertices, weights = (np.array(column) for column in zip(*fits, strict=True))
     faces = np.einsum("nkvc,kv->nkc", meshes[:, vertices], weights).astype(np.float32)
-    lines = [f"# Made by tools/fit_landmark_tables.py from {len(meshes)} faces and their mirror images; see there.", ""]
-    lines += ["# (68, 2): units of the distance between the eye centres, around the middle of the inner points", "mean_face = ["]
+    lines = [
+        f"# Made by tools/fit_landmark_tables.py from {len(meshes)} faces and their mirror images; see there.",
+        "",
+    ]
+    lines += [
+        "# (68, 2): units of the distance between the eye centres, around the middle of the inner points",
+        "mean_face = [",
+    ]
     lines += [f"    [{x:.4f}, {y:.4f}]," for x, y in mean_face(faces)]
-    lines += ["]", "", "# (68, 3): each of the 68 points is this mean of three vertices of the FaceMesh", "mesh_vertices = ["]
+    lines += [
+        "]",
+        "",
+        "# (68, 3): each of the 68 points is this mean of three vertices of the FaceMesh",
+        "mesh_vertices = [",
+    ]
     lines += [f"    {row.tolist()}," for row in vertices]
     lines += ["]", "mesh_weights = ["]
     lines += [f"    {row.tolist()}," for row in weights]

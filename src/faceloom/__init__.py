@@ -31,7 +31,15 @@ if TYPE_CHECKING:
     from faceloom.run.events import Summary as Summary
     from faceloom.version import VERSION as __version__  # noqa: N811
 
-_ERRORS = ("BudgetError", "FaceloomError", "MediaError", "RequestError", "StageError", "StoreError", "WeightsError")
+_ERRORS = (
+    "BudgetError",
+    "FaceloomError",
+    "MediaError",
+    "RequestError",
+    "StageError",
+    "StoreError",
+    "WeightsError",
+)
 _HOMES = {
     **dict.fromkeys(("FlowOptions", "chip", "extract", "stream"), "faceloom.api"),
     **dict.fromkeys(_ERRORS, "faceloom.errors"),
@@ -40,7 +48,7 @@ _HOMES = {
     "read_chip_metadata": "faceloom.media.chip_files",
     "Summary": "faceloom.run.events",
 }
-__all__ = ["__version__", *_HOMES]  # noqa: PLE0604
+__all__ = ["__version__", *_HOMES]
 
 
 def __getattr__(name: str) -> Any:

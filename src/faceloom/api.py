@@ -95,7 +95,11 @@ def extract(
         raise RequestError(f"the mask size is {mask_size}, but has to be 16 to {CHIP_SIZES.stop - 1} pixels")
     paths = _existing(inputs)
     outputs = Outputs(
-        chip_size=size, chip_format=ChipFormat(format), write_chips=chips, mask_size=mask_size, overlay=overlay
+        chip_size=size,
+        chip_format=ChipFormat(format),
+        write_chips=chips,
+        mask_size=mask_size,
+        overlay=overlay,
     )
     flow = make_flow(options)
     job = _job(flow, outputs, threads=options.get("threads"), on_event=on_event)
@@ -189,7 +193,9 @@ def _job(flow: Flow, outputs: Outputs, *, threads: int | None, on_event: OnEvent
         on_event(Fetching(name=name, done_bytes=done, total_bytes=total))
 
     weights = {
-        stage.name: cache.prepare(stage.plugin.weights, on_bytes=on_bytes) for stage in flow.networks if stage.plugin.weights
+        stage.name: cache.prepare(stage.plugin.weights, on_bytes=on_bytes)
+        for stage in flow.networks
+        if stage.plugin.weights
     }
     lanes = threads or min(usable_cores(), MOST_LANES)
     plan = one_phase([stage.name for stage in flow.networks], chunk_frames=CHUNK_FRAMES, lanes=lanes)
@@ -211,7 +217,9 @@ def _existing(inputs: PathLike | Iterable[PathLike]) -> list[Path]:
     paths = [Path(item) for item in ([inputs] if isinstance(inputs, str | Path) else inputs)]
     missing = [str(path) for path in paths if not path.exists()]
     if missing:
-        raise RequestError(f"there is no file or folder {missing[0]!r}" + (f", nor {missing[1:]}" if missing[1:] else ""))
+        raise RequestError(
+            f"there is no file or folder {missing[0]!r}" + (f", nor {missing[1:]}" if missing[1:] else "")
+        )
     if not paths:
         raise RequestError("no inputs were named")
     return paths

@@ -82,7 +82,9 @@ class StoreError(FaceloomError):
 
     exit_code = 7
 
-    def __init__(self, message: str, *, path: Path | None = None, found: int | None = None, expected: int | None = None):
+    def __init__(
+        self, message: str, *, path: Path | None = None, found: int | None = None, expected: int | None = None
+    ):
         super().__init__(message)
         self.path = path
         self.found = found

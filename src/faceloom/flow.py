@@ -27,7 +27,9 @@ def plugin_names(kind: str) -> list[str]:
     """Every plugin of a kind, our own and installed ones, sorted."""
     package = importlib.import_module(f"faceloom.{kind}")
     own = {module.name for module in pkgutil.iter_modules(package.__path__)}
-    others = {point.name.partition("/")[2] for point in entry_points(group=ENTRY_POINTS) if point.name.startswith(f"{kind}/")}
+    others = {
+        point.name.partition("/")[2] for point in entry_points(group=ENTRY_POINTS) if point.name.startswith(f"{kind}/")
+    }
     return sorted(own | others)
 
 
@@ -81,7 +83,10 @@ class Flow:
     def describe(self) -> dict[str, Any]:
         """Every stage with its options and the content of its weights: what results depend on."""
         return {
-            stage.name: {**stage.plugin.options, "weights": stage.plugin.weights and stage.plugin.weights.sha256}
+            stage.name: {
+                **stage.plugin.options,
+                "weights": stage.plugin.weights and stage.plugin.weights.sha256,
+            }
             for stage in self.stages
         }
 
@@ -111,7 +116,9 @@ def build_flow(names: Sequence[str], options: Mapping[str, Mapping[str, Any]] | 
 def _plugin(name: str, options: Mapping[str, Any]) -> Plugin:
     kind, _, plugin_name = name.partition("/")
     if kind not in KINDS:
-        raise RequestError(f"{name!r} is no stage; a stage is a kind ({', '.join(KINDS)}) and a plugin, as in detect/yunet")
+        raise RequestError(
+            f"{name!r} is no stage; a stage is a kind ({', '.join(KINDS)}) and a plugin, as in detect/yunet"
+        )
     plugin = find_plugin(kind, plugin_name)
     known = {field.name for field in fields(plugin)}  # type: ignore[arg-type]  # every plugin is a dataclass
     unknown = sorted(set(options) - known)

@@ -90,7 +90,9 @@ def require(condition: bool, plugin: Plugin, wanted: str) -> None:
     """
     if not condition:
         name = f"{plugin.kind}/{type(plugin).__name__}"
-        raise ContractError(f"{name} broke its contract, which asks for {wanted}; this is a bug in the plugin", stage=name)
+        raise ContractError(
+            f"{name} broke its contract, which asks for {wanted}; this is a bug in the plugin", stage=name
+        )
 
 
 def require_finite(values: NDArray[Any], plugin: Plugin) -> None:

@@ -38,7 +38,11 @@ class Detector(NetworkPlugin):
         """The candidates in each of the canvases (B, H, W, 3), held to the contract."""
         _, height, width, _ = images.shape
         found = self.decode(infer(self.prepare(images)), height=height, width=width)
-        require(len(found) == len(images), self, f"{len(images)} answers for {len(images)} images, not {len(found)}")
+        require(
+            len(found) == len(images),
+            self,
+            f"{len(images)} answers for {len(images)} images, not {len(found)}",
+        )
         for candidates in found:
             self._check(candidates)
         return found

@@ -32,7 +32,11 @@ class YuNet(Detector):
         cells, strides = _cells(height, width)
         return tuple(
             _candidates(
-                scores[i, kept], heads["bbox"][i, kept], heads["kps"][i, kept], cells=cells[kept], strides=strides[kept]
+                scores[i, kept],
+                heads["bbox"][i, kept],
+                heads["kps"][i, kept],
+                cells=cells[kept],
+                strides=strides[kept],
             )
             for i, kept in enumerate(scores >= self.min_score)
         )

@@ -7,7 +7,8 @@ from typing import Any
 from faceloom.errors import StageError
 from faceloom.stage import Tensors
 
-_PROVIDERS = {"cpu": "CPUExecutionProvider"}
+PROVIDERS = {"cpu": "CPUExecutionProvider"}
+"""What ONNX Runtime calls the devices that this engine drives."""
 
 
 class OnnxEngine:
@@ -18,7 +19,7 @@ class OnnxEngine:
     """
 
     def __init__(self, device: str = "cpu") -> None:
-        self._provider = _PROVIDERS[device]
+        self._provider = PROVIDERS[device]
 
     @cached_property
     def version(self) -> str:

@@ -66,7 +66,7 @@ def eye_angle(keypoints: Points) -> float:
 def box_to_chip(box: NDArray[np.float32], *, scale: float, angle: float, size: int) -> Affine:
     """Frame to chip: a square of `scale` times the box's longer side around its centre, turned by `angle`."""
     side = max(scale * float(np.max(box[2:] - box[:2])), 1.0)
-    return square_to_image((box[:2] + box[2:]) / 2, side, angle=angle, size=size)
+    return square_to_image(np.asarray((box[:2] + box[2:]) / 2, np.float32), side, angle=angle, size=size)
 
 
 def in_patch(frame_to_chip: Affine, *, x: int, y: int) -> Affine:

@@ -30,9 +30,9 @@ MEAN_FACE = np.array(_TABLES["mean_face"], np.float64)
 _MESH_VERTICES = np.array(_TABLES["mesh_vertices"])  # (68, 3)
 _MESH_WEIGHTS = np.array(_TABLES["mesh_weights"], np.float32)  # (68, 3)
 
+_WFLW_EYES = (60, 61, 63, 64, 65, 67, 68, 69, 71, 72, 73, 75)
 _WFLW_TO_IBUG = np.array(
-    [*range(0, 33, 2), *range(33, 38), *range(42, 47), *range(51, 60)]
-    + [60, 61, 63, 64, 65, 67, 68, 69, 71, 72, 73, 75, *range(76, 96)]
+    [*range(0, 33, 2), *range(33, 38), *range(42, 47), *range(51, 60), *_WFLW_EYES, *range(76, 96)]
 )
 
 

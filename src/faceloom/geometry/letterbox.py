@@ -22,7 +22,9 @@ def letterbox(image: NDArray[np.uint8], *, longest_side: int, side_multiple: int
     """
     height, width = image.shape[:2]
     rows, columns = _scaled_shape(height, width, longest_side)
-    canvas = np.zeros((*canvas_shape(height, width, longest_side=longest_side, side_multiple=side_multiple), 3), np.uint8)
+    canvas = np.zeros(
+        (*canvas_shape(height, width, longest_side=longest_side, side_multiple=side_multiple), 3), np.uint8
+    )
     if (rows, columns) == (height, width):
         canvas[:rows, :columns] = image
     else:

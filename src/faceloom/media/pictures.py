@@ -146,4 +146,7 @@ def _upright(image: Image, orientation: int) -> Image:
 
 def _check_size(height: int, width: int, path: Path) -> None:
     if height * width > MAX_PIXELS:
-        raise MediaError(f"the picture declares {width} x {height} pixels, more than the limit of {MAX_PIXELS:,}", path=path)
+        raise MediaError(
+            f"the picture declares {width} x {height} pixels, more than the limit of {MAX_PIXELS:,}",
+            path=path,
+        )

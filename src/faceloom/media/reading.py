@@ -27,7 +27,9 @@ class FrameReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -51,7 +53,7 @@ class FrameReader:
             for answer in self._reader_of(span.source).read(span):
                 yield answer
                 done += 1
-        except MediaError as error:
+        except Exception as error:  # becomes the reason in the rows of the frames that are left
             for index in span.indexes[done:]:
                 yield Unreadable(id=FrameId(span.source.name, index), reason=str(error))
 
@@ -75,7 +77,7 @@ def read_still(source: Source) -> Frame | Unreadable:
             raise MediaError("this is not a regular file", path=source.path)
         content = source.path.read_bytes()
         image, problem = read_picture(content, source.path)
-    except (MediaError, OSError) as error:
+    except Exception as error:  # becomes the reason in the picture's row
         return Unreadable(id=identity, reason=_reason(error))
     digest = hashlib.sha256(content).hexdigest()
     return Frame(id=identity, time=None, image=image, digest=digest, problem=problem)

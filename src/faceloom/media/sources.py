@@ -10,7 +10,6 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-
 RESULT_MARK = "faceloom.sqlite"
 """A folder with a file of this name holds results, and is never looked into for inputs."""
 
@@ -58,13 +57,87 @@ class VideoIndex:
 
 
 _PICTURE_SUFFIXES = frozenset(
-    ".apng .avif .bmp .dds .dib .exr .hdr .heic .heif .ico .j2k .jfif .jp2 .jpe .jpeg .jpg .jpx .pam .pbm .pcx .pfm .pgm "
-    ".pic .png .pnm .ppm .psd .qoi .ras .sgi .sr .tga .tif .tiff .webp .xbm".split()
+    [
+        ".apng",
+        ".avif",
+        ".bmp",
+        ".dds",
+        ".dib",
+        ".exr",
+        ".hdr",
+        ".heic",
+        ".heif",
+        ".ico",
+        ".j2k",
+        ".jfif",
+        ".jp2",
+        ".jpe",
+        ".jpeg",
+        ".jpg",
+        ".jpx",
+        ".pam",
+        ".pbm",
+        ".pcx",
+        ".pfm",
+        ".pgm",
+        ".pic",
+        ".png",
+        ".pnm",
+        ".ppm",
+        ".psd",
+        ".qoi",
+        ".ras",
+        ".sgi",
+        ".sr",
+        ".tga",
+        ".tif",
+        ".tiff",
+        ".webp",
+        ".xbm",
+    ]
 )
 # Animated pictures are videos: a GIF of one frame is a video of one frame.
 _VIDEO_SUFFIXES = frozenset(
-    ".3g2 .3gp .asf .avi .divx .f4v .flv .gif .h264 .h265 .hevc .ivf .m1v .m2t .m2ts .m2v .m4v .mkv .mjpeg .mjpg .mov "
-    ".mp4 .mpeg .mpg .mts .mxf .nut .obu .ogg .ogm .ogv .rm .rmvb .ts .vob .webm .wmv .y4m".split()
+    [
+        ".3g2",
+        ".3gp",
+        ".asf",
+        ".avi",
+        ".divx",
+        ".f4v",
+        ".flv",
+        ".gif",
+        ".h264",
+        ".h265",
+        ".hevc",
+        ".ivf",
+        ".m1v",
+        ".m2t",
+        ".m2ts",
+        ".m2v",
+        ".m4v",
+        ".mkv",
+        ".mjpeg",
+        ".mjpg",
+        ".mov",
+        ".mp4",
+        ".mpeg",
+        ".mpg",
+        ".mts",
+        ".mxf",
+        ".nut",
+        ".obu",
+        ".ogg",
+        ".ogm",
+        ".ogv",
+        ".rm",
+        ".rmvb",
+        ".ts",
+        ".vob",
+        ".webm",
+        ".wmv",
+        ".y4m",
+    ]
 )
 
 
@@ -80,8 +153,8 @@ def find_sources(inputs: Iterable[Path]) -> Iterator[Source]:
     """Every source under the inputs, in a fixed order: inputs as given, folders sorted by name.
 
     A file that is named itself is taken whatever its suffix, as a picture if that tells nothing. Links to
-    folders are followed once, so a loop of links ends; folders of results are passed over. Names are relative to the input folder; whoever
-    gives several inputs may get the same name twice, and has to tell them apart.
+    folders are followed once, so a loop of links ends; folders of results are passed over. Names are relative
+    to the input folder; several inputs can give the same name twice (see `longer_names`).
     """
     for root in inputs:
         if not root.is_dir():

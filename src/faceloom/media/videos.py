@@ -7,12 +7,12 @@ reordered frames can therefore not shift the count.
 """
 
 from collections import deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Self, TypeAlias
 
 import av
 import numpy as np
@@ -28,6 +28,10 @@ from faceloom.media.chunks import Span, Unreadable
 from faceloom.media.sources import VideoIndex
 
 _CHECKED_FRAMES = 12
+
+Packets: TypeAlias = "Iterator[Packet[VideoStream]]"
+Taking: TypeAlias = Generator[Frame | Unreadable, None, list[int]]
+"""Yields frames, returns the indexes of those that did not come."""
 
 
 def index_video(path: Path) -> VideoIndex:
@@ -53,7 +57,9 @@ def index_video(path: Path) -> VideoIndex:
     keys = {ticks for ticks, is_key in packets if is_key}
     keyframes = np.array([ticks in keys for ticks in times], np.bool_)
     keyframes[0] = True
-    return VideoIndex(height=height, width=width, time_base=time_base, ticks=np.array(times, np.int64), keyframes=keyframes)
+    return VideoIndex(
+        height=height, width=width, time_base=time_base, ticks=np.array(times, np.int64), keyframes=keyframes
+    )
 
 
 def _index_by_decoding(path: Path, *, height: int, width: int, time_base: Fraction) -> VideoIndex:
@@ -79,7 +85,9 @@ class VideoReader:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self.close()
 
     def close(self) -> None:
@@ -103,7 +111,7 @@ class VideoReader:
         for index in missing:
             yield Unreadable(id=FrameId(span.source.name, index), reason="the decoder gives no picture for this frame")
 
-    def _take(self, span: Span, indexes: Sequence[int]) -> Iterator[Frame | Unreadable]:
+    def _take(self, span: Span, indexes: Sequence[int]) -> Taking:
         """Yields those of the frames that come, and returns the indexes of those that do not."""
         if span.ticks is None:
             return (yield from self._take_counted(span, indexes))
@@ -126,7 +134,7 @@ class VideoReader:
                 del wanted[frame.pts]
         return sorted(index for queue in wanted.values() for index in queue)
 
-    def _take_counted(self, span: Span, indexes: Sequence[int]) -> Iterator[Frame | Unreadable]:
+    def _take_counted(self, span: Span, indexes: Sequence[int]) -> Taking:
         for position, index in enumerate(indexes):
             frame = self._next()
             if frame is None:
@@ -156,7 +164,7 @@ class VideoReader:
             for _ in range(span.first):
                 next(self._frames, None)
 
-    def _packets_from(self, ticks: int) -> Iterator[Packet] | None:
+    def _packets_from(self, ticks: int) -> "Packets | None":
         """Packets from the keyframe of exactly this time on; None if a seek does not lead there."""
         try:
             self._container.seek(ticks, stream=self._stream)
@@ -197,7 +205,7 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     return moving[0]
 
 
-def _packets(container: InputContainer, stream: VideoStream) -> Iterator[Packet]:
+def _packets(container: InputContainer, stream: VideoStream) -> Packets:
     """Packets with content; a file that breaks off ends here like any other."""
     packets = container.demux(stream)
     while True:
@@ -213,7 +221,7 @@ def _decode(container: InputContainer, stream: VideoStream) -> Iterator[VideoFra
     return _decode_packets(_packets(container, stream), stream)
 
 
-def _decode_packets(packets: Iterator[Packet], stream: VideoStream) -> Iterator[VideoFrame]:
+def _decode_packets(packets: Packets, stream: VideoStream) -> Iterator[VideoFrame]:
     """Frames in order of presentation; a damaged packet gives none."""
     for packet in packets:
         try:
@@ -226,7 +234,7 @@ def _decode_packets(packets: Iterator[Packet], stream: VideoStream) -> Iterator[
         return
 
 
-def _chain(first: Packet, rest: Iterator[Packet]) -> Iterator[Packet]:
+def _chain(first: "Packet[VideoStream]", rest: Packets) -> Packets:
     yield first
     yield from rest
 

@@ -64,7 +64,10 @@ class _Conversion:
         outputs = [self._value(i) for i in self.graph.OutputsAsNumpy()]
         graph = helper.make_graph(self.nodes, "tflite", inputs, outputs, self.initializers)
         model = helper.make_model(
-            graph, opset_imports=[helper.make_opsetid("", OPSET)], ir_version=_IR_VERSION, producer_name="faceloom"
+            graph,
+            opset_imports=[helper.make_opsetid("", OPSET)],
+            ir_version=_IR_VERSION,
+            producer_name="faceloom",
         )
         onnx.checker.check_model(model, full_check=True)
         return model
@@ -109,7 +112,7 @@ class _Conversion:
         if activation == tflite.ActivationFunctionType.RELU:
             self.add("Relu", [name], final)
         elif activation == tflite.ActivationFunctionType.RELU6:
-            low, high = (self.store(np.float32(v).reshape(()), f"{final}:{v}") for v in (0, 6))
+            low, high = (self.store(np.array(v, np.float32), f"{final}:{v}") for v in (0, 6))
             self.add("Clip", [name, low, high], final)
         elif activation == tflite.ActivationFunctionType.NONE:
             self.nodes[-1].output[0] = final

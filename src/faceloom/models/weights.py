@@ -134,7 +134,15 @@ def _verify(path: Path, pinned: PinnedFile, place: str) -> None:
 
 def _convert(source: Path, target: Path, pinned: PinnedFile) -> None:
     package_root = Path(__file__).resolve().parents[2]
-    command = [sys.executable, "-m", "faceloom.models.convert", pinned.file, str(source), str(target), *pinned.dynamic]
+    command = [
+        sys.executable,
+        "-m",
+        "faceloom.models.convert",
+        pinned.file,
+        str(source),
+        str(target),
+        *pinned.dynamic,
+    ]
     paths = os.pathsep.join(filter(None, [str(package_root), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": paths}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)

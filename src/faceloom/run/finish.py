@@ -1,6 +1,5 @@
 """The last steps: faces become rows with encoded masks and a chip file, and frames become overlays."""
 
-import json
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -119,7 +118,15 @@ def draw_overlay(image: Image, faces: Sequence[FaceRow], *, chip_size: int) -> I
         corners = np.rint(face.box).astype(int)
         cv2.rectangle(canvas, corners[:2].tolist(), corners[2:].tolist(), _BOX_COLOUR, line)
         label = f"{face.index}  {face.score:.2f}"
-        cv2.putText(canvas, label, (corners[:2] - [0, 3 * line]).tolist(), cv2.FONT_HERSHEY_SIMPLEX, 0.4 * line, _BOX_COLOUR, line)
+        cv2.putText(
+            canvas,
+            label,
+            (corners[:2] - [0, 3 * line]).tolist(),
+            cv2.FONT_HERSHEY_SIMPLEX,
+            0.4 * line,
+            _BOX_COLOUR,
+            line,
+        )
         for (_, mask), colour in zip(sorted(face.masks.items()), _COLOURS, strict=False):
             cv2.polylines(canvas, _outlines(face, mask, chip_size=chip_size), True, colour, line, cv2.LINE_AA)
         for x, y in [] if face.landmarks is None else np.rint(face.landmarks).astype(int).tolist():
@@ -130,8 +137,8 @@ def draw_overlay(image: Image, faces: Sequence[FaceRow], *, chip_size: int) -> I
 def _outlines(face: FaceRow, mask: MaskRow, *, chip_size: int) -> list[NDArray[np.int32]]:
     """Edges of a stored mask, in frame pixels."""
     assert face.landmarks is not None
-    coverage = cv2.imdecode(np.frombuffer(mask.png, np.uint8), cv2.IMREAD_GRAYSCALE)
-    contours, _ = cv2.findContours((coverage > 127).astype(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    coverage = np.asarray(cv2.imdecode(np.frombuffer(mask.png, np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)
+    contours, _ = cv2.findContours(coverage // 128, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     mask_to_frame = invert(frame_to_chip(face.landmarks, size=mask.size))
     return [np.rint(apply(mask_to_frame, contour.astype(np.float32))).astype(np.int32) for contour in contours]
 

@@ -41,7 +41,9 @@ class LiveWorker:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._reader.close()
         self._worker.close()
 
@@ -90,7 +92,8 @@ class LiveWorker:
             return
         source = replace(source, time_base=str(index.time_base))
         frames = (
-            PendingFrame(source=source, index=i, ticks=ticks, seek_ticks=seek) for i, (ticks, seek) in enumerate(index.times())
+            PendingFrame(source=source, index=i, ticks=ticks, seek_ticks=seek)
+            for i, (ticks, seek) in enumerate(index.times())
         )
         for spans in cut_chunks(frames, frames_a_chunk=_TOGETHER):
             yield list(self._reader.reads(spans))

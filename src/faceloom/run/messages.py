@@ -4,8 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faceloom.media.chunks import Chunk
-from faceloom.media.sources import Source
-from faceloom.media.videos import VideoIndex
+from faceloom.media.sources import Source, VideoIndex
 from faceloom.run.job import Job
 from faceloom.store.rows import ChunkRows
 

@@ -15,14 +15,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from faceloom.errors import FaceloomError, MediaError, StageError
+from faceloom.errors import FaceloomError, StageError
 from faceloom.run.messages import Answer, Begin, Count, Counted, Do, Done, Fatal, Reading, Request
 
 _REPORT_EVERY_S = 0.2
 _LAST_WORDS_BYTES = 2000
 
 
-class WorkerDied(Exception):
+class WorkerDiedError(Exception):
     """The worker process ended without a word; the message is what it left on its error stream."""
 
 
@@ -30,7 +30,7 @@ class WorkerProcess:
     """A worker process, seen from the supervisor."""
 
     def __init__(self) -> None:
-        self._errors = tempfile.TemporaryFile()
+        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by __exit__
         paths = os.pathsep.join(path for path in sys.path if path)
         self._process = subprocess.Popen(
             [sys.executable, "-m", "faceloom.run.process"],
@@ -43,7 +43,9 @@ class WorkerProcess:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         """Ends the process at once: whatever it was doing has not been committed."""
         self._process.kill()
         self._process.wait()
@@ -60,7 +62,7 @@ class WorkerProcess:
         """Tells the worker something; it takes requests in order.
 
         Raises:
-            WorkerDied: nobody hears it.
+            WorkerDiedError: nobody hears it.
         """
         assert self._process.stdin is not None
         try:
@@ -73,7 +75,7 @@ class WorkerProcess:
         """Waits for the worker's next answer.
 
         Raises:
-            WorkerDied: there will be none.
+            WorkerDiedError: there will be none.
             FaceloomError: the worker said why it cannot go on.
         """
         assert self._process.stdout is not None
@@ -85,13 +87,13 @@ class WorkerProcess:
             raise answer.error
         return answer
 
-    def _death(self) -> WorkerDied:
+    def _death(self) -> WorkerDiedError:
         code = self._process.wait()
         self._errors.seek(0, os.SEEK_END)
         self._errors.seek(max(0, self._errors.tell() - _LAST_WORDS_BYTES))
         words = self._errors.read().decode(errors="replace").strip().splitlines()
         how = f"by signal {signal.Signals(-code).name}" if code < 0 else f"with exit code {code}"
-        return WorkerDied(f"the worker process ended {how}" + (f" ({words[-1]})" if words else ""))
+        return WorkerDiedError(f"the worker process ended {how}" + (f" ({words[-1]})" if words else ""))
 
 
 _QUIET = {"OPENCV_LOG_LEVEL": "ERROR", "PYTHONUNBUFFERED": "1"}
@@ -173,7 +175,7 @@ def _count(request: Count) -> Counted:
     try:
         index = index_video(path)
         return Counted(request.source, index, _sha256(path), None)
-    except (MediaError, OSError) as error:
+    except Exception as error:  # becomes the reason in the video's row
         return Counted(request.source, None, "", str(error))
 
 

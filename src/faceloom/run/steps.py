@@ -94,7 +94,8 @@ class DetectStep(_NetworkStep):
     def run(self, items: Sequence[Frame]) -> Sequence[Face | Final]:
         plugin = self.plugin
         boxed = [
-            letterbox(frame.image, longest_side=plugin.longest_side, side_multiple=plugin.side_multiple) for frame in items
+            letterbox(frame.image, longest_side=plugin.longest_side, side_multiple=plugin.side_multiple)
+            for frame in items
         ]
         found = plugin.detect(self.infer, np.stack([canvas for canvas, _ in boxed]))
         results: list[Face | Final] = []
@@ -165,7 +166,7 @@ class AlignStep(_NetworkStep):
 
 
 def _turned_extent(chip_to_frame: Affine, box: NDArray[np.float32]) -> NDArray[np.float32]:
-    centre = apply(chip_to_frame, (box[:2] + box[2:]) / 2)
+    centre = apply(chip_to_frame, np.asarray((box[:2] + box[2:]) / 2, np.float32))
     half = (box[2:] - box[:2]) / 2 * np.float32(scale_of(chip_to_frame))
     return np.concatenate([centre - half, centre + half])
 

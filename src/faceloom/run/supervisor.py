@@ -18,7 +18,7 @@ from faceloom.memory.usage import peak_bytes
 from faceloom.run.events import Looking, Notice, OnEvent, Progress, Summary
 from faceloom.run.job import Job
 from faceloom.run.messages import Answer, Begin, Count, Counted, Do, Done, Reading, Request
-from faceloom.run.process import WorkerDied, WorkerProcess
+from faceloom.run.process import WorkerDiedError, WorkerProcess
 from faceloom.store.rows import ChunkRows, FrameRow, Status
 from faceloom.store.store import Known, Store
 
@@ -32,7 +32,12 @@ _FAILURES_TOLD = 20
 
 
 def run_job(
-    job: Job, inputs: Sequence[Path], store: Store, *, on_event: OnEvent, should_stop: ShouldStop = lambda: False
+    job: Job,
+    inputs: Sequence[Path],
+    store: Store,
+    *,
+    on_event: OnEvent,
+    should_stop: ShouldStop = lambda: False,
 ) -> Summary:
     """Takes every frame of the inputs through the plan, and tells how it ended.
 
@@ -82,7 +87,9 @@ class _Crew:
         self._start()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         self._stack.close()
 
     @property
@@ -100,19 +107,18 @@ class _Crew:
         self._open.append(request)
         try:
             self._worker.send(request)
-        except WorkerDied:
+        except WorkerDiedError:
             return
 
     def receive(self) -> Answer:
         """The next answer, in the order of the requests.
 
         Raises:
-            WorkerDied: the oldest request killed its worker, or was what it died at; that request is withdrawn, and
-                a new worker has been told of the others.
+            WorkerDiedError: it died at the oldest request, which is withdrawn; a new worker knows the others.
         """
         try:
             answer = self._worker.receive()
-        except WorkerDied as death:
+        except WorkerDiedError as death:
             self._replace(str(death))
             raise
         if isinstance(answer, Reading | Done):
@@ -168,7 +174,7 @@ def _count_video(crew: _Crew, source: Source) -> Counted:
     crew.send(Count(source))
     try:
         answer = crew.receive()
-    except WorkerDied as death:
+    except WorkerDiedError as death:
         return Counted(source, None, "", str(death))
     assert isinstance(answer, Counted)
     return answer
@@ -184,7 +190,7 @@ def _do_chunks(job: Job, crew: _Crew, store: Store, *, progress: "_Meter", shoul
             return False
         try:
             answer = crew.receive()
-        except WorkerDied as death:
+        except WorkerDiedError as death:
             lost = agenda.lose(str(death))
             if lost is not None:
                 store.commit(lost)
@@ -244,7 +250,9 @@ class _Agenda:
             self._again += [_Attempt(part, deaths=1) for part in halves(attempt.spans)]
             return None
         (span,) = attempt.spans
-        frame = FrameRow(id=FrameId(span.source.name, span.first), height=0, width=0, status=Status.FAILED, reason=reason)
+        frame = FrameRow(
+            id=FrameId(span.source.name, span.first), height=0, width=0, status=Status.FAILED, reason=reason
+        )
         return ChunkRows(number=attempt.number, frames=(frame,), faces=(), seconds=0, peak_bytes=0)
 
 

@@ -17,8 +17,9 @@ from faceloom.store.rows import FaceRow, MaskRow, Status, rounded
 from faceloom.store.store import connect
 
 _FACES = (
-    "SELECT face.id, name, frame_idx, face.idx, x0, y0, x1, y1, score, confidence, keypoints, landmarks, affine, embedding,"
-    " chip, ticks, time_base FROM source JOIN face ON face.source_id = source.id"
+    "SELECT face.id, name, frame_idx, face.idx, x0, y0, x1, y1, score, confidence,"
+    " keypoints, landmarks, affine, embedding, chip, ticks, time_base"
+    " FROM source JOIN face ON face.source_id = source.id"
     " JOIN frame ON frame.source_id = source.id AND frame.idx = frame_idx ORDER BY name, frame_idx, face.idx"
 )
 _SHAPES = {"keypoints": (5, 2), "landmarks": (68, 2), "affine": (2, 3)}
@@ -60,7 +61,9 @@ def read_faces(folder: Path) -> Iterator[tuple[FaceRow, Fraction | None]]:
 def read_frames(folder: Path) -> Iterator[dict[str, Any]]:
     """Every frame of a result folder that is done or has failed, sorted by source and index."""
     with connect(folder, read_only=True) as db:
-        for name, index, ticks, time_base, width, height, status, reason, faces in db.execute(_FRAMES, (Status.PENDING,)):
+        for name, index, ticks, time_base, width, height, status, reason, faces in db.execute(
+            _FRAMES, (Status.PENDING,)
+        ):
             time = _time(ticks, time_base)
             yield {
                 "source": name,
@@ -77,7 +80,8 @@ def read_frames(folder: Path) -> Iterator[dict[str, Any]]:
 def face_to_json(face: FaceRow, time: Fraction | None) -> dict[str, Any]:
     """A face as a line of the JSON export."""
     masks = {
-        name: {"size": mask.size, "png_base64": base64.b64encode(mask.png).decode()} for name, mask in face.masks.items()
+        name: {"size": mask.size, "png_base64": base64.b64encode(mask.png).decode()}
+        for name, mask in face.masks.items()
     }
     embedding = {} if face.embedding is None else {"embedding": rounded(face.embedding, digits=6)}
     return {**face.to_json(time), "masks": masks, **embedding, "chip": face.chip}
@@ -100,7 +104,10 @@ def write_csv(lines: Iterator[dict[str, Any]], out: TextIO) -> None:
         writer.writerow(flat)
 
 
-FORMATS: Mapping[str, Callable[[Iterator[dict[str, Any]], TextIO], None]] = {"jsonl": write_jsonl, "csv": write_csv}
+FORMATS: Mapping[str, Callable[[Iterator[dict[str, Any]], TextIO], None]] = {
+    "jsonl": write_jsonl,
+    "csv": write_csv,
+}
 
 
 def export(folder: Path, out: TextIO, *, to: str, frames: bool) -> None:
@@ -122,7 +129,9 @@ def read_summary(folder: Path, *, problems: int = 20) -> dict[str, Any]:
         statuses = dict(db.execute("SELECT status, count(*) FROM frame GROUP BY status").fetchall())
         kinds = dict(db.execute("SELECT kind, count(*) FROM source GROUP BY kind").fetchall())
         (faces,) = db.execute("SELECT count(*) FROM face").fetchone()
-        (frames_with_faces,) = db.execute("SELECT count(*) FROM (SELECT DISTINCT source_id, frame_idx FROM face)").fetchone()
+        (frames_with_faces,) = db.execute(
+            "SELECT count(*) FROM (SELECT DISTINCT source_id, frame_idx FROM face)"
+        ).fetchone()
         masks = dict(db.execute("SELECT name, count(*) FROM mask GROUP BY name ORDER BY name").fetchall())
         config = db.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
         return {
@@ -143,7 +152,9 @@ def _problems(db: sqlite3.Connection, limit: int) -> list[dict[str, Any]]:
         " WHERE reason IS NOT NULL ORDER BY name, idx LIMIT ?",
         (limit,),
     )
-    return [{"source": name, "frame": index, "status": status, "reason": reason} for name, index, status, reason in rows]
+    return [
+        {"source": name, "frame": index, "status": status, "reason": reason} for name, index, status, reason in rows
+    ]
 
 
 def _runs(db: sqlite3.Connection) -> list[dict[str, Any]]:

@@ -20,7 +20,7 @@ DATABASE = RESULT_MARK
 _LOCK = "faceloom.lock"
 _PENDING = ".pending"
 _LONGEST_NAME_BYTES = 160
-_NETWORK_FILE_SYSTEMS = frozenset("9p afs cifs fuse.sshfs lustre nfs nfs4 smb3 smbfs".split())
+_NETWORK_FILE_SYSTEMS = frozenset(["9p", "afs", "cifs", "fuse.sshfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"])
 
 
 def claim_folder(folder: Path) -> None:

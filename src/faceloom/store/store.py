@@ -94,7 +94,9 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
     if tables and application != APPLICATION_ID:
         raise StoreError(f"{path} is a database of another program", path=path)
     if found > SCHEMA_VERSION:
-        message = f"{path} was made by a newer faceloom (schema {found}, this one knows {SCHEMA_VERSION}); update faceloom"
+        message = (
+            f"{path} was made by a newer faceloom (schema {found}, this one knows {SCHEMA_VERSION}); update faceloom"
+        )
         raise StoreError(message, path=path, found=found, expected=SCHEMA_VERSION)
 
 
@@ -126,7 +128,9 @@ class Store:
             self._stack = stack.pop_all()
         return self
 
-    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
         drop_pending(self.folder)
         self._stack.__exit__(kind, error, trace)
 
@@ -211,13 +215,16 @@ class Store:
                 return named, Known.TWICE
             if (size_bytes, mtime_ns) == state or _is_same_content(source.path, size_bytes=size_bytes, digest=digest):
                 self._db.execute(
-                    "UPDATE source SET path = ?, mtime_ns = ?, run_id = ? WHERE id = ?", (path, state[1], self.run_id, source_id)
+                    "UPDATE source SET path = ?, mtime_ns = ?, run_id = ? WHERE id = ?",
+                    (path, state[1], self.run_id, source_id),
                 )
                 return named, Known.SAME
             self._forget(source_id)
             self._insert_source(named, path, state)
             return named, Known.CHANGED
-        raise StoreError(f"no free name for {source.path} ({source.name} and its other names are taken)", path=source.path)
+        raise StoreError(
+            f"no free name for {source.path} ({source.name} and its other names are taken)", path=source.path
+        )
 
     def next_uncounted(self) -> Source | None:
         """A video of this run whose frames have not been counted."""
@@ -235,7 +242,8 @@ class Store:
     def add_video(self, source: Source, index: VideoIndex, *, sha256: str) -> None:
         """The frames of a video, to be done. Call within `adding`."""
         self._db.execute(
-            "UPDATE source SET time_base = ?, sha256 = ? WHERE name = ?", (str(index.time_base), sha256, source.name)
+            "UPDATE source SET time_base = ?, sha256 = ? WHERE name = ?",
+            (str(index.time_base), sha256, source.name),
         )
         (source_id,) = self._db.execute("SELECT id FROM source WHERE name = ?", (source.name,)).fetchone()
         rows = ((source_id, i, ticks, seek, index.height, index.width) for i, (ticks, seek) in enumerate(index.times()))
@@ -268,7 +276,9 @@ class Store:
 
     def counts(self) -> Counts:
         """Frames by state, and faces, of this run's sources."""
-        query = "SELECT status, count(*) FROM frame JOIN source ON source.id = source_id WHERE run_id = ? GROUP BY status"
+        query = (
+            "SELECT status, count(*) FROM frame JOIN source ON source.id = source_id WHERE run_id = ? GROUP BY status"
+        )
         states = dict(self._db.execute(query, (self.run_id,)).fetchall())
         query = "SELECT count(*) FROM face JOIN source ON source.id = source_id WHERE run_id = ?"
         (faces,) = self._db.execute(query, (self.run_id,)).fetchone()
@@ -314,8 +324,8 @@ class Store:
 
     def _insert_face(self, source_id: int, face: FaceRow) -> None:
         cursor = self._db.execute(
-            "INSERT INTO face (source_id, frame_idx, idx, x0, y0, x1, y1, score, confidence, keypoints, landmarks, affine,"
-            " embedding, chip) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            "INSERT INTO face (source_id, frame_idx, idx, x0, y0, x1, y1, score, confidence,"
+            " keypoints, landmarks, affine, embedding, chip) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 source_id,
                 face.frame.index,

@@ -1,0 +1,186 @@
+"""`faceloom extract`."""
+
+import argparse
+import json
+import os
+import signal
+import sys
+from pathlib import Path
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+from faceloom.units import format_bytes, format_seconds
+
+if TYPE_CHECKING:
+    from faceloom.run.events import Summary
+
+_EPILOG = """\
+Run the same command again after any kind of end: it goes on where it stopped, with the same final result.
+
+  faceloom extract holiday --out faces                          everything below a folder
+  faceloom extract a.jpg clip.mp4 --out faces --size 256        single files, smaller crops
+  faceloom extract film.mkv --out boxes --align none            boxes only
+  faceloom extract shots --out look --no-chips --overlay        frames with the faces drawn on them
+"""
+
+
+class Terminated(BaseException):
+    """SIGTERM came."""
+
+
+def add_parsers(commands: Any) -> None:
+    """Adds this module's command."""
+    parser = commands.add_parser(
+        "extract",
+        help="find every face in pictures, folders and videos",
+        description="Finds every face in pictures, folders and videos, and writes aligned crops and a store.",
+        epilog=_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.set_defaults(run=run)
+    parser.add_argument(
+        "inputs", nargs="+", metavar="INPUT", help="a picture, a video, or a folder with everything below it"
+    )
+    parser.add_argument(
+        "--out", required=True, metavar="DIR", help="result folder: new, empty, or made by the same command"
+    )
+    add_stage_flags(parser)
+    chips = parser.add_argument_group("what is written")
+    chips.add_argument(
+        "--size",
+        type=int,
+        default=512,
+        metavar="PX",
+        help="side of the aligned crops, 64 to 1024 (default: 512)",
+    )
+    chips.add_argument(
+        "--format", default="jpg", choices=["jpg", "png"], help="of the crops; JPEG has quality 95 and 4:4:4"
+    )
+    chips.add_argument("--no-chips", dest="chips", action="store_false", help="write no crops, only the store")
+    chips.add_argument(
+        "--mask-size", type=int, default=256, metavar="PX", help="side of the stored masks (default: 256)"
+    )
+    chips.add_argument(
+        "--overlay",
+        action="store_true",
+        help="also write each frame with boxes, points and masks drawn on it",
+    )
+    parser.add_argument("--json", action="store_true", help="print the summary as one JSON document")
+    parser.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def add_stage_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags that choose the stages, the same for every command that has a flow."""
+    stages = parser.add_argument_group("stages (see: faceloom models)")
+    stages.add_argument("--detect", default="yunet", metavar="NAME", help="detector (default: yunet)")
+    stages.add_argument(
+        "--detect-size",
+        type=int,
+        metavar="PX",
+        help="scale larger frames down to this longer side (default: 1024)",
+    )
+    stages.add_argument(
+        "--min-score", type=float, metavar="SCORE", help="least score of a face (default: the detector's own)"
+    )
+    stages.add_argument(
+        "--align",
+        default="facemesh",
+        metavar="NAME",
+        help="aligner, or none for boxes only (default: facemesh)",
+    )
+    stages.add_argument(
+        "--mask",
+        action="append",
+        metavar="NAME",
+        help="mask, may be repeated, or none (default: components and extended)",
+    )
+    stages.add_argument("--identify", metavar="NAME", help="identifier (default: none; no embeddings unless asked for)")
+    stages.add_argument("--threads", type=int, metavar="N", help="calls side by side (default: one a core)")
+
+
+def flow_options(chosen: argparse.Namespace) -> dict[str, Any]:
+    """The library's options for the stage flags that were given."""
+    options: dict[str, Any] = {
+        "detect": chosen.detect,
+        "align": None if chosen.align == "none" else chosen.align,
+    }
+    if chosen.mask is not None:
+        options["mask"] = [] if chosen.mask == ["none"] else chosen.mask
+    given = {name: getattr(chosen, name) for name in ("detect_size", "min_score", "identify", "threads")}
+    return {**options, **{name: value for name, value in given.items() if value is not None}}
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Extracts, and prints what was found."""
+    from faceloom.api import extract
+    from faceloom.cli.progress import silence, watch
+
+    with _Interrupts() as interrupts, silence() if chosen.quiet else watch() as on_event:
+        try:
+            summary = extract(
+                chosen.inputs,
+                chosen.out,
+                size=chosen.size,
+                format=chosen.format,
+                chips=chosen.chips,
+                mask_size=chosen.mask_size,
+                overlay=chosen.overlay,
+                on_event=on_event,
+                should_stop=interrupts.should_stop,
+                **flow_options(chosen),
+            )
+        except Terminated:
+            return 128 + signal.SIGTERM
+    print(json.dumps(summary.to_json()) if chosen.json else _in_words(summary, Path(chosen.out)))
+    for failure in summary.failures:
+        print(f"faceloom: failed: {failure}", file=sys.stderr)
+    if summary.outcome == "interrupted":
+        print("faceloom: interrupted; run the same command again to go on", file=sys.stderr)
+        return 128 + signal.SIGINT
+    if summary.failed and summary.failed == summary.frames:
+        print("faceloom: no input could be read", file=sys.stderr)
+        return 4
+    return 1 if summary.failed else 0
+
+
+class _Interrupts:
+    """The first Ctrl-C lets the chunk in hand be finished, the second drops it; SIGTERM drops it at once."""
+
+    def __init__(self) -> None:
+        self._asked = False
+        self._before: dict[int, Any] = {}
+
+    def __enter__(self) -> "_Interrupts":
+        self._before = {
+            signal.SIGINT: signal.signal(signal.SIGINT, self._interrupt),
+            signal.SIGTERM: signal.signal(signal.SIGTERM, self._terminate),
+        }
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        for number, handler in self._before.items():
+            signal.signal(number, handler)
+
+    def should_stop(self) -> bool:
+        return self._asked
+
+    def _interrupt(self, _number: int, _frame: FrameType | None) -> None:
+        if self._asked:
+            raise KeyboardInterrupt
+        self._asked = True
+        # Written straight to the descriptor: the signal may have come in the middle of a print.
+        os.write(2, b"\nfaceloom: finishing the chunk in hand; Ctrl-C again drops it\n")
+
+    def _terminate(self, _number: int, _frame: FrameType | None) -> None:
+        raise Terminated
+
+
+def _in_words(summary: "Summary", out: Path) -> str:
+    frames = f"{summary.frames:,} frame{'s' * (summary.frames != 1)}"
+    found = f"{summary.faces:,} face{'s' * (summary.faces != 1)} in {frames}, {format_seconds(summary.seconds)}"
+    failed = f", {summary.failed:,} failed" if summary.failed else ""
+    skipped = f", {summary.skipped:,} of them done before" if summary.skipped else ""
+    lines = [f"{found}{failed}{skipped}; peak memory {format_bytes(summary.peak_bytes)}"]
+    places = {"crops": out / "chips", "overlays": out / "overlays", "store": out / "faceloom.sqlite"}
+    lines += [f"  {name:<9}{path}" for name, path in places.items() if path.exists()]
+    return "\n".join([*lines, f"  look at   faceloom show {out}"])

@@ -1,0 +1,120 @@
+"""`faceloom models`, `faceloom pull` and `faceloom samples`: what can be fetched, and fetching it."""
+
+import argparse
+import json
+from pathlib import Path
+from typing import Any
+
+from faceloom.units import format_bytes
+
+
+def add_parsers(commands: Any) -> None:
+    """Adds this module's commands."""
+    listed = commands.add_parser(
+        "models",
+        help="the plugins there are, their weights, licences, and where those are cached",
+        description="Lists every plugin, the licence and size of its weights, and where on this machine they are.",
+    )
+    listed.set_defaults(run=models)
+    listed.add_argument("--json", action="store_true", help="print one JSON document")
+    pulled = commands.add_parser(
+        "pull",
+        help="fetch weights now, so that later runs need no network",
+        description="Fetches and prepares weights; without names, those of the default flow.",
+    )
+    pulled.set_defaults(run=pull)
+    pulled.add_argument(
+        "names",
+        nargs="*",
+        metavar="NAME",
+        help="a plugin such as detect/centerface, or the name of its weights",
+    )
+    pulled.add_argument("--all", action="store_true", help="everything that faceloom models lists")
+    sampled = commands.add_parser(
+        "samples",
+        help="write a few pictures and a short clip to try things on",
+        description="Writes a portrait, a crowd, a short clip, and truth.json with the true box of every face.",
+    )
+    sampled.set_defaults(run=samples)
+    sampled.add_argument("folder", metavar="DIR", help="where to write them; files that are there already stay")
+
+
+def models(chosen: argparse.Namespace) -> int:
+    """Prints every plugin."""
+    from faceloom.models.weights import WeightCache
+
+    cache = WeightCache.of_user()
+    rows = []
+    for name, weights in _plugins().items():
+        found = cache.find(weights) if weights else None
+        rows.append(
+            {
+                "stage": name,
+                "weights": weights and weights.name,
+                "sha256": weights and weights.sha256,
+                "size_bytes": weights.size_bytes if weights else 0,
+                "licence": weights and weights.licence,
+                "about": weights.about if weights else "drawn from the landmarks, no network",
+                "path": found and str(found),
+            }
+        )
+    if chosen.json:
+        print(json.dumps(rows))
+        return 0
+    for row in rows:
+        size = format_bytes(row["size_bytes"]) if row["weights"] else "-"
+        where = row["path"] or ("not fetched yet" if row["weights"] else "-")
+        print(f"{row['stage']:<20} {size:>9}  {row['licence'] or '-':<11} {where}")
+        print(f"{'':<20} {row['about']}")
+    return 0
+
+
+def pull(chosen: argparse.Namespace) -> int:
+    """Fetches and prepares weights, and prints where they are."""
+    from faceloom.api import make_flow
+    from faceloom.cli.progress import watch
+    from faceloom.errors import RequestError
+    from faceloom.models.weights import WeightCache
+    from faceloom.run.events import Fetching
+
+    known = {name: weights for name, weights in _plugins().items() if weights}
+    by_name = {**{weights.name: weights for weights in known.values()}, **known}
+    names = list(known) if chosen.all else chosen.names or [stage.name for stage in make_flow({}).networks]
+    unknown = [name for name in names if name not in by_name]
+    if unknown:
+        raise RequestError(f"there are no weights {unknown[0]!r}; there are: {', '.join(known)}")
+    cache = WeightCache.of_user()
+    with watch() as on_event:
+
+        def on_bytes(name: str, done: int, total: int) -> None:
+            on_event(Fetching(name=name, done_bytes=done, total_bytes=total))
+
+        paths = {name: cache.prepare(by_name[name], on_bytes=on_bytes) for name in names}
+    for name, path in paths.items():
+        print(f"{name}: {path}")
+    return 0
+
+
+def samples(chosen: argparse.Namespace) -> int:
+    """Writes the samples, and prints where they are."""
+    from faceloom.cli.progress import watch
+    from faceloom.run.events import Fetching
+    from faceloom.samples import write_samples
+
+    with watch() as on_event:
+
+        def on_bytes(name: str, done: int, total: int) -> None:
+            on_event(Fetching(name=name, done_bytes=done, total_bytes=total))
+
+        paths = write_samples(Path(chosen.folder), on_bytes=on_bytes)
+    for path in paths:
+        print(path)
+    return 0
+
+
+def _plugins() -> dict[str, Any]:
+    """Weights, or None, of every plugin by stage name."""
+    from faceloom.flow import KINDS, find_plugin, plugin_names
+
+    names = [(kind, name) for kind in KINDS for name in plugin_names(kind)]
+    return {f"{kind}/{name}": find_plugin(kind, name).weights for kind, name in names}

@@ -1,0 +1,95 @@
+"""Draws the events of a run on stderr: one live line in a terminal, now and then a plain line elsewhere."""
+
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from faceloom.run.events import Event, Fetching, Looking, Notice, OnEvent, Progress
+from faceloom.units import format_bytes, format_seconds
+
+_PLAIN_EVERY_S = 5.0
+
+
+@contextmanager
+def silence() -> Iterator[OnEvent]:
+    """Draws nothing but notices."""
+
+    def on_event(event: Event) -> None:
+        if isinstance(event, Notice):
+            print(f"faceloom: {event.text}", file=sys.stderr)
+
+    yield on_event
+
+
+@contextmanager
+def watch() -> Iterator[OnEvent]:
+    """Draws events as they come, in the way that stderr can show."""
+    if sys.stderr.isatty():
+        with _live() as on_event:
+            yield on_event
+    else:
+        yield _Plain()
+
+
+@contextmanager
+def _live() -> Iterator[OnEvent]:
+    from rich.console import Console
+    from rich.live import Live
+    from rich.text import Text
+
+    console = Console(stderr=True, highlight=False)
+    with Live(Text(), console=console, refresh_per_second=8, transient=True) as live:
+
+        def on_event(event: Event) -> None:
+            if isinstance(event, Notice):
+                console.print(f"faceloom: {event.text}", markup=False)
+            else:
+                live.update(Text(line(event), no_wrap=True, overflow="ellipsis"))
+
+        yield on_event
+
+
+class _Plain:
+    """Lines for a log: notices at once, progress every few seconds."""
+
+    def __init__(self) -> None:
+        self._last = time.monotonic()
+        self._fetched: str | None = None
+
+    def __call__(self, event: Event) -> None:
+        now = time.monotonic()
+        if isinstance(event, Notice):
+            print(f"faceloom: {event.text}", file=sys.stderr, flush=True)
+        elif isinstance(event, Fetching) and event.name != self._fetched:
+            self._fetched = event.name
+            print(f"fetching {event.name}, {format_bytes(event.total_bytes)}", file=sys.stderr, flush=True)
+        elif isinstance(event, Progress | Looking) and now - self._last >= _PLAIN_EVERY_S:
+            self._last = now
+            print(line(event), file=sys.stderr, flush=True)
+
+
+def line(event: Event) -> str:
+    """An event in one line."""
+    match event:
+        case Fetching():
+            share = event.done_bytes / max(event.total_bytes, 1)
+            return f"fetching {event.name}   {share:4.0%} of {format_bytes(event.total_bytes)}"
+        case Looking():
+            return f"looking at the inputs   {event.sources:,} files   {event.frames:,} frames to do"
+        case Progress():
+            parts = [
+                f"pass 1 of 1: {', '.join(_kinds(event.stages))}",
+                f"{event.frames:,}/{event.total_frames:,} frames",
+                f"{event.frames_per_second:.0f} frames/s",
+                f"{event.faces:,} faces",
+                format_bytes(event.held_bytes),
+                f"ETA {'?' if event.eta_s is None else format_seconds(event.eta_s)}",
+            ]
+            return "   ".join(parts)
+        case Notice():
+            return event.text
+
+
+def _kinds(stages: tuple[str, ...]) -> list[str]:
+    return list(dict.fromkeys(stage.partition("/")[0] for stage in stages))

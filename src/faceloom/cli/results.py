@@ -1,0 +1,96 @@
+"""`faceloom show` and `faceloom export`: what a result folder holds."""
+
+import argparse
+import json
+import sys
+from pathlib import Path
+from typing import Any
+
+from faceloom.units import format_bytes, format_seconds
+
+
+def add_parsers(commands: Any) -> None:
+    """Adds this module's commands."""
+    shown = commands.add_parser(
+        "show",
+        help="what a result folder holds: counts, problems, plan, peak memory",
+        description="Tells what a result folder holds. Also while a run is writing to it.",
+    )
+    shown.set_defaults(run=show)
+    shown.add_argument("folder", metavar="DIR", help="a result folder")
+    shown.add_argument("--json", action="store_true", help="print one JSON document")
+    exported = commands.add_parser(
+        "export",
+        help="write what was found as JSON lines or CSV",
+        description="Writes a line a face, sorted by source, frame and index, whatever order they were found in.",
+    )
+    exported.set_defaults(run=export)
+    exported.add_argument("folder", metavar="DIR", help="a result folder")
+    exported.add_argument("--to", required=True, metavar="FORMAT", help="jsonl or csv")
+    exported.add_argument(
+        "--frames", action="store_true", help="a line a frame instead: size, time, faces, what failed and why"
+    )
+    exported.add_argument("--out", metavar="FILE", help="write to a new file (default: stdout)")
+
+
+def show(chosen: argparse.Namespace) -> int:
+    """Prints a result folder's summary."""
+    from faceloom.store.exports import read_summary
+
+    summary = read_summary(Path(chosen.folder))
+    print(json.dumps(summary) if chosen.json else _in_words(summary))
+    return 0
+
+
+def export(chosen: argparse.Namespace) -> int:
+    """Writes an export to a file that does not exist yet, or to stdout."""
+    from faceloom.errors import RequestError
+    from faceloom.store.exports import export as write
+
+    folder = Path(chosen.folder)
+    if chosen.out is None:
+        write(folder, sys.stdout, to=chosen.to, frames=chosen.frames)
+        sys.stdout.flush()
+        return 0
+    try:
+        with Path(chosen.out).open("x", encoding="utf-8") as file:
+            write(folder, file, to=chosen.to, frames=chosen.frames)
+    except FileExistsError as error:
+        raise RequestError(f"{chosen.out} is there already; name another file, or remove it") from error
+    except OSError as error:
+        raise RequestError(f"{chosen.out} cannot be written: {error}") from error
+    return 0
+
+
+def _in_words(summary: dict[str, Any]) -> str:
+    sources = ", ".join(
+        f"{number:,} {kind}{'s' * (number != 1)}" for kind, number in sorted(summary["sources"].items())
+    )
+    frames = summary["frames"]
+    lines = [
+        f"sources   {sources or 'none'}",
+        f"frames    {frames['done']:,} done, {frames['failed']:,} failed, {frames['pending']:,} to do",
+        f"faces     {summary['faces']:,}, in {summary['frames_with_faces']:,} frames",
+    ]
+    lines += (
+        [f"masks     {', '.join(f'{name} {number:,}' for name, number in summary['masks'].items())}"]
+        if summary["masks"]
+        else []
+    )
+    if summary["config"]:
+        lines.append(f"stages    {', '.join(summary['config']['stages'])}")
+    lines += [line for run in summary["runs"] for line in _run_in_words(run)]
+    for problem in summary["problems"]:
+        lines.append(f"{problem['status']:<10}{problem['source']}#{problem['frame']}: {problem['reason']}")
+    return "\n".join(lines)
+
+
+def _run_in_words(run: dict[str, Any]) -> list[str]:
+    told = run["summary"] or {}
+    outcome = run["outcome"] or "did not end: killed, or still going on"
+    cost = f", {format_seconds(told['seconds'])}, peak memory {format_bytes(told['peak_bytes']['cpu'])}" if told else ""
+    lines = [f"run       {run['started_at'][:19]}Z: {outcome}{cost}"]
+    for number, phase in enumerate((run["plan"] or {}).get("phases", []), start=1):
+        stages = ", ".join(f"{stage['stage']} x{stage['batch']} on {stage['device']}" for stage in phase["stages"])
+        lines.append(f"  pass {number}  {stages}")
+    return lines
