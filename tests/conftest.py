@@ -1,0 +1,65 @@
+"""What many tests need: real weights in a cache of the session's own, sample media, and the shared pictures if they are there."""
+
+import os
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from faceloom.engines.engine import Network
+from faceloom.engines.onnx import OnnxEngine
+from faceloom.errors import WeightsError
+from faceloom.models.catalog import CATALOG
+from faceloom.models.weights import WeightCache
+from faceloom.samples import write_samples
+
+SHARED = Path(__file__).parents[2] / "shared"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeightCache]:
+    """An empty weight cache for the whole session, so that a user's own is neither used nor touched."""
+    folder = tmp_path_factory.mktemp("cache")
+    mirrors = os.environ.get("FACELOOM_WEIGHTS", "")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("FACELOOM_CACHE", str(folder))
+        patch.setenv("FACELOOM_WEIGHTS", os.pathsep.join(str(Path(path).absolute()) for path in mirrors.split(os.pathsep) if path))
+        yield WeightCache.of_user()
+
+
+@pytest.fixture(scope="session")
+def network(cache: WeightCache) -> Callable[[str], Network]:
+    """Loads a network of the catalog; the test is skipped where its weights cannot be had."""
+
+    def load(name: str) -> Network:
+        return OnnxEngine().load(prepared(cache, name))
+
+    return load
+
+
+def prepared(cache: WeightCache, name: str) -> Path:
+    """The prepared file of a network; the test is skipped where its weights cannot be had."""
+    try:
+        return cache.prepare(CATALOG[name])
+    except WeightsError as error:
+        pytest.skip(f"the weights cannot be had here: {error}")
+
+
+@pytest.fixture(scope="session")
+def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that `faceloom samples` writes."""
+    folder = tmp_path_factory.mktemp("samples")
+    try:
+        write_samples(folder, on_bytes=lambda *_: None)
+    except WeightsError as error:
+        pytest.skip(f"the sample portrait cannot be had here: {error}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The pictures with ground truth that lie beside the checkout."""
+    data = SHARED / "data"
+    if not data.is_dir():
+        pytest.skip("the shared pictures are not beside this checkout")
+    return data
