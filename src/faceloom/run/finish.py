@@ -16,9 +16,9 @@ from faceloom.geometry.affine import apply, invert
 from faceloom.geometry.chips import frame_to_chip
 from faceloom.mask import LandmarkMask
 from faceloom.media.chip_files import ChipFormat, encode_chip, encode_jpeg
-from faceloom.run.job import CHIPS, OVERLAYS, Outputs
+from faceloom.run.job import Outputs
 from faceloom.run.steps import Failure, cut_chip, resize_mask
-from faceloom.store.folder import file_name, write_file
+from faceloom.store.folder import CHIPS, OVERLAYS, file_name, write_file
 from faceloom.store.rows import FaceRow, MaskRow
 from faceloom.version import VERSION
 

@@ -8,9 +8,6 @@ from faceloom.flow import Flow
 from faceloom.media.chip_files import ChipFormat
 from faceloom.plan.plan import Plan
 
-CHIPS = "chips"
-OVERLAYS = "overlays"
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Outputs:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Self
 
-from faceloom.errors import MediaError
+from faceloom.errors import MediaError, StageError
 from faceloom.faces import FrameId
 from faceloom.media.chunks import Chunk, Span, cut_chunks, halves
 from faceloom.media.sources import Source, SourceKind, find_sources, longer_names
@@ -28,6 +28,7 @@ ShouldStop = Callable[[], bool]
 _AHEAD = 2
 """Chunks that the worker has been told of, so that it need not wait for the next one."""
 _SOURCES_A_TRANSACTION = 500
+_HOPELESS_DEATHS = 8
 _FAILURES_TOLD = 20
 
 
@@ -80,7 +81,7 @@ class _Crew:
         self._stack = ExitStack()
         self._open: deque[Request] = deque()
         self._peak_bytes = 0
-        self._present_peak_bytes = 0
+        self._deaths_in_a_row = 0
         self.restarts = 0
 
     def __enter__(self) -> Self:
@@ -119,12 +120,16 @@ class _Crew:
         try:
             answer = self._worker.receive()
         except WorkerDiedError as death:
+            self._deaths_in_a_row += 1
+            if self._deaths_in_a_row == _HOPELESS_DEATHS:
+                raise StageError(f"no worker lives long enough to finish anything: {death}", stage="worker") from death
             self._replace(str(death))
             raise
         if isinstance(answer, Reading | Done):
             held = answer.peak_bytes if isinstance(answer, Reading) else answer.rows.peak_bytes
             self._peak_bytes = max(self._peak_bytes, held)
         if not isinstance(answer, Reading):
+            self._deaths_in_a_row = 0
             self._open.popleft()
         return answer
 
@@ -145,7 +150,7 @@ class _Crew:
 def _take_up_sources(inputs: Sequence[Path], store: Store, on_event: OnEvent) -> None:
     """Gives every source under the inputs its rows, but for the frames of videos."""
     sources = find_sources(inputs)
-    seen = 0
+    seen = new = 0
     while group := _take(sources, _SOURCES_A_TRANSACTION):
         with store.adding():
             for source in group:
@@ -154,20 +159,23 @@ def _take_up_sources(inputs: Sequence[Path], store: Store, on_event: OnEvent) ->
                     on_event(Notice(text=f"{named.name} has changed since it was last read; doing it again"))
                 if known in {Known.NEW, Known.CHANGED} and named.kind is SourceKind.PICTURE:
                     store.add_picture(named)
+                    new += 1
         seen += len(group)
-        on_event(Looking(sources=seen, frames=store.counts().pending))
+        on_event(Looking(sources=seen, frames=new))
 
 
 def _count_videos(crew: _Crew, store: Store, on_event: OnEvent) -> None:
     """Gives every frame of every video its row."""
-    while (source := store.next_uncounted()) is not None:
+    frames = 0
+    for number, source in enumerate(store.uncounted(), start=1):
         answer = _count_video(crew, source)
         with store.adding():
             if answer.index is not None:
                 store.add_video(source, answer.index, sha256=answer.sha256)
+                frames += len(answer.index.keyframes)
             else:
                 store.add_failed(source, answer.reason or "unreadable")
-        on_event(Looking(sources=0, frames=store.counts().pending))
+        on_event(Looking(sources=number, frames=frames))
 
 
 def _count_video(crew: _Crew, source: Source) -> Counted:

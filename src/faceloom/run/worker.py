@@ -34,6 +34,11 @@ class Worker:
         self._networks: dict[str, Network] = {}
         self._reader = FrameReader(decode_threads=max(1, job.plan.lanes // 2))
 
+    @property
+    def resident(self) -> frozenset[str]:
+        """Names of the stages whose networks are in memory."""
+        return frozenset(self._networks)
+
     def close(self) -> None:
         """Gives networks and files back."""
         self._networks.clear()

@@ -17,6 +17,8 @@ from faceloom.errors import RequestError, StoreError
 from faceloom.media.sources import RESULT_MARK
 
 DATABASE = RESULT_MARK
+CHIPS = "chips"
+OVERLAYS = "overlays"
 _LOCK = "faceloom.lock"
 _PENDING = ".pending"
 _LONGEST_NAME_BYTES = 160
@@ -81,12 +83,13 @@ def recover_files(folder: Path, is_committed: Callable[[int, int], bool]) -> Non
         run_id, _, number = chunk.name.partition("-")
         if is_committed(int(run_id), int(number)):
             move_into_place(folder, chunk)
-    drop_pending(folder)
+    shutil.rmtree(pending, ignore_errors=True)
 
 
-def drop_pending(folder: Path) -> None:
-    """Removes the files of chunks that were not committed."""
-    shutil.rmtree(folder / _PENDING, ignore_errors=True)
+def remove_files(folder: Path, source: str) -> None:
+    """Removes the chips and overlays of a source."""
+    for kind in (CHIPS, OVERLAYS):
+        shutil.rmtree(folder / kind / file_name(source), ignore_errors=True)
 
 
 def file_name(source: str) -> str:

@@ -27,12 +27,12 @@ from faceloom.media.sources import Source, SourceKind, VideoIndex
 from faceloom.store.folder import (
     DATABASE,
     claim_folder,
-    drop_pending,
     locked,
     move_into_place,
     on_network,
     pending_folder,
     recover_files,
+    remove_files,
 )
 from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, Status
 
@@ -77,7 +77,9 @@ def connect(folder: Path, *, read_only: bool) -> Iterator[sqlite3.Connection]:
     try:
         connection = sqlite3.connect(path, isolation_level=None)
         try:
-            _check_version(connection, path)
+            tables = _check_version(connection, path)
+            if read_only and not tables:
+                raise StoreError(f"{folder} holds no results yet: its first run has only begun", path=path)
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA query_only = " + ("ON" if read_only else "OFF"))
             yield connection
@@ -87,7 +89,8 @@ def connect(folder: Path, *, read_only: bool) -> Iterator[sqlite3.Connection]:
         raise StoreError(f"the store {path} cannot be used: {error}", path=path) from error
 
 
-def _check_version(connection: sqlite3.Connection, path: Path) -> None:
+def _check_version(connection: sqlite3.Connection, path: Path) -> int:
+    """How many tables there are, if they are ours."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (found,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -98,6 +101,7 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
             f"{path} was made by a newer faceloom (schema {found}, this one knows {SCHEMA_VERSION}); update faceloom"
         )
         raise StoreError(message, path=path, found=found, expected=SCHEMA_VERSION)
+    return int(tables)
 
 
 class Store:
@@ -131,8 +135,9 @@ class Store:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        drop_pending(self.folder)
-        self._stack.__exit__(kind, error, trace)
+        # Also here: a signal may have come between a transaction and the moves that follow it.
+        with self._stack:
+            recover_files(self.folder, self._is_committed)
 
     # --- the run -----------------------------------------------------------------------------------
 
@@ -219,21 +224,23 @@ class Store:
                     (path, state[1], self.run_id, source_id),
                 )
                 return named, Known.SAME
-            self._forget(source_id)
+            self._forget(source_id, name)
             self._insert_source(named, path, state)
             return named, Known.CHANGED
         raise StoreError(
             f"no free name for {source.path} ({source.name} and its other names are taken)", path=source.path
         )
 
-    def next_uncounted(self) -> Source | None:
-        """A video of this run whose frames have not been counted."""
-        row = self._db.execute(
-            "SELECT name, path FROM source WHERE run_id = ? AND kind = 'video'"
-            " AND NOT EXISTS (SELECT 1 FROM frame WHERE source_id = source.id) ORDER BY id LIMIT 1",
-            (self.run_id,),
-        ).fetchone()
-        return row and Source(name=row[0], path=Path(os.fsdecode(row[1])), kind=SourceKind.VIDEO)
+    def uncounted(self) -> Iterator[Source]:
+        """The videos of this run whose frames have not been counted; commits may go on meanwhile."""
+        query = (
+            "SELECT id, name, path FROM source WHERE run_id = ? AND kind = 'video' AND id > ?"
+            " AND NOT EXISTS (SELECT 1 FROM frame WHERE source_id = source.id) ORDER BY id LIMIT 1"
+        )
+        at = -1
+        while (row := self._db.execute(query, (self.run_id, at)).fetchone()) is not None:
+            at, name, path = row
+            yield Source(name=name, path=Path(os.fsdecode(path)), kind=SourceKind.VIDEO)
 
     def add_picture(self, source: Source) -> None:
         """The only frame of a picture, to be done. Call within `adding`."""
@@ -360,10 +367,8 @@ class Store:
             (source.name, path, source.kind, *state, self.run_id),
         )
 
-    def _forget(self, source_id: int) -> None:
-        query = "SELECT chip FROM face WHERE source_id = ? AND chip IS NOT NULL"
-        for (chip,) in self._db.execute(query, (source_id,)).fetchall():
-            (self.folder / chip).unlink(missing_ok=True)
+    def _forget(self, source_id: int, name: str) -> None:
+        remove_files(self.folder, name)
         self._db.execute("DELETE FROM source WHERE id = ?", (source_id,))
 
     @contextmanager

@@ -1,0 +1,105 @@
+import threading
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from dataclasses import dataclass, field
+
+import pytest
+
+from faceloom.errors import ContractError
+from faceloom.run.pipeline import Final, Source, run_pipeline
+
+
+@dataclass
+class Add:
+    """Adds a number to every item; notes the batches it was given."""
+
+    number: int
+    batch: int = 1
+    bad: frozenset[int] = frozenset()
+    error: type[Exception] = ValueError
+    seen: list[list[int]] = field(default_factory=list)
+
+    def group(self, item: int) -> Hashable:
+        return item % 2
+
+    def run(self, items: Sequence[int]) -> Sequence[int]:
+        self.seen.append(list(items))
+        if self.bad & set(items):
+            raise self.error("bad item")
+        return [item + self.number for item in items]
+
+    def failed(self, item: int, error: Exception) -> tuple[int, str]:
+        return (item, str(error))
+
+
+def numbers(count: int, *, parallel: bool = True) -> Source:
+    def reads() -> Iterator[Callable[[], int]]:
+        yield from ((lambda i=i: i) for i in range(count))  # type: ignore[misc]
+
+    return Source(reads=reads(), parallel=parallel)
+
+
+def run(source: Source, steps: Sequence[Add], *, lanes: int = 2, room_bytes: int = 100) -> list[object]:
+    return run_pipeline(source, steps, lanes=lanes, room_bytes=room_bytes, size_of=lambda item: 1)
+
+
+@pytest.mark.parametrize("lanes", [1, 2, 5])
+@pytest.mark.parametrize("batch", [1, 3, 100])
+@pytest.mark.parametrize("room_bytes", [1, 7, 1000])
+def test_every_item_goes_through_every_step(lanes: int, batch: int, room_bytes: int) -> None:
+    steps = [Add(1000, batch=batch), Add(10000, batch=2)]
+    results = run(numbers(50), steps, lanes=lanes, room_bytes=room_bytes)
+    assert sorted(results) == [11000 + i for i in range(50)]  # type: ignore[type-var]
+
+
+def test_no_batch_is_larger_than_asked_or_mixes_groups() -> None:
+    step = Add(1, batch=4)
+    run(numbers(41), [step])
+    assert all(len(items) <= 4 and len({item % 2 for item in items}) == 1 for items in step.seen)
+
+
+def test_a_bad_item_costs_itself_and_no_other_of_its_batch() -> None:
+    step = Add(100, batch=8, bad=frozenset({3, 6}))
+    results = run(numbers(20), [step])
+    assert sorted(map(str, results)) == sorted(
+        [str((i, "bad item")) if i in {3, 6} else str(i + 100) for i in range(20)]
+    )
+
+
+def test_a_broken_contract_ends_the_run() -> None:
+    with pytest.raises(ContractError):
+        run(numbers(20), [Add(1, bad=frozenset({3}), error=ContractError)])
+
+
+def test_an_error_in_a_read_is_raised_in_the_callers_thread_after_every_lane_has_ended() -> None:
+    def broken() -> int:
+        raise RuntimeError("no such frame")
+
+    before = threading.active_count()
+    with pytest.raises(RuntimeError, match="no such frame"):
+        run(Source(reads=iter([lambda: 1, broken, lambda: 2]), parallel=True), [Add(1)], lanes=4)
+    assert threading.active_count() == before
+
+
+def test_a_final_value_takes_no_further_step() -> None:
+    results = run_pipeline(
+        Source(reads=iter([lambda: Final("as it is"), lambda: 1]), parallel=True),
+        [Add(1)],
+        lanes=2,
+        room_bytes=1,
+        size_of=lambda item: 1,
+    )
+    assert sorted(map(str, results)) == ["2", "as it is"]
+
+
+def test_reads_in_order_are_made_in_order() -> None:
+    made: list[int] = []
+
+    def read(i: int) -> Callable[[], int]:
+        def reading() -> int:
+            made.append(i)
+            return i
+
+        return reading
+
+    run(Source(reads=(read(i) for i in range(200)), parallel=False), [Add(1)], lanes=4)
+    assert made == list(range(200))
