@@ -23,7 +23,10 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeightCache]:
     mirrors = os.environ.get("FACELOOM_WEIGHTS", "")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FACELOOM_CACHE", str(folder))
-        patch.setenv("FACELOOM_WEIGHTS", os.pathsep.join(str(Path(path).absolute()) for path in mirrors.split(os.pathsep) if path))
+        patch.setenv(
+            "FACELOOM_WEIGHTS",
+            os.pathsep.join(str(Path(path).absolute()) for path in mirrors.split(os.pathsep) if path),
+        )
         yield WeightCache.of_user()
 
 

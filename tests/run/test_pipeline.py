@@ -33,7 +33,7 @@ class Add:
 
 def numbers(count: int, *, parallel: bool = True) -> Source:
     def reads() -> Iterator[Callable[[], int]]:
-        yield from ((lambda i=i: i) for i in range(count))  # type: ignore[misc]
+        yield from ((lambda i=i: i) for i in range(count))
 
     return Source(reads=reads(), parallel=parallel)
 

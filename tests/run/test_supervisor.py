@@ -9,12 +9,12 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from jobs import exported, files_below, installed_plugin
 
 from faceloom.api import extract
 from faceloom.errors import ContractError, MediaError, RequestError, StageError, StoreError
 from faceloom.run.events import Event, Notice, Progress
 from faceloom.store.exports import read_summary
+from jobs import exported, files_below, installed_plugin
 
 LONGEST_S = 60
 
@@ -161,7 +161,7 @@ def test_a_worker_that_never_answers_ends_the_run_with_its_last_words(samples: P
     """
     with (
         installed_plugin(tmp_path, "detect/hopeless", plugin),
-        pytest.raises(StageError, match="exit code 9 \\(out of luck\\)"),
+        pytest.raises(StageError, match=r"exit code 9 \(out of luck\)"),
     ):
         extract(samples / "clip.mp4", tmp_path / "out", detect="hopeless")
 
@@ -188,7 +188,7 @@ def test_running_again_does_nothing_twice(media: Path, undisturbed: Path) -> Non
 
 
 def test_another_configuration_is_refused_with_the_difference(media: Path, undisturbed: Path) -> None:
-    with pytest.raises(RequestError, match="chips.size: 64 in the folder, 128 asked for"):
+    with pytest.raises(RequestError, match=r"chips\.size: 64 in the folder, 128 asked for"):
         extract(media, undisturbed, size=128)
 
 
@@ -218,5 +218,5 @@ def test_a_changed_file_is_done_again_and_nothing_else(samples: Path, tmp_path: 
 
 def test_inputs_without_a_picture_or_video_say_so(tmp_path: Path) -> None:
     (tmp_path / "notes.txt").write_text("nothing to see")
-    with pytest.raises(MediaError, match="no picture and no video"):
+    with pytest.raises(MediaError, match=r"no picture and no video"):
         extract(tmp_path, tmp_path.parent / "out")

@@ -3,8 +3,8 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from conftest import prepared
 
+from conftest import prepared
 from faceloom.flow import build_flow
 from faceloom.media.chunks import Chunk, PendingFrame, cut_chunks
 from faceloom.media.sources import Source, SourceKind, find_sources
@@ -21,12 +21,16 @@ ONE_PHASE = [[("detect/yunet", 1), ("align/facemesh", 1), ("mask/unet", 1)]]
 @pytest.fixture(scope="module")
 def job(cache: WeightCache) -> Job:
     flow = build_flow(["detect/yunet", "align/facemesh", "mask/unet", "mask/components"])
-    weights = {stage.name: prepared(cache, stage.plugin.weights.name) for stage in flow.networks if stage.plugin.weights}
+    weights = {
+        stage.name: prepared(cache, stage.plugin.weights.name) for stage in flow.networks if stage.plugin.weights
+    }
     return Job(flow=flow, weights=weights, plan=plan(ONE_PHASE), outputs=Outputs(), room_bytes=1 << 24)
 
 
 def plan(phases: list[list[tuple[str, int]]], *, lanes: int = 2) -> Plan:
-    placements = [tuple(Placement(stage=stage, device="cpu", batch=batch) for stage, batch in phase) for phase in phases]
+    placements = [
+        tuple(Placement(stage=stage, device="cpu", batch=batch) for stage, batch in phase) for phase in phases
+    ]
     return Plan(phases=tuple(Phase(placements=phase) for phase in placements), chunk_frames=16, lanes=lanes)
 
 
@@ -59,11 +63,14 @@ def run(job: Job, samples: Path, out: Path, *, frames_a_chunk: int = 16) -> tupl
 def same(one: FaceRow, other: FaceRow) -> bool:
     """Bit for bit."""
     arrays = ("box", "keypoints", "landmarks", "frame_to_chip")
-    return (
-        all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays)
-        and (one.frame, one.index, one.score, one.confidence, one.masks, one.chip)
-        == (other.frame, other.index, other.score, other.confidence, other.masks, other.chip)
-    )
+    return all(np.array_equal(getattr(one, name), getattr(other, name)) for name in arrays) and (
+        one.frame,
+        one.index,
+        one.score,
+        one.confidence,
+        one.masks,
+        one.chip,
+    ) == (other.frame, other.index, other.score, other.confidence, other.masks, other.chip)
 
 
 @pytest.fixture(scope="module")

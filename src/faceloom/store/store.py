@@ -136,8 +136,10 @@ class Store:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # Also here: a signal may have come between a transaction and the moves that follow it.
-        with self._stack:
+        try:
             recover_files(self.folder, self._is_committed)
+        finally:
+            self._stack.__exit__(kind, error, trace)
 
     # --- the run -----------------------------------------------------------------------------------
 

@@ -1,0 +1,257 @@
+import hashlib
+import os
+import shutil
+import sqlite3
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from faceloom.errors import RequestError, StoreError
+from faceloom.faces import FrameId
+from faceloom.media.sources import Source, SourceKind, find_sources, longer_names
+from faceloom.store.exports import read_faces, read_frames
+from faceloom.store.folder import DATABASE, file_name, write_file
+from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, MaskRow, Status
+from faceloom.store.store import SCHEMA_VERSION, Known, Store
+
+
+def take_up(store: Store, *inputs: Path) -> list[tuple[str, Known]]:
+    """Gives the store a new run and the pictures under the inputs."""
+    store.begin_run(versions={})
+    answers = []
+    with store.adding():
+        for source in find_sources(inputs):
+            named, known = store.add_source(source, other_names=longer_names(source))
+            if known in {Known.NEW, Known.CHANGED}:
+                store.add_picture(named)
+            answers.append((named.name, known))
+    return answers
+
+
+def picture(path: Path, content: bytes = b"pixels") -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(content)
+    return path
+
+
+def face(frame: FrameId, index: int = 0, *, chip: str | None = None) -> FaceRow:
+    rng = np.random.default_rng(index)
+    return FaceRow(
+        frame=frame,
+        index=index,
+        box=rng.random(4, np.float32) * 100,
+        score=0.75,
+        confidence=None,
+        keypoints=rng.random((5, 2), np.float32) * 100,
+        landmarks=rng.random((68, 2), np.float32) * 100,
+        frame_to_chip=rng.random((2, 3)),
+        masks={"components": MaskRow(size=4, png=b"png")},
+        embedding=rng.random(16, np.float32),
+        chip=chip,
+    )
+
+
+def rows(*frames: FrameRow, faces: tuple[FaceRow, ...] = (), number: int = 0) -> ChunkRows:
+    return ChunkRows(number=number, frames=frames, faces=faces, seconds=1.0, peak_bytes=1)
+
+
+def done(frame: FrameId) -> FrameRow:
+    return FrameRow(id=frame, height=3, width=4, status=Status.DONE, sha256="0" * 64)
+
+
+def test_a_face_comes_back_as_it_was_stored(tmp_path: Path) -> None:
+    picture(tmp_path / "in" / "a.jpg")
+    frame = FrameId("a.jpg", 0)
+    stored = face(frame)
+    with Store(tmp_path / "out") as store:
+        take_up(store, tmp_path / "in")
+        store.commit(rows(done(frame), faces=(stored,)))
+    ((found, time),) = read_faces(tmp_path / "out")
+    assert time is None
+    for name in ("box", "keypoints", "landmarks", "frame_to_chip", "embedding"):
+        assert np.array_equal(getattr(found, name), getattr(stored, name)), name
+    assert (found.frame, found.index, found.score, found.masks) == (frame, 0, 0.75, stored.masks)
+
+
+def test_a_chunk_is_committed_whole_or_not_at_all(tmp_path: Path) -> None:
+    picture(tmp_path / "in" / "a.jpg")
+    frame = FrameId("a.jpg", 0)
+    twice = (face(frame), face(frame))  # the same index again: the second insert fails
+
+    def commit_both() -> None:
+        with Store(tmp_path / "out") as store:
+            take_up(store, tmp_path / "in")
+            store.commit(rows(done(frame), faces=twice))
+
+    with pytest.raises(StoreError, match="UNIQUE"):
+        commit_both()
+    assert list(read_faces(tmp_path / "out")) == []
+    assert list(read_frames(tmp_path / "out")) == []
+
+
+def test_files_of_a_committed_chunk_reach_their_places_even_if_the_run_ends_before_they_are_moved(
+    tmp_path: Path,
+) -> None:
+    picture(tmp_path / "in" / "a.jpg")
+    picture(tmp_path / "in" / "b.jpg")
+    with Store(tmp_path / "out") as store:
+        take_up(store, tmp_path / "in")
+        write_file(store.files_of(1) / "chips/b.jpg/lost.jpg", b"of a chunk that is never committed")
+        store.commit(rows(done(FrameId("a.jpg", 0))))
+        write_file(store.files_of(0) / "chips/a.jpg/0.jpg", b"as if the moves had not happened")
+    assert (tmp_path / "out/chips/a.jpg/0.jpg").exists()
+    assert not (tmp_path / "out/chips/b.jpg").exists()
+    assert not (tmp_path / "out/.pending").exists()
+
+
+def test_a_killed_runs_files_are_moved_or_swept_when_the_store_is_next_opened(tmp_path: Path) -> None:
+    script = f"""
+import os, signal
+from pathlib import Path
+from faceloom.store.folder import write_file
+from faceloom.store.store import Store
+out = Path({str(tmp_path / "out")!r})
+with Store(out) as store:
+    store.begin_run(versions={{}})
+    from faceloom.store.rows import ChunkRows
+    store.commit(ChunkRows(number=0, frames=(), faces=(), seconds=0, peak_bytes=0))
+    write_file(store.files_of(0) / "chips/a/kept.jpg", b"")
+    write_file(store.files_of(1) / "chips/a/swept.jpg", b"")
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+    subprocess.run([sys.executable, "-c", script], check=False)
+    with Store(tmp_path / "out"):
+        assert [path.name for path in (tmp_path / "out/chips/a").iterdir()] == ["kept.jpg"]
+
+
+def test_only_one_run_writes_to_a_folder(tmp_path: Path) -> None:
+    with Store(tmp_path / "out"), pytest.raises(StoreError, match="another run is writing"), Store(tmp_path / "out"):
+        pass
+
+
+def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:
+    picture(tmp_path / "out" / "holiday.jpg")
+    with pytest.raises(RequestError, match=r"holiday\.jpg"), Store(tmp_path / "out"):
+        pass
+
+
+def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / DATABASE) as other:
+        other.execute("CREATE TABLE recipe (name TEXT)")
+    with pytest.raises(StoreError, match="another program"), Store(tmp_path):
+        pass
+
+
+def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
+    with Store(tmp_path / "out"):
+        pass
+    with sqlite3.connect(tmp_path / "out" / DATABASE) as newer:
+        newer.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    with pytest.raises(StoreError, match="newer faceloom") as caught, Store(tmp_path / "out"):
+        pass
+    assert (caught.value.found, caught.value.expected) == (SCHEMA_VERSION + 1, SCHEMA_VERSION)
+
+
+def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
+    picture(tmp_path / "out" / DATABASE, b"not a database, but long enough to be read as one" * 100)
+    with pytest.raises(StoreError), Store(tmp_path / "out"):
+        pass
+
+
+def test_another_configuration_is_refused_with_every_difference(tmp_path: Path) -> None:
+    with Store(tmp_path / "out") as store:
+        store.use_config({"a": {"b": 1, "c": 2}, "d": 3})
+    with pytest.raises(RequestError) as caught, Store(tmp_path / "out") as store:
+        store.use_config({"a": {"b": 1, "c": 4}, "e": 5})
+    message = str(caught.value)
+    assert all(text in message for text in ("a.c: 2 in the folder, 4 asked", "d: 3 in", "e: null in the folder, 5"))
+    assert "a.b" not in message
+
+
+def test_files_of_one_name_in_two_inputs_are_told_apart_and_stay_so(tmp_path: Path) -> None:
+    one, other = tmp_path / "one", tmp_path / "other"
+    picture(one / "x.jpg", b"1")
+    picture(other / "x.jpg", b"2")
+    with Store(tmp_path / "out") as store:
+        assert take_up(store, one, other) == [("x.jpg", Known.NEW), ("other/x.jpg", Known.NEW)]
+        assert take_up(store, one, other) == [("x.jpg", Known.SAME), ("other/x.jpg", Known.SAME)]
+        assert take_up(store, other) == [("other/x.jpg", Known.SAME)]
+
+
+def test_a_file_named_twice_is_done_once(tmp_path: Path) -> None:
+    path = picture(tmp_path / "in" / "x.jpg")
+    with Store(tmp_path / "out") as store:
+        assert take_up(store, tmp_path / "in", path) == [("x.jpg", Known.NEW), ("x.jpg", Known.TWICE)]
+
+
+def test_a_moved_folder_is_known_by_its_content(tmp_path: Path) -> None:
+    picture(tmp_path / "before" / "x.jpg")
+    with Store(tmp_path / "out") as store:
+        take_up(store, tmp_path / "before")
+        shutil.move(tmp_path / "before", tmp_path / "after")
+        assert take_up(store, tmp_path / "after") == [("x.jpg", Known.SAME)]
+
+
+def test_a_touched_file_with_the_same_content_is_not_done_again(tmp_path: Path) -> None:
+
+    path = picture(tmp_path / "in" / "x.jpg")
+    digest = hashlib.sha256(path.read_bytes()).hexdigest()
+    frame = FrameId("x.jpg", 0)
+    with Store(tmp_path / "out") as store:
+        take_up(store, tmp_path / "in")
+        store.commit(rows(FrameRow(id=frame, height=1, width=1, status=Status.DONE, sha256=digest)))
+        os.utime(path, (0, 0))
+        assert take_up(store, tmp_path / "in") == [("x.jpg", Known.SAME)]
+        path.write_bytes(b"PIXELS")
+        assert take_up(store, tmp_path / "in") == [("x.jpg", Known.CHANGED)]
+        assert store.counts().pending == 1
+
+
+def test_frames_of_sources_that_this_run_was_not_given_are_left_alone(tmp_path: Path) -> None:
+    picture(tmp_path / "one" / "x.jpg")
+    picture(tmp_path / "other" / "y.jpg")
+    with Store(tmp_path / "out") as store:
+        take_up(store, tmp_path / "one", tmp_path / "other")
+        take_up(store, tmp_path / "other")
+        assert [frame.source.name for frame in store.pending()] == ["y.jpg"]
+
+
+def test_pending_frames_come_once_although_commits_go_on(tmp_path: Path) -> None:
+    names = [f"{i:04}.jpg" for i in range(2500)]
+    for name in names:
+        picture(tmp_path / "in" / name)
+    with Store(tmp_path / "out") as store:
+        take_up(store, tmp_path / "in")
+        seen = []
+        for number, frame in enumerate(store.pending()):
+            seen.append(frame.source.name)
+            store.commit(rows(done(FrameId(frame.source.name, 0)), number=number))
+        assert seen == names
+        assert store.counts().done == 2500
+
+
+def test_a_name_with_odd_bytes_can_be_stored_and_read_again(tmp_path: Path) -> None:
+    path = Path(os.fsdecode(bytes(tmp_path / "in") + b"/caf\xe9\n.jpg"))
+    picture(path)
+    with Store(tmp_path / "out") as store:
+        ((name, _),) = take_up(store, tmp_path / "in")
+        (frame,) = store.pending()
+        assert frame.source == Source(name=name, path=path, kind=SourceKind.PICTURE)
+    assert name == "caf\\xe9\\n.jpg"
+
+
+def test_a_path_made_of_a_long_name_fits_the_file_system(tmp_path: Path) -> None:
+    long_names = ["ü" * 120 + str(i) for i in range(2)]
+    paths = {file_name(f"folder/{name}") for name in long_names}
+    assert len(paths) == 2
+    for path in paths:
+        write_file(tmp_path / path / "chip.jpg", b"")
+
+
+def test_a_file_that_cannot_be_written_is_a_store_error(tmp_path: Path) -> None:
+    picture(tmp_path / "file")
+    with pytest.raises(StoreError, match="run the same command again"):
+        write_file(tmp_path / "file" / "below" / "x.jpg", b"")

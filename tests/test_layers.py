@@ -1,0 +1,84 @@
+import ast
+import subprocess
+import sys
+from collections.abc import Iterator
+from graphlib import TopologicalSorter
+from pathlib import Path
+
+import pytest
+
+import faceloom
+
+ROWS = (
+    ("units", "errors", "version"),
+    ("geometry",),
+    ("faces", "frame", "stage"),
+    ("models",),
+    ("engines",),
+    ("detect", "align", "mask", "identify"),
+    ("flow",),
+    ("media",),
+    ("memory",),
+    ("plan",),
+    ("store",),
+    ("run",),
+    ("samples", "api"),
+    ("cli",),
+)
+PLACES = {name: (row, column) for row, names in enumerate(ROWS) for column, name in enumerate(names)}
+ROOT = Path(faceloom.__file__).parent
+MODULES = {
+    ".".join(path.relative_to(ROOT.parent).with_suffix("").parts).removesuffix(".__init__"): path
+    for path in sorted(ROOT.rglob("*.py"))
+    if path != ROOT / "__init__.py"
+}
+HEAVY = {"av", "cv2", "numpy", "onnx", "onnxruntime", "PIL", "rich", "torch"}
+
+
+def imported(module: str) -> Iterator[str]:
+    """Modules of ours that a module names in an import, wherever in its text."""
+    for node in ast.walk(ast.parse(MODULES[module].read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names if alias.name.partition(".")[0] == "faceloom")
+        elif isinstance(node, ast.ImportFrom):
+            assert not node.level, f"{module} has a relative import"
+            assert node.module
+            if node.module.partition(".")[0] == "faceloom":
+                members = [f"{node.module}.{alias.name}" for alias in node.names]
+                yield from (member if member in MODULES else node.module for member in members)
+
+
+def may_import(top: str, other: str) -> bool:
+    """Whether a module or package of the top level may name another one."""
+    if top == other:
+        return True
+    if other == "faceloom":  # the public face of the package, for users alone
+        return False
+    (row, column), (other_row, other_column) = PLACES[top], PLACES[other]
+    are_files = all((ROOT / f"{name}.py").is_file() for name in (top, other))
+    return other_row < row or (other_row == row and are_files and other_column < column)
+
+
+def top_of(module: str) -> str:
+    return [*module.split("."), "faceloom"][1]
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_from_rows_before_its_own(module: str) -> None:
+    wrong = [name for name in imported(module) if not may_import(top_of(module), top_of(name))]
+    assert not wrong
+
+
+def test_no_modules_import_each_other_in_a_circle() -> None:
+    order = TopologicalSorter({module: set(imported(module)) - {module} for module in MODULES})
+    order.prepare()  # raises CycleError with the circle
+
+
+def test_every_module_has_a_row() -> None:
+    assert {top_of(module) for module in MODULES} <= set(PLACES)
+
+
+def test_the_package_and_its_command_line_start_without_heavy_modules() -> None:
+    code = "import sys, faceloom, faceloom.cli.main as main; main._parser(); print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
+    assert not HEAVY & set(loaded)
