@@ -1,4 +1,4 @@
-"""What many tests need: real weights in a cache of the session's own, sample media, and the shared pictures if they are there."""
+"""What many tests need: real weights in a cache of the session's own, sample media, and the shared pictures."""
 
 import os
 from collections.abc import Callable, Iterator
