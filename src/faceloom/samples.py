@@ -35,7 +35,7 @@ _SEED = 1999  # of the crowd's arrangement: the year Collins commanded a shuttle
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Head:
+class Head:
     """One cut-out and where it stands."""
 
     x: float
@@ -85,23 +85,23 @@ def write_samples(folder: Path, *, on_bytes: OnBytes) -> list[Path]:
         folder.mkdir(parents=True, exist_ok=True)
         _write_new(folder / "portrait.png", portrait_path.read_bytes())
         if not (folder / "crowd.jpg").exists():
-            _write_new(folder / "crowd.jpg", encode_jpeg(_scene(portrait, crowd, shape=_CROWD_SHAPE)))
+            _write_new(folder / "crowd.jpg", encode_jpeg(compose(portrait, crowd, shape=_CROWD_SHAPE)))
         if not (folder / "clip.mp4").exists():
-            _write_clip(folder / "clip.mp4", (_scene(portrait, heads, shape=_CLIP_SHAPE) for heads in clip))
+            _write_clip(folder / "clip.mp4", (compose(portrait, heads, shape=_CLIP_SHAPE) for heads in clip))
         _write_new(folder / TRUTH, json.dumps(truth).encode())
     except OSError as error:
         raise RequestError(f"the samples cannot be written to {folder}: {error}") from error
     return [folder / name for name in (*truth, TRUTH)]
 
 
-def _crowd_heads() -> list[_Head]:
+def _crowd_heads() -> list[Head]:
     """Four rows of heads, larger towards the front."""
     rng = np.random.default_rng(_SEED)
     heads = []
     for y, scale, number in ((110, 0.45, 9), (280, 0.65, 7), (500, 0.95, 5), (745, 1.25, 4)):
         for i in range(number):
             heads.append(
-                _Head(
+                Head(
                     x=(i + 0.5 + rng.uniform(-0.12, 0.12)) * _CROWD_SHAPE[1] / number,
                     y=y + rng.uniform(-15, 15),
                     scale=scale * rng.uniform(0.9, 1.1),
@@ -113,11 +113,11 @@ def _crowd_heads() -> list[_Head]:
     return heads
 
 
-def _clip_heads(frame: int) -> list[_Head]:
+def _clip_heads(frame: int) -> list[Head]:
     """Three heads on closed paths: one crosses, one nods, one comes nearer."""
     phase = 2 * np.pi * frame / _CLIP_FRAMES
     height, width = _CLIP_SHAPE
-    crossing = _Head(
+    crossing = Head(
         x=width * (0.22 + 0.12 * np.sin(phase)),
         y=height * 0.35,
         scale=0.9,
@@ -125,7 +125,7 @@ def _clip_heads(frame: int) -> list[_Head]:
         mirrored=False,
         light=1.0,
     )
-    nodding = _Head(
+    nodding = Head(
         x=width * 0.55,
         y=height * (0.4 + 0.08 * np.sin(2 * phase)),
         scale=1.1,
@@ -133,7 +133,7 @@ def _clip_heads(frame: int) -> list[_Head]:
         mirrored=True,
         light=0.9,
     )
-    nearing = _Head(
+    nearing = Head(
         x=width * 0.85,
         y=height * 0.5,
         scale=1.0 + 0.35 * np.sin(phase),
@@ -144,7 +144,7 @@ def _clip_heads(frame: int) -> list[_Head]:
     return [crossing, nodding, nearing]
 
 
-def _scene(portrait: Image, heads: Sequence[_Head], *, shape: tuple[int, int]) -> Image:
+def compose(portrait: Image, heads: Sequence[Head], *, shape: tuple[int, int]) -> Image:
     """The heads over a background of soft colours, the later ones in front."""
     height, width = shape
     scene = _background(height, width)

@@ -6,7 +6,6 @@ Mobile GPUs".
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from faceloom.align import Aligner, Alignment, Crop
@@ -15,6 +14,7 @@ from faceloom.geometry.affine import Points
 from faceloom.geometry.landmarks import extent, from_mesh
 from faceloom.models.catalog import CATALOG
 from faceloom.stage import Tensors
+from faceloom.tensors import planes, sigmoid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -28,12 +28,11 @@ class FaceMesh(Aligner):
     second_crop = Crop(scale=1.5, turned=True)
 
     def prepare(self, images: Images) -> Tensors:
-        return {"input_1": cv2.dnn.blobFromImages(list(images), scalefactor=1 / 255)}  # RGB, 0..1
+        return {"input_1": planes(images, scale=1 / 255)}
 
     def decode(self, outputs: Tensors) -> Alignment:
         points = mesh_points(outputs)
-        presence = outputs["conv2d_30"].reshape(-1).astype(np.float32)
-        confidence = np.asarray(1 / (1 + np.exp(-presence)), np.float32)
+        confidence = sigmoid(outputs["conv2d_30"].reshape(-1))
         return Alignment(landmarks=from_mesh(points), confidence=confidence, extent=extent(points))
 
 

@@ -6,7 +6,6 @@ backbone of github.com/AnthonyF333/PFLD_GhostOne.
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from faceloom.align import Aligner, Alignment, Crop
@@ -14,6 +13,7 @@ from faceloom.faces import Images
 from faceloom.geometry.landmarks import extent, from_wflw
 from faceloom.models.catalog import CATALOG
 from faceloom.stage import Tensors
+from faceloom.tensors import BGR, planes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,7 +26,7 @@ class Pfld(Aligner):
 
     def prepare(self, images: Images) -> Tensors:
         # Trained on RGB by its repository's word; BGR is a little better on pictures (docs/accuracy.md).
-        return {"input": cv2.dnn.blobFromImages(list(images), scalefactor=1 / 255, swapRB=True)}
+        return {"input": planes(images, order=BGR, scale=1 / 255)}
 
     def decode(self, outputs: Tensors) -> Alignment:
         points = outputs["output"].reshape(-1, 98, 2).astype(np.float32) * self.input_size

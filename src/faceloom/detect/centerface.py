@@ -5,7 +5,6 @@ Source: Xu et al. 2020, "CenterFace: Joint Face Detection and Alignment Using Fa
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +12,7 @@ from faceloom.detect import Detector
 from faceloom.faces import Candidates, Images
 from faceloom.models.catalog import CATALOG
 from faceloom.stage import Tensors
+from faceloom.tensors import planes
 
 _STRIDE = 4
 
@@ -25,7 +25,7 @@ class CenterFace(Detector):
     min_score: float = 0.5
 
     def prepare(self, images: Images) -> Tensors:
-        return {"input.1": cv2.dnn.blobFromImages(list(images))}  # RGB, 0..255
+        return {"input.1": planes(images)}  # 0..255
 
     def decode(self, outputs: Tensors, *, height: int, width: int) -> tuple[Candidates, ...]:
         heads = (outputs["537"][:, 0], outputs["538"], outputs["539"], outputs["540"])

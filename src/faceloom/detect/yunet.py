@@ -5,7 +5,6 @@ Source: Wu, Peng and Yu 2023, "YuNet: A Tiny Millisecond-level Face Detector", M
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,6 +12,7 @@ from faceloom.detect import Detector
 from faceloom.faces import Candidates, Images
 from faceloom.models.catalog import CATALOG
 from faceloom.stage import Tensors
+from faceloom.tensors import BGR, planes
 
 _STRIDES = (8, 16, 32)
 
@@ -24,7 +24,7 @@ class YuNet(Detector):
     weights = CATALOG["yunet"]
 
     def prepare(self, images: Images) -> Tensors:
-        return {"input": cv2.dnn.blobFromImages(list(images), swapRB=True)}  # BGR, 0..255
+        return {"input": planes(images, order=BGR)}  # 0..255
 
     def decode(self, outputs: Tensors, *, height: int, width: int) -> tuple[Candidates, ...]:
         heads = {name: _all_strides(outputs, name) for name in ("cls", "obj", "bbox", "kps")}

@@ -5,13 +5,13 @@ Source: Ronneberger et al. 2015, arXiv 1505.04597; weights of github.com/vohoang
 
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
 from faceloom.faces import Images, Masks
 from faceloom.mask import NetworkMask
 from faceloom.models.catalog import CATALOG
 from faceloom.stage import Tensors
+from faceloom.tensors import planes, sigmoid
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,8 +22,8 @@ class UNet(NetworkMask):
     input_size = 256
 
     def prepare(self, images: Images) -> Tensors:
-        return {"serving_default_image_input:0": cv2.dnn.blobFromImages(list(images), scalefactor=1 / 255)}  # RGB
+        return {"serving_default_image_input:0": planes(images, scale=1 / 255)}
 
     def decode(self, outputs: Tensors) -> Masks:
         logits = outputs["StatefulPartitionedCall_1:0"][:, 0]  # (N, 256, 256)
-        return np.asarray(np.rint(255 / (1 + np.exp(-logits))), np.uint8)
+        return np.asarray(np.rint(255 * sigmoid(logits)), np.uint8)

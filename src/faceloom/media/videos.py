@@ -240,7 +240,7 @@ def _chain(first: "Packet[VideoStream]", rest: Packets) -> Packets:
 
 
 def _upright(frame: VideoFrame) -> Image:
-    image = frame.to_ndarray(format="rgb24")
+    image = frame.to_ndarray(format="rgb24", threads=1)
     turns = _quarter_turns(frame)
     return np.ascontiguousarray(np.rot90(image, turns)) if turns else np.asarray(image, np.uint8)
 

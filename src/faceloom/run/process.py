@@ -158,8 +158,11 @@ def _serve(requests: "queue.SimpleQueue[Request]", speaker: _Speaker) -> None:
     while True:
         match requests.get():
             case Begin(job):
+                import cv2
+
                 from faceloom.run.worker import Worker
 
+                cv2.setNumThreads(1)  # the lanes share the cores already
                 worker = Worker(job)
             case Count(source):
                 speaker.say(_count(Count(source)))
