@@ -8,6 +8,7 @@ reordered frames can therefore not shift the count.
 
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
 from pathlib import Path
@@ -45,7 +46,8 @@ def index_video(path: Path) -> VideoIndex:
         packets = [(packet.pts, packet.is_keyframe) for packet in _packets(container, stream) if not packet.is_discard]
         time_base = stream.time_base or Fraction(1)
     with _open(path) as container:
-        first = list(islice(_decode(container, _video_stream(container, path)), _CHECKED_FRAMES))
+        stream = _video_stream(container, path)
+        first = [decoded.frame for decoded in islice(_decode(_packets(container, stream), stream), _CHECKED_FRAMES)]
     if not first:
         raise MediaError("no frame of the video can be decoded", path=path)
     height, width = _upright_shape(first[0])
@@ -64,7 +66,8 @@ def index_video(path: Path) -> VideoIndex:
 
 def _index_by_decoding(path: Path, *, height: int, width: int, time_base: Fraction) -> VideoIndex:
     with _open(path) as container:
-        count = sum(1 for _ in _decode(container, _video_stream(container, path)))
+        stream = _video_stream(container, path)
+        count = sum(1 for _ in _decode(_packets(container, stream), stream))
     keyframes = np.arange(count) == 0
     return VideoIndex(height=height, width=width, time_base=time_base, ticks=None, keyframes=keyframes)
 
@@ -77,8 +80,8 @@ class VideoReader:
         self._container = _open(path)
         self._stream = _video_stream(self._container, path)
         self._stream.codec_context.thread_count = threads
-        self._frames: Iterator[VideoFrame] = iter(())
-        self._held: deque[VideoFrame] = deque(maxlen=1)
+        self._frames: Iterator[_Decoded] = iter(())
+        self._held: deque[_Decoded] = deque(maxlen=1)
         self._next_index = -1
         self._seeks = True
 
@@ -120,35 +123,30 @@ class VideoReader:
             wanted.setdefault(span.ticks[index - span.first], deque()).append(index)
         last = max(wanted)
         while wanted:
-            frame = self._next()
-            if frame is None:
+            decoded = self._next()
+            if decoded is None:
                 break
-            if frame.pts is not None and frame.pts > last:
-                self._held.append(frame)
+            ticks = decoded.frame.pts
+            if ticks is not None and ticks > last:
+                self._held.append(decoded)
                 break
-            if frame.pts not in wanted:
+            if ticks not in wanted:
                 continue
-            queue = wanted[frame.pts]
-            yield self._frame(span, queue.popleft(), frame)
+            queue = wanted[ticks]
+            yield _answer(span, queue.popleft(), decoded)
             if not queue:
-                del wanted[frame.pts]
+                del wanted[ticks]
         return sorted(index for queue in wanted.values() for index in queue)
 
     def _take_counted(self, span: Span, indexes: Sequence[int]) -> Taking:
         for position, index in enumerate(indexes):
-            frame = self._next()
-            if frame is None:
+            decoded = self._next()
+            if decoded is None:
                 return list(indexes[position:])
-            yield self._frame(span, index, frame)
+            yield _answer(span, index, decoded)
         return []
 
-    def _frame(self, span: Span, index: int, frame: VideoFrame) -> Frame | Unreadable:
-        identity = FrameId(span.source.name, index)
-        if frame.is_corrupt:
-            return Unreadable(id=identity, reason="the video is damaged here")
-        return Frame(id=identity, time=span.time(index), image=_upright(frame))
-
-    def _next(self) -> VideoFrame | None:
+    def _next(self) -> "_Decoded | None":
         return self._held.pop() if self._held else next(self._frames, None)
 
     def _go_to(self, span: Span) -> None:
@@ -159,7 +157,7 @@ class VideoReader:
         if packets is None:
             self._restart()
             packets = _packets(self._container, self._stream)
-        self._frames = _decode_packets(packets, self._stream)
+        self._frames = _decode(packets, self._stream)
         if span.ticks is None:
             for _ in range(span.first):
                 next(self._frames, None)
@@ -217,21 +215,41 @@ def _packets(container: InputContainer, stream: VideoStream) -> Packets:
             yield packet
 
 
-def _decode(container: InputContainer, stream: VideoStream) -> Iterator[VideoFrame]:
-    return _decode_packets(_packets(container, stream), stream)
+@dataclass(frozen=True, slots=True)
+class _Decoded:
+    """A frame as the decoder gave it."""
+
+    frame: VideoFrame
+    is_suspect: bool
+    """Something since the last keyframe was damaged, and this frame may have been made from it."""
 
 
-def _decode_packets(packets: Packets, stream: VideoStream) -> Iterator[VideoFrame]:
-    """Frames in order of presentation; a damaged packet gives none."""
-    for packet in packets:
+def _decode(packets: Packets, stream: VideoStream) -> Iterator[_Decoded]:
+    """Frames in order of presentation; a packet that cannot be decoded gives none."""
+    is_suspect = False
+    for packet in _then_none(packets):
         try:
-            yield from stream.decode(packet)
+            frames = stream.decode(packet)
         except av.FFmpegError:
+            is_suspect = True
             continue
-    try:
-        yield from stream.decode(None)
-    except av.FFmpegError:
-        return
+        for frame in frames:
+            is_suspect = frame.is_corrupt or (is_suspect and not frame.key_frame)
+            yield _Decoded(frame, is_suspect)
+
+
+def _answer(span: Span, index: int, decoded: _Decoded) -> Frame | Unreadable:
+    identity = FrameId(span.source.name, index)
+    if decoded.frame.is_corrupt:
+        return Unreadable(id=identity, reason="the video is damaged here")
+    problem = "the video is damaged shortly before; this frame may show it" if decoded.is_suspect else None
+    return Frame(id=identity, time=span.time(index), image=_upright(decoded.frame), problem=problem)
+
+
+def _then_none(packets: Packets) -> "Iterator[Packet[VideoStream] | None]":
+    """The packets, and the None that has the decoder give what it still holds."""
+    yield from packets
+    yield None
 
 
 def _chain(first: "Packet[VideoStream]", rest: Packets) -> Packets:

@@ -258,9 +258,7 @@ class _Agenda:
             self._again += [_Attempt(part, deaths=1) for part in halves(attempt.spans)]
             return None
         (span,) = attempt.spans
-        frame = FrameRow(
-            id=FrameId(span.source.name, span.first), height=0, width=0, status=Status.FAILED, reason=reason
-        )
+        frame = FrameRow(id=FrameId(span.source.name, span.first), status=Status.FAILED, reason=reason)
         return ChunkRows(number=attempt.number, frames=(frame,), faces=(), seconds=0, peak_bytes=0)
 
 

@@ -138,6 +138,6 @@ def _frame_rows(results: Sequence[Any]) -> tuple[FrameRow, ...]:
         elif isinstance(item, Failure):
             reasons[item.frame].add(item.reason)
     for frame, why in reasons.items():
-        row = rows.get(frame, FrameRow(id=frame, height=0, width=0, status=Status.FAILED))
+        row = rows.get(frame, FrameRow(id=frame, status=Status.FAILED))
         rows[frame] = replace(row, status=Status.FAILED, reason="; ".join(sorted(why)))
     return tuple(rows[frame] for frame in sorted(rows))

@@ -26,9 +26,10 @@ class FrameRow:
     """One frame after its chunk has been through all phases."""
 
     id: FrameId
-    height: int
-    width: int
     status: Status
+    height: int | None = None
+    """Pixels; None if the frame was never seen."""
+    width: int | None = None
     reason: str | None = None
     """Why it failed, or what was lost although it did not."""
     sha256: str | None = None

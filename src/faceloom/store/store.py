@@ -325,7 +325,8 @@ class Store:
 
     def _update_frame(self, source_id: int, frame: FrameRow) -> None:
         self._db.execute(
-            "UPDATE frame SET status = ?, reason = ?, height = ?, width = ? WHERE source_id = ? AND idx = ?",
+            "UPDATE frame SET status = ?, reason = ?, height = coalesce(?, height), width = coalesce(?, width)"
+            " WHERE source_id = ? AND idx = ?",
             (frame.status, frame.reason, frame.height, frame.width, source_id, frame.id.index),
         )
         if frame.sha256:
