@@ -23,7 +23,7 @@ class FaceMesh(Aligner):
 
     weights = CATALOG["facemesh"]
     input_size = 192
-    # MediaPipe's 1.5 belongs to the box of its own detector; YuNet's reaches from brow to chin (docs/accuracy.md).
+    # MediaPipe's 1.5 belongs to the box of its own detector; YuNet's is taller (docs/accuracy.md).
     first_crop = Crop(scale=1.3, turned=True)
     second_crop = Crop(scale=1.5, turned=True)
 

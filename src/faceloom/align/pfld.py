@@ -23,6 +23,7 @@ class Pfld(Aligner):
     weights = CATALOG["pfld"]
     input_size = 112
     first_crop = Crop(scale=1.0, turned=False)
+    second_crop = Crop(scale=1.15, turned=True)
 
     def prepare(self, images: Images) -> Tensors:
         # Trained on RGB by its repository's word; BGR is a little better on pictures (docs/accuracy.md).

@@ -17,8 +17,8 @@ def letterbox(image: NDArray[np.uint8], *, longest_side: int, side_multiple: int
     """The canvas for a frame, and the map from canvas to frame.
 
     The frame keeps its proportions and stands in the top-left corner; the rest is black. A frame whose
-    longer side is at most `longest_side` is not resampled: small pictures cost little, and enlarging
-    them finds no more faces (docs/detect-size.md).
+    longer side is at most `longest_side` is not resampled: enlarging small pictures finds no faces of use
+    (docs/detect-size.md).
     """
     height, width = image.shape[:2]
     rows, columns = _scaled_shape(height, width, longest_side)
@@ -28,8 +28,18 @@ def letterbox(image: NDArray[np.uint8], *, longest_side: int, side_multiple: int
     if (rows, columns) == (height, width):
         canvas[:rows, :columns] = image
     else:
-        cv2.resize(image, (columns, rows), dst=canvas[:rows, :columns], interpolation=cv2.INTER_AREA)
+        _shrink(image, into=canvas[:rows, :columns])
     return canvas, scaling(width / columns, height / rows)
+
+
+def _shrink(image: NDArray[np.uint8], *, into: NDArray[np.uint8]) -> None:
+    """Averages by a whole factor, then interpolates: averaging by any other takes six times as long as both."""
+    rows, columns = into.shape[:2]
+    factor = min(image.shape[0] // rows, image.shape[1] // columns)
+    if factor >= 2:
+        size = (image.shape[1] // factor, image.shape[0] // factor)
+        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
+    cv2.resize(image, (columns, rows), dst=into, interpolation=cv2.INTER_LINEAR)
 
 
 def _scaled_shape(height: int, width: int, longest_side: int) -> tuple[int, int]:
