@@ -12,7 +12,7 @@ import faceloom
 ROWS = (
     ("units", "errors", "version"),
     ("geometry",),
-    ("faces", "frame", "stage"),
+    ("faces", "frame", "stage", "tensors"),
     ("models",),
     ("engines",),
     ("detect", "align", "mask", "identify"),

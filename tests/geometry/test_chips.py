@@ -1,0 +1,136 @@
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from faceloom.geometry.affine import Affine, Points, apply, invert, square_to_image
+from faceloom.geometry.chips import (
+    EYE_SHARE,
+    box_to_chip,
+    cut,
+    eye_angle,
+    frame_to_chip,
+    in_patch,
+    patch_bounds,
+)
+from faceloom.geometry.landmarks import LEFT_EYE, MEAN_FACE, RIGHT_EYE
+
+angles = st.floats(-np.pi, np.pi)
+frames = st.tuples(st.integers(1, 3000), st.integers(1, 3000))
+boxes = st.tuples(*[st.floats(-1e6, 1e6, width=32)] * 4).map(lambda sides: np.array(sides, np.float32))
+
+
+def ramp(height: int, width: int) -> NDArray[np.uint8]:
+    """Red tells the column, green the row; blue is even."""
+    y, x = np.mgrid[:height, :width]
+    return (
+        np.stack([x * 255 / (width - 1), y * 255 / (height - 1), np.full_like(x, 99)], axis=2).round().astype(np.uint8)
+    )
+
+
+def posed_mean_face(factor: float, angle: float, x: float, y: float) -> Points:
+    turn = factor * np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    return np.asarray(MEAN_FACE @ turn.T + [x, y], np.float32)
+
+
+poses = st.builds(posed_mean_face, st.floats(2, 400), angles, st.floats(-500, 4000), st.floats(-500, 4000))
+
+
+@given(boxes, frames)
+def test_a_patch_is_a_part_of_the_frame_whatever_the_box(box: NDArray[np.float32], frame: tuple[int, int]) -> None:
+    height, width = frame
+    x0, y0, x1, y1 = patch_bounds(box, height=height, width=width)
+    assert 0 <= x0 < x1 <= width
+    assert 0 <= y0 < y1 <= height
+
+
+@given(st.floats(0, 900), st.floats(0, 500), st.floats(1, 200), st.floats(1, 200))
+def test_a_patch_holds_three_times_the_box_where_the_frame_does(x: float, y: float, w: float, h: float) -> None:
+    x0, y0, x1, y1 = patch_bounds(np.array([x, y, x + w, y + h], np.float32), height=600, width=1000)
+    reach = 1.5 * max(w, h)
+    wanted = (x + w / 2 - reach, y + h / 2 - reach, x + w / 2 + reach, y + h / 2 + reach)
+    assert x0 <= max(wanted[0], 0) + 1e-3
+    assert y0 <= max(wanted[1], 0) + 1e-3
+    assert x1 - 1 >= min(wanted[2], 999) - 1e-3
+    assert y1 - 1 >= min(wanted[3], 599) - 1e-3
+
+
+def test_a_chip_cut_by_the_identity_is_the_pixels() -> None:
+    pixels = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
+    np.testing.assert_array_equal(cut(pixels, np.eye(2, 3), size=64), pixels)
+
+
+@pytest.mark.parametrize("side", [20, 64, 100, 129, 300, 900])
+def test_a_chip_shows_each_point_where_its_map_says(side: int) -> None:
+    pixels = ramp(1000, 900)
+    pixels_to_chip = square_to_image(np.array([430, 520], np.float32), side, angle=0.3, size=64)
+    chip = cut(pixels, pixels_to_chip, size=64)
+    places = np.stack(np.meshgrid(np.arange(64), np.arange(64)), axis=2).astype(np.float32)
+    x, y = np.moveaxis(apply(invert(pixels_to_chip), places), 2, 0)
+    # The edge repeats outside the picture, and averaging near it takes in less than a whole block.
+    inside = (x > 20) & (x < 880) & (y > 20) & (y < 980)
+    np.testing.assert_allclose(chip[..., 0][inside], x[inside] * 255 / 899, atol=1)
+    np.testing.assert_allclose(chip[..., 1][inside], y[inside] * 255 / 999, atol=1)
+
+
+@given(st.floats(1, 3000), angles)
+def test_a_chip_of_an_even_picture_is_even(side: float, angle: float) -> None:
+    pixels = np.full((97, 131, 3), (200, 30, 77), np.uint8)
+    chip = cut(pixels, square_to_image(np.array([60, 40], np.float32), side, angle=angle, size=16), size=16)
+    np.testing.assert_array_equal(chip, np.full((16, 16, 3), (200, 30, 77)))
+
+
+@pytest.mark.parametrize("factor", [2, 4, 8])
+def test_a_fine_pattern_shrinks_to_its_mean_instead_of_aliasing(factor: int) -> None:
+    y, x = np.mgrid[: 64 * factor, : 64 * factor]
+    pixels = np.repeat((((x + y) % 2) * 255)[..., None], 3, axis=2).astype(np.uint8)
+    centre = np.full(2, (64 * factor - 1) / 2, np.float32)
+    chip = cut(pixels, square_to_image(centre, 64 * factor, angle=0.0, size=64), size=64)
+    np.testing.assert_allclose(chip, 127.5, atol=3)
+
+
+def test_a_chip_cut_from_a_patch_is_the_chip_cut_from_the_frame() -> None:
+    frame = np.random.default_rng(2).integers(0, 256, (300, 400, 3), np.uint8)
+    chip = square_to_image(np.array([210.3, 140.8], np.float32), 90, angle=0.4, size=112)
+    patch = frame[60:220, 130:300]
+    np.testing.assert_allclose(cut(patch, in_patch(chip, x=130, y=60), size=112), cut(frame, chip, size=112), atol=1)
+
+
+@given(poses, st.integers(32, 1024))
+def test_a_chip_lays_a_mean_face_on_the_mean_face(landmarks: Points, size: int) -> None:
+    laid = apply(frame_to_chip(landmarks, size=size), landmarks)
+    np.testing.assert_allclose(laid, (MEAN_FACE * EYE_SHARE + 0.5) * size - 0.5, atol=1e-3 * size)
+
+
+@given(poses)
+def test_the_eyes_of_a_chip_are_level_and_their_share_of_the_side_apart(landmarks: Points) -> None:
+    laid = apply(frame_to_chip(landmarks, size=256), landmarks)
+    between = laid[RIGHT_EYE].mean(axis=0) - laid[LEFT_EYE].mean(axis=0)
+    np.testing.assert_allclose(between, [EYE_SHARE * 256, 0], atol=0.1)
+
+
+@given(angles)
+def test_the_angle_of_the_eyes_is_the_angle_the_face_was_turned_by(angle: float) -> None:
+    keypoints = np.array([[-1, 0], [1, 0], [0, 1], [-1, 2], [1, 2]])
+    turn = np.array([[np.cos(angle), -np.sin(angle)], [np.sin(angle), np.cos(angle)]])
+    found = eye_angle((keypoints @ turn.T).astype(np.float32))
+    assert abs(np.exp(1j * found) - np.exp(1j * angle)) < 1e-6
+
+
+@given(st.tuples(st.floats(-50, 500), st.floats(-50, 500), st.floats(2, 300), st.floats(2, 300)), angles)
+def test_a_turned_crop_keeps_its_box_in_the_middle(place: tuple[float, float, float, float], angle: float) -> None:
+    x, y, width, height = place
+    box = np.array([x, y, x + width, y + height], np.float32)
+    chip: Affine = box_to_chip(box, scale=1.5, angle=angle, size=192)
+    centre = apply(chip, np.array([x + width / 2, y + height / 2], np.float32))
+    np.testing.assert_allclose(centre, [95.5, 95.5], atol=0.01)
+
+
+@given(st.floats(2, 300), st.floats(2, 300), st.floats(1, 2))
+def test_a_crop_is_the_longer_side_of_the_box_times_its_scale(width: float, height: float, scale: float) -> None:
+    box = np.array([10, 20, 10 + width, 20 + height], np.float32)
+    left, right = apply(
+        invert(box_to_chip(box, scale=scale, angle=0.0, size=64)), np.array([[-0.5, 0], [63.5, 0]], np.float32)
+    )
+    assert right[0] - left[0] == pytest.approx(scale * max(width, height), rel=1e-3)

@@ -1,0 +1,71 @@
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from faceloom.geometry.affine import apply
+from faceloom.geometry.letterbox import canvas_shape, letterbox
+
+sides = st.integers(1, 700)
+limits = st.integers(32, 400)
+
+
+def white(height: int, width: int) -> NDArray[np.uint8]:
+    return np.full((height, width, 3), 255, np.uint8)
+
+
+def shown(canvas: NDArray[np.uint8]) -> tuple[int, int]:
+    """Rows and columns that the frame takes of a white frame's canvas."""
+    filled = np.asarray(canvas.any(axis=2))
+    rows, columns = int(filled[:, 0].sum()), int(filled[0].sum())
+    assert filled.sum() == rows * columns
+    return rows, columns
+
+
+@given(sides, sides, limits)
+def test_the_sides_of_a_canvas_are_multiples_of_32(height: int, width: int, limit: int) -> None:
+    canvas, _ = letterbox(white(height, width), longest_side=limit, side_multiple=32)
+    assert [side % 32 for side in canvas.shape[:2]] == [0, 0]
+
+
+@given(sides, sides, limits)
+def test_a_canvas_has_the_shape_that_was_foretold(height: int, width: int, limit: int) -> None:
+    canvas, _ = letterbox(white(height, width), longest_side=limit, side_multiple=32)
+    assert canvas.shape[:2] == canvas_shape(height, width, longest_side=limit, side_multiple=32)
+
+
+@given(sides, sides, limits)
+def test_no_canvas_is_larger_than_the_frame_needs(height: int, width: int, limit: int) -> None:
+    canvas, _ = letterbox(white(height, width), longest_side=limit, side_multiple=32)
+    filled = shown(canvas)
+    assert max(filled) <= max(limit, 1)
+    assert all(side - taken < 32 for side, taken in zip(canvas.shape, filled, strict=False))
+
+
+@given(sides, sides, limits)
+def test_the_corners_of_the_canvas_map_back_to_the_corners_of_the_frame(height: int, width: int, limit: int) -> None:
+    canvas, canvas_to_frame = letterbox(white(height, width), longest_side=limit, side_multiple=32)
+    rows, columns = shown(canvas)
+    corners = np.array([[-0.5, -0.5], [columns - 0.5, rows - 0.5]], np.float32)
+    expected = [[-0.5, -0.5], [width - 0.5, height - 0.5]]
+    np.testing.assert_allclose(apply(canvas_to_frame, corners), expected, atol=1e-3)
+
+
+@given(st.integers(1, 90), st.integers(1, 90))
+def test_a_small_frame_is_not_resampled(height: int, width: int) -> None:
+    image = np.random.default_rng(height).integers(0, 256, (height, width, 3), np.uint8)
+    canvas, canvas_to_frame = letterbox(image, longest_side=90, side_multiple=32)
+    np.testing.assert_array_equal(canvas[:height, :width], image)
+    np.testing.assert_array_equal(canvas_to_frame, [[1, 0, 0], [0, 1, 0]])
+
+
+def test_a_spot_in_a_shrunk_canvas_maps_back_to_where_it_was() -> None:
+    y, x = np.mgrid[:300, :500]
+    spot = 255 * np.exp(-((x - 341.0) ** 2 + (y - 87.0) ** 2) / (2 * 9.0**2))
+    canvas, canvas_to_frame = letterbox(
+        np.repeat(spot[..., None], 3, 2).astype(np.uint8), longest_side=160, side_multiple=32
+    )
+    weights = canvas[..., 0].astype(np.float64)
+    rows, columns = np.mgrid[: canvas.shape[0], : canvas.shape[1]]
+    centre = np.array([(weights * columns).sum(), (weights * rows).sum()]) / weights.sum()
+    np.testing.assert_allclose(apply(canvas_to_frame, centre.astype(np.float32)), [341, 87], atol=0.1)
