@@ -11,6 +11,7 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from faceloom.samples import write_samples
 
@@ -47,7 +48,8 @@ def write_pictures(folder: Path, samples: Path, frames: int) -> Path:
     """Copies of the portrait and the crowd under many names; every tenth is the crowd."""
     folder.mkdir()
     for i in range(frames):
-        shutil.copy(samples / ("crowd.jpg" if i % 10 == 0 else "portrait.png"), folder / f"{i:06}{'.jpg' if i % 10 == 0 else '.png'}")
+        name = "crowd.jpg" if i % 10 == 0 else "portrait.png"
+        shutil.copy(samples / name, folder / f"{i:06}-{name}")
     return folder
 
 
@@ -59,22 +61,22 @@ def write_video(path: Path, samples: Path, frames: int) -> Path:
     with av.open(str(samples / "clip.mp4")) as clip, av.open(str(path), "w") as container:
         source = clip.streams.video[0]
         packets = [packet for packet in clip.demux(source) if packet.size]
+        times = [(packet.pts or 0, packet.dts or 0, packet.duration or 0) for packet in packets]
+        length = max(pts + duration for pts, _, duration in times)
         target = container.add_stream_from_template(source)
-        length = max(packet.pts + packet.duration for packet in packets)
-        assert frames % 25 == 0
-        for round_ in range(-(-frames // len(packets))):
-            for packet in packets:
+        for number in range(-(-frames // len(packets))):
+            for packet, (pts, dts, duration) in zip(packets, times, strict=True):
                 copy = av.Packet(bytes(packet))
-                copy.pts, copy.dts = packet.pts + round_ * length, packet.dts + round_ * length
-                copy.duration, copy.time_base, copy.is_keyframe = packet.duration, packet.time_base, packet.is_keyframe
-                copy.stream = target
+                copy.pts, copy.dts, copy.duration = pts + number * length, dts + number * length, duration
+                copy.time_base, copy.is_keyframe, copy.stream = packet.time_base, packet.is_keyframe, target
                 container.mux(copy)
     return path
 
 
-def run(path: Path, out: Path) -> dict:
+def run(path: Path, out: Path) -> dict[str, Any]:
     command = [sys.executable, "-m", "faceloom.cli.main", "extract", str(path), "--out", str(out), "--json", "--quiet"]
-    return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    summary: dict[str, Any] = json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    return summary
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from faceloom.engines.engine import Network
 from faceloom.engines.onnx import OnnxEngine
@@ -14,6 +15,9 @@ from faceloom.models.weights import WeightCache
 from faceloom.samples import write_samples
 
 SHARED = Path(__file__).parents[2] / "shared"
+
+settings.register_profile("shared machines", deadline=None)
+settings.load_profile("shared machines")
 
 
 @pytest.fixture(scope="session", autouse=True)

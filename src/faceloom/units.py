@@ -13,7 +13,7 @@ _FACTORS = {
     "g": GIB, "gib": GIB, "gb": 1000**3,
     "t": 1024 * GIB, "tib": 1024 * GIB, "tb": 1000**4,
 }  # fmt: skip
-_SIZE = re.compile(r"\s*(\d+(?:\.\d+)?)\s*([A-Za-z]*)\s*")
+_SIZE = re.compile(r"\s*(\d+(?:,\d{3})*(?:\.\d+)?)\s*([A-Za-z]*)\s*")
 
 
 def parse_bytes(text: str) -> int:
@@ -26,7 +26,7 @@ def parse_bytes(text: str) -> int:
     factor = _FACTORS.get(match[2].lower()) if match else None
     if match is None or factor is None:
         raise ValueError(f"{text!r} is not a size; write it like 800MiB or 2GiB")
-    return round(float(match[1]) * factor)
+    return round(float(match[1].replace(",", "")) * factor)
 
 
 def format_bytes(size: int) -> str:

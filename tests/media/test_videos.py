@@ -282,6 +282,18 @@ def test_a_video_that_ends_early_gives_the_frames_before(made: Callable[[str], C
     assert shown[:30] == [(i, i) for i in range(30)]
 
 
+@pytest.mark.parametrize("name", CLIPS)
+def test_a_whole_video_is_not_said_to_be_cut_off(made: Callable[[str], Clip], name: str) -> None:
+    assert index_video(made(name).path).problem is None
+
+
+@pytest.mark.parametrize("name", ["b-frames.mkv", "vp9.webm"])
+def test_a_video_that_is_shorter_than_it_states_says_so(made: Callable[[str], Clip], tmp_path: Path, name: str) -> None:
+    content = made(name).path.read_bytes()
+    (tmp_path / name).write_bytes(content[: len(content) // 3])
+    assert "cut off" in (index_video(tmp_path / name).problem or "")
+
+
 @pytest.mark.parametrize("part", [0.1, 0.3, 0.5])
 def test_a_video_that_begins_in_the_middle_gives_no_wrong_frame(
     made: Callable[[str], Clip], tmp_path: Path, part: float

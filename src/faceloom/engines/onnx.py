@@ -9,6 +9,8 @@ from faceloom.stage import Tensors
 
 PROVIDERS = {"cpu": "CPUExecutionProvider"}
 """What ONNX Runtime calls the devices that this engine drives."""
+_OUT_OF_MEMORY = ("Failed to allocate memory", "bad allocation", "bad_alloc")
+"""How the runtime says it."""
 
 
 class OnnxEngine:
@@ -57,5 +59,10 @@ class OnnxNetwork:
         self._outputs = [output.name for output in session.get_outputs()]
 
     def __call__(self, inputs: Tensors) -> Tensors:
-        values = self._session.run(self._outputs, dict(inputs))
+        try:
+            values = self._session.run(self._outputs, dict(inputs))
+        except Exception as error:  # the runtime's own classes share no base but this
+            if any(sign in str(error) for sign in _OUT_OF_MEMORY):
+                raise MemoryError(str(error)) from error
+            raise
         return dict(zip(self._outputs, values, strict=True))

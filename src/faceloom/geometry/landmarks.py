@@ -28,7 +28,8 @@ _TABLES = tomllib.loads(resources.files("faceloom.geometry").joinpath("landmarks
 MEAN_FACE = np.array(_TABLES["mean_face"], np.float64)
 """(68, 2) in units of the distance between the eye centres, around the middle of the inner points."""
 _MESH_VERTICES = np.array(_TABLES["mesh_vertices"])  # (68, 3)
-_MESH_WEIGHTS = np.array(_TABLES["mesh_weights"], np.float32)  # (68, 3)
+_MESH_WEIGHTS = np.array(_TABLES["mesh_weights"], np.float32)
+_MESH_WEIGHTS /= _MESH_WEIGHTS.sum(axis=1, keepdims=True)  # written down rounded
 
 _WFLW_EYES = (60, 61, 63, 64, 65, 67, 68, 69, 71, 72, 73, 75)
 _WFLW_TO_IBUG = np.array(

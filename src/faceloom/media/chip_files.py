@@ -51,10 +51,9 @@ def read_chip_metadata(path: Path) -> dict[str, Any]:
     try:
         with PillowImage.open(path) as picture:
             text = picture.info.get("comment") or picture.info[_KEYWORD.decode()]
-        metadata = json.loads(text)
-    except (OSError, KeyError, ValueError) as error:
+        return dict(json.loads(text))
+    except (OSError, KeyError, TypeError, ValueError) as error:
         raise MediaError(f"{path} carries no face metadata: {error!r}", path=path) from error
-    return dict(metadata)
 
 
 def _with_comment(jpeg: bytes, text: bytes) -> bytes:

@@ -17,9 +17,7 @@ from PIL import UnidentifiedImageError
 
 from faceloom.errors import MediaError
 from faceloom.faces import Image
-
-MAX_PIXELS = 1 << 28
-"""A picture that declares more is refused before it is decoded (268 megapixels, 768 MiB)."""
+from faceloom.media.sources import MAX_PIXELS
 
 _JPEG = b"\xff\xd8\xff"
 _EXIF_REACH = 1 << 16
@@ -52,27 +50,10 @@ def read_picture(content: bytes, path: Path) -> tuple[Image, str | None]:
         return _read_opencv(content, path), None
 
 
-def picture_size(path: Path) -> tuple[int, int]:
-    """Height and width as the file's header says, upright; (0, 0) where only decoding would tell.
-
-    Raises:
-        MediaError: the file cannot be opened.
-    """
-    try:
-        with PillowImage.open(path) as picture:
-            width, height = picture.size
-            turned = picture.getexif().get(_ORIENTATION_TAG, 1) >= 5
-        return (width, height) if turned else (height, width)
-    except UnidentifiedImageError:
-        return (0, 0)
-    except Exception as error:  # Pillow's readers raise what their formats' parsers happen to raise
-        raise MediaError(f"the header cannot be read: {error}", path=path) from error
-
-
 def _read_jpeg(content: bytes, path: Path) -> tuple[Image, str | None]:
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(content, strict=False)
-    except ValueError as error:
+    except (ValueError, KeyError) as error:
         raise MediaError(f"the JPEG header is damaged: {error}", path=path) from error
     _check_size(height, width, path)
     if colours == "CMYK":
@@ -103,7 +84,8 @@ def _read_pillow(content: bytes, path: Path) -> Image:
     try:
         with PillowImage.open(io.BytesIO(content)) as picture:
             _check_size(picture.height, picture.width, path)
-            orientation = int(picture.getexif().get(_ORIENTATION_TAG, 1))
+            # Pillow turns TIFFs itself.
+            orientation = 1 if picture.format == "TIFF" else int(picture.getexif().get(_ORIENTATION_TAG, 1))
             return _upright(_to_rgb(picture), orientation)
     except (UnidentifiedImageError, MediaError):
         raise

@@ -10,6 +10,8 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+MAX_PIXELS = 1 << 28
+"""A picture that declares more is refused before it is decoded (268 megapixels, 768 MiB)."""
 RESULT_MARK = "faceloom.sqlite"
 """A folder with a file of this name holds results, and is never looked into for inputs."""
 
@@ -44,6 +46,8 @@ class VideoIndex:
     """Seconds a tick."""
     ticks: NDArray[np.int64] | None
     """(F,) presentation times in ascending order; None where the container has none that can be trusted."""
+    problem: str | None = None
+    """What tells that the file breaks off, if anything does."""
     keyframes: NDArray[np.bool_]
     """(F,) whether decoding can start there; only the first where there are no times to seek to."""
 

@@ -6,6 +6,7 @@ one that was asked for: a seek that lands elsewhere, frames that come before the
 reordered frames can therefore not shift the count.
 """
 
+from array import array
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,7 @@ from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+from numpy.typing import NDArray
 
 from faceloom.errors import MediaError
 from faceloom.faces import FrameId, Image
@@ -29,6 +31,7 @@ from faceloom.media.chunks import Span, Unreadable
 from faceloom.media.sources import VideoIndex
 
 _CHECKED_FRAMES = 12
+_TOLERATED_GAP = 0.05  # of the stated length: sound may go on a little after the last picture
 
 Packets: TypeAlias = "Iterator[Packet[VideoStream]]"
 Taking: TypeAlias = Generator[Frame | Unreadable, None, list[int]]
@@ -41,27 +44,61 @@ def index_video(path: Path) -> VideoIndex:
     Raises:
         MediaError: no video stream, no frame, or nothing that can be decoded.
     """
-    with _open(path) as container:
-        stream = _video_stream(container, path)
-        packets = [(packet.pts, packet.is_keyframe) for packet in _packets(container, stream) if not packet.is_discard]
-        time_base = stream.time_base or Fraction(1)
+    listed = _list_packets(path)
     with _open(path) as container:
         stream = _video_stream(container, path)
         first = [decoded.frame for decoded in islice(_decode(_packets(container, stream), stream), _CHECKED_FRAMES)]
     if not first:
         raise MediaError("no frame of the video can be decoded", path=path)
     height, width = _upright_shape(first[0])
-    times = sorted(ticks for ticks, _ in packets if ticks is not None)
-    decoded = [frame.pts for frame in first]
     # Some containers (raw streams, B-frames in AVI) carry no times, or other times than their frames have.
-    if len(times) < len(packets) or times[: len(decoded)] != decoded:
-        return _index_by_decoding(path, height=height, width=width, time_base=time_base)
-    keys = {ticks for ticks, is_key in packets if is_key}
-    keyframes = np.array([ticks in keys for ticks in times], np.bool_)
+    if not listed.all_timed or not np.isin([frame.pts or 0 for frame in first], listed.ticks).all():
+        return _index_by_decoding(path, height=height, width=width, time_base=listed.time_base)
+    order = np.argsort(listed.ticks, kind="stable")
+    ticks, keyframes = listed.ticks[order], listed.keyframes[order]
     keyframes[0] = True
+    problem = _breaking_off(float(ticks[-1] * listed.time_base), listed.stated_end_s)
     return VideoIndex(
-        height=height, width=width, time_base=time_base, ticks=np.array(times, np.int64), keyframes=keyframes
+        height=height, width=width, time_base=listed.time_base, ticks=ticks, keyframes=keyframes, problem=problem
     )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Listed:
+    """What demuxing tells, in the order of decoding."""
+
+    ticks: NDArray[np.int64]
+    keyframes: NDArray[np.bool_]
+    all_timed: bool
+    time_base: Fraction
+    stated_end_s: float | None
+
+
+def _list_packets(path: Path) -> _Listed:
+    ticks, keyframes, all_timed = array("q"), array("b"), True  # nine bytes a frame: videos can be long
+    with _open(path) as container:
+        stream = _video_stream(container, path)
+        for packet in _packets(container, stream):
+            if not packet.is_discard:
+                all_timed &= packet.pts is not None
+                ticks.append(packet.pts or 0)
+                keyframes.append(packet.is_keyframe)
+        end = ((container.start_time or 0) + container.duration) / av.time_base if container.duration else None
+        time_base = stream.time_base or Fraction(1)
+    return _Listed(
+        ticks=np.array(ticks, np.int64),
+        keyframes=np.array(keyframes, np.bool_),
+        all_timed=all_timed,
+        time_base=time_base,
+        stated_end_s=end,
+    )
+
+
+def _breaking_off(last_s: float, stated_end_s: float | None) -> str | None:
+    """Some containers state how long they are, and a file that was cut off is shorter."""
+    if stated_end_s is None or stated_end_s - last_s <= max(1.0, _TOLERATED_GAP * stated_end_s):
+        return None
+    return f"the last frame is at {last_s:.1f} s of the {stated_end_s:.1f} s that the container states: cut off?"
 
 
 def _index_by_decoding(path: Path, *, height: int, width: int, time_base: Fraction) -> VideoIndex:
@@ -83,7 +120,8 @@ class VideoReader:
         self._frames: Iterator[_Decoded] = iter(())
         self._held: deque[_Decoded] = deque(maxlen=1)
         self._next_index = -1
-        self._seeks = True
+        self._from_start: bool | None = None
+        """Whether only reading from the start gives every frame; None as long as seeks have."""
 
     def __enter__(self) -> Self:
         return self
@@ -104,15 +142,26 @@ class VideoReader:
         if span.first != self._next_index:
             self._go_to(span)
         missing = yield from self._take(span, list(span.indexes))
-        if missing and self._seeks and span.seek_ticks is not None and span.first > 0:
-            # Streams that refresh a picture bit by bit mark keyframes from which not every frame follows:
-            # from the start of the file every frame comes that ever will.
-            self._seeks = False
-            self._go_to(span)
-            missing = yield from self._take(span, missing)
+        if missing and span.ticks is not None:
+            missing = yield from self._try_again(span, missing)
         self._next_index = span.first + len(span)
         for index in missing:
             yield Unreadable(id=FrameId(span.source.name, index), reason="the decoder gives no picture for this frame")
+
+    def _try_again(self, span: Span, missing: Sequence[int]) -> Taking:
+        """With a fresh decoder, since damage can upset one beyond what flushing mends; then from the file's start."""
+        self._restart()
+        self._go_to(span)
+        missing = yield from self._take(span, missing)
+        if not missing or self._from_start is not None or span.first == 0:
+            return missing
+        # Streams that refresh a picture bit by bit mark keyframes from which not every frame follows: from the start
+        # every frame comes that ever will. Whether that helps is found out once a file.
+        self._from_start = True
+        self._go_to(span)
+        left = yield from self._take(span, missing)
+        self._from_start = len(left) < len(missing)
+        return left
 
     def _take(self, span: Span, indexes: Sequence[int]) -> Taking:
         """Yields those of the frames that come, and returns the indexes of those that do not."""
@@ -152,7 +201,7 @@ class VideoReader:
     def _go_to(self, span: Span) -> None:
         """Makes the next frame one at or before the span's first."""
         self._held.clear()
-        seek_ticks = span.seek_ticks if self._seeks and span.first > 0 else None
+        seek_ticks = None if self._from_start or span.first == 0 else span.seek_ticks
         packets = self._packets_from(seek_ticks) if seek_ticks is not None else None
         if packets is None:
             self._restart()
@@ -209,8 +258,8 @@ def _packets(container: InputContainer, stream: VideoStream) -> Packets:
     while True:
         try:
             packet = next(packets)
-        except (StopIteration, av.FFmpegError):
-            return
+        except (StopIteration, IndexError, av.FFmpegError):
+            return  # IndexError: PyAV's own, when a stream turns up late and the file then ends
         if packet.size:
             yield packet
 
@@ -228,6 +277,9 @@ def _decode(packets: Packets, stream: VideoStream) -> Iterator[_Decoded]:
     """Frames in order of presentation; a packet that cannot be decoded gives none."""
     is_suspect = False
     for packet in _then_none(packets):
+        if packet is not None and packet.is_corrupt:  # cut off: decoders make up the rest without a word
+            is_suspect = True
+            continue
         try:
             frames = stream.decode(packet)
         except av.FFmpegError:

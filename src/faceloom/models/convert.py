@@ -23,7 +23,10 @@ def convert(content: bytes, *, file: str, axes: list[str]) -> onnx.ModelProto:
         model = onnx.load_model_from_string(content)
     except DecodeError as error:
         raise WeightsError(f"{file} is not an ONNX file: {error}", name=file) from error
-    return free_axes(model, axes, name=file)
+    try:
+        return free_axes(model, axes, name=file)
+    except (LookupError, TypeError, ValueError) as error:
+        raise WeightsError(f"{file} is a damaged ONNX file: {error}", name=file) from error
 
 
 def main() -> int:

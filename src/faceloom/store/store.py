@@ -258,6 +258,10 @@ class Store:
         rows = ((source_id, i, ticks, seek, index.height, index.width) for i, (ticks, seek) in enumerate(index.times()))
         columns = "source_id, idx, ticks, seek_ticks, height, width"
         self._db.executemany(f"INSERT INTO frame ({columns}) VALUES (?, ?, ?, ?, ?, ?)", rows)
+        last = len(index.keyframes) - 1  # after which something is missing, if anything is
+        self._db.execute(
+            "UPDATE frame SET reason = ? WHERE source_id = ? AND idx = ?", (index.problem, source_id, last)
+        )
 
     def add_failed(self, source: Source, reason: str) -> None:
         """A source of which no frame can be had, as one failed frame. Call within `adding`."""
@@ -325,8 +329,8 @@ class Store:
 
     def _update_frame(self, source_id: int, frame: FrameRow) -> None:
         self._db.execute(
-            "UPDATE frame SET status = ?, reason = ?, height = coalesce(?, height), width = coalesce(?, width)"
-            " WHERE source_id = ? AND idx = ?",
+            "UPDATE frame SET status = ?, reason = coalesce(?, reason), height = coalesce(?, height),"
+            " width = coalesce(?, width) WHERE source_id = ? AND idx = ?",
             (frame.status, frame.reason, frame.height, frame.width, source_id, frame.id.index),
         )
         if frame.sha256:
