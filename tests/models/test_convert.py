@@ -2,10 +2,10 @@ import onnx
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from onnx_files import head
 
 from faceloom.errors import WeightsError
 from faceloom.models.convert import convert
+from onnx_files import head
 
 
 def convert_or_refuse(content: bytes) -> onnx.ModelProto | None:

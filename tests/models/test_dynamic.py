@@ -5,12 +5,12 @@ import onnx
 import onnxruntime
 import pytest
 from numpy.typing import NDArray
-from onnx_files import head
 
 from faceloom.errors import WeightsError
 from faceloom.models.catalog import CATALOG
 from faceloom.models.dynamic import free_axes
 from faceloom.models.weights import WeightCache
+from onnx_files import head
 
 Floats = NDArray[np.float32]
 

@@ -6,11 +6,11 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from onnx_files import head
-from web import pinned_file, plain_opener, served
 
 from faceloom.errors import WeightsError
 from faceloom.models.weights import WeightCache, sha256_of
+from onnx_files import head
+from web import pinned_file, plain_opener, served
 
 CONTENT = b"weights" * 100
 
