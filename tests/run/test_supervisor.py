@@ -13,6 +13,7 @@ import pytest
 from faceloom.api import extract
 from faceloom.errors import ContractError, MediaError, RequestError, StageError, StoreError
 from faceloom.run.events import Event, Notice, Progress
+from faceloom.store.database import connect
 from faceloom.store.exports import read_summary
 from jobs import exported, files_below, installed_plugin
 
@@ -98,6 +99,10 @@ def test_a_killed_worker_costs_a_retry_and_not_the_run(media: Path, undisturbed:
     assert same_results(tmp_path / "out", undisturbed)
     (run,) = read_summary(tmp_path / "out")["runs"]
     assert run["summary"]["events"]["worker_restarted"] == 1
+    with connect(tmp_path / "out", read_only=True) as db:
+        ((kind, detail),) = db.execute("SELECT kind, detail FROM event").fetchall()
+    assert kind == "worker_restarted"
+    assert "SIGKILL" in detail
 
 
 def test_a_worker_ends_when_its_supervisor_is_gone(media: Path, tmp_path: Path) -> None:

@@ -12,10 +12,11 @@ import pytest
 from faceloom.errors import RequestError, StoreError
 from faceloom.faces import FrameId
 from faceloom.media.sources import Source, SourceKind, find_sources, longer_names
+from faceloom.store.database import SCHEMA_VERSION
 from faceloom.store.exports import read_faces, read_frames
 from faceloom.store.folder import DATABASE, file_name, write_file
 from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, MaskRow, Status
-from faceloom.store.store import SCHEMA_VERSION, Known, Store
+from faceloom.store.store import Known, Store
 
 
 def take_up(store: Store, *inputs: Path) -> list[tuple[str, Known]]:

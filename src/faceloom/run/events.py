@@ -40,8 +40,10 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
-    """Something that a person should know and that stops nothing."""
+    """Something that a person should know and that stops nothing; it is noted in the store too."""
 
+    kind: str
+    """worker_restarted, or source_changed."""
     text: str
 
 

@@ -15,7 +15,7 @@ from faceloom.faces import FrameId
 from faceloom.media.chunks import Chunk, Span, cut_chunks, halves
 from faceloom.media.sources import Source, SourceKind, find_sources, longer_names
 from faceloom.memory.usage import peak_bytes
-from faceloom.run.events import Looking, Notice, OnEvent, Progress, Summary
+from faceloom.run.events import Event, Looking, Notice, OnEvent, Progress, Summary
 from faceloom.run.job import Job
 from faceloom.run.messages import Answer, Begin, Count, Counted, Do, Done, Reading, Request
 from faceloom.run.process import WorkerDiedError, WorkerProcess
@@ -48,8 +48,14 @@ def run_job(
         StoreError: the store or the result folder can no longer be written.
     """
     started = time.monotonic()
-    _take_up_sources(inputs, store, on_event)
-    with _Crew(job, on_event) as crew:
+
+    def tell(event: Event) -> None:
+        if isinstance(event, Notice):
+            store.add_event(event.kind, {"text": event.text})
+        on_event(event)
+
+    _take_up_sources(inputs, store, tell)
+    with _Crew(job, tell) as crew:
         _count_videos(crew, store, on_event)
         before = store.counts()
         if not before.pending + before.done + before.failed:
@@ -135,7 +141,7 @@ class _Crew:
 
     def _replace(self, why: str) -> None:
         self.restarts += 1
-        self._on_event(Notice(text=f"{why}; starting another"))
+        self._on_event(Notice(kind="worker_restarted", text=f"{why}; starting another"))
         self._stack.close()
         self._open.popleft()
         self._start()
@@ -152,16 +158,20 @@ def _take_up_sources(inputs: Sequence[Path], store: Store, on_event: OnEvent) ->
     sources = find_sources(inputs)
     seen = new = 0
     while group := _take(sources, _SOURCES_A_TRANSACTION):
+        changed = []
         with store.adding():
             for source in group:
                 named, known = store.add_source(source, other_names=longer_names(source))
                 if known is Known.CHANGED:
-                    on_event(Notice(text=f"{named.name} has changed since it was last read; doing it again"))
+                    changed.append(named.name)
                 if known in {Known.NEW, Known.CHANGED} and named.kind is SourceKind.PICTURE:
                     store.add_picture(named)
                     new += 1
         seen += len(group)
         on_event(Looking(sources=seen, frames=new))
+        for name in changed:
+            text = f"{name} has changed since it was last read; doing it again"
+            on_event(Notice(kind="source_changed", text=text))
 
 
 def _count_videos(crew: _Crew, store: Store, on_event: OnEvent) -> None:

@@ -13,8 +13,8 @@ import numpy as np
 
 from faceloom.errors import RequestError
 from faceloom.faces import FrameId
+from faceloom.store.database import connect
 from faceloom.store.rows import FaceRow, MaskRow, Status, rounded
-from faceloom.store.store import connect
 
 _FACES = (
     "SELECT face.id, name, frame_idx, face.idx, x0, y0, x1, y1, score, confidence,"

@@ -7,13 +7,11 @@ end of any kind is a query, and memory does not grow with the job.
 import hashlib
 import json
 import os
-import sqlite3
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
-from importlib import resources
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -24,8 +22,8 @@ from numpy.typing import NDArray
 from faceloom.errors import RequestError, StoreError
 from faceloom.media.chunks import PendingFrame
 from faceloom.media.sources import Source, SourceKind, VideoIndex
+from faceloom.store.database import connect, create_schema
 from faceloom.store.folder import (
-    DATABASE,
     claim_folder,
     locked,
     move_into_place,
@@ -36,9 +34,6 @@ from faceloom.store.folder import (
 )
 from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, Status
 
-APPLICATION_ID = 0x46414C4D
-"""Marks our files among SQLite's, in `PRAGMA application_id`."""
-SCHEMA_VERSION = 1
 _PAGE = 1000
 
 
@@ -64,46 +59,6 @@ class Counts:
     faces: int
 
 
-@contextmanager
-def connect(folder: Path, *, read_only: bool) -> Iterator[sqlite3.Connection]:
-    """An open store, with its version checked.
-
-    Raises:
-        StoreError: there is none, it is not one of ours, or a newer faceloom made it.
-    """
-    path = folder / DATABASE
-    if read_only and not path.is_file():
-        raise StoreError(f"{folder} holds no results of faceloom (no {DATABASE})", path=path)
-    try:
-        connection = sqlite3.connect(path, isolation_level=None)
-        try:
-            tables = _check_version(connection, path)
-            if read_only and not tables:
-                raise StoreError(f"{folder} holds no results yet: its first run has only begun", path=path)
-            connection.execute("PRAGMA foreign_keys = ON")
-            connection.execute("PRAGMA query_only = " + ("ON" if read_only else "OFF"))
-            yield connection
-        finally:
-            connection.close()
-    except sqlite3.Error as error:
-        raise StoreError(f"the store {path} cannot be used: {error}", path=path) from error
-
-
-def _check_version(connection: sqlite3.Connection, path: Path) -> int:
-    """How many tables there are, if they are ours."""
-    (application,) = connection.execute("PRAGMA application_id").fetchone()
-    (found,) = connection.execute("PRAGMA user_version").fetchone()
-    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
-    if tables and application != APPLICATION_ID:
-        raise StoreError(f"{path} is a database of another program", path=path)
-    if found > SCHEMA_VERSION:
-        message = (
-            f"{path} was made by a newer faceloom (schema {found}, this one knows {SCHEMA_VERSION}); update faceloom"
-        )
-        raise StoreError(message, path=path, found=found, expected=SCHEMA_VERSION)
-    return int(tables)
-
-
 class Store:
     """A result folder, open for one run."""
 
@@ -126,8 +81,7 @@ class Store:
             # A write-ahead log needs memory shared between processes, which network file systems lack.
             self._db.execute(f"PRAGMA journal_mode = {'DELETE' if on_network(self.folder) else 'WAL'}")
             self._db.execute("PRAGMA synchronous = NORMAL")
-            if not self._db.execute("PRAGMA user_version").fetchone()[0]:
-                self._create()
+            create_schema(self._db)
             recover_files(self.folder, self._is_committed)
             self._stack = stack.pop_all()
         return self
@@ -358,11 +312,6 @@ class Store:
         self._db.executemany("INSERT INTO mask VALUES (?, ?, ?, ?)", masks)
 
     # --- inside ------------------------------------------------------------------------------------
-
-    def _create(self) -> None:
-        schema = resources.files("faceloom.store").joinpath("schema.sql").read_text(encoding="utf-8")
-        pragmas = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
-        self._db.executescript(f"BEGIN; {schema} {pragmas} COMMIT;")
 
     def _is_committed(self, run_id: int, number: int) -> bool:
         query = "SELECT 1 FROM chunk WHERE run_id = ? AND number = ?"

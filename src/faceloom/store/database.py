@@ -1,0 +1,63 @@
+"""The SQLite file: opening it, its marks and versions, its schema."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
+from importlib import resources
+from pathlib import Path
+
+from faceloom.errors import StoreError
+from faceloom.store.folder import DATABASE
+
+APPLICATION_ID = 0x46414C4D
+"""Marks our files among SQLite's, in `PRAGMA application_id`."""
+SCHEMA_VERSION = 1
+
+
+@contextmanager
+def connect(folder: Path, *, read_only: bool) -> Iterator[sqlite3.Connection]:
+    """An open store, with its version checked.
+
+    Raises:
+        StoreError: there is none, it is not one of ours, or a newer faceloom made it.
+    """
+    path = folder / DATABASE
+    if read_only and not path.is_file():
+        raise StoreError(f"{folder} holds no results of faceloom (no {DATABASE})", path=path)
+    try:
+        connection = sqlite3.connect(path, isolation_level=None)
+        try:
+            tables = _check_version(connection, path)
+            if read_only and not tables:
+                raise StoreError(f"{folder} holds no results yet: its first run has only begun", path=path)
+            connection.execute("PRAGMA foreign_keys = ON")
+            connection.execute("PRAGMA query_only = " + ("ON" if read_only else "OFF"))
+            yield connection
+        finally:
+            connection.close()
+    except sqlite3.Error as error:
+        raise StoreError(f"the store {path} cannot be used: {error}", path=path) from error
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> int:
+    """How many tables there are, if they are ours."""
+    (application,) = connection.execute("PRAGMA application_id").fetchone()
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
+    if tables and application != APPLICATION_ID:
+        raise StoreError(f"{path} is a database of another program", path=path)
+    if found > SCHEMA_VERSION:
+        message = (
+            f"{path} was made by a newer faceloom (schema {found}, this one knows {SCHEMA_VERSION}); update faceloom"
+        )
+        raise StoreError(message, path=path, found=found, expected=SCHEMA_VERSION)
+    return int(tables)
+
+
+def create_schema(connection: sqlite3.Connection) -> None:
+    """Makes the tables of a new file, in one transaction."""
+    if connection.execute("PRAGMA user_version").fetchone()[0]:
+        return
+    schema = resources.files("faceloom.store").joinpath("schema.sql").read_text(encoding="utf-8")
+    pragmas = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
+    connection.executescript(f"BEGIN; {schema} {pragmas} COMMIT;")
