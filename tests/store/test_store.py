@@ -4,6 +4,7 @@ import shutil
 import sqlite3
 import subprocess
 import sys
+from contextlib import closing
 from pathlib import Path
 
 import numpy as np
@@ -140,7 +141,7 @@ def test_a_folder_that_holds_something_else_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
-    with sqlite3.connect(tmp_path / DATABASE) as other:
+    with closing(sqlite3.connect(tmp_path / DATABASE)) as other:
         other.execute("CREATE TABLE recipe (name TEXT)")
     with pytest.raises(StoreError, match="another program"), Store(tmp_path):
         pass
@@ -149,7 +150,7 @@ def test_a_database_of_another_program_is_refused(tmp_path: Path) -> None:
 def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     with Store(tmp_path / "out"):
         pass
-    with sqlite3.connect(tmp_path / "out" / DATABASE) as newer:
+    with closing(sqlite3.connect(tmp_path / "out" / DATABASE)) as newer:
         newer.execute(f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     with pytest.raises(StoreError, match="newer faceloom") as caught, Store(tmp_path / "out"):
         pass
