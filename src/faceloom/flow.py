@@ -41,7 +41,7 @@ def find_plugin(kind: str, name: str) -> type[Plugin]:
     """
     known = plugin_names(kind)
     if name not in known:
-        message = f"there is no {kind} plugin {name!r}; there are: {', '.join(known)} (see faceloom models)"
+        message = f"there is no {kind} plugin {name!r}; there are: {', '.join(known) or 'none'} (see faceloom models)"
         raise RequestError(message)
     points = [point for point in entry_points(group=ENTRY_POINTS) if point.name == f"{kind}/{name}"]
     plugin = points[0].load() if points else _own_plugin(kind, name)

@@ -3,7 +3,7 @@
 import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, suppress
 from dataclasses import dataclass
 from itertools import count
 from pathlib import Path
@@ -54,11 +54,11 @@ def run_job(
             store.add_event(event.kind, {"text": event.text})
         on_event(event)
 
-    _take_up_sources(inputs, store, tell)
+    _take_up_sources(inputs, store, on_event=tell, should_stop=should_stop)
     with _Crew(job, tell) as crew:
-        _count_videos(crew, store, on_event)
+        _count_videos(crew, store, on_event=tell, should_stop=should_stop)
         before = store.counts()
-        if not before.pending + before.done + before.failed:
+        if not before.pending + before.done + before.failed and not should_stop():
             raise MediaError(f"no picture and no video among {', '.join(map(str, inputs))}")
         progress = _Meter(job, store, on_event)
         stopped = _do_chunks(job, crew, store, progress=progress, should_stop=should_stop)
@@ -110,12 +110,9 @@ class _Crew:
         return len(self._open)
 
     def send(self, request: Request) -> None:
-        """Asks for something; a worker that is dead will be noticed when its answer is waited for."""
+        """Asks for something."""
         self._open.append(request)
-        try:
-            self._worker.send(request)
-        except WorkerDiedError:
-            return
+        self._tell(request)
 
     def receive(self) -> Answer:
         """The next answer, in the order of the requests.
@@ -146,18 +143,22 @@ class _Crew:
         self._open.popleft()
         self._start()
         for request in self._open:
-            self._worker.send(request)
+            self._tell(request)
 
     def _start(self) -> None:
         self._worker = self._stack.enter_context(WorkerProcess())
-        self._worker.send(Begin(self._job))
+        self._tell(Begin(self._job))
+
+    def _tell(self, request: Request) -> None:
+        with suppress(WorkerDiedError):  # noticed when the answer is waited for
+            self._worker.send(request)
 
 
-def _take_up_sources(inputs: Sequence[Path], store: Store, on_event: OnEvent) -> None:
+def _take_up_sources(inputs: Sequence[Path], store: Store, *, on_event: OnEvent, should_stop: ShouldStop) -> None:
     """Gives every source under the inputs its rows, but for the frames of videos."""
     sources = find_sources(inputs)
     seen = new = 0
-    while group := _take(sources, _SOURCES_A_TRANSACTION):
+    while not should_stop() and (group := _take(sources, _SOURCES_A_TRANSACTION)):
         changed = []
         with store.adding():
             for source in group:
@@ -174,10 +175,12 @@ def _take_up_sources(inputs: Sequence[Path], store: Store, on_event: OnEvent) ->
             on_event(Notice(kind="source_changed", text=text))
 
 
-def _count_videos(crew: _Crew, store: Store, on_event: OnEvent) -> None:
+def _count_videos(crew: _Crew, store: Store, *, on_event: OnEvent, should_stop: ShouldStop) -> None:
     """Gives every frame of every video its row."""
     frames = 0
     for number, source in enumerate(store.uncounted(), start=1):
+        if should_stop():
+            return
         answer = _count_video(crew, source)
         with store.adding():
             if answer.index is not None:
