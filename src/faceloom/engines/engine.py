@@ -29,4 +29,8 @@ class Engine(Protocol):
 
         Raises:
             StageError: the runtime refuses it, or would run it on another device than this engine's.
+            MemoryError: there is not enough memory to load it.
         """
+
+    def shrink(self) -> None:
+        """Gives back to the system what no loaded network holds at this moment."""

@@ -47,12 +47,13 @@ def index_video(path: Path) -> VideoIndex:
     listed = _list_packets(path)
     with _open(path) as container:
         stream = _video_stream(container, path)
-        first = [decoded.frame for decoded in islice(_decode(_packets(container, stream), stream), _CHECKED_FRAMES)]
-    if not first:
+        first = islice(_decode(_packets(container, stream), stream), _CHECKED_FRAMES)
+        looks = [(decoded.frame.pts or 0, _upright_shape(decoded.frame)) for decoded in first]
+    if not looks:
         raise MediaError("no frame of the video can be decoded", path=path)
-    height, width = _upright_shape(first[0])
+    height, width = looks[0][1]
     # Some containers (raw streams, B-frames in AVI) carry no times, or other times than their frames have.
-    if not listed.all_timed or not np.isin([frame.pts or 0 for frame in first], listed.ticks).all():
+    if not listed.all_timed or not np.isin([ticks for ticks, _ in looks], listed.ticks).all():
         return _index_by_decoding(path, height=height, width=width, time_base=listed.time_base)
     order = np.argsort(listed.ticks, kind="stable")
     ticks, keyframes = listed.ticks[order], listed.keyframes[order]
@@ -249,6 +250,7 @@ def _video_stream(container: InputContainer, path: Path) -> VideoStream:
     moving = [stream for stream in streams if not stream.disposition & av.stream.Disposition.attached_pic]
     if not moving:
         raise MediaError("the file has no video stream that can be decoded", path=path)
+    moving[0].codec_context.thread_count = 1  # readers ask for more; each thread holds frames of its own
     return moving[0]
 
 

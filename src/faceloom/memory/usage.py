@@ -1,4 +1,4 @@
-"""How much memory processes hold."""
+"""How much memory this process holds."""
 
 import re
 import resource
@@ -7,15 +7,42 @@ from pathlib import Path
 
 from faceloom.units import KIB
 
-_STATUS = Path("/proc/self/status")
+_PROCESS = Path("/proc/self")
+_FORGET_PEAK = "5"  # man proc, clear_refs
+
+
+def held_bytes() -> int:
+    """Bytes of RAM that this process holds now; its peak where the system tells no more."""
+    return _status("VmRSS") or peak_bytes()
 
 
 def peak_bytes() -> int:
-    """Most bytes of RAM that this process has held at once so far."""
+    """Most bytes of RAM that this process has held at once, since it began or since `reset_peak`."""
+    # Not getrusage: there a process starts with the peak of the one that started it.
+    held = _status("VmHWM")
+    if held is not None:
+        return held
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return peak if sys.platform == "darwin" else peak * KIB  # the unit differs: man getrusage
+
+
+def address_bytes() -> int:
+    """Bytes of writable address space of this process, which is what RLIMIT_DATA counts; 0 if unknown."""
+    return _status("VmData") or 0
+
+
+def reset_peak() -> None:
+    """Lets `peak_bytes` begin again at what is held now; does nothing where the system cannot."""
     try:
-        # Not getrusage: there a process starts with the peak of the one that started it.
-        (held,) = re.findall(r"^VmHWM:\s+(\d+) kB$", _STATUS.read_text(), re.MULTILINE)
-        return int(held) * KIB
-    except (OSError, ValueError):  # not Linux
-        peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-        return peak if sys.platform == "darwin" else peak * KIB  # the unit differs: man getrusage
+        (_PROCESS / "clear_refs").write_text(_FORGET_PEAK)
+    except OSError:
+        return
+
+
+def _status(field: str) -> int | None:
+    try:
+        text = (_PROCESS / "status").read_text()
+    except OSError:  # not Linux
+        return None
+    found = re.search(rf"^{field}:\s+(\d+) kB$", text, re.MULTILINE)
+    return int(found[1]) * KIB if found else None

@@ -19,6 +19,10 @@ class Phase:
     """Stages that are resident at the same time, in the order in which items pass through them."""
 
     placements: tuple[Placement, ...]
+    peak_bytes: int = 0
+    """Predicted, like the seconds; zero where nothing is known."""
+    seconds: float = 0.0
+    """With loading its stages and, after another phase, switching to it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,14 +33,30 @@ class Plan:
     chunk_frames: int
     lanes: int
     """Calls that run side by side, each on one thread."""
+    budget_bytes: int = 0
+    """What the plan was made for; zero where no budget was given."""
+    peak_bytes: int = 0
+    """Of the phase that needs most; predicted, like the seconds."""
+    seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """The plan as the command line prints it."""
-        phases = [
-            {"stages": [{"stage": p.stage, "device": p.device, "batch": p.batch} for p in phase.placements]}
-            for phase in self.phases
-        ]
-        return {"chunk_frames": self.chunk_frames, "lanes": self.lanes, "phases": phases}
+        """The plan as the command line prints it; seconds are rounded, so that noise in a float tells no plans apart."""
+        return {
+            "budget_bytes": self.budget_bytes,
+            "seconds": round(self.seconds, 6),
+            "peak_bytes": self.peak_bytes,
+            "chunk_frames": self.chunk_frames,
+            "lanes": self.lanes,
+            "phases": [_phase_to_json(phase) for phase in self.phases],
+        }
+
+
+def _phase_to_json(phase: Phase) -> dict[str, Any]:
+    return {
+        "peak_bytes": phase.peak_bytes,
+        "seconds": round(phase.seconds, 6),
+        "stages": [{"stage": p.stage, "device": p.device, "batch": p.batch} for p in phase.placements],
+    }
 
 
 def one_phase(stages: Sequence[str], *, chunk_frames: int, lanes: int) -> Plan:

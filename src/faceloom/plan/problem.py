@@ -1,0 +1,309 @@
+"""The planning problem: what every stage costs, what the job is, and the JSON it is written in (docs/design.md)."""
+
+import json
+import math
+import re
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any
+
+from faceloom.errors import RequestError
+
+LARGEST = 2**63 - 1
+"""No number of a problem is larger: what is computed from them stays finite."""
+MOST_BATCHES = 2**16
+"""The largest `max_batch` of a stage whose seconds are given as a formula, and so written out for every batch."""
+
+
+class Arena(StrEnum):
+    """How the activations of the stages of a phase share memory."""
+
+    SHARED = "shared"
+    """One after the other in the same block: the largest counts."""
+    PRIVATE = "private"
+    """Each in a block of its own: the sum counts."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StageCost:
+    """What one stage costs on its device."""
+
+    stage: str
+    needs: frozenset[str]
+    """Stages that must be in the same phase or an earlier one."""
+    reads_frames: bool
+    """Whether it reads decoded frames; other stages read patches."""
+    weights_bytes: int
+    load_spike: float
+    """Copies of the weights that loading takes beyond the one that stays."""
+    load_s: float
+    fixed_bytes: int
+    item_bytes: int
+    """Held for every item of a batch, beside `fixed_bytes`."""
+    items_per_frame: float
+    batch_s: Mapping[int, float]
+    """Seconds a call, for every batch that is offered."""
+
+    @property
+    def spike_bytes(self) -> int:
+        """Held beyond the weights themselves while they are loaded."""
+        return round(self.load_spike * self.weights_bytes)
+
+    @property
+    def smallest_batch(self) -> int:
+        """The smallest batch that is offered, and so the one that needs least memory."""
+        return min(self.batch_s)
+
+    def held_bytes(self, batch: int) -> int:
+        """Held beside the weights while batches of this size run."""
+        return self.fixed_bytes + self.item_bytes * batch
+
+    def calls(self, frames: int, batch: int) -> int:
+        """Calls that the items of these frames take; a float's noise is no reason for one more."""
+        return max(0, math.ceil(frames * self.items_per_frame / batch - 1e-9))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A job, a budget and what the stages cost; `read_problem` checks all of it."""
+
+    frames: int
+    budget_bytes: int
+    base_bytes: int
+    """Held whatever the plan is: runtime, decoder, queues."""
+    arena: Arena
+    overlap: bool
+    """Whether decoding and networks run side by side; false where they share the cores."""
+    decode_s: float
+    """A frame, like the next two."""
+    patch_read_s: float
+    patch_write_s: float
+    switch_s: float
+    """From one phase to the next, without loading."""
+    stages: tuple[StageCost, ...]
+
+
+def in_order(stages: Sequence[StageCost]) -> tuple[StageCost, ...]:
+    """The stages, each after all it needs, otherwise in the order given.
+
+    Raises:
+        RequestError: a stage needs one that is not there, or stages need each other in a circle.
+    """
+    names = {stage.stage for stage in stages}
+    for i, stage in enumerate(stages):
+        if unknown := sorted(stage.needs - names):
+            raise RequestError(f"stages[{i}].needs names {unknown[0]!r}, which is no stage of the problem")
+    ordered: list[StageCost] = []
+    rest = list(stages)
+    while rest:
+        placed = {stage.stage for stage in ordered}
+        ready = next((stage for stage in rest if stage.needs <= placed), None)
+        if ready is None:
+            raise RequestError(f"needs go round in a circle among {', '.join(repr(stage.stage) for stage in rest)}")
+        rest.remove(ready)
+        ordered.append(ready)
+    return tuple(ordered)
+
+
+def problem_to_json(problem: Problem) -> dict[str, Any]:
+    """The problem as `read_problem` reads it, seconds a call as a table."""
+    return {
+        "frames": problem.frames,
+        "budget_bytes": problem.budget_bytes,
+        "base_bytes": problem.base_bytes,
+        "arena": problem.arena.value,
+        "overlap": problem.overlap,
+        "decode_s": problem.decode_s,
+        "patch_read_s": problem.patch_read_s,
+        "patch_write_s": problem.patch_write_s,
+        "switch_s": problem.switch_s,
+        "stages": [_stage_to_json(stage) for stage in problem.stages],
+    }
+
+
+def _stage_to_json(stage: StageCost) -> dict[str, Any]:
+    return {
+        "stage": stage.stage,
+        "needs": sorted(stage.needs),
+        "reads_frames": stage.reads_frames,
+        "weights_bytes": stage.weights_bytes,
+        "load_spike": stage.load_spike,
+        "load_s": stage.load_s,
+        "fixed_bytes": stage.fixed_bytes,
+        "item_bytes": stage.item_bytes,
+        "items_per_frame": stage.items_per_frame,
+        "batch_s": {str(batch): seconds for batch, seconds in stage.batch_s.items()},
+        "max_batch": max(stage.batch_s),
+    }
+
+
+def read_problem(text: str) -> Problem:
+    """The problem in a JSON text.
+
+    Raises:
+        RequestError: the text is not JSON, or not a problem; the message names the field.
+    """
+    try:
+        value = json.loads(text, object_pairs_hook=_object)
+    except (ValueError, RecursionError) as error:
+        raise RequestError(f"the problem is not JSON: {error}") from error
+    fields = _fields(value, _PROBLEM_FIELDS, "the problem")
+    problem = Problem(
+        frames=_whole(fields["frames"], "frames"),
+        budget_bytes=_whole(fields["budget_bytes"], "budget_bytes"),
+        base_bytes=_whole(fields["base_bytes"], "base_bytes"),
+        arena=_arena(fields["arena"]),
+        overlap=_flag(fields["overlap"], "overlap"),
+        decode_s=_number(fields["decode_s"], "decode_s"),
+        patch_read_s=_number(fields["patch_read_s"], "patch_read_s"),
+        patch_write_s=_number(fields["patch_write_s"], "patch_write_s"),
+        switch_s=_number(fields["switch_s"], "switch_s"),
+        stages=_stages(fields["stages"]),
+    )
+    in_order(problem.stages)
+    return problem
+
+
+_PROBLEM_FIELDS = (
+    "frames",
+    "budget_bytes",
+    "base_bytes",
+    "arena",
+    "overlap",
+    "decode_s",
+    "patch_read_s",
+    "patch_write_s",
+    "switch_s",
+    "stages",
+)
+_STAGE_FIELDS = (
+    "stage",
+    "needs",
+    "reads_frames",
+    "weights_bytes",
+    "load_spike",
+    "load_s",
+    "fixed_bytes",
+    "item_bytes",
+    "items_per_frame",
+    "batch_s",
+    "max_batch",
+)
+_FORMULA_FIELDS = ("call_s", "item_s")
+_BATCH = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
+
+
+def _stages(value: object) -> tuple[StageCost, ...]:
+    stages = tuple(_stage(item, f"stages[{i}]") for i, item in enumerate(_items(value, "stages")))
+    if not stages:
+        raise RequestError("stages is empty; a problem has at least one stage")
+    names = [stage.stage for stage in stages]
+    for i, name in enumerate(names):
+        if name in names[:i]:
+            raise RequestError(f"stages[{i}].stage is {name!r}, as is an earlier one; every stage has its own name")
+    return stages
+
+
+def _stage(value: object, where: str) -> StageCost:
+    fields = _fields(value, _STAGE_FIELDS, where)
+    needs = _items(fields["needs"], f"{where}.needs")
+    return StageCost(
+        stage=_text(fields["stage"], f"{where}.stage"),
+        needs=frozenset(_text(name, f"{where}.needs[{i}]") for i, name in enumerate(needs)),
+        reads_frames=_flag(fields["reads_frames"], f"{where}.reads_frames"),
+        weights_bytes=_whole(fields["weights_bytes"], f"{where}.weights_bytes"),
+        load_spike=_number(fields["load_spike"], f"{where}.load_spike"),
+        load_s=_number(fields["load_s"], f"{where}.load_s"),
+        fixed_bytes=_whole(fields["fixed_bytes"], f"{where}.fixed_bytes"),
+        item_bytes=_whole(fields["item_bytes"], f"{where}.item_bytes"),
+        items_per_frame=_number(fields["items_per_frame"], f"{where}.items_per_frame"),
+        batch_s=_batch_s(fields["batch_s"], fields["max_batch"], where),
+    )
+
+
+def _batch_s(value: object, max_batch: object, where: str) -> dict[int, float]:
+    """Seconds a call for every batch up to the largest, from a table or from the formula call + item x batch."""
+    most = _whole(max_batch, f"{where}.max_batch")
+    name = f"{where}.batch_s"
+    if isinstance(value, dict) and value.keys() & {*_FORMULA_FIELDS}:
+        fields = _fields(value, _FORMULA_FIELDS, name)
+        call_s, item_s = (_number(fields[field], f"{name}.{field}") for field in _FORMULA_FIELDS)
+        if most > MOST_BATCHES:
+            raise RequestError(f"{where}.max_batch is {most}; with a formula it can be {MOST_BATCHES} at most")
+        seconds = {batch: call_s + item_s * batch for batch in range(1, most + 1)}
+    else:
+        seconds = {batch: s for batch, s in sorted(_table(value, name).items()) if batch <= most}
+    if not seconds:
+        raise RequestError(f"{name} offers no batch up to max_batch {most}")
+    return seconds
+
+
+def _table(value: object, where: str) -> dict[int, float]:
+    if not isinstance(value, dict):
+        raise _wrong(value, where, 'a table such as {"1": 0.02} or {"call_s": 0.01, "item_s": 0.01}')
+    for batch in value:
+        if not _BATCH.fullmatch(batch):
+            raise RequestError(f"{where} has the batch {batch!r}; batches are whole numbers from 1")
+    return {int(batch): _number(seconds, f"{where}.{batch}") for batch, seconds in value.items()}
+
+
+def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A JSON object none of whose fields stands in it twice."""
+    fields = dict(pairs)
+    if len(fields) < len(pairs):
+        names = [name for name, _ in pairs]
+        raise RequestError(f"{next(name for name in fields if names.count(name) > 1)!r} stands twice in one object")
+    return fields
+
+
+def _fields(value: object, names: Collection[str], where: str) -> dict[str, object]:
+    """The fields of an object that has exactly these."""
+    if not isinstance(value, dict):
+        raise _wrong(value, where, f"an object with {', '.join(names)}")
+    if missing := [name for name in names if name not in value]:
+        raise RequestError(f"{where} has no {missing[0]!r}; it has to have {', '.join(names)}")
+    if extra := [name for name in value if name not in names]:
+        raise RequestError(f"{where} has {extra[0]!r}, which means nothing; it can have {', '.join(names)}")
+    return value
+
+
+def _items(value: object, where: str) -> list[object]:
+    if not isinstance(value, list):
+        raise _wrong(value, where, "a list")
+    return value
+
+
+def _text(value: object, where: str) -> str:
+    if not isinstance(value, str) or not value or not value.isprintable():
+        raise _wrong(value, where, "a name")
+    return value
+
+
+def _flag(value: object, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise _wrong(value, where, "true or false")
+    return value
+
+
+def _arena(value: object) -> Arena:
+    if not isinstance(value, str) or value not in {*Arena}:
+        raise _wrong(value, "arena", " or ".join(Arena))
+    return Arena(value)
+
+
+def _whole(value: object, where: str) -> int:
+    if isinstance(value, bool) or not isinstance(value, int) or not 0 <= value <= LARGEST:
+        raise _wrong(value, where, "a whole number from 0 to 2**63 - 1")
+    return value
+
+
+def _number(value: object, where: str) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= LARGEST:
+        raise _wrong(value, where, "a number from 0 to 2**63 - 1")
+    return float(value)
+
+
+def _wrong(value: object, where: str, wanted: str) -> RequestError:
+    shown = {dict: "an object", list: "a list", type(None): "null"}.get(type(value)) or repr(value)
+    return RequestError(f"{where} is {shown[:80]}; it has to be {wanted}")
