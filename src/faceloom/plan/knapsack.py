@@ -12,7 +12,6 @@ Source:
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from itertools import accumulate
 from typing import NamedTuple, TypeAlias
 
 Picks: TypeAlias = tuple[int, ...]
@@ -114,17 +113,15 @@ def _best(groups: Sequence[Group], room: int, picks: Picks, price: Step) -> Pick
         rest -= kept[i][0][1].size
         limit += least[i]
         merged = sorted(
-            (size + choice.size, cost + choice.cost, so_far + (j,))
+            (size + choice.size, cost + choice.cost, (*so_far, j))
             for size, cost, so_far in frontier
             for j, choice in kept[i]
             if size + choice.size <= room - rest
             and price.size * (cost + choice.cost) + price.cost * (size + choice.size) <= limit
         )
-        STATS.append((len(kept[i]),len(merged)))
         frontier = []
         for entry in merged:
             if not frontier or entry[1] < frontier[-1][1]:
                 frontier.append(entry)
     best = frontier[-1][2]
     return tuple(j for _, j in sorted(zip(order, best, strict=True)))
-STATS=[]

@@ -40,7 +40,7 @@ class Plan:
     seconds: float = 0.0
 
     def to_json(self) -> dict[str, Any]:
-        """The plan as the command line prints it; seconds are rounded, so that noise in a float tells no plans apart."""
+        """As the command line prints it; seconds are rounded, so that noise in a float tells no plans apart."""
         return {
             "budget_bytes": self.budget_bytes,
             "seconds": round(self.seconds, 6),
