@@ -232,7 +232,7 @@ def store_s(faces: Sequence[Face]) -> float:
             store.add_picture(source)
         frame = FrameRow(id=FrameId("a.jpg", 0), status=Status.DONE)
         started = time.thread_time()
-        store.commit(ChunkRows(number=0, frames=(frame,), faces=tuple(rows), seconds=0, peak_bytes=0))
+        store.commit(ChunkRows(number=0, frames=(frame,), faces=tuple(rows), seconds=0))
         return (time.thread_time() - started) / len(rows)
 
 

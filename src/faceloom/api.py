@@ -12,18 +12,20 @@ from faceloom.frame import Frame
 from faceloom.geometry.chips import frame_to_chip
 from faceloom.media.chip_files import ChipFormat
 from faceloom.memory.cores import usable_cores
+from faceloom.memory.footprints import Footprint
 from faceloom.models.weights import WeightCache
 from faceloom.plan.plan import one_phase
 from faceloom.run.events import Fetching, OnEvent, Summary
-from faceloom.run.job import Job, Outputs
-from faceloom.run.supervisor import ShouldStop, run_job
+from faceloom.run.forecast import Forecast, forecast, measure_now
+from faceloom.run.job import Job, Order, Outputs
+from faceloom.run.supervisor import run_job
+from faceloom.run.takeup import ShouldStop
 from faceloom.store.store import Store
+from faceloom.units import parse_bytes
 
 RESULTS = 1
 """Counts the changes to our own arithmetic that change what is found; part of every configuration."""
 CHIP_SIZES = range(64, 1025)
-CHUNK_FRAMES = 64
-"""A second or two of work: little is lost by an end of any kind, and a transaction costs next to nothing."""
 ROOM_BYTES = 64 << 20
 """Pixels in flight: ten frames of 1080p, enough to keep the lanes busy."""
 MOST_LANES = 8
@@ -48,7 +50,7 @@ class FlowOptions(TypedDict, total=False):
     min_score: float
     """Least score of a face, 0 to 1; the detector's own default if left out."""
     threads: int
-    """Calls side by side; as many as there are cores if left out."""
+    """Cores to use; all there are if left out."""
 
 
 def extract(
@@ -60,6 +62,7 @@ def extract(
     chips: bool = True,
     mask_size: int = 256,
     overlay: bool = False,
+    memory: int | str | None = None,
     on_event: OnEvent = lambda event: None,
     should_stop: ShouldStop = lambda: False,
     **options: Unpack[FlowOptions],
@@ -76,6 +79,8 @@ def extract(
         chips: whether to write chip files.
         mask_size: side of the stored masks in pixels; a mask covers the square that the chip shows.
         overlay: whether to write a copy of each frame with the faces drawn on it, for looking.
+        memory: a ceiling for all processes of the run together, as bytes or like `800MiB`; what is free, but for a
+            reserve, if left out.
         on_event: told how the run goes on (see `faceloom.run.events`).
         should_stop: asked now and then; True ends the run after the chunk in hand.
         options: the stages, see `FlowOptions`.
@@ -83,6 +88,7 @@ def extract(
     Raises:
         RequestError: an argument is wrong, or the folder holds something else.
         MediaError: there is no picture and no video among the inputs.
+        BudgetError: the work does not fit into the memory; the message says what would do.
         WeightsError: a network is neither on this machine nor to be had.
         StageError: a stage cannot be loaded or breaks its contract.
         StoreError: the result folder cannot be written.
@@ -102,18 +108,65 @@ def extract(
         overlay=overlay,
     )
     flow = make_flow(options)
-    job = _job(flow, outputs, threads=options.get("threads"), on_event=on_event)
+    order = make_order(flow, outputs, memory=memory, threads=options.get("threads"), on_event=on_event)
     with Store(Path(out)) as store:
         store.use_config(_config(flow, outputs))
         store.begin_run(versions={name: version(name) for name in _PACKAGES})
-        store.note_plan(job.plan.to_json())
         try:
-            summary = run_job(job, paths, store, on_event=on_event, should_stop=should_stop)
+            summary = run_job(order, paths, store, on_event=on_event, should_stop=should_stop)
         except BaseException as error:
             store.end_run(outcome=f"{type(error).__name__}: {error}", summary={})
             raise
         store.end_run(outcome=summary.outcome, summary=summary.to_json())
         return summary
+
+
+def plan(
+    inputs: PathLike | Iterable[PathLike],
+    *,
+    memory: int | str | None = None,
+    what_if: Sequence[int | str] = (),
+    on_event: OnEvent = lambda event: None,
+    **options: Unpack[FlowOptions],
+) -> Forecast:
+    """Plans what `extract` would do with the same arguments; no network is run, frames are counted and not read.
+
+    Args:
+        inputs: files or folders, as for `extract`.
+        memory: the ceiling, as for `extract`.
+        what_if: plan for each of these ceilings instead.
+        on_event: told how the counting goes on.
+        options: the stages, see `FlowOptions`.
+
+    Raises:
+        As `extract`; a budget that is too small is part of the answer.
+    """
+    flow = make_flow(options)
+    budgets = [size for item in what_if if (size := _budget(item)) is not None]
+    order = make_order(flow, Outputs(), memory=memory, threads=options.get("threads"), on_event=on_event)
+    return forecast(order, _existing(inputs), budgets, on_event=on_event)
+
+
+def profile(
+    inputs: PathLike | Iterable[PathLike] = (),
+    *,
+    on_event: OnEvent = lambda event: None,
+    **options: Unpack[FlowOptions],
+) -> dict[str, Footprint]:
+    """Measures what every stage costs on this machine, and keeps it for the runs to come.
+
+    Args:
+        inputs: files or folders whose largest frame is what the detector is measured with; 1080p if left out.
+        on_event: told how the measuring goes on.
+        options: the stages, see `FlowOptions`.
+
+    Returns:
+        The footprint of each stage that runs a network, by its name.
+    """
+    flow = make_flow(options)
+    order = make_order(flow, Outputs(), threads=options.get("threads"), on_event=on_event)
+    paths = [Path(inputs)] if isinstance(inputs, str | Path) else [Path(item) for item in inputs]
+    return measure_now(order, _existing(paths) if paths else [], on_event=on_event)
 
 
 def stream(
@@ -137,7 +190,10 @@ def stream(
     from faceloom.run.live import LiveWorker
 
     flow = make_flow(options)
-    job = _job(flow, Outputs(mask_size=mask_size), threads=options.get("threads"), on_event=lambda event: None)
+    threads = options.get("threads")
+    order = make_order(flow, Outputs(mask_size=mask_size), threads=threads, on_event=lambda event: None)
+    plan = one_phase([stage.name for stage in flow.networks], chunk_frames=1, lanes=min(order.cores, MOST_LANES))
+    job = Job(flow=flow, weights=order.weights, plan=plan, outputs=order.outputs, room_bytes=ROOM_BYTES)
     items = [inputs] if isinstance(inputs, str | Path) else inputs
     with LiveWorker(job) as worker:
         yield from worker.frames(items)
@@ -184,9 +240,23 @@ def _detect_options(options: FlowOptions) -> Mapping[str, Any]:
     return chosen
 
 
-def _job(flow: Flow, outputs: Outputs, *, threads: int | None, on_event: OnEvent) -> Job:
+def make_order(
+    flow: Flow,
+    outputs: Outputs,
+    *,
+    memory: int | str | None = None,
+    threads: int | None,
+    on_event: OnEvent,
+) -> Order:
+    """What is asked for, with every weight file at hand.
+
+    Raises:
+        RequestError: a value out of range.
+        WeightsError: a network is neither on this machine nor to be had.
+    """
     if threads is not None and threads < 1:
         raise RequestError(f"{threads} threads cannot do anything; ask for 1 or more")
+    budget_bytes = _budget(memory)
     cache = WeightCache.of_user()
 
     def on_bytes(name: str, done: int, total: int) -> None:
@@ -197,9 +267,24 @@ def _job(flow: Flow, outputs: Outputs, *, threads: int | None, on_event: OnEvent
         for stage in flow.networks
         if stage.plugin.weights
     }
-    lanes = threads or min(usable_cores(), MOST_LANES)
-    plan = one_phase([stage.name for stage in flow.networks], chunk_frames=CHUNK_FRAMES, lanes=lanes)
-    return Job(flow=flow, weights=weights, plan=plan, outputs=outputs, room_bytes=ROOM_BYTES)
+    return Order(
+        flow=flow,
+        weights=weights,
+        outputs=outputs,
+        cores=threads or usable_cores(),
+        budget_bytes=budget_bytes,
+        footprints=cache.folder / "footprints",
+    )
+
+
+def _budget(memory: int | str | None) -> int | None:
+    try:
+        size = parse_bytes(memory) if isinstance(memory, str) else memory
+    except ValueError as error:
+        raise RequestError(str(error)) from error
+    if size is not None and size <= 0:
+        raise RequestError(f"a budget of {size} bytes is none; ask for something like 800MiB")
+    return size
 
 
 def _config(flow: Flow, outputs: Outputs) -> dict[str, Any]:

@@ -51,6 +51,8 @@ class Patch:
     """Column of the frame where the patch begins."""
     y: int
     """Row of the frame where the patch begins."""
+    held_bytes: int
+    """RAM that it takes; patches that look into the same frame share the frame's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

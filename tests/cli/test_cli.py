@@ -183,15 +183,18 @@ def _read(descriptor: int) -> bytes:
 def test_the_progress_line_reads_as_documented() -> None:
     event = Progress(
         stages=("detect/yunet", "align/facemesh"),
+        phase=1,
+        phases=2,
         frames=312,
         total_frames=4000,
         faces=1204,
         frames_per_second=78.4,
         eta_s=47.2,
         held_bytes=412 << 20,
+        budget_bytes=800 << 20,
     )
     assert line(event) == (
-        "pass 1 of 1: detect, align   312/4,000 frames   78 frames/s   1,204 faces   412 MiB   ETA 0:47"
+        "pass 1 of 2: detect, align   312/4,000 frames   78 frames/s   1,204 faces   412 MiB of 800 MiB   ETA 0:47"
     )
 
 

@@ -50,19 +50,21 @@ def starts(chunks: list[tuple[Span, ...]]) -> list[tuple[str, int]]:
 
 @given(jobs(), limits)
 def test_chunks_hold_every_frame_once_and_in_order(frames: list[PendingFrame], limit: int) -> None:
-    chunks = cut_chunks(frames, frames_a_chunk=limit)
+    chunks = cut_chunks(frames, frames_a_chunk=lambda: limit)
     assert [name for chunk in chunks for name in ids(chunk)] == [(frame.source.name, frame.index) for frame in frames]
 
 
 @given(jobs(), limits)
 def test_no_chunk_is_larger_than_the_limit_or_empty(frames: list[PendingFrame], limit: int) -> None:
-    assert all(1 <= len(Chunk(number=0, spans=spans)) <= limit for spans in cut_chunks(frames, frames_a_chunk=limit))
+    assert all(
+        1 <= len(Chunk(number=0, spans=spans)) <= limit for spans in cut_chunks(frames, frames_a_chunk=lambda: limit)
+    )
 
 
 @given(jobs(), limits)
 def test_a_chunk_ends_before_the_last_start_in_its_second_half(frames: list[PendingFrame], limit: int) -> None:
     position = {(frame.source.name, frame.index): i for i, frame in enumerate(frames)}
-    chunks = list(cut_chunks(frames, frames_a_chunk=limit))
+    chunks = list(cut_chunks(frames, frames_a_chunk=lambda: limit))
     for begin, end in pairwise(position[first] for first in starts(chunks)):
         window = range(begin + limit // 2 + 1, begin + limit + 1)
         # A frame that begins a source or is a keyframe; one that follows done frames is neither.
@@ -72,7 +74,7 @@ def test_a_chunk_ends_before_the_last_start_in_its_second_half(frames: list[Pend
 
 @given(jobs(), limits)
 def test_the_frames_of_a_span_keep_their_own_times(frames: list[PendingFrame], limit: int) -> None:
-    spans = [span for chunk in cut_chunks(frames, frames_a_chunk=limit) for span in chunk]
+    spans = [span for chunk in cut_chunks(frames, frames_a_chunk=lambda: limit) for span in chunk]
     times = [span.time(index) for span in spans for index in span.indexes]
     assert times == [None if frame.ticks is None else Fraction(frame.ticks, 10) for frame in frames]
 
@@ -80,26 +82,26 @@ def test_the_frames_of_a_span_keep_their_own_times(frames: list[PendingFrame], l
 @given(jobs(), limits)
 def test_a_span_is_decoded_from_the_keyframe_before_its_first_frame(frames: list[PendingFrame], limit: int) -> None:
     seeks = {(frame.source.name, frame.index): frame.seek_ticks for frame in frames}
-    spans = [span for chunk in cut_chunks(frames, frames_a_chunk=limit) for span in chunk]
+    spans = [span for chunk in cut_chunks(frames, frames_a_chunk=lambda: limit) for span in chunk]
     assert all(span.seek_ticks == seeks[span.source.name, span.first] for span in spans)
 
 
 @given(jobs())
 def test_halves_hold_the_same_frames_in_the_same_order(frames: list[PendingFrame]) -> None:
-    spans = next(cut_chunks(frames, frames_a_chunk=1000), ())
+    spans = next(cut_chunks(frames, frames_a_chunk=lambda: 1000), ())
     first, second = halves(spans)
     assert ids(first) + ids(second) == ids(spans)
 
 
 @given(jobs())
 def test_halves_are_as_long_as_each_other_or_differ_by_one(frames: list[PendingFrame]) -> None:
-    first, second = halves(next(cut_chunks(frames, frames_a_chunk=1000), ()))
+    first, second = halves(next(cut_chunks(frames, frames_a_chunk=lambda: 1000), ()))
     assert len(ids(second)) - len(ids(first)) in (0, 1)
 
 
 @given(videos())
 def test_half_a_video_keeps_its_times(frames: list[PendingFrame]) -> None:
-    spans = next(cut_chunks(frames, frames_a_chunk=1000), ())
+    spans = next(cut_chunks(frames, frames_a_chunk=lambda: 1000), ())
     times = [span.time(index) for half in halves(spans) for span in half for index in span.indexes]
     assert times == [frame.ticks and Fraction(frame.ticks, 10) for frame in frames]
 

@@ -18,6 +18,7 @@ from PIL import UnidentifiedImageError, features
 from faceloom.errors import MediaError
 from faceloom.faces import Image
 from faceloom.media.pictures import read_picture
+from media.picture_files import KINDS, shaded
 
 PATH = Path("picture")
 ORIENTATION = 0x0112
@@ -150,6 +151,39 @@ def test_a_transparent_colour_of_a_palette_lies_on_white() -> None:
     np.testing.assert_array_equal(image, np.array([[255, 255, 255], [200, 100, 50]])[np.asarray(picture)])
 
 
+def whole(content: bytes) -> Image:
+    """As read in one piece, with copies of the whole picture."""
+    with PillowImage.open(io.BytesIO(content)) as picture:
+        if picture.mode.startswith("I") or picture.mode == "F":
+            values = np.asarray(picture)
+            white = 1.0 if values.dtype.kind == "f" else 65535.0
+            grey = np.rint(np.clip(np.nan_to_num(values.astype(np.float64)) / white, 0, 1) * 255).astype(np.uint8)
+            return np.repeat(grey[..., None], 3, axis=2)
+        layers: PillowImage.Image = picture
+        if picture.has_transparency_data:
+            layers = picture.convert("RGBA")
+            layers = PillowImage.alpha_composite(PillowImage.new("RGBA", picture.size, "white"), layers)
+        return np.array(layers.convert("RGB"))
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if not name.endswith((".jpg", ".hdr", ".pfm"))])
+def test_a_picture_read_in_strips_is_the_one_read_in_one_piece(name: str) -> None:
+    content = KINDS[name](shaded(333, 1001))  # more than four strips, the last one shorter
+    expected = whole(content)
+    if name in ("turned.png", "turned.webp"):
+        stored = {"turned.png": expected.transpose(1, 0, 2), "turned.webp": np.rot90(expected, 2).transpose(1, 0, 2)}
+        expected = stored[name]
+    np.testing.assert_array_equal(read_whole(content), expected)
+
+
+@pytest.mark.parametrize("orientation", STORED)
+def test_a_picture_of_many_strips_stands_upright(orientation: int) -> None:
+    exif = PillowImage.Exif()
+    exif[ORIENTATION] = orientation
+    stored = PillowImage.fromarray(np.ascontiguousarray(STORED[orientation](scene(800, 648))))
+    np.testing.assert_array_equal(read_whole(encoded(stored, "PNG", exif=exif)), scene(800, 648))
+
+
 def deep(channels: int) -> NDArray[np.uint16]:
     y, x = np.mgrid[:32, :48]
     return np.stack([x * 1365, y * 2114, (x + y) * 830], axis=2)[..., :channels].astype(np.uint16)
@@ -236,11 +270,13 @@ def test_what_is_no_picture_is_refused(content: bytes) -> None:
         read_picture(content, PATH)
 
 
-KINDS = ["JPEG", "PNG", "TIFF", "BMP", "WEBP", "PPM", "JPEG2000"]
-FILES = {kind: encoded(PillowImage.fromarray(scene(16, 24)), kind) for kind in KINDS}
+FORMATS = ["JPEG", "PNG", "TIFF", "BMP", "WEBP", "PPM", "JPEG2000"]
+FILES = {kind: encoded(PillowImage.fromarray(scene(16, 24)), kind) for kind in FORMATS}
 
 
-@given(st.sampled_from(KINDS), st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=4))
+@given(
+    st.sampled_from(FORMATS), st.lists(st.tuples(st.floats(0, 1, exclude_max=True), st.integers(0, 255)), max_size=4)
+)
 def test_a_damaged_file_is_a_picture_or_refused(kind: str, damage: list[tuple[float, int]]) -> None:
     content = bytearray(FILES[kind])
     for place, value in damage:

@@ -1,16 +1,19 @@
 import hashlib
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from clips import numbered, read_number, write_clip
+from faceloom.faces import Image
 from faceloom.frame import Frame
+from faceloom.media import videos
 from faceloom.media.chip_files import encode_jpeg
 from faceloom.media.chunks import PendingFrame, Span, Unreadable, cut_chunks
 from faceloom.media.reading import FrameReader, can_read_side_by_side, read_still
 from faceloom.media.sources import Source, SourceKind
-from faceloom.media.videos import index_video
+from faceloom.media.video_index import index_video
 
 
 def picture(path: Path, number: int = 0) -> Source:
@@ -26,7 +29,7 @@ def spans_of_clip(path: Path, *, frames_a_chunk: int = 100) -> list[Span]:
         PendingFrame(source=source, index=i, ticks=ticks, seek_ticks=seek)
         for i, (ticks, seek) in enumerate(index.times())
     ]
-    return [span for chunk in cut_chunks(frames, frames_a_chunk=frames_a_chunk) for span in chunk]
+    return [span for chunk in cut_chunks(frames, frames_a_chunk=lambda: frames_a_chunk) for span in chunk]
 
 
 @pytest.fixture
@@ -84,3 +87,38 @@ def test_only_pictures_can_be_read_side_by_side(tmp_path: Path) -> None:
     still = Span(source=picture(tmp_path / "a.jpg"), first=0, count=1)
     assert can_read_side_by_side([still, still])
     assert not can_read_side_by_side([still, *spans_of_clip(tmp_path / "b.mp4")])
+
+
+def test_a_read_that_lacked_memory_can_be_made_again(
+    tmp_path: Path, reader: FrameReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reads = list(reader.reads(spans_of_clip(tmp_path / "b.mp4")))
+    answers = [read() for read in reads[:7]]
+    with monkeypatch.context() as patch:
+        patch.setattr(videos, "upright", lacking)
+        for _ in range(2):
+            with pytest.raises(MemoryError):
+                reads[7]()
+    answers += [read() for read in reads[7:]]
+    assert [read_number(frame.image) for frame in answers if isinstance(frame, Frame)] == list(range(20))
+
+
+def test_a_failure_after_a_missing_frame_gives_one_answer_for_each_frame(
+    tmp_path: Path, reader: FrameReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (span,) = spans_of_clip(tmp_path / "b.mp4")
+    assert span.ticks is not None
+    odd = replace(span, ticks=(*span.ticks[:4], span.ticks[4] + 1, *span.ticks[5:]))  # no frame has that time
+    reads = list(reader.reads([odd]))
+    answers = [read() for read in reads[:7]]
+    monkeypatch.setattr(videos, "upright", failing)
+    answers += [read() for read in reads[7:]]
+    assert sorted(answer.id.index for answer in answers) == list(range(20))
+
+
+def lacking(*_: object) -> Image:
+    raise MemoryError
+
+
+def failing(*_: object) -> Image:
+    raise ValueError("no")

@@ -121,6 +121,7 @@ def test_the_index_of_a_video_names_the_keyframe_before_each_frame() -> None:
         height=2,
         width=2,
         time_base=Fraction(1, 25),
+        reading_bytes=0,
         ticks=np.array([5, 7, 8, 20, 21]),
         keyframes=np.array([True, False, False, True, False]),
     )
@@ -132,6 +133,7 @@ def test_the_index_of_a_video_without_times_names_none() -> None:
         height=2,
         width=2,
         time_base=Fraction(1, 25),
+        reading_bytes=0,
         ticks=None,
         keyframes=np.array([True, False]),
     )

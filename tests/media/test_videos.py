@@ -3,6 +3,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 import av
@@ -14,9 +15,11 @@ from clips import HEIGHT, WIDTH, numbered, read_number, write_clip
 from faceloom.errors import MediaError
 from faceloom.faces import Image
 from faceloom.frame import Frame
-from faceloom.media.chunks import PendingFrame, Unreadable, cut_chunks
+from faceloom.media import videos
+from faceloom.media.chunks import PendingFrame, Span, Unreadable, cut_chunks
 from faceloom.media.sources import Source, SourceKind
-from faceloom.media.videos import VideoReader, index_video
+from faceloom.media.video_index import index_video
+from faceloom.media.videos import VideoReader
 
 COUNT = 75
 PAL = [3600 * i for i in range(COUNT)]
@@ -105,7 +108,7 @@ def pending(path: Path) -> list[PendingFrame]:
 
 def answers(frames: Sequence[PendingFrame], *, backwards: bool = False) -> Iterator[Frame | Unreadable]:
     """What one reader gives for these frames, in chunks of at most 16, the last chunk first if it goes backwards."""
-    chunks = list(cut_chunks(frames, frames_a_chunk=16))
+    chunks = list(cut_chunks(frames, frames_a_chunk=lambda: 16))
     with VideoReader(frames[0].source.path) as reader:
         for spans in reversed(chunks) if backwards else chunks:
             for span in spans:
@@ -200,7 +203,7 @@ def test_the_index_of_a_turned_video_tells_its_upright_shape(tmp_path: Path, rot
 
 def test_a_reader_with_several_threads_gives_the_same_pixels(made: Callable[[str], Clip]) -> None:
     clip = made("b-frames.mp4")
-    (span,) = next(cut_chunks(pending(clip.path), frames_a_chunk=COUNT))
+    (span,) = next(cut_chunks(pending(clip.path), frames_a_chunk=lambda: COUNT))
     with VideoReader(clip.path, threads=4) as reader:
         for image, frame in zip(clip.decoded, reader.read(span), strict=True):
             assert isinstance(frame, Frame)
@@ -352,3 +355,121 @@ def test_frames_that_the_decoder_does_not_give_come_as_unreadable_at_the_end(
     found = list(answers(pending(tmp_path / "damaged.mov")[36:46]))
     assert [answer.id.index for answer in found] == [36, 37, 38, 39, 41, 42, 43, 44, 45, 40]
     assert isinstance(found[-1], Unreadable)
+
+
+def span_between(frames: Sequence[PendingFrame], first: int, end: int) -> Span:
+    ticks = tuple(frame.ticks for frame in frames[first:end] if frame.ticks is not None)
+    return Span(
+        source=frames[first].source,
+        first=first,
+        count=end - first,
+        ticks=ticks or None,
+        seek_ticks=frames[first].seek_ticks,
+    )
+
+
+def first_answers(reader: VideoReader, span: Span, count: int) -> list[Frame]:
+    """The first frames of a span, whose reading is broken off then."""
+    found = list(islice(reader.read(span), count))
+    assert all(isinstance(answer, Frame) for answer in found)
+    return [answer for answer in found if isinstance(answer, Frame)]
+
+
+@pytest.mark.parametrize("seed", range(4))
+@pytest.mark.parametrize("name", CLIPS)
+def test_spans_that_are_broken_off_or_skipped_do_not_change_a_pixel(
+    made: Callable[[str], Clip], name: str, seed: int
+) -> None:
+    clip = made(name)
+    frames = pending(clip.path)
+    random = np.random.default_rng(seed)
+    place = 0
+    with VideoReader(clip.path) as reader:
+        for _ in range(30):
+            if place >= COUNT or random.random() < 0.1:
+                place = int(random.integers(COUNT))  # backwards, as a rule
+            end = min(COUNT, place + int(random.integers(1, 20)))
+            kept = end - place if random.random() < 0.5 else int(random.integers(1, end - place + 1))
+            found = {frame.id.index: frame for frame in first_answers(reader, span_between(frames, place, end), kept)}
+            # Where a stream is refreshed bit by bit, frames in front of the first whole one come last.
+            assert set(found) <= set(range(place, end))
+            assert len(found) == kept
+            for index, frame in found.items():
+                np.testing.assert_array_equal(frame.image, clip.decoded[index])
+            place = list(found)[-1] + 1 + (int(random.integers(12)) if random.random() < 0.5 else 0)
+
+
+@pytest.mark.parametrize("name", CLIPS)
+def test_a_span_that_begins_where_another_was_broken_off_is_read_on_to(made: Callable[[str], Clip], name: str) -> None:
+    clip = made(name)
+    frames = pending(clip.path)
+    with VideoReader(clip.path) as reader:
+        for place in range(0, COUNT - 5, 5):
+            first_answers(reader, span_between(frames, place, COUNT), 5)
+        assert reader.decoded_frames <= COUNT
+
+
+ONE_GROUP = {"g": "1000", "keyint_min": "1000", "bf": "3", "sc_threshold": "0", "preset": "veryfast"}
+
+
+@pytest.fixture(scope="module")
+def one_group(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip with a keyframe at its beginning alone."""
+    return uneven(tmp_path_factory.mktemp("group") / "one.mkv", options=ONE_GROUP)
+
+
+def test_what_lies_ahead_in_a_group_is_read_on_to(one_group: Path) -> None:
+    frames = pending(one_group)
+    with VideoReader(one_group) as reader:
+        for first in (3, 20, 33, 60):
+            found = first_answers(reader, span_between(frames, first, first + 4), 4)
+            assert [read_number(frame.image) for frame in found] == list(range(first, first + 4))
+        assert reader.decoded_frames <= 64
+
+
+def test_two_readers_that_take_turns_decode_no_frame_twice(one_group: Path) -> None:
+    frames = pending(one_group)
+    with VideoReader(one_group) as one, VideoReader(one_group) as other:
+        for i, reader in enumerate([one, other] * 4):
+            found = first_answers(reader, span_between(frames, 9 * i, 9 * i + 9), 9)
+            assert [read_number(frame.image) for frame in found] == list(range(9 * i, 9 * i + 9))
+        assert max(one.decoded_frames, other.decoded_frames) <= 9 * 8 + 1
+
+
+def test_a_keyframe_on_the_way_is_the_shorter_way(made: Callable[[str], Clip]) -> None:
+    clip = made("b-frames.mkv")
+    frames = pending(clip.path)
+    with VideoReader(clip.path) as reader:
+        first_answers(reader, span_between(frames, 0, 4), 4)
+        first_answers(reader, span_between(frames, 62, 66), 4)
+        assert reader.decoded_frames < 30
+
+
+def test_a_reader_that_was_closed_opens_its_file_again(made: Callable[[str], Clip]) -> None:
+    clip = made("b-frames.mkv")
+    frames = pending(clip.path)
+    with VideoReader(clip.path) as reader:
+        first_answers(reader, span_between(frames, 0, 20), 9)
+        reader.close()
+        found = first_answers(reader, span_between(frames, 9, 20), 11)
+        assert [read_number(frame.image) for frame in found] == list(range(9, 20))
+
+
+def test_a_lack_of_memory_goes_through_and_costs_no_frame(
+    made: Callable[[str], Clip], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clip = made("b-frames.mkv")
+    frames = pending(clip.path)
+    with VideoReader(clip.path) as reader:
+        answers = reader.read(span_between(frames, 0, 30))
+        next(answers)
+        with monkeypatch.context() as patch:
+            patch.setattr(videos, "upright", lacking)
+            with pytest.raises(MemoryError):
+                next(answers)
+        found = first_answers(reader, span_between(frames, 1, 30), 29)
+        assert [read_number(frame.image) for frame in found] == list(range(1, 30))
+
+
+def lacking(*_: object) -> Image:
+    raise MemoryError

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from faceloom.errors import ContractError
-from faceloom.run.pipeline import Final, Source, run_pipeline
+from faceloom.run.pipeline import Bounds, Final, Source, run_pipeline
 
 
 @dataclass
@@ -14,6 +14,7 @@ class Add:
 
     number: int
     batch: int = 1
+    stage: str = "add"
     bad: frozenset[int] = frozenset()
     error: type[Exception] = ValueError
     seen: list[list[int]] = field(default_factory=list)
@@ -39,7 +40,8 @@ def numbers(count: int, *, parallel: bool = True) -> Source:
 
 
 def run(source: Source, steps: Sequence[Add], *, lanes: int = 2, room_bytes: int = 100) -> list[object]:
-    return run_pipeline(source, steps, lanes=lanes, room_bytes=room_bytes, size_of=lambda item: 1)
+    bounds = Bounds(size_of=lambda item: 1, room_bytes=room_bytes)
+    return run_pipeline(source, steps, lanes=lanes, bounds=bounds, on_starved=lambda stage, batch: None)
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 5])
@@ -85,8 +87,8 @@ def test_a_final_value_takes_no_further_step() -> None:
         Source(reads=iter([lambda: Final("as it is"), lambda: 1]), parallel=True),
         [Add(1)],
         lanes=2,
-        room_bytes=1,
-        size_of=lambda item: 1,
+        bounds=Bounds(size_of=lambda item: 1, room_bytes=1),
+        on_starved=lambda stage, batch: None,
     )
     assert sorted(map(str, results)) == ["2", "as it is"]
 

@@ -93,29 +93,32 @@ def test_a_killed_worker_costs_a_retry_and_not_the_run(media: Path, undisturbed:
     process = start(media, tmp_path / "out")
     with closing(process.stderr):  # type: ignore[type-var]
         wait_for(lambda: frames_done(tmp_path / "out") > 0, process)
-        for worker in workers_of(process):
+        killed = workers_of(process)
+        for worker in killed:
             os.kill(worker, signal.SIGKILL)
         assert process.wait(LONGEST_S) == 0
     assert same_results(tmp_path / "out", undisturbed)
     (run,) = read_summary(tmp_path / "out")["runs"]
-    assert run["summary"]["events"]["worker_restarted"] == 1
+    assert run["summary"]["events"]["worker_restarted"] == len(killed) > 0
     with connect(tmp_path / "out", read_only=True) as db:
-        ((kind, detail),) = db.execute("SELECT kind, detail FROM event").fetchall()
-    assert kind == "worker_restarted"
-    assert "SIGKILL" in detail
+        events = db.execute("SELECT kind, detail FROM event").fetchall()
+    assert [kind for kind, _ in events] == ["worker_restarted"] * len(killed)
+    assert all("SIGKILL" in detail for _, detail in events)
 
 
 def test_a_worker_ends_when_its_supervisor_is_gone(media: Path, tmp_path: Path) -> None:
     process = start(media, tmp_path / "out")
     with closing(process.stderr):  # type: ignore[type-var]
         wait_for(lambda: frames_done(tmp_path / "out") > 0, process)
-        (worker,) = workers_of(process)
+        workers = workers_of(process)
+        assert workers
         process.kill()
         process.wait()
         deadline = time.monotonic() + LONGEST_S
-        while Path(f"/proc/{worker}/cmdline").exists() and Path(f"/proc/{worker}/cmdline").read_bytes():
-            assert time.monotonic() < deadline
-            time.sleep(0.02)
+        for worker in workers:
+            while Path(f"/proc/{worker}/cmdline").exists() and Path(f"/proc/{worker}/cmdline").read_bytes():
+                assert time.monotonic() < deadline
+                time.sleep(0.02)
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -10,7 +10,7 @@ from faceloom.errors import WeightsError
 from faceloom.flow import build_flow
 from faceloom.media.chunks import Chunk, PendingFrame, cut_chunks
 from faceloom.media.sources import Source, SourceKind, find_sources
-from faceloom.media.videos import index_video
+from faceloom.media.video_index import index_video
 from faceloom.models.catalog import CATALOG
 from faceloom.models.weights import WeightCache
 from faceloom.plan.plan import Phase, Placement, Plan
@@ -66,8 +66,11 @@ def pending(folder: Path) -> list[PendingFrame]:
 
 def run(job: Job, samples: Path, out: Path, *, frames_a_chunk: int = 16) -> tuple[list[FrameRow], list[FaceRow]]:
     worker = Worker(job)
-    cuts = cut_chunks(pending(samples), frames_a_chunk=frames_a_chunk)
-    answers = [worker.run(Chunk(number=i, spans=spans), out, on_frames=lambda _: None) for i, spans in enumerate(cuts)]
+    cuts = cut_chunks(pending(samples), frames_a_chunk=lambda: frames_a_chunk)
+    answers = [
+        worker.run(Chunk(number=i, spans=spans), out, on_progress=lambda frames, phase: None)
+        for i, spans in enumerate(cuts)
+    ]
     worker.close()
     frames = [frame for answer in answers for frame in answer.frames]
     faces = [face for answer in answers for face in answer.faces]
@@ -122,8 +125,8 @@ def test_any_plan_gives_the_same_faces_bit_for_bit(
 def test_networks_of_another_phase_are_given_back(job: Job, samples: Path, tmp_path: Path) -> None:
     phases = [[("detect/yunet", 1)], [("align/facemesh", 1)], [("mask/unet", 1)]]
     worker = Worker(planned(job, phases))
-    (spans, *_) = cut_chunks(pending(samples), frames_a_chunk=4)
-    worker.run(Chunk(number=0, spans=spans), tmp_path, on_frames=lambda _: None)
+    (spans, *_) = cut_chunks(pending(samples), frames_a_chunk=lambda: 4)
+    worker.run(Chunk(number=0, spans=spans), tmp_path, on_progress=lambda frames, phase: None)
     assert worker.resident == {"mask/unet" if "mask/unet" in job.weights else "align/facemesh"}
 
 
@@ -133,8 +136,8 @@ def test_an_unreadable_picture_is_a_row_with_a_reason_and_costs_no_other(
     bad = tmp_path / "bad.jpg"
     bad.write_bytes(b"\xff\xd8\xff not a picture")
     sources = [Source(name=path.name, path=path, kind=SourceKind.PICTURE) for path in (bad, samples / "portrait.png")]
-    (spans,) = cut_chunks([PendingFrame(source=source, index=0) for source in sources], frames_a_chunk=8)
-    answer = Worker(job).run(Chunk(number=0, spans=spans), tmp_path, on_frames=lambda _: None)
+    (spans,) = cut_chunks([PendingFrame(source=source, index=0) for source in sources], frames_a_chunk=lambda: 8)
+    answer = Worker(job).run(Chunk(number=0, spans=spans), tmp_path, on_progress=lambda frames, phase: None)
     assert [frame.status for frame in answer.frames] == [Status.FAILED, Status.DONE]
     assert answer.frames[0].reason
     assert len(answer.faces) == 1

@@ -57,7 +57,7 @@ def face(frame: FrameId, index: int = 0, *, chip: str | None = None) -> FaceRow:
 
 
 def rows(*frames: FrameRow, faces: tuple[FaceRow, ...] = (), number: int = 0) -> ChunkRows:
-    return ChunkRows(number=number, frames=frames, faces=faces, seconds=1.0, peak_bytes=1)
+    return ChunkRows(number=number, frames=frames, faces=faces, seconds=1.0)
 
 
 def done(frame: FrameId) -> FrameRow:
@@ -119,7 +119,7 @@ out = Path({str(tmp_path / "out")!r})
 with Store(out) as store:
     store.begin_run(versions={{}})
     from faceloom.store.rows import ChunkRows
-    store.commit(ChunkRows(number=0, frames=(), faces=(), seconds=0, peak_bytes=0))
+    store.commit(ChunkRows(number=0, frames=(), faces=(), seconds=0))
     write_file(store.files_of(0) / "chips/a/kept.jpg", b"")
     write_file(store.files_of(1) / "chips/a/swept.jpg", b"")
     os.kill(os.getpid(), signal.SIGKILL)

@@ -45,6 +45,7 @@ def add_parsers(commands: Any) -> None:
         "--out", required=True, metavar="DIR", help="result folder: new, empty, or made by the same command"
     )
     add_stage_flags(parser)
+    add_machine_flags(parser)
     chips = parser.add_argument_group("what is written")
     chips.add_argument(
         "--size",
@@ -95,7 +96,17 @@ def add_stage_flags(parser: argparse.ArgumentParser) -> None:
         help="mask, may be repeated, or none (default: components and extended)",
     )
     stages.add_argument("--identify", metavar="NAME", help="identifier (default: none; no embeddings unless asked for)")
-    stages.add_argument("--threads", type=int, metavar="N", help="calls side by side (default: one a core)")
+
+
+def add_machine_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags that say what a run may take."""
+    machine = parser.add_argument_group("what it may take")
+    machine.add_argument(
+        "--memory",
+        metavar="SIZE",
+        help="ceiling for all processes together, like 800MiB or 2GiB (default: what is free, but for a reserve)",
+    )
+    machine.add_argument("--threads", type=int, metavar="N", help="cores to use (default: all)")
 
 
 def flow_options(chosen: argparse.Namespace) -> dict[str, Any]:
@@ -106,7 +117,7 @@ def flow_options(chosen: argparse.Namespace) -> dict[str, Any]:
     }
     if chosen.mask is not None:
         options["mask"] = [] if chosen.mask == ["none"] else chosen.mask
-    given = {name: getattr(chosen, name) for name in ("detect_size", "min_score", "identify", "threads")}
+    given = {name: getattr(chosen, name, None) for name in ("detect_size", "min_score", "identify", "threads")}
     return {**options, **{name: value for name, value in given.items() if value is not None}}
 
 
@@ -125,6 +136,7 @@ def run(chosen: argparse.Namespace) -> int:
                 chips=chosen.chips,
                 mask_size=chosen.mask_size,
                 overlay=chosen.overlay,
+                memory=chosen.memory,
                 on_event=on_event,
                 should_stop=interrupts.should_stop,
                 **flow_options(chosen),
@@ -180,7 +192,10 @@ def _in_words(summary: "Summary", out: Path) -> str:
     found = f"{summary.faces:,} face{'s' * (summary.faces != 1)} in {frames}, {format_seconds(summary.seconds)}"
     failed = f", {summary.failed:,} failed" if summary.failed else ""
     skipped = f", {summary.skipped:,} of them done before" if summary.skipped else ""
-    lines = [f"{found}{failed}{skipped}; peak memory {format_bytes(summary.peak_bytes)}"]
+    memory = f"peak memory {format_bytes(summary.peak_bytes)} of {format_bytes(summary.budget_bytes)}"
+    if summary.predicted_peak_bytes:
+        memory += f" ({format_bytes(summary.predicted_peak_bytes)} predicted)"
+    lines = [f"{found}{failed}{skipped}; {memory}"]
     places = {"crops": out / "chips", "overlays": out / "overlays", "store": out / "faceloom.sqlite"}
     lines += [f"  {name:<9}{path}" for name, path in places.items() if path.exists()]
     return "\n".join([*lines, f"  look at   faceloom show {out}"])

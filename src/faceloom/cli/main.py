@@ -8,13 +8,15 @@ import os
 import sys
 from collections.abc import Sequence
 
-from faceloom.cli import doctor, extract, fetching, results
+from faceloom.cli import doctor, extract, fetching, planning, results
 from faceloom.errors import FaceloomError
 
 _EPILOG = """\
 start here:
   faceloom samples samples                         a few pictures and a clip to try things on
   faceloom extract samples --out faces             find every face, write aligned crops and the store
+  faceloom plan samples --memory 800MiB            what would be done in so much memory
+  faceloom plan samples --memory 800MiB            what would be done in so much memory
   faceloom show faces                              what was found
   faceloom export faces --to jsonl                 boxes, landmarks and masks as JSON lines
 
@@ -51,7 +53,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     parser.add_argument("--version", action=_PrintVersion, nargs=0, help="print the version")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (extract, results, fetching, doctor):
+    for module in (extract, planning, results, fetching, doctor):
         module.add_parsers(commands)
     return parser
 

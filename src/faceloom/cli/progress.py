@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from faceloom.run.events import Event, Fetching, Looking, Notice, OnEvent, Progress
+from faceloom.run.events import Event, Fetching, Looking, Measuring, Notice, OnEvent, Progress
 from faceloom.units import format_bytes, format_seconds
 
 _PLAIN_EVERY_S = 5.0
@@ -15,11 +15,24 @@ _PLAIN_EVERY_S = 5.0
 def silence() -> Iterator[OnEvent]:
     """Draws nothing but notices."""
 
+    told = _Once()
+
     def on_event(event: Event) -> None:
-        if isinstance(event, Notice):
+        if isinstance(event, Notice) and told.is_new(event):
             print(f"faceloom: {event.text}", file=sys.stderr)
 
     yield on_event
+
+
+class _Once:
+    """A notice that says the same as the one before is in the store, and need not be read again."""
+
+    def __init__(self) -> None:
+        self._last = ""
+
+    def is_new(self, notice: Notice) -> bool:
+        before, self._last = self._last, notice.text
+        return before != notice.text
 
 
 @contextmanager
@@ -39,13 +52,14 @@ def _live() -> Iterator[OnEvent]:
     from rich.text import Text
 
     console = Console(stderr=True, highlight=False)
+    told = _Once()
     with Live(Text(), console=console, refresh_per_second=8, transient=True) as live:
 
         def on_event(event: Event) -> None:
-            if isinstance(event, Notice):
-                console.print(f"faceloom: {event.text}", markup=False)
-            else:
+            if not isinstance(event, Notice):
                 live.update(Text(line(event), no_wrap=True, overflow="ellipsis"))
+            elif told.is_new(event):
+                console.print(f"faceloom: {event.text}", markup=False)
 
         yield on_event
 
@@ -56,11 +70,15 @@ class _Plain:
     def __init__(self) -> None:
         self._last = time.monotonic()
         self._fetched: str | None = None
+        self._told = _Once()
 
     def __call__(self, event: Event) -> None:
         now = time.monotonic()
         if isinstance(event, Notice):
-            print(f"faceloom: {event.text}", file=sys.stderr, flush=True)
+            if self._told.is_new(event):
+                print(f"faceloom: {event.text}", file=sys.stderr, flush=True)
+        elif isinstance(event, Measuring):
+            print(line(event), file=sys.stderr, flush=True)
         elif isinstance(event, Fetching) and event.name != self._fetched:
             self._fetched = event.name
             print(f"fetching {event.name}, {format_bytes(event.total_bytes)}", file=sys.stderr, flush=True)
@@ -75,15 +93,17 @@ def line(event: Event) -> str:
         case Fetching():
             share = event.done_bytes / max(event.total_bytes, 1)
             return f"fetching {event.name}   {share:4.0%} of {format_bytes(event.total_bytes)}"
+        case Measuring():
+            return f"measuring what {event.stage} costs on this machine"
         case Looking():
             return f"looking at the inputs   {event.sources:,} files   {event.frames:,} frames to do"
         case Progress():
             parts = [
-                f"pass 1 of 1: {', '.join(_kinds(event.stages))}",
+                f"pass {event.phase} of {event.phases}: {', '.join(_kinds(event.stages))}",
                 f"{event.frames:,}/{event.total_frames:,} frames",
                 f"{event.frames_per_second:.0f} frames/s",
                 f"{event.faces:,} faces",
-                format_bytes(event.held_bytes),
+                f"{format_bytes(event.held_bytes)} of {format_bytes(event.budget_bytes)}",
                 f"ETA {'?' if event.eta_s is None else format_seconds(event.eta_s)}",
             ]
             return "   ".join(parts)

@@ -1,6 +1,6 @@
 """Chunks: consecutive frames that go through all phases together and are committed as a whole."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 
@@ -63,7 +63,11 @@ class Chunk:
 
 def halves(spans: Sequence[Span]) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
     """The same frames in two parts, the first as long as the second or one frame shorter."""
-    room = sum(map(len, spans)) // 2
+    return split(spans, sum(map(len, spans)) // 2)
+
+
+def split(spans: Sequence[Span], room: int) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
+    """The first `room` frames, and the others."""
     first: list[Span] = []
     second: list[Span] = []
     for span in spans:
@@ -89,21 +93,23 @@ class PendingFrame:
         return self.index == 0 or (self.ticks is not None and self.ticks == self.seek_ticks)
 
 
-def cut_chunks(frames: Iterable[PendingFrame], *, frames_a_chunk: int) -> Iterator[tuple[Span, ...]]:
-    """Cuts what is to be done into the spans of chunks of at most `frames_a_chunk` frames.
+def cut_chunks(frames: Iterable[PendingFrame], *, frames_a_chunk: Callable[[], int]) -> Iterator[tuple[Span, ...]]:
+    """Cuts what is to be done into the spans of chunks of at most `frames_a_chunk` frames, asked anew for each.
 
     Wherever a keyframe or a new source lies in the second half of what a chunk may hold, the cut is there,
     so that a run which begins with the next chunk decodes nothing in vain.
     """
     held: list[PendingFrame] = []
     for frame in frames:
-        if len(held) == frames_a_chunk:
-            cut = _cut_at([*held, frame])
+        while len(held) >= (most := frames_a_chunk()):
+            cut = _cut_at([*held, frame][: most + 1])
             yield tuple(_spans(held[:cut]))
             held = held[cut:]
         held.append(frame)
-    if held:
-        yield tuple(_spans(held))
+    while held:
+        most = frames_a_chunk()
+        yield tuple(_spans(held[:most]))
+        held = held[most:]
 
 
 def _cut_at(frames: Sequence[PendingFrame]) -> int:

@@ -17,11 +17,15 @@ from PIL import UnidentifiedImageError
 
 from faceloom.errors import MediaError
 from faceloom.faces import Image
+from faceloom.media.headers import SIDEWAYS, look_inside, orientation_of
+from faceloom.media.shortage import raise_if_short
 from faceloom.media.sources import MAX_PIXELS
 
 _JPEG = b"\xff\xd8\xff"
 _EXIF_REACH = 1 << 16
-_ORIENTATION_TAG = 0x0112
+_STRIP_BYTES = 1 << 18
+_UNKNOWN_PACKING = 20
+"""Bytes that reading may take for each byte of a file whose header tells no shape: a guess."""
 # EXIF 2.32, table 6: what the stored picture needs to stand upright.
 _UPRIGHT: dict[int, Callable[[Image], Image]] = {
     2: lambda image: image[:, ::-1],
@@ -32,6 +36,8 @@ _UPRIGHT: dict[int, Callable[[Image], Image]] = {
     7: lambda image: image.transpose(1, 0, 2)[::-1, ::-1],
     8: lambda image: image.transpose(1, 0, 2)[::-1],
 }
+_UNDONE_BY = {6: 8, 8: 6}
+"""Quarter turns undo each other; everything else undoes itself."""
 
 
 def read_picture(content: bytes, path: Path) -> tuple[Image, str | None]:
@@ -39,21 +45,36 @@ def read_picture(content: bytes, path: Path) -> tuple[Image, str | None]:
 
     Raises:
         MediaError: nothing can be recovered; the message is the reason.
+        MemoryError: there is too little memory to tell; the same call can be made again.
     """
     if not content:
         raise MediaError("the file is empty", path=path)
-    if content.startswith(_JPEG):
-        return _read_jpeg(content, path)
     try:
-        return _read_pillow(content, path), None
-    except UnidentifiedImageError:
-        return _read_opencv(content, path), None
+        if content.startswith(_JPEG):
+            return _read_jpeg(content, path)
+        try:
+            return _read_pillow(content, path), None
+        except UnidentifiedImageError:
+            return _read_opencv(content, path), None
+    except _UnclearError as error:
+        raise_if_short(_reading_bytes(content))
+        raise MediaError(str(error), path=path) from error.__cause__
+
+
+class _UnclearError(Exception):
+    """A failure whose cause can be damage or a lack of memory; the message is what to say of the damage."""
+
+
+def _reading_bytes(content: bytes) -> int:
+    shape = look_inside(io.BytesIO(content), len(content))
+    return len(content) * _UNKNOWN_PACKING if shape is None else shape.frame_bytes + shape.reading_bytes
 
 
 def _read_jpeg(content: bytes, path: Path) -> tuple[Image, str | None]:
     try:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(content, strict=False)
     except (ValueError, KeyError) as error:
+        _raise_if_libjpeg_was_short(error)
         raise MediaError(f"the JPEG header is damaged: {error}", path=path) from error
     _check_size(height, width, path)
     if colours == "CMYK":
@@ -62,12 +83,23 @@ def _read_jpeg(content: bytes, path: Path) -> tuple[Image, str | None]:
     try:
         image = simplejpeg.decode_jpeg(content, colorspace="RGB")
     except ValueError as error:
-        try:
-            image = simplejpeg.decode_jpeg(content, colorspace="RGB", strict=False)
-        except ValueError:
-            raise MediaError(f"the JPEG is damaged: {error}", path=path) from error
+        _raise_if_libjpeg_was_short(error)
+        image = _recover_jpeg(content, path, error)
         problem = f"the JPEG is damaged ({error}); what could be recovered was used"
     return _upright(image, _jpeg_orientation(content)), problem
+
+
+def _recover_jpeg(content: bytes, path: Path, problem: ValueError) -> Image:
+    try:
+        return np.asarray(simplejpeg.decode_jpeg(content, colorspace="RGB", strict=False), np.uint8)
+    except ValueError as error:
+        _raise_if_libjpeg_was_short(error)
+        raise MediaError(f"the JPEG is damaged: {problem}", path=path) from error
+
+
+def _raise_if_libjpeg_was_short(error: Exception) -> None:
+    if "memory" in str(error).lower():  # libjpeg-turbo, jerror.h, JERR_OUT_OF_MEMORY, and its own allocations
+        raise MemoryError(str(error)) from error
 
 
 def _jpeg_orientation(content: bytes) -> int:
@@ -75,7 +107,9 @@ def _jpeg_orientation(content: bytes) -> int:
         return 1
     try:
         with PillowImage.open(io.BytesIO(content)) as picture:
-            return int(picture.getexif().get(_ORIENTATION_TAG, 1))
+            return orientation_of(picture)
+    except MemoryError:
+        raise
     except Exception:  # damaged metadata must not cost the picture
         return 1
 
@@ -84,25 +118,37 @@ def _read_pillow(content: bytes, path: Path) -> Image:
     try:
         with PillowImage.open(io.BytesIO(content)) as picture:
             _check_size(picture.height, picture.width, path)
-            # Pillow turns TIFFs itself.
-            orientation = 1 if picture.format == "TIFF" else int(picture.getexif().get(_ORIENTATION_TAG, 1))
-            return _upright(_to_rgb(picture), orientation)
-    except (UnidentifiedImageError, MediaError):
+            orientation = orientation_of(picture)
+            picture.load()
+            return _to_rgb(picture, orientation)
+    except (UnidentifiedImageError, MediaError, MemoryError):
         raise
     except PillowImage.DecompressionBombError as error:
         raise MediaError(f"the picture declares too many pixels: {error}", path=path) from error
     except Exception as error:  # Pillow's readers raise what their formats' parsers happen to raise
-        raise MediaError(f"the picture is damaged: {error}", path=path) from error
+        raise _UnclearError(f"the picture is damaged: {error}") from error
 
 
-def _to_rgb(picture: PillowImage.Image) -> Image:
-    if picture.mode.startswith("I") or picture.mode == "F":
-        return _grey_to_rgb(np.asarray(picture))
-    if picture.has_transparency_data:
-        layers = picture.convert("RGBA")
-        paper = PillowImage.new("RGBA", picture.size, "white")
-        picture = PillowImage.alpha_composite(paper, layers)
-    return np.array(picture.convert("RGB"))
+def _to_rgb(picture: PillowImage.Image, orientation: int) -> Image:
+    """Upright RGB, made strip by strip: whole copies of a picture would be most of what reading it takes."""
+    size = (picture.height, picture.width)
+    image = np.empty((*(size[::-1] if orientation in SIDEWAYS else size), 3), np.uint8)
+    stored = _UPRIGHT[_UNDONE_BY.get(orientation, orientation)](image) if orientation in _UPRIGHT else image
+    rows = max(1, _STRIP_BYTES // (4 * picture.width))
+    for top in range(0, picture.height, rows):
+        bottom = min(top + rows, picture.height)
+        stored[top:bottom] = _strip_to_rgb(picture.crop((0, top, picture.width, bottom)))
+    return image
+
+
+def _strip_to_rgb(strip: PillowImage.Image) -> Image:
+    if strip.mode.startswith("I") or strip.mode == "F":
+        return _grey_to_rgb(np.asarray(strip))
+    if strip.has_transparency_data:
+        layers = strip.convert("RGBA")
+        paper = PillowImage.new("RGBA", strip.size, "white")
+        strip = PillowImage.alpha_composite(paper, layers)
+    return np.asarray(strip.convert("RGB"))
 
 
 def _grey_to_rgb(values: NDArray[np.generic]) -> Image:
@@ -116,9 +162,9 @@ def _read_opencv(content: bytes, path: Path) -> Image:
     try:
         image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB)
     except cv2.error as error:
-        raise MediaError(f"the picture cannot be decoded: {error.err}", path=path) from error
+        raise _UnclearError(f"the picture cannot be decoded: {error.err}") from error
     if image is None:
-        raise MediaError("this is no picture that Pillow or OpenCV can read", path=path)
+        raise _UnclearError("this is no picture that Pillow or OpenCV can read")
     return np.asarray(image, np.uint8)
 
 

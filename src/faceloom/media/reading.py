@@ -1,5 +1,6 @@
 """Reads the frames of spans: calls that each give one frame, for whoever runs them."""
 
+import gc
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from types import TracebackType
@@ -14,7 +15,7 @@ from faceloom.media.sources import Source, SourceKind
 from faceloom.media.videos import VideoReader
 
 Read = Callable[[], Frame | Unreadable]
-"""Gives one frame, or says why it cannot be had."""
+"""Gives one frame, or says why it cannot be had; raises MemoryError where that may be for want of memory."""
 
 
 class FrameReader:
@@ -36,26 +37,20 @@ class FrameReader:
         """Closes what is open."""
         if self._video:
             self._video[1].close()
-        self._video = None
+            self._video = None
+            # A container and its streams hold each other, and a decoder's pictures with them.
+            gc.collect()
 
     def reads(self, spans: Sequence[Span]) -> Iterator[Read]:
-        """One call for each frame of the spans; those of a video have to be made one after another, in order."""
+        """One call for each frame of the spans; those of a video have to be made one after another, in order.
+
+        A call that raises MemoryError can be made again.
+        """
         for span in spans:
             if span.source.kind is SourceKind.PICTURE:
                 yield lambda source=span.source: read_still(source)  # type: ignore[misc]
             else:
-                yield from [iter(self._video_frames(span)).__next__] * len(span)
-
-    def _video_frames(self, span: Span) -> Iterator[Frame | Unreadable]:
-        """Exactly one answer for each frame of the span."""
-        done = 0
-        try:
-            for answer in self._reader_of(span.source).read(span):
-                yield answer
-                done += 1
-        except Exception as error:  # becomes the reason in the rows of the frames that are left
-            for index in span.indexes[done:]:
-                yield Unreadable(id=FrameId(span.source.name, index), reason=str(error))
+                yield from [_VideoReads(self._reader_of, span)] * len(span)
 
     def _reader_of(self, source: Source) -> VideoReader:
         if self._video is None or self._video[0] != source.name:
@@ -64,19 +59,62 @@ class FrameReader:
         return self._video[1]
 
 
+class _VideoReads:
+    """Gives exactly one answer for each frame of a span of a video, one a call."""
+
+    def __init__(self, reader_of: Callable[[Source], VideoReader], span: Span) -> None:
+        self._reader_of = reader_of
+        self._span = span
+        self._left = dict.fromkeys(span.indexes)
+        self._answers: Iterator[Frame | Unreadable] = iter(())
+
+    def __call__(self) -> Frame | Unreadable:
+        answer = self._next()
+        del self._left[answer.id.index]
+        return answer
+
+    def _next(self) -> Frame | Unreadable:
+        try:
+            answer = next(self._answers, None)
+            if answer is None:
+                self._answers = self._read_left()
+                answer = next(self._answers)
+            return answer
+        except MemoryError:
+            raise
+        except Exception as error:  # becomes the reason in the rows of the frames that are left
+            self._answers = self._unreadable(str(error))
+            return next(self._answers)
+
+    def _read_left(self) -> Iterator[Frame | Unreadable]:
+        first = next(iter(self._left)) - self._span.first
+        answers = self._reader_of(self._span.source).read(self._span.part(first, len(self._span)))
+        return (answer for answer in answers if answer.id.index in self._left)
+
+    def _unreadable(self, reason: str) -> Iterator[Unreadable]:
+        for index in list(self._left):
+            yield Unreadable(id=FrameId(self._span.source.name, index), reason=reason)
+
+
 def can_read_side_by_side(spans: Sequence[Span]) -> bool:
     """Whether the reads of these spans may be made in any order and at the same time."""
     return all(span.source.kind is SourceKind.PICTURE for span in spans)
 
 
 def read_still(source: Source) -> Frame | Unreadable:
-    """The only frame of a picture."""
+    """The only frame of a picture.
+
+    Raises:
+        MemoryError: there is too little memory to read it, or to tell whether it is damaged; read it again.
+    """
     identity = FrameId(source.name, 0)
     try:
         if not source.path.is_file():
             raise MediaError("this is not a regular file", path=source.path)
         content = source.path.read_bytes()
         image, problem = read_picture(content, source.path)
+    except MemoryError as error:
+        raise error.with_traceback(None)  # whose frames hold pixels  # noqa: B904
     except Exception as error:  # becomes the reason in the picture's row
         return Unreadable(id=identity, reason=_reason(error))
     digest = hashlib.sha256(content).hexdigest()

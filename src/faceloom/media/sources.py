@@ -35,6 +35,22 @@ class Source:
     """Seconds a tick of the presentation times, as a fraction; None for a picture."""
 
 
+@dataclass(frozen=True, slots=True)
+class Shape:
+    """How large a frame is, and what reading it takes."""
+
+    height: int
+    """Upright."""
+    width: int
+    reading_bytes: int
+    """Held while it is read, on top of the frame itself, at most."""
+
+    @property
+    def frame_bytes(self) -> int:
+        """Of the frame as RGB."""
+        return 3 * self.height * self.width
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoIndex:
     """What a video holds."""
@@ -48,6 +64,8 @@ class VideoIndex:
     """(F,) presentation times in ascending order; None where the container has none that can be trusted."""
     problem: str | None = None
     """What tells that the file breaks off, if anything does."""
+    reading_bytes: int
+    """Held while a frame is read, on top of the frame itself, at most."""
     keyframes: NDArray[np.bool_]
     """(F,) whether decoding can start there; only the first where there are no times to seek to."""
 

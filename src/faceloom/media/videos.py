@@ -1,4 +1,4 @@
-"""Videos: an index made by demuxing, and frames that are the right frames.
+"""Videos: frames that are the right frames.
 
 A frame's index is its rank among the presentation times of the stream's packets. A reader asks for
 frames by those times, starting from a keyframe, and takes what the decoder gives only when its time is
@@ -6,123 +6,59 @@ one that was asked for: a seek that lands elsewhere, frames that come before the
 reordered frames can therefore not shift the count.
 """
 
-from array import array
 from collections import deque
 from collections.abc import Generator, Iterator, Sequence
-from dataclasses import dataclass
-from fractions import Fraction
-from itertools import islice
 from pathlib import Path
 from types import TracebackType
 from typing import Self, TypeAlias
 
 import av
-import numpy as np
-from av.container import InputContainer
 from av.packet import Packet
-from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
-from numpy.typing import NDArray
 
-from faceloom.errors import MediaError
-from faceloom.faces import FrameId, Image
+from faceloom.faces import FrameId
 from faceloom.frame import Frame
 from faceloom.media.chunks import Span, Unreadable
-from faceloom.media.sources import VideoIndex
+from faceloom.media.decoding import (
+    Decoded,
+    Packets,
+    decode,
+    open_video,
+    packets_of,
+    spare_bytes,
+    upright,
+    video_stream,
+)
+from faceloom.media.shortage import raise_if_short
 
-_CHECKED_FRAMES = 12
-_TOLERATED_GAP = 0.05  # of the stated length: sound may go on a little after the last picture
-
-Packets: TypeAlias = "Iterator[Packet[VideoStream]]"
 Taking: TypeAlias = Generator[Frame | Unreadable, None, list[int]]
 """Yields frames, returns the indexes of those that did not come."""
 
 
-def index_video(path: Path) -> VideoIndex:
-    """Counts and times the frames of a video without decoding more than the first few.
-
-    Raises:
-        MediaError: no video stream, no frame, or nothing that can be decoded.
-    """
-    listed = _list_packets(path)
-    with _open(path) as container:
-        stream = _video_stream(container, path)
-        first = islice(_decode(_packets(container, stream), stream), _CHECKED_FRAMES)
-        looks = [(decoded.frame.pts or 0, _upright_shape(decoded.frame)) for decoded in first]
-    if not looks:
-        raise MediaError("no frame of the video can be decoded", path=path)
-    height, width = looks[0][1]
-    # Some containers (raw streams, B-frames in AVI) carry no times, or other times than their frames have.
-    if not listed.all_timed or not np.isin([ticks for ticks, _ in looks], listed.ticks).all():
-        return _index_by_decoding(path, height=height, width=width, time_base=listed.time_base)
-    order = np.argsort(listed.ticks, kind="stable")
-    ticks, keyframes = listed.ticks[order], listed.keyframes[order]
-    keyframes[0] = True
-    problem = _breaking_off(float(ticks[-1] * listed.time_base), listed.stated_end_s)
-    return VideoIndex(
-        height=height, width=width, time_base=listed.time_base, ticks=ticks, keyframes=keyframes, problem=problem
-    )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Listed:
-    """What demuxing tells, in the order of decoding."""
-
-    ticks: NDArray[np.int64]
-    keyframes: NDArray[np.bool_]
-    all_timed: bool
-    time_base: Fraction
-    stated_end_s: float | None
-
-
-def _list_packets(path: Path) -> _Listed:
-    ticks, keyframes, all_timed = array("q"), array("b"), True  # nine bytes a frame: videos can be long
-    with _open(path) as container:
-        stream = _video_stream(container, path)
-        for packet in _packets(container, stream):
-            if not packet.is_discard:
-                all_timed &= packet.pts is not None
-                ticks.append(packet.pts or 0)
-                keyframes.append(packet.is_keyframe)
-        end = ((container.start_time or 0) + container.duration) / av.time_base if container.duration else None
-        time_base = stream.time_base or Fraction(1)
-    return _Listed(
-        ticks=np.array(ticks, np.int64),
-        keyframes=np.array(keyframes, np.bool_),
-        all_timed=all_timed,
-        time_base=time_base,
-        stated_end_s=end,
-    )
-
-
-def _breaking_off(last_s: float, stated_end_s: float | None) -> str | None:
-    """Some containers state how long they are, and a file that was cut off is shorter."""
-    if stated_end_s is None or stated_end_s - last_s <= max(1.0, _TOLERATED_GAP * stated_end_s):
-        return None
-    return f"the last frame is at {last_s:.1f} s of the {stated_end_s:.1f} s that the container states: cut off?"
-
-
-def _index_by_decoding(path: Path, *, height: int, width: int, time_base: Fraction) -> VideoIndex:
-    with _open(path) as container:
-        stream = _video_stream(container, path)
-        count = sum(1 for _ in _decode(_packets(container, stream), stream))
-    keyframes = np.arange(count) == 0
-    return VideoIndex(height=height, width=width, time_base=time_base, ticks=None, keyframes=keyframes)
-
-
 class VideoReader:
-    """Reads spans of one video; a span that begins where the last one ended needs no seek."""
+    """Reads spans of one video; what lies ahead is read on to, unless a keyframe on the way is a shorter one.
+
+    That holds too where whoever reads a span breaks off before its end.
+    """
 
     def __init__(self, path: Path, *, threads: int = 1) -> None:
         self._path = path
-        self._container = _open(path)
-        self._stream = _video_stream(self._container, path)
-        self._stream.codec_context.thread_count = threads
-        self._frames: Iterator[_Decoded] = iter(())
-        self._held: deque[_Decoded] = deque(maxlen=1)
-        self._next_index = -1
+        self._threads = threads
+        self._container = open_video(path)
+        self._stream = video_stream(self._container, path, threads=threads)
+        self._is_open = True
+        self._frames: Iterator[Decoded] = iter(())
+        self._held: Decoded | None = None
+        self._next_index: int | None = None
+        """Of the frame that comes next; None where that is not known."""
+        self._passed: int | None = None
+        """Presentation time of the last frame that was taken or left out."""
+        self._is_whole = True
+        """Whether all is well with what came since the last seek."""
         self._from_start: bool | None = None
         """Whether only reading from the start gives every frame; None as long as seeks have."""
+        self.decoded_frames = 0
+        """How many frames the decoder has given, those that nobody asked for among them."""
 
     def __enter__(self) -> Self:
         return self
@@ -133,21 +69,56 @@ class VideoReader:
         self.close()
 
     def close(self) -> None:
-        """Gives the file and the decoder's memory back."""
-        self._frames = iter(())
-        self._held.clear()
+        """Gives the file and the decoder's memory back; a span that is read later opens them again."""
+        self._forget()
         self._container.close()
+        self._is_open = False
 
     def read(self, span: Span) -> Iterator[Frame | Unreadable]:
-        """The frames of a span, in order; one that the decoder does not give comes as `Unreadable`, at the end."""
-        if span.first != self._next_index:
+        """The frames of a span, in order; one that the decoder does not give comes as `Unreadable`, at the end.
+
+        Raises:
+            MemoryError: there is too little memory; the same span, or what is left of it, can be read again.
+        """
+        try:
+            yield from self._read(span)
+        except MemoryError as error:
+            self.close()  # the decoder may have lost a picture that others are made from
+            raise error.with_traceback(None)  # whose frames hold pixels  # noqa: B904
+        except Exception:
+            spare = spare_bytes(self._stream)
+            self.close()
+            raise_if_short(spare)
+            raise
+
+    def _read(self, span: Span) -> Iterator[Frame | Unreadable]:
+        if not self._leads_to(span):
             self._go_to(span)
         missing = yield from self._take(span, list(span.indexes))
         if missing and span.ticks is not None:
             missing = yield from self._try_again(span, missing)
+        self._is_whole &= not missing
         self._next_index = span.first + len(span)
         for index in missing:
             yield Unreadable(id=FrameId(span.source.name, index), reason="the decoder gives no picture for this frame")
+
+    def _leads_to(self, span: Span) -> bool:
+        """Whether the span's frames are still to come, with no keyframe on the way that a seek could go to."""
+        if self._next_index is None:
+            return False
+        if span.first == self._next_index:
+            return True
+        if span.ticks is None:
+            return span.first > self._next_index
+        start = self._start_of(span)
+        position = self._passed if self._held is None else self._held.frame.pts
+        if not self._is_whole or self._passed is None or position is None:
+            return False
+        return self._passed < span.ticks[0] and (start is None or start <= position)
+
+    def _start_of(self, span: Span) -> int | None:
+        """The time of the keyframe to begin at; None for the start of the file."""
+        return None if self._from_start or span.first == 0 else span.seek_ticks
 
     def _try_again(self, span: Span, missing: Sequence[int]) -> Taking:
         """With a fresh decoder, since damage can upset one beyond what flushing mends; then from the file's start."""
@@ -173,53 +144,80 @@ class VideoReader:
             wanted.setdefault(span.ticks[index - span.first], deque()).append(index)
         last = max(wanted)
         while wanted:
-            decoded = self._next()
+            decoded = self._next(last)
             if decoded is None:
                 break
             ticks = decoded.frame.pts
-            if ticks is not None and ticks > last:
-                self._held.append(decoded)
-                break
             if ticks not in wanted:
                 continue
             queue = wanted[ticks]
-            yield _answer(span, queue.popleft(), decoded)
+            index = queue.popleft()
             if not queue:
                 del wanted[ticks]
+            self._next_index = index + 1
+            yield _answer(span, index, decoded)
+        if wanted:
+            raise_if_short(spare_bytes(self._stream))
         return sorted(index for queue in wanted.values() for index in queue)
 
     def _take_counted(self, span: Span, indexes: Sequence[int]) -> Taking:
         for position, index in enumerate(indexes):
-            decoded = self._next()
+            self._pass_to(index)
+            decoded = self._next(None)
             if decoded is None:
+                raise_if_short(spare_bytes(self._stream))
                 return list(indexes[position:])
+            self._next_index = index + 1
             yield _answer(span, index, decoded)
         return []
 
-    def _next(self) -> "_Decoded | None":
-        return self._held.pop() if self._held else next(self._frames, None)
+    def _pass_to(self, index: int) -> None:
+        """Leaves out frames up to the one with this index, where frames have no times."""
+        while self._next_index is not None and self._next_index < index and self._next(None):
+            self._next_index += 1
+
+    def _next(self, last: int | None) -> "Decoded | None":
+        """The next frame; None at the end, and if its time is after `last`: then it stays the next one."""
+        if self._held is None:
+            self._held = next(self._frames, None)
+            self.decoded_frames += self._held is not None
+        decoded = self._held
+        if decoded is None:
+            return None
+        ticks = decoded.frame.pts
+        if last is not None and ticks is not None and ticks > last:
+            return None
+        self._held = None
+        is_next = ticks is not None and (self._passed is None or self._passed <= ticks)
+        self._is_whole &= is_next and not decoded.is_suspect
+        self._passed = ticks if is_next else self._passed
+        return decoded
 
     def _go_to(self, span: Span) -> None:
         """Makes the next frame one at or before the span's first."""
-        self._held.clear()
-        seek_ticks = None if self._from_start or span.first == 0 else span.seek_ticks
-        packets = self._packets_from(seek_ticks) if seek_ticks is not None else None
+        start = self._start_of(span)
+        if self._is_open:
+            self._forget()
+        else:
+            self._restart()
+        packets = None if start is None else self._packets_from(start)
         if packets is None:
             self._restart()
-            packets = _packets(self._container, self._stream)
-        self._frames = _decode(packets, self._stream)
+            packets = packets_of(self._container, self._stream)
+        self._frames = decode(packets, self._stream)
         if span.ticks is None:
-            for _ in range(span.first):
-                next(self._frames, None)
+            self._next_index = 0
 
     def _packets_from(self, ticks: int) -> "Packets | None":
         """Packets from the keyframe of exactly this time on; None if a seek does not lead there."""
         try:
             self._container.seek(ticks, stream=self._stream)
+        except MemoryError:
+            raise
         except av.FFmpegError:
             return None
         self._stream.codec_context.flush_buffers()
-        packets = _packets(self._container, self._stream)
+        packets = packets_of(self._container, self._stream)
         for packet in packets:
             if packet.is_keyframe and packet.pts == ticks:
                 return _chain(packet, packets)
@@ -228,103 +226,25 @@ class VideoReader:
         return None
 
     def _restart(self) -> None:
-        threads = self._stream.codec_context.thread_count
+        self.close()
+        self._container = open_video(self._path)
+        self._stream = video_stream(self._container, self._path, threads=self._threads)
+        self._is_open = True
+
+    def _forget(self) -> None:
         self._frames = iter(())
-        self._container.close()
-        self._container = _open(self._path)
-        self._stream = _video_stream(self._container, self._path)
-        self._stream.codec_context.thread_count = threads
+        self._held = self._next_index = self._passed = None
+        self._is_whole = True
 
 
-def _open(path: Path) -> InputContainer:
-    if not path.is_file():
-        raise MediaError("this is not a regular file", path=path)
-    try:
-        return av.open(str(path), metadata_errors="replace")
-    except (av.FFmpegError, OSError) as error:
-        raise MediaError(f"the video cannot be opened: {_reason(error)}", path=path) from error
-
-
-def _video_stream(container: InputContainer, path: Path) -> VideoStream:
-    streams = [stream for stream in container.streams.video if stream.codec_context is not None]
-    moving = [stream for stream in streams if not stream.disposition & av.stream.Disposition.attached_pic]
-    if not moving:
-        raise MediaError("the file has no video stream that can be decoded", path=path)
-    moving[0].codec_context.thread_count = 1  # readers ask for more; each thread holds frames of its own
-    return moving[0]
-
-
-def _packets(container: InputContainer, stream: VideoStream) -> Packets:
-    """Packets with content; a file that breaks off ends here like any other."""
-    packets = container.demux(stream)
-    while True:
-        try:
-            packet = next(packets)
-        except (StopIteration, IndexError, av.FFmpegError):
-            return  # IndexError: PyAV's own, when a stream turns up late and the file then ends
-        if packet.size:
-            yield packet
-
-
-@dataclass(frozen=True, slots=True)
-class _Decoded:
-    """A frame as the decoder gave it."""
-
-    frame: VideoFrame
-    is_suspect: bool
-    """Something since the last keyframe was damaged, and this frame may have been made from it."""
-
-
-def _decode(packets: Packets, stream: VideoStream) -> Iterator[_Decoded]:
-    """Frames in order of presentation; a packet that cannot be decoded gives none."""
-    is_suspect = False
-    for packet in _then_none(packets):
-        if packet is not None and packet.is_corrupt:  # cut off: decoders make up the rest without a word
-            is_suspect = True
-            continue
-        try:
-            frames = stream.decode(packet)
-        except av.FFmpegError:
-            is_suspect = True
-            continue
-        for frame in frames:
-            is_suspect = frame.is_corrupt or (is_suspect and not frame.key_frame)
-            yield _Decoded(frame, is_suspect)
-
-
-def _answer(span: Span, index: int, decoded: _Decoded) -> Frame | Unreadable:
+def _answer(span: Span, index: int, decoded: Decoded) -> Frame | Unreadable:
     identity = FrameId(span.source.name, index)
     if decoded.frame.is_corrupt:
         return Unreadable(id=identity, reason="the video is damaged here")
     problem = "the video is damaged shortly before; this frame may show it" if decoded.is_suspect else None
-    return Frame(id=identity, time=span.time(index), image=_upright(decoded.frame), problem=problem)
-
-
-def _then_none(packets: Packets) -> "Iterator[Packet[VideoStream] | None]":
-    """The packets, and the None that has the decoder give what it still holds."""
-    yield from packets
-    yield None
+    return Frame(id=identity, time=span.time(index), image=upright(decoded.frame), problem=problem)
 
 
 def _chain(first: "Packet[VideoStream]", rest: Packets) -> Packets:
     yield first
     yield from rest
-
-
-def _upright(frame: VideoFrame) -> Image:
-    image = frame.to_ndarray(format="rgb24", threads=1)
-    turns = _quarter_turns(frame)
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns else np.asarray(image, np.uint8)
-
-
-def _upright_shape(frame: VideoFrame) -> tuple[int, int]:
-    return (frame.width, frame.height) if _quarter_turns(frame) % 2 else (frame.height, frame.width)
-
-
-def _quarter_turns(frame: VideoFrame) -> int:
-    """Counterclockwise, as the display matrix says."""
-    return round(frame.rotation / 90) % 4
-
-
-def _reason(error: Exception) -> str:
-    return getattr(error, "strerror", None) or str(error)

@@ -8,8 +8,8 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-MARGIN = 0.05
-"""Added to measured bytes: held memory is affine in the batch to within this (R² >= 0.999, docs/memory.md)."""
+MARGIN = 0.08
+"""Added to measured bytes: what a shared arena holds beyond the largest stage's need (measured, docs/memory.md)."""
 _FORMAT = 1
 """Counts the changes to what is measured and how; footprints of another format are measured again."""
 
@@ -27,6 +27,12 @@ class Footprint:
     """Held at a batch of b: fixed + item * b, on top of the weights."""
     batch_s: Mapping[int, float]
     """Seconds of one batch, by its size."""
+    process_bytes: int
+    """Of the process with everything imported and no network loaded."""
+    start_s: float
+    """CPU seconds until the process was that far."""
+    switch_s: float
+    """To give back what the networks of one phase held, before those of the next are loaded."""
     is_measured: bool = True
     """False for a first guess from the network's graph."""
 
@@ -46,11 +52,14 @@ class Footprint:
 
 
 def fit(held: Mapping[int, int]) -> tuple[int, int]:
-    """Fixed and item bytes, both >= 0 and with the margin, of bytes held at two batch sizes.
+    """Fixed and item bytes, both >= 0 and with the margin, of bytes held at one or two batch sizes.
 
     A stage that holds less at the larger batch has no item bytes: what differs is noise.
     """
-    (small, small_bytes), (large, large_bytes) = sorted(held.items())
+    (small, small_bytes), *others = sorted(held.items())
+    if not others:
+        return round(small_bytes * (1 + MARGIN)), 0
+    ((large, large_bytes),) = others
     item = max(0, large_bytes - small_bytes) / (large - small)
     fixed = max(0, max(small_bytes, large_bytes) - item * (large if large_bytes >= small_bytes else small))
     return round(fixed * (1 + MARGIN)), round(item * (1 + MARGIN))

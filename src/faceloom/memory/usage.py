@@ -11,9 +11,9 @@ _PROCESS = Path("/proc/self")
 _FORGET_PEAK = "5"  # man proc, clear_refs
 
 
-def held_bytes() -> int:
-    """Bytes of RAM that this process holds now; its peak where the system tells no more."""
-    return _status("VmRSS") or peak_bytes()
+def held_bytes(pid: int | None = None) -> int:
+    """Bytes of RAM that this process holds now, or another one; 0 where the system does not tell."""
+    return _status("VmRSS", pid) or 0
 
 
 def peak_bytes() -> int:
@@ -39,10 +39,10 @@ def reset_peak() -> None:
         return
 
 
-def _status(field: str) -> int | None:
+def _status(field: str, pid: int | None = None) -> int | None:
     try:
-        text = (_PROCESS / "status").read_text()
-    except OSError:  # not Linux
+        text = (Path(f"/proc/{pid}/status") if pid else _PROCESS / "status").read_text()
+    except OSError:  # not Linux, or the process is gone
         return None
     found = re.search(rf"^{field}:\s+(\d+) kB$", text, re.MULTILINE)
     return int(found[1]) * KIB if found else None

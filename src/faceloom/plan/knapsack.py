@@ -12,10 +12,15 @@ Source:
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from math import inf, log
 from typing import NamedTuple, TypeAlias
 
 Picks: TypeAlias = tuple[int, ...]
 """For every group the index of the choice that is taken."""
+
+_FIRST_SHIFT = 8
+"""The first try allows for the gap over two to this; measured, like the next (benchmarks/planner.py)."""
+_GROWTH = 4
 
 
 class Choice(NamedTuple):
@@ -29,11 +34,15 @@ class Step(NamedTuple):
     """From one choice on the lower hull of a group to the next."""
 
     saving: float
-    """Cost for a unit of size."""
+    """Logarithm of the cost for a unit of size: costs may be too large for a float."""
     size: int
     cost: int
     to: int
     """Index of the choice it leads to."""
+
+    def weight(self, choice: Choice) -> int:
+        """Size and cost in one number, at the price that this step pays for size."""
+        return self.size * choice.cost + self.cost * choice.size
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +69,7 @@ def cheapest(groups: Sequence[Group], room: int) -> Picks | None:
 
 def _steps(choices: Sequence[Choice]) -> tuple[Step, ...]:
     """The lower hull as steps, each of which saves less for its size than the one before."""
-    hull = [Step(0, 0, 0, 0)]
+    hull = [Step(inf, 0, 0, 0)]
     for j in range(1, len(choices)):
         step = _step(choices, hull[-1].to, j)
         while len(hull) > 1 and hull[-1].saving <= step.saving:
@@ -72,7 +81,7 @@ def _steps(choices: Sequence[Choice]) -> tuple[Step, ...]:
 
 def _step(choices: Sequence[Choice], begin: int, end: int) -> Step:
     size, cost = choices[end].size - choices[begin].size, choices[begin].cost - choices[end].cost
-    return Step(cost / size, size, cost, end)
+    return Step(log(cost) - log(size), size, cost, end)
 
 
 def _greedy(groups: Sequence[Group], room: int) -> tuple[Picks, Step | None]:
@@ -93,35 +102,55 @@ def _greedy(groups: Sequence[Group], room: int) -> tuple[Picks, Step | None]:
 
 
 def _best(groups: Sequence[Group], room: int, picks: Picks, price: Step) -> Picks:
-    """The best answer that is at least as good as the one given."""
-    taken = [group.choices[j] for group, j in zip(groups, picks, strict=True)]
+    """The best answer, given one to start from.
 
-    def weight(choice: Choice) -> int:
-        return price.size * choice.cost + price.cost * choice.size
+    How far a good answer is from the bound is not known before, and the less it may be the less is left to go through.
+    So it is tried first with little, then with more: an answer within what was allowed is the best of all.
+    """
+    bound = sum(min(price.weight(choice) for choice in group.choices) for group in groups) - price.cost * room
+    gap = price.size * _cost(groups, picks) - bound
+    allowed = gap >> _FIRST_SHIFT
+    while True:
+        found = _best_within(groups, room, price, allowed)
+        if found:
+            gap = min(gap, price.size * _cost(groups, found) - bound)
+            if gap <= allowed:
+                return found
+        allowed = min(gap, allowed * _GROWTH + 1)
 
-    least = [min(map(weight, group.choices)) for group in groups]
-    gap = price.size * sum(choice.cost for choice in taken) - (sum(least) - price.cost * room)
+
+def _best_within(groups: Sequence[Group], room: int, price: Step, allowed: int) -> Picks | None:
+    """The best of the answers that weigh at most so much more than the lightest choices do, if there are any."""
+    least = [min(price.weight(choice) for choice in group.choices) for group in groups]
     kept = [
-        [(j, choice) for j, choice in enumerate(group.choices) if weight(choice) - low <= gap]
+        [(j, choice) for j, choice in enumerate(group.choices) if price.weight(choice) - low <= allowed]
         for group, low in zip(groups, least, strict=True)
     ]
     order = sorted(range(len(groups)), key=lambda i: len(kept[i]))
     rest = sum(group[0][1].size for group in kept)
-    limit = gap
+    limit = allowed
     frontier: list[tuple[int, int, Picks]] = [(0, 0, ())]
     for i in order:
         rest -= kept[i][0][1].size
         limit += least[i]
-        merged = sorted(
+        frontier = _frontier(
             (size + choice.size, cost + choice.cost, (*so_far, j))
             for size, cost, so_far in frontier
             for j, choice in kept[i]
             if size + choice.size <= room - rest
             and price.size * (cost + choice.cost) + price.cost * (size + choice.size) <= limit
         )
-        frontier = []
-        for entry in merged:
-            if not frontier or entry[1] < frontier[-1][1]:
-                frontier.append(entry)
-    best = frontier[-1][2]
-    return tuple(j for _, j in sorted(zip(order, best, strict=True)))
+    return tuple(j for _, j in sorted(zip(order, frontier[-1][2], strict=True))) if frontier else None
+
+
+def _frontier(entries: Iterable[tuple[int, int, Picks]]) -> list[tuple[int, int, Picks]]:
+    """Those that are good for something: the larger, the cheaper."""
+    found: list[tuple[int, int, Picks]] = []
+    for entry in sorted(entries):
+        if not found or entry[1] < found[-1][1]:
+            found.append(entry)
+    return found
+
+
+def _cost(groups: Sequence[Group], picks: Picks) -> int:
+    return sum(group.choices[j].cost for group, j in zip(groups, picks, strict=True))

@@ -38,6 +38,10 @@ class Plan:
     peak_bytes: int = 0
     """Of the phase that needs most; predicted, like the seconds."""
     seconds: float = 0.0
+    workers: int = 1
+    """Processes that run the plan side by side."""
+    keep_bytes: int = 0
+    """Patches and rows that a worker may hold at the end of a phase."""
 
     def to_json(self) -> dict[str, Any]:
         """As the command line prints it; seconds are rounded, so that noise in a float tells no plans apart."""
@@ -47,6 +51,7 @@ class Plan:
             "peak_bytes": self.peak_bytes,
             "chunk_frames": self.chunk_frames,
             "lanes": self.lanes,
+            "workers": self.workers,
             "phases": [_phase_to_json(phase) for phase in self.phases],
         }
 

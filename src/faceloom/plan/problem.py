@@ -59,6 +59,11 @@ class StageCost:
         """Held beside the weights while batches of this size run."""
         return self.fixed_bytes + self.item_bytes * batch
 
+    @property
+    def least_bytes(self) -> int:
+        """Held while the smallest batches run, weights and all."""
+        return self.weights_bytes + self.held_bytes(self.smallest_batch)
+
     def calls(self, frames: int, batch: int) -> int:
         """Calls that the items of these frames take; a float's noise is no reason for one more."""
         return max(0, math.ceil(frames * self.items_per_frame / batch - 1e-9))

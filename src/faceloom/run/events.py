@@ -4,6 +4,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
+OUT_OF_MEMORY = "oom"
+REPLANNED = "replanned"
+WORKER_RESTARTED = "worker_restarted"
+SOURCE_CHANGED = "source_changed"
+NOT_MEASURED = "not_measured"
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Fetching:
@@ -12,6 +18,13 @@ class Fetching:
     name: str
     done_bytes: int
     total_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measuring:
+    """What a stage costs on this machine is being measured, once."""
+
+    stage: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +41,9 @@ class Progress:
 
     stages: tuple[str, ...]
     """Of the phase that is under way."""
+    phase: int
+    """1-based."""
+    phases: int
     frames: int
     """Done, those of earlier runs included."""
     total_frames: int
@@ -36,6 +52,7 @@ class Progress:
     eta_s: float | None
     held_bytes: int
     """Most memory that all processes have held so far."""
+    budget_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,7 +60,7 @@ class Notice:
     """Something that a person should know and that stops nothing; it is noted in the store too."""
 
     kind: str
-    """worker_restarted, or source_changed."""
+    """One of the names above."""
     text: str
 
 
@@ -59,7 +76,12 @@ class Summary:
     """Frames that earlier runs had done."""
     seconds: float
     peak_bytes: int
-    worker_restarts: int
+    """Most that all processes held together, as measured."""
+    predicted_peak_bytes: int
+    """By the last plan."""
+    budget_bytes: int
+    events: dict[str, int]
+    """How often each kind of notice was given."""
     plan: dict[str, Any]
     failures: tuple[str, ...]
     """The first of them, in words."""
@@ -75,10 +97,12 @@ class Summary:
             "skipped": self.skipped,
             "seconds": round(self.seconds, 3),
             "peak_bytes": {"cpu": self.peak_bytes},
-            "events": {"oom": 0, "replanned": 0, "worker_restarted": self.worker_restarts},
+            "predicted_peak_bytes": {"cpu": self.predicted_peak_bytes},
+            "budget_bytes": {"cpu": self.budget_bytes},
+            "events": {kind: self.events.get(kind, 0) for kind in (OUT_OF_MEMORY, REPLANNED, WORKER_RESTARTED)},
             "plan": self.plan,
         }
 
 
-Event: TypeAlias = Fetching | Looking | Progress | Notice
+Event: TypeAlias = Fetching | Measuring | Looking | Progress | Notice
 OnEvent: TypeAlias = Callable[[Event], None]

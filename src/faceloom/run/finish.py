@@ -43,6 +43,7 @@ class FinishStep:
     outputs: Outputs
     folder: Path
     batch: int = 1
+    stage: str = "chips"
 
     def group(self, item: Face) -> Hashable:
         return None
@@ -90,6 +91,7 @@ class OverlayStep:
     outputs: Outputs
     folder: Path
     batch: int = 1
+    stage: str = "overlays"
 
     def group(self, item: Frame) -> Hashable:
         return None

@@ -1,4 +1,4 @@
-"""What a worker is told once: the flow, its weights, the plan, and what to write."""
+"""What is asked of a run, and what a worker is told once."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +21,21 @@ class Outputs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is asked for; how it is done is planned when the inputs are known."""
+
+    flow: Flow
+    weights: Mapping[str, Path]
+    """Prepared network file of each stage that has one, by stage name."""
+    outputs: Outputs
+    cores: int
+    budget_bytes: int | None = None
+    """RAM for all processes together; None: what is free, but for a reserve."""
+    footprints: Path
+    """Folder of measured footprints."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Job:
     """Everything a worker needs to turn chunks into rows."""
 
@@ -31,3 +46,7 @@ class Job:
     outputs: Outputs
     room_bytes: int
     """Bytes of pixels that may be in flight before another frame is read."""
+    arena_bytes: int = 0
+    """Limit of the engine's arena; 0 is none."""
+    limit_bytes: int = 0
+    """Limit of what a worker process may hold; 0 is none."""

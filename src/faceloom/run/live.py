@@ -16,7 +16,7 @@ from faceloom.frame import Frame
 from faceloom.media.chunks import PendingFrame, Unreadable, cut_chunks
 from faceloom.media.reading import FrameReader, Read, read_still
 from faceloom.media.sources import Source, SourceKind, find_sources
-from faceloom.media.videos import index_video
+from faceloom.media.video_index import index_video
 from faceloom.run.finish import draw_masks
 from faceloom.run.job import Job
 from faceloom.run.pipeline import Final
@@ -95,7 +95,7 @@ class LiveWorker:
             PendingFrame(source=source, index=i, ticks=ticks, seek_ticks=seek)
             for i, (ticks, seek) in enumerate(index.times())
         )
-        for spans in cut_chunks(frames, frames_a_chunk=_TOGETHER):
+        for spans in cut_chunks(frames, frames_a_chunk=lambda: _TOGETHER):
             yield list(self._reader.reads(spans))
 
     def _do(self, reads: Sequence[Read], *, parallel: bool) -> Iterator[Frame]:

@@ -4,64 +4,127 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faceloom.media.chunks import Chunk
-from faceloom.media.sources import Source, VideoIndex
+from faceloom.media.sources import Shape, Source, VideoIndex
+from faceloom.memory.footprints import Footprint
 from faceloom.run.job import Job
+from faceloom.stage import Stage
 from faceloom.store.rows import ChunkRows
 
 
 @dataclass(frozen=True, slots=True)
 class Begin:
-    """To the worker, once, before any chunk."""
+    """To a worker, once, before any chunk."""
 
     job: Job
 
 
 @dataclass(frozen=True, slots=True)
 class Count:
-    """To the worker: count the frames of a video."""
+    """To a worker: count the frames of a video."""
 
     source: Source
 
 
 @dataclass(frozen=True, slots=True)
+class Look:
+    """To a worker: how large these pictures are, by their headers."""
+
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Do:
-    """To the worker: take a chunk through all phases; its files go below the folder."""
+    """To a worker: take a chunk through all phases; its files go below the folder."""
 
     chunk: Chunk
     folder: Path
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """To a scratch process: measure what a stage costs."""
+
+    stage: Stage
+    weights: Path
+    frame_shape: tuple[int, int]
+    """Height and width of the frames that a detector is given."""
+    limit_bytes: int
+    """What the process may hold; 0 is no limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guess:
+    """To a scratch process: guess what a stage costs, from its network's graph."""
+
+    stage: Stage
+    weights: Path
+    frame_shape: tuple[int, int]
+
+
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """From the worker: what a video holds and the sha256 of its file, or why it cannot be read."""
+    """From a worker: what a video holds and the sha256 of its file, or why it cannot be read."""
 
     source: Source
-    index: VideoIndex | None
-    sha256: str
-    reason: str | None
+    index: VideoIndex | None = None
+    sha256: str = ""
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """From a worker: the shape of each picture; None where the header does not tell."""
+
+    sources: tuple[Source, ...]
+    shapes: tuple[Shape | None, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """From the worker, now and then: frames of the present chunk read so far."""
+    """From a worker, now and then: how far the present chunk is."""
 
     frames: int
-    peak_bytes: int
+    """Read so far."""
+    phase: int
+    """Under way, 0-based."""
 
 
 @dataclass(frozen=True, slots=True)
 class Done:
-    """From the worker: a chunk's rows."""
+    """From a worker: a chunk's rows."""
 
     rows: ChunkRows
 
 
 @dataclass(frozen=True, slots=True)
+class Starved:
+    """From a worker: a chunk cannot be done in the memory there is, whatever was tried with the items in hand."""
+
+    stage: str
+    batch: int
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """From a scratch process: what a stage costs."""
+
+    footprint: Footprint
+
+
+@dataclass(frozen=True, slots=True)
 class Fatal:
-    """From the worker, the last thing it says: why it cannot go on."""
+    """From a worker, the last thing it says: why it cannot go on."""
 
     error: Exception
 
 
-Request = Begin | Count | Do
-Answer = Counted | Reading | Done | Fatal
+@dataclass(frozen=True, slots=True)
+class Died:
+    """Said of a worker: its process ended without a word."""
+
+    reason: str
+
+
+Request = Begin | Count | Look | Do | Measure | Guess
+Answer = Counted | Looked | Reading | Done | Starved | Measured | Fatal | Died

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Protocol
 
 from faceloom.errors import ContractError, StoreError
+from faceloom.memory.ceilings import is_out_of_memory
 from faceloom.run.schedule import READ, Idle, SourceState, StepState, choose
 
 
@@ -20,6 +21,10 @@ class Final:
 
 class Step(Protocol):
     """What happens to items at one place of a pipeline."""
+
+    @property
+    def stage(self) -> str:
+        """What it is called."""
 
     @property
     def batch(self) -> int:
@@ -44,20 +49,45 @@ class Source:
     """Whether the calls may run side by side; if not, they run one after another, in order."""
 
 
+class StarvedError(Exception):
+    """An item cannot be done in the memory there is, even alone and with everything given back that could be."""
+
+    def __init__(self, stage: str, batch: int) -> None:
+        super().__init__(f"{stage} could not get the memory that it needs")
+        self.stage = stage
+        self.batch = batch
+
+
 SizeOf = Callable[[Any], int]
-"""Bytes that an item holds while it is in flight."""
+"""Bytes that an item holds."""
+OnStarved = Callable[[str, int], None]
+"""Told of each batch that did not fit, by stage and size, before it is tried again; gives back what can be."""
 
 
-def run_pipeline(source: Source, steps: Sequence[Step], *, lanes: int, room_bytes: int, size_of: SizeOf) -> list[Any]:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Bounds:
+    """What a pipeline may hold."""
+
+    size_of: SizeOf
+    room_bytes: int
+    """In flight before the next item is read, so that it is one item a lane more at most."""
+    keep_bytes: int | None = None
+    """Of what has come out; when it is reached, nothing more is read. None is no bound."""
+
+
+def run_pipeline(
+    source: Source, steps: Sequence[Step], *, lanes: int, bounds: Bounds, on_starved: OnStarved
+) -> list[Any]:
     """Everything that comes out of the last step or is `Final` before it, in no particular order.
 
-    At most `room_bytes` are in flight before the next item is read, so at most one item a lane more. A batch
-    that fails is run again item by item, so that a bad item costs no other.
+    A batch that fails is run again item by item, so that a bad item costs no other. A batch that does not get its
+    memory is tried again when what can be has been given back, then in halves.
 
     Raises:
+        StarvedError: a read, or a single item, does not get its memory.
         Whatever a read raised first, ContractError or StoreError; the lanes stop at the end of what they are doing.
     """
-    pipeline = _Pipeline(source, steps, room_bytes=room_bytes, size_of=size_of)
+    pipeline = _Pipeline(source, steps, bounds, on_starved)
     with ExitStack() as stack:
         for _ in range(lanes - 1):
             thread = threading.Thread(target=pipeline.work, name="faceloom-lane")
@@ -71,7 +101,7 @@ def run_pipeline(source: Source, steps: Sequence[Step], *, lanes: int, room_byte
 class _Pipeline:
     """State that lanes share, guarded by one condition."""
 
-    def __init__(self, source: Source, steps: Sequence[Step], *, room_bytes: int, size_of: SizeOf) -> None:
+    def __init__(self, source: Source, steps: Sequence[Step], bounds: Bounds, on_starved: OnStarved) -> None:
         self._reads = source.reads
         self._parallel = source.parallel
         self._steps = steps
@@ -80,8 +110,9 @@ class _Pipeline:
         self._reading = 0
         self._exhausted = False
         self._in_flight_bytes = 0
-        self._room_bytes = room_bytes
-        self._size_of = size_of
+        self._kept_bytes = 0
+        self._bounds = bounds
+        self._on_starved = on_starved
         self._out: list[Any] = []
         self._error: BaseException | None = None
         self._stopped = False
@@ -110,6 +141,7 @@ class _Pipeline:
     def _next_task(self) -> Callable[[], None] | None:
         with self._changed:
             while not self._stopped:
+                self._exhausted = self._exhausted or self._is_full()
                 choice = choose(self._source_state(), self._step_states())
                 if choice is Idle.FINISHED:
                     self._changed.notify_all()
@@ -129,28 +161,38 @@ class _Pipeline:
         return None
 
     def _read(self, read: Callable[[], Any]) -> None:
-        item = read()
+        try:
+            item = read()
+        except MemoryError:
+            self._on_starved("reading", 1)
+            item = self._read_again(read)
         with self._changed:
             self._reading -= 1
             self._put(0, [item])
             self._changed.notify_all()
 
+    def _read_again(self, read: Callable[[], Any]) -> Any:
+        try:
+            return read()
+        except MemoryError as error:
+            raise StarvedError("reading", 1) from error
+
     def _run(self, index: int, items: list[Any]) -> None:
-        results = _attempt(self._steps[index], items)
+        results = _attempt(self._steps[index], items, self._on_starved)
         with self._changed:
             self._running[index] -= 1
-            self._in_flight_bytes -= sum(map(self._size_of, items))
+            self._in_flight_bytes -= sum(map(self._bounds.size_of, items))
             self._put(index + 1, results)
             self._changed.notify_all()
 
     def _put(self, index: int, items: Sequence[Any]) -> None:
         for item in items:
-            if isinstance(item, Final):
-                self._out.append(item.value)
-            elif index == len(self._steps):
-                self._out.append(item)
+            if isinstance(item, Final) or index == len(self._steps):
+                value = item.value if isinstance(item, Final) else item
+                self._kept_bytes += self._bounds.size_of(value)
+                self._out.append(value)
             else:
-                self._in_flight_bytes += self._size_of(item)
+                self._in_flight_bytes += self._bounds.size_of(item)
                 self._queues[index].setdefault(self._steps[index].group(item), deque()).append(item)
 
     def _take(self, index: int) -> list[Any]:
@@ -163,12 +205,15 @@ class _Pipeline:
             del groups[group]
         return items
 
+    def _is_full(self) -> bool:
+        return self._bounds.keep_bytes is not None and self._kept_bytes >= self._bounds.keep_bytes
+
     def _source_state(self) -> SourceState:
         return SourceState(
             exhausted=self._exhausted,
             running=self._reading,
             parallel=self._parallel,
-            has_room=self._in_flight_bytes < self._room_bytes,
+            has_room=self._in_flight_bytes < self._bounds.room_bytes,
         )
 
     def _step_states(self) -> list[StepState]:
@@ -178,12 +223,29 @@ class _Pipeline:
         ]
 
 
-def _attempt(step: Step, items: Sequence[Any]) -> Sequence[Any]:
+def _attempt(step: Step, items: Sequence[Any], on_starved: OnStarved) -> Sequence[Any]:
     try:
         return step.run(items)
     except (ContractError, StoreError):
         raise  # no fault of the item, and the next would meet it too
     except Exception as error:  # becomes the reason in the row of the one item that brought it about
-        if len(items) == 1:
+        if is_out_of_memory(error):
+            on_starved(step.stage, len(items))
+        elif len(items) == 1:
             return [Final(step.failed(items[0], error))]
-        return [result for item in items for result in _attempt(step, [item])]
+        else:
+            return [result for item in items for result in _attempt(step, [item], on_starved)]
+    return _attempt_in_halves(step, items, on_starved)
+
+
+def _attempt_in_halves(step: Step, items: Sequence[Any], on_starved: OnStarved) -> Sequence[Any]:
+    """A batch that did not fit, once more: whatever could be has been given back since."""
+    try:
+        return step.run(items)
+    except Exception as error:
+        if not is_out_of_memory(error):
+            return _attempt(step, items, on_starved)
+        if len(items) == 1:
+            raise StarvedError(step.stage, 1) from error
+    half = len(items) // 2
+    return [result for part in (items[:half], items[half:]) for result in _attempt(step, part, on_starved)]

@@ -1,6 +1,7 @@
 """The worker in a process of its own: `python -m faceloom.run.process`, spoken to over its standard streams."""
 
 import contextlib
+import gc
 import hashlib
 import os
 import pickle
@@ -12,13 +13,33 @@ import tempfile
 import threading
 import time
 from pathlib import Path
-from types import TracebackType
-from typing import IO, Self
+from typing import IO, TYPE_CHECKING
 
 from faceloom.errors import FaceloomError, StageError
 from faceloom.media.sources import MAX_PIXELS
-from faceloom.run.messages import Answer, Begin, Count, Counted, Do, Done, Fatal, Reading, Request
+from faceloom.memory.usage import peak_bytes
+from faceloom.run.messages import (
+    Answer,
+    Begin,
+    Count,
+    Counted,
+    Do,
+    Done,
+    Fatal,
+    Guess,
+    Look,
+    Looked,
+    Measure,
+    Measured,
+    Reading,
+    Request,
+    Starved,
+)
 from faceloom.units import MIB
+
+if TYPE_CHECKING:
+    from faceloom.media.chunks import Chunk
+    from faceloom.run.worker import Worker
 
 _REPORT_EVERY_S = 0.2
 _LAST_WORDS_BYTES = 2000
@@ -42,15 +63,13 @@ class WorkerProcess:
             env={**_SETTINGS, **os.environ, "PYTHONPATH": paths},
         )
 
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
+    def end(self) -> None:
         """Ends the process at once: whatever it was doing has not been committed."""
         self._process.kill()
         self._process.wait()
+
+    def close(self) -> None:
+        """Frees what is left of a process that has ended, when nobody receives from it any more."""
         for stream in (self._process.stdin, self._process.stdout, self._errors):
             with contextlib.suppress(OSError):
                 stream.close()  # type: ignore[union-attr]
@@ -73,20 +92,17 @@ class WorkerProcess:
         except OSError as error:
             raise self._death() from error
 
-    def receive(self) -> Answer:
-        """Waits for the worker's next answer.
+    def receive(self) -> tuple[int, Answer]:
+        """Waits for the worker's next answer, which comes with the most bytes that the process has held.
 
         Raises:
             WorkerDiedError: there will be none.
-            FaceloomError: the worker said why it cannot go on.
         """
         assert self._process.stdout is not None
         try:
-            answer: Answer = pickle.load(self._process.stdout)
-        except (EOFError, OSError, pickle.UnpicklingError) as error:
+            answer: tuple[int, Answer] = pickle.load(self._process.stdout)
+        except (EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
             raise self._death() from error
-        if isinstance(answer, Fatal):
-            raise answer.error
         return answer
 
     def _death(self) -> WorkerDiedError:
@@ -101,7 +117,8 @@ class WorkerProcess:
 _SETTINGS = {
     # Frames and tensors come and go by the megabyte; by default glibc gives each back to the system and has it
     # faulted in again, 1,000 pages a frame of 1080p (measured: a tenth of the wall time).
-    "MALLOC_MMAP_THRESHOLD_": str(64 * MIB),
+    # Beyond the first threshold blocks are the system's own again, so that holes in the heap stay small.
+    "MALLOC_MMAP_THRESHOLD_": str(16 * MIB),
     "MALLOC_TRIM_THRESHOLD_": str(256 * MIB),
     "MALLOC_ARENA_MAX": "1",
     "OPENCV_LOG_LEVEL": "ERROR",
@@ -122,6 +139,8 @@ def main() -> None:
         _serve(requests, speaker)
     except FaceloomError as error:
         speaker.say(Fatal(error))
+    except MemoryError as error:
+        speaker.say(Starved("worker", 0, str(error)))
     except Exception as error:  # handed to the supervisor, which ends the run with it
         speaker.say(Fatal(StageError(f"the worker failed: {error!r}", stage="worker")))
 
@@ -149,18 +168,16 @@ class _Speaker:
             self._frames = 0
             self._send(answer)
 
-    def count(self, frames: int) -> None:
-        from faceloom.memory.usage import peak_bytes
-
+    def count(self, frames: int, phase: int) -> None:
         with self._lock:
             self._frames += frames
             now = time.monotonic()
             if now - self._last_report >= _REPORT_EVERY_S:
                 self._last_report = now
-                self._send(Reading(self._frames, peak_bytes()))
+                self._send(Reading(self._frames, phase))
 
     def _send(self, answer: Answer) -> None:
-        pickle.dump(answer, self._stream)
+        pickle.dump((peak_bytes(), answer), self._stream)
         self._stream.flush()
 
 
@@ -169,30 +186,66 @@ def _serve(requests: "queue.SimpleQueue[Request]", speaker: _Speaker) -> None:
     while True:
         match requests.get():
             case Begin(job):
-                import cv2
-                from PIL import Image as PillowImage
-
+                _prepare_libraries()
+                from faceloom.memory.ceilings import limit_process
                 from faceloom.run.worker import Worker
 
-                cv2.setNumThreads(1)  # the lanes share the cores already
-                PillowImage.MAX_IMAGE_PIXELS = None  # our own limit is looked at first
+                if job.limit_bytes:
+                    limit_process(job.limit_bytes)
                 worker = Worker(job)
             case Count(source):
                 speaker.say(_count(Count(source)))
+            case Look(sources):
+                from faceloom.media.headers import look
+
+                speaker.say(Looked(sources, tuple(map(look, sources))))
             case Do(chunk, folder):
                 assert worker is not None
-                speaker.say(Done(worker.run(chunk, folder, on_frames=speaker.count)))
+                speaker.say(_do(worker, chunk, folder, speaker))
+            case Measure() as request:
+                _prepare_libraries()
+                from faceloom.run.measure import measure
+
+                speaker.say(Measured(measure(request)))
+            case Guess() as request:
+                from faceloom.run.guessing import guess
+
+                speaker.say(Measured(guess(request)))
+
+
+def _prepare_libraries() -> None:
+    """Imports everything that a worker ever needs, so that what it holds from then on is its work."""
+    import cv2
+    from PIL import Image as PillowImage
+
+    import faceloom.run.worker  # noqa: F401
+
+    cv2.setNumThreads(1)  # workers share the cores already
+    PillowImage.MAX_IMAGE_PIXELS = None  # our own limit is looked at first
+    gc.freeze()  # what has been imported stays: collections need not look at it
+
+
+def _do(worker: "Worker", chunk: "Chunk", folder: Path, speaker: _Speaker) -> Answer:
+    from faceloom.run.pipeline import StarvedError
+
+    try:
+        return Done(worker.run(chunk, folder, on_progress=speaker.count))
+    except StarvedError as error:
+        return Starved(error.stage, error.batch, str(error))
+    except MemoryError as error:
+        return Starved("worker", 0, str(error) or "out of memory")
 
 
 def _count(request: Count) -> Counted:
-    from faceloom.media.videos import index_video
+    from faceloom.media.video_index import index_video
 
     path = request.source.path
+    gc.collect()  # containers and streams of the one before hold each other
     try:
         index = index_video(path)
-        return Counted(request.source, index, _sha256(path), None)
+        return Counted(request.source, index, sha256=_sha256(path))
     except Exception as error:  # becomes the reason in the video's row
-        return Counted(request.source, None, "", str(error))
+        return Counted(request.source, reason=str(error) or type(error).__name__)
 
 
 def _sha256(path: Path) -> str:

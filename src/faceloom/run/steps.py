@@ -13,7 +13,7 @@ from faceloom.detect import Detector
 from faceloom.faces import Candidates, Face, FrameId, Image, Patch
 from faceloom.frame import Frame
 from faceloom.geometry.affine import Affine, Points, apply, fit_similarity, invert, scale_of
-from faceloom.geometry.boxes import nms
+from faceloom.geometry.boxes import Boxes, nms
 from faceloom.geometry.chips import box_to_chip, cut, eye_angle, frame_to_chip, in_patch, patch_bounds
 from faceloom.geometry.landmarks import five_keypoints
 from faceloom.geometry.letterbox import canvas_shape, letterbox
@@ -42,11 +42,13 @@ class Failure:
     reason: str
 
 
-def size_of(item: Frame | Face) -> int:
-    """Bytes of the pixels that an item holds."""
+def size_of(item: Any) -> int:
+    """Bytes of the pixels that a frame or a face holds."""
     if isinstance(item, Frame):
         return item.image.nbytes
-    return item.patch.pixels.nbytes if item.patch else 0
+    if isinstance(item, Face):
+        return (item.patch.held_bytes if item.patch else 0) + sum(mask.nbytes for mask in item.masks.values())
+    return 0
 
 
 def network_step(stage: Stage, infer: Infer, *, batch: int) -> Step:
@@ -112,6 +114,7 @@ def faces_of(frame: Frame, candidates: Candidates, *, canvas_to_frame: Affine, m
     kept = nms(candidates.boxes, candidates.scores, max_iou=max_iou)
     boxes = apply(canvas_to_frame, candidates.boxes[kept].reshape(-1, 2, 2)).reshape(-1, 4)
     keypoints = None if candidates.keypoints is None else apply(canvas_to_frame, candidates.keypoints[kept])
+    patches = _patches(frame.image, boxes)
     return [
         Face(
             frame=frame.id,
@@ -120,16 +123,28 @@ def faces_of(frame: Frame, candidates: Candidates, *, canvas_to_frame: Affine, m
             score=float(candidates.scores[kept[i]]),
             time=frame.time,
             keypoints=None if keypoints is None else keypoints[i],
-            patch=_patch(frame.image, boxes[i]),
+            patch=patches[i],
         )
         for i in range(len(kept))
     ]
 
 
-def _patch(image: Image, box: NDArray[np.float32]) -> Patch:
+def _patches(image: Image, boxes: Boxes) -> list[Patch]:
+    """The patches of a frame; where copies would take more than the frame itself, they look into it instead."""
     height, width = image.shape[:2]
-    x0, y0, x1, y1 = patch_bounds(box, height=height, width=width)
-    return Patch(pixels=image[y0:y1, x0:x1].copy(), x=x0, y=y0)
+    bounds = [patch_bounds(box, height=height, width=width) for box in boxes]
+    views = [image[y0:y1, x0:x1] for x0, y0, x1, y1 in bounds]
+    sharing = sum(view.nbytes for view in views) >= image.nbytes
+    share = -(-image.nbytes // max(1, len(views)))
+    return [
+        Patch(
+            pixels=view if sharing else view.copy(),
+            x=x0,
+            y=y0,
+            held_bytes=share if sharing else view.nbytes,
+        )
+        for view, (x0, y0, _, _) in zip(views, bounds, strict=True)
+    ]
 
 
 @dataclass(frozen=True)

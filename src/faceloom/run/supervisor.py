@@ -1,68 +1,75 @@
-"""The supervisor: counts the inputs, hands chunks to a worker process, writes the store. It never sees a pixel."""
+"""The supervisor: takes up the inputs, plans, hands chunks to worker processes, writes the store. It sees no pixel."""
 
 import time
-from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import dataclass
-from itertools import count
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 
-from faceloom.errors import MediaError, StageError
+from faceloom.errors import BudgetError, MediaError, StageError
 from faceloom.faces import FrameId
-from faceloom.media.chunks import Chunk, Span, cut_chunks, halves
-from faceloom.media.sources import Source, SourceKind, find_sources, longer_names
-from faceloom.memory.usage import peak_bytes
-from faceloom.run.events import Event, Looking, Notice, OnEvent, Progress, Summary
-from faceloom.run.job import Job
-from faceloom.run.messages import Answer, Begin, Count, Counted, Do, Done, Reading, Request
-from faceloom.run.process import WorkerDiedError, WorkerProcess
+from faceloom.memory.ram import read_ram
+from faceloom.memory.usage import held_bytes, peak_bytes
+from faceloom.plan.plan import Plan, one_phase
+from faceloom.run.agenda import Agenda, Attempt
+from faceloom.run.crew import Crew, Member
+from faceloom.run.events import OUT_OF_MEMORY, REPLANNED, WORKER_RESTARTED, Event, Notice, OnEvent, Summary
+from faceloom.run.job import Job, Order
+from faceloom.run.messages import Answer, Died, Do, Done, Reading, Starved
+from faceloom.run.meter import Meter
+from faceloom.run.planner import budget_of
+from faceloom.run.planning import Planned
+from faceloom.run.survey import Survey
+from faceloom.run.takeup import ShouldStop, take_up
 from faceloom.store.rows import ChunkRows, FrameRow, Status
-from faceloom.store.store import Known, Store
-
-ShouldStop = Callable[[], bool]
-"""Asked between answers of the worker; True ends the run after the chunk in hand."""
+from faceloom.store.store import STARVED, Store
+from faceloom.units import MIB
 
 _AHEAD = 2
-"""Chunks that the worker has been told of, so that it need not wait for the next one."""
-_SOURCES_A_TRANSACTION = 500
+"""Chunks that a worker has been told of, so that it need not wait for the next one."""
 _HOPELESS_DEATHS = 8
+_HOPELESSLY_STARVED = 3
+_LEAST_ARENA_BYTES = 16 * MIB
 _FAILURES_TOLD = 20
 
 
 def run_job(
-    job: Job,
+    order: Order,
     inputs: Sequence[Path],
     store: Store,
     *,
     on_event: OnEvent,
     should_stop: ShouldStop = lambda: False,
 ) -> Summary:
-    """Takes every frame of the inputs through the plan, and tells how it ended.
+    """Takes every frame of the inputs through the best plan that fits, and tells how it ended.
 
     Raises:
         MediaError: there is no picture and no video among the inputs.
+        BudgetError: no plan fits the budget.
         StageError: a stage cannot be loaded or breaks its contract.
         StoreError: the store or the result folder can no longer be written.
     """
     started = time.monotonic()
+    notices: Counter[str] = Counter()
 
     def tell(event: Event) -> None:
         if isinstance(event, Notice):
+            notices[event.kind] += 1
             store.add_event(event.kind, {"text": event.text})
         on_event(event)
 
-    _take_up_sources(inputs, store, on_event=tell, should_stop=should_stop)
-    with _Crew(job, tell) as crew:
-        _count_videos(crew, store, on_event=tell, should_stop=should_stop)
+    with Crew() as crew:
+        take_up(inputs, store, crew, on_event=tell, should_stop=should_stop)
+        crew.dismiss()
+        is_known = not should_stop()
         before = store.counts()
         if not before.pending + before.done + before.failed and not should_stop():
             raise MediaError(f"no picture and no video among {', '.join(map(str, inputs))}")
-        progress = _Meter(job, store, on_event)
-        stopped = _do_chunks(job, crew, store, progress=progress, should_stop=should_stop)
-        restarts, worker_peak_bytes = crew.restarts, crew.peak_bytes
+        run = None
+        if before.pending and not should_stop():
+            run = _Run(order, store, crew, on_event=tell, should_stop=should_stop)
+            run.do()
+        worker_peak_bytes = crew.peak_bytes
     counts = store.counts()
     return Summary(
         frames=counts.done + counts.failed,
@@ -71,248 +78,205 @@ def run_job(
         skipped=before.done + before.failed,
         seconds=time.monotonic() - started,
         peak_bytes=peak_bytes() + worker_peak_bytes,
-        worker_restarts=restarts,
-        plan=job.plan.to_json(),
+        predicted_peak_bytes=run.predicted_peak_bytes if run else peak_bytes() + worker_peak_bytes,
+        budget_bytes=run.budget_bytes if run else budget_of(order, read_ram()),
+        events=dict(notices),
+        plan=(run.planned.plan if run else _nothing_to_do(order)).to_json(),
         failures=tuple(f"{name}#{index}: {reason}" for name, index, reason in store.failures(_FAILURES_TOLD)),
-        outcome="interrupted" if stopped else "done",
+        outcome="done" if is_known and not counts.pending else "interrupted",
     )
 
 
-class _Crew:
-    """The worker process and what it has been told; a new one takes over when it dies."""
+def _nothing_to_do(order: Order) -> Plan:
+    return one_phase([stage.name for stage in order.flow.networks], chunk_frames=0, lanes=1)
 
-    def __init__(self, job: Job, on_event: OnEvent) -> None:
-        self._job = job
-        self._on_event = on_event
-        self._stack = ExitStack()
-        self._open: deque[Request] = deque()
-        self._peak_bytes = 0
+
+class _Run:
+    """The part of a run in which frames go through the plan."""
+
+    def __init__(self, order: Order, store: Store, crew: Crew, *, on_event: OnEvent, should_stop: ShouldStop) -> None:
+        self._order = order
+        self._store = store
+        self._crew = crew
+        self._tell = on_event
+        self._should_stop = should_stop
+        survey = Survey(order, store, crew, on_event=on_event)
+        budget = budget_of(order, read_ram())
+        self._planner = survey.planner(survey.measure(limit_bytes=budget - held_bytes()), budget_bytes=budget)
+        self.planned = self._planner.plan()
+        self._wanted: Planned | None = self.planned
+        """The plan that is to be followed as soon as no worker is busy; None while the present one is good."""
+        self.budget_bytes = self._planner.budget_bytes
+        self.predicted_peak_bytes = 0
+        self._agenda = Agenda(store.pending(), lambda: self.planned.plan.chunk_frames)
+        networks = order.flow.networks
+        self._meter = Meter(
+            store.counts(),
+            on_event,
+            drawn=[stage.name for stage in order.flow.stages if stage not in networks],
+            held_bytes=lambda: peak_bytes() + sum(member.peak_bytes for member in crew.members),
+        )
         self._deaths_in_a_row = 0
-        self.restarts = 0
+        self._is_frugal = False
 
-    def __enter__(self) -> Self:
-        self._start()
-        return self
+    def do(self) -> None:
+        """Has every pending frame done and committed, or as many as there are until it is asked to stop."""
+        while not self._should_stop():
+            if self._wanted is not None and not self._busy():
+                self._follow(self._wanted)
+            self._deal()
+            if self._busy():
+                self._hear()
+            elif self._wanted is None:
+                return
+        self._finish()
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self._stack.close()
+    def _finish(self) -> None:
+        """Waits for the chunk that each worker has in hand, and no more."""
+        busy = {member for member in self._crew.members if member.open}
+        while busy:
+            member, answer = self._hear()
+            if not isinstance(answer, Reading):
+                busy.discard(member)
 
-    @property
-    def peak_bytes(self) -> int:
-        """Most bytes that a worker process has held."""
-        return self._peak_bytes
+    def _busy(self) -> bool:
+        return any(member.open for member in self._crew.members)
 
-    @property
-    def open_requests(self) -> int:
-        """Requests that have not been answered."""
-        return len(self._open)
-
-    def send(self, request: Request) -> None:
-        """Asks for something."""
-        self._open.append(request)
-        self._tell(request)
-
-    def receive(self) -> Answer:
-        """The next answer, in the order of the requests.
-
-        Raises:
-            WorkerDiedError: it died at the oldest request, which is withdrawn; a new worker knows the others.
-        """
-        try:
-            answer = self._worker.receive()
-        except WorkerDiedError as death:
-            self._deaths_in_a_row += 1
-            if self._deaths_in_a_row == _HOPELESS_DEATHS:
-                raise StageError(f"no worker lives long enough to finish anything: {death}", stage="worker") from death
-            self._replace(str(death))
-            raise
-        if isinstance(answer, Reading | Done):
-            held = answer.peak_bytes if isinstance(answer, Reading) else answer.rows.peak_bytes
-            self._peak_bytes = max(self._peak_bytes, held)
-        if not isinstance(answer, Reading):
-            self._deaths_in_a_row = 0
-            self._open.popleft()
-        return answer
-
-    def _replace(self, why: str) -> None:
-        self.restarts += 1
-        self._on_event(Notice(kind="worker_restarted", text=f"{why}; starting another"))
-        self._stack.close()
-        self._open.popleft()
-        self._start()
-        for request in self._open:
-            self._tell(request)
-
-    def _start(self) -> None:
-        self._worker = self._stack.enter_context(WorkerProcess())
-        self._tell(Begin(self._job))
-
-    def _tell(self, request: Request) -> None:
-        with suppress(WorkerDiedError):  # noticed when the answer is waited for
-            self._worker.send(request)
-
-
-def _take_up_sources(inputs: Sequence[Path], store: Store, *, on_event: OnEvent, should_stop: ShouldStop) -> None:
-    """Gives every source under the inputs its rows, but for the frames of videos."""
-    sources = find_sources(inputs)
-    seen = new = 0
-    while not should_stop() and (group := _take(sources, _SOURCES_A_TRANSACTION)):
-        changed = []
-        with store.adding():
-            for source in group:
-                named, known = store.add_source(source, other_names=longer_names(source))
-                if known is Known.CHANGED:
-                    changed.append(named.name)
-                if known in {Known.NEW, Known.CHANGED} and named.kind is SourceKind.PICTURE:
-                    store.add_picture(named)
-                    new += 1
-        seen += len(group)
-        on_event(Looking(sources=seen, frames=new))
-        for name in changed:
-            text = f"{name} has changed since it was last read; doing it again"
-            on_event(Notice(kind="source_changed", text=text))
-
-
-def _count_videos(crew: _Crew, store: Store, *, on_event: OnEvent, should_stop: ShouldStop) -> None:
-    """Gives every frame of every video its row."""
-    frames = 0
-    for number, source in enumerate(store.uncounted(), start=1):
-        if should_stop():
+    def _deal(self) -> None:
+        """Gives every worker its next chunks, unless another plan is waiting for all of them to be done."""
+        if self._wanted is None and self._agenda.next_is_starving is not self._is_frugal:
+            self._wanted = self._planner.frugal_plan() if self._agenda.next_is_starving else self._best_plan()
+            self._is_frugal = self._agenda.next_is_starving
+        if self._wanted is not None:
             return
-        answer = _count_video(crew, source)
-        with store.adding():
-            if answer.index is not None:
-                store.add_video(source, answer.index, sha256=answer.sha256)
-                frames += len(answer.index.keyframes)
-            else:
-                store.add_failed(source, answer.reason or "unreadable")
-        on_event(Looking(sources=number, frames=frames))
+        self._crew.hire(self.planned.plan.workers, self._job)
+        for member in self._crew.members:
+            while len(member.open) < (1 if self._is_frugal else _AHEAD):
+                chunk = self._agenda.begin(member)
+                if chunk is None:
+                    break
+                member.send(Do(chunk, self._store.files_of(chunk.number)))
 
-
-def _count_video(crew: _Crew, source: Source) -> Counted:
-    crew.send(Count(source))
-    try:
-        answer = crew.receive()
-    except WorkerDiedError as death:
-        return Counted(source, None, "", str(death))
-    assert isinstance(answer, Counted)
-    return answer
-
-
-def _do_chunks(job: Job, crew: _Crew, store: Store, *, progress: "_Meter", should_stop: ShouldStop) -> bool:
-    """Has every pending frame done and committed; True if it was asked to stop before."""
-    agenda = _Agenda(cut_chunks(store.pending(), frames_a_chunk=job.plan.chunk_frames))
-    while not should_stop():
-        while crew.open_requests < _AHEAD and (chunk := agenda.begin()) is not None:
-            crew.send(Do(chunk, store.files_of(chunk.number)))
-        if not crew.open_requests:
-            return False
+    def _best_plan(self) -> Planned:
         try:
-            answer = crew.receive()
-        except WorkerDiedError as death:
-            lost = agenda.lose(str(death))
-            if lost is not None:
-                store.commit(lost)
-                progress.commit(lost)
-            continue  # what the dead worker wrote for the chunk is swept with the rest of the pending files
-        if isinstance(answer, Reading):
-            progress.read(answer.frames, held_bytes=crew.peak_bytes)
-        elif isinstance(answer, Done):
-            agenda.end()
-            store.commit(answer.rows)
-            progress.commit(answer.rows)
-    return True
+            return self._planner.plan()
+        except BudgetError:  # what is left of the memory is too little for any: try, item by item
+            return self._planner.frugal_plan()
 
+    def _follow(self, planned: Planned) -> None:
+        """Starts workers under a plan, in place of those there are."""
+        self._dismiss(*self._crew.members)
+        self.planned, self._wanted = planned, None
+        plan = planned.plan
+        waiting = max((p.batch for p in plan.phases[0].placements), default=1)
+        self._job = Job(
+            flow=self._order.flow,
+            weights=self._order.weights,
+            plan=plan,
+            outputs=self._order.outputs,
+            room_bytes=waiting * self._planner.frame_bytes,
+            arena_bytes=max(_LEAST_ARENA_BYTES, planned.worker_bytes - planned.problem.base_bytes),
+            limit_bytes=planned.worker_bytes,
+        )
+        self._crew.hire(plan.workers, self._job)
+        self.predicted_peak_bytes = max(self.predicted_peak_bytes, plan.peak_bytes)
+        self._store.note_plan(plan.to_json())
+        self._meter.follow(plan)
 
-@dataclass(slots=True)
-class _Attempt:
-    """Spans that are to be done, and how many workers have died over them."""
+    def _dismiss(self, *members: Member) -> None:
+        for member in members:
+            self._agenda.leave(member)
+        if members:
+            self._crew.dismiss(*members)
 
-    spans: tuple[Span, ...]
-    deaths: int = 0
-    number: int = -1
+    def _hear(self) -> tuple[Member, Answer]:
+        """The next answer, and what follows from it."""
+        member, request, answer = self._crew.receive()
+        match answer:
+            case Reading(frames, phase):
+                self._meter.read(member, frames, phase)
+            case Done(rows):
+                self._deaths_in_a_row = 0
+                self._agenda.end(rows.number, len(rows.frames))
+                self._commit(member, rows)
+                self._learn(rows)
+            case Starved():
+                assert isinstance(request, Do)
+                self._deaths_in_a_row = 0
+                self._starved(member, request, answer)
+            case Died(reason):
+                self._died(member, reason)
+        return member, answer
 
+    def _commit(self, member: Member, rows: ChunkRows) -> None:
+        self._store.commit(rows)
+        self._meter.commit(member, rows)
 
-class _Agenda:
-    """Which chunk is next. A chunk over which a second worker dies is halved, down to the frame that does it."""
+    def _learn(self, rows: ChunkRows) -> None:
+        """Plans again for the chunks to come if this one went otherwise than planned."""
+        for stage, batch in rows.starved:
+            self._tell(
+                Notice(kind=OUT_OF_MEMORY, text=f"{stage} did not get the memory for a batch of {batch} at once")
+            )
+        held = held_bytes() + self._crew.held_bytes
+        why = self._planner.observe(rows, held_bytes=held, plan=self.planned)
+        if rows.starved:
+            why = self._planner.starved(*rows.starved[0])
+        if why and not self._is_frugal and self._wanted is None:
+            self._plan_again(why)
 
-    def __init__(self, cuts: Iterator[tuple[Span, ...]]) -> None:
-        self._cuts = cuts
-        self._again: deque[_Attempt] = deque()
-        self._in_hand: deque[_Attempt] = deque()
-        self._numbers = count()
+    def _plan_again(self, why: str) -> None:
+        self._wanted = self._best_plan()
+        self._tell(Notice(kind=REPLANNED, text=f"planned again: {why}"))
 
-    def begin(self) -> Chunk | None:
-        """The next chunk; None when all have been begun."""
-        if self._again:
-            attempt = self._again.popleft()
-        elif (spans := next(self._cuts, None)) is not None:
-            attempt = _Attempt(spans)
+    def _starved(self, member: Member, request: Do, answer: Starved) -> None:
+        """A chunk could not be done in the memory there is: with a better informed plan, with the most frugal one,
+        in halves, and at last the one frame that is too much fails.
+        """
+        self._tell(Notice(kind=OUT_OF_MEMORY, text=f"{answer.reason}; doing the chunk again"))
+        attempt = self._agenda.lose(request.chunk.number)
+        attempt = replace(attempt, starved=attempt.starved + 1)
+        others = [self._agenda.lose(number) for number in _chunks_of(member)]
+        self._dismiss(member)
+        if attempt.starved < _HOPELESSLY_STARVED:
+            self._agenda.retry(attempt, *others)
+            belief = self._planner.starved(answer.stage, answer.batch)
+            if attempt.starved == 1:
+                self._plan_again(belief)
+        elif len(attempt) > 1:
+            self._agenda.retry(*attempt.halves(), *others)
         else:
-            return None
-        attempt.number = next(self._numbers)
-        self._in_hand.append(attempt)
-        return Chunk(number=attempt.number, spans=attempt.spans)
+            self._agenda.retry(*others)
+            self._fail(member, attempt, request.chunk.number, STARVED + answer.reason)
 
-    def end(self) -> None:
-        """The chunk begun first is done."""
-        self._in_hand.popleft()
-
-    def lose(self, reason: str) -> ChunkRows | None:
-        """A worker died over the chunk begun first; its rows, if it is one frame and will not be tried again."""
-        attempt = self._in_hand.popleft()
-        attempt.deaths += 1
+    def _died(self, member: Member, reason: str) -> None:
+        """A worker is gone: its chunk is tried again, then in halves, and at last the one frame that kills it fails."""
+        self._deaths_in_a_row += 1
+        if self._deaths_in_a_row == _HOPELESS_DEATHS:
+            raise StageError(f"no worker lives long enough to finish anything: {reason}", stage="worker")
+        self._tell(Notice(kind=WORKER_RESTARTED, text=f"{reason}; starting another"))
+        numbers = _chunks_of(member)
+        attempts = [self._agenda.lose(number) for number in numbers]
+        self._dismiss(member)
+        if not attempts:
+            return
+        attempt, *others = attempts
+        attempt = replace(attempt, deaths=attempt.deaths + 1)
         if attempt.deaths == 1:
-            self._again.append(attempt)
-            return None
-        if sum(map(len, attempt.spans)) > 1:
-            self._again += [_Attempt(part, deaths=1) for part in halves(attempt.spans)]
-            return None
+            self._agenda.retry(attempt, *others)
+        elif len(attempt) > 1:
+            self._agenda.retry(*(replace(half, deaths=1) for half in attempt.halves()), *others)
+        else:
+            self._agenda.retry(*others)
+            self._fail(member, attempt, numbers[0], reason)
+
+    def _fail(self, member: Member, attempt: Attempt, number: int, reason: str) -> None:
+        """The last resort: one frame is given up, with the reason."""
         (span,) = attempt.spans
         frame = FrameRow(id=FrameId(span.source.name, span.first), status=Status.FAILED, reason=reason)
-        return ChunkRows(number=attempt.number, frames=(frame,), faces=(), seconds=0, peak_bytes=0)
+        self._commit(member, ChunkRows(number=number, frames=(frame,), faces=(), seconds=0))
 
 
-class _Meter:
-    """Turns what is committed and read into progress."""
-
-    def __init__(self, job: Job, store: Store, on_event: OnEvent) -> None:
-        counts = store.counts()
-        self._stages = tuple(stage.name for stage in job.flow.stages)
-        self._on_event = on_event
-        self._started = time.monotonic()
-        self._before = counts.done + counts.failed
-        self._total = self._before + counts.pending
-        self._done = self._before
-        self._faces = counts.faces
-        self._held_bytes = 0
-        self.read(0, held_bytes=0)
-
-    def commit(self, rows: ChunkRows) -> None:
-        self._done += len(rows.frames)
-        self._faces += len(rows.faces)
-        self.read(0, held_bytes=rows.peak_bytes)
-
-    def read(self, frames: int, *, held_bytes: int) -> None:
-        """Tells how far it is, with this many frames of the present chunk read."""
-        self._held_bytes = max(self._held_bytes, held_bytes)
-        done = min(self._done + frames, self._total)
-        elapsed = time.monotonic() - self._started
-        rate = (done - self._before) / elapsed if elapsed > 0 else 0.0
-        self._on_event(
-            Progress(
-                stages=self._stages,
-                frames=done,
-                total_frames=self._total,
-                faces=self._faces,
-                frames_per_second=rate,
-                eta_s=(self._total - done) / rate if rate > 0 else None,
-                held_bytes=self._held_bytes + peak_bytes(),
-            )
-        )
-
-
-def _take(sources: Iterator[Source], limit: int) -> list[Source]:
-    return [source for _, source in zip(range(limit), sources, strict=False)]
+def _chunks_of(member: Member) -> list[int]:
+    """Numbers of the chunks that a worker has been told of and has not answered, in order."""
+    return [request.chunk.number for request in member.open if isinstance(request, Do)]

@@ -1,8 +1,8 @@
 """The worker: drives one device through chunks under a plan, and answers with rows."""
 
 import time
-from collections import defaultdict
-from collections.abc import Callable, Sequence
+from collections import defaultdict, deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -10,19 +10,21 @@ from typing import Any
 from faceloom.engines.engine import Network
 from faceloom.engines.onnx import OnnxEngine
 from faceloom.faces import Face, FrameId
-from faceloom.media.chunks import Chunk, Span, Unreadable
+from faceloom.mask import NetworkMask
+from faceloom.media.chunks import Chunk, Span, Unreadable, split
 from faceloom.media.reading import FrameReader, Read, can_read_side_by_side
-from faceloom.memory.usage import peak_bytes
 from faceloom.plan.plan import Phase
 from faceloom.run.finish import FinishStep, OverlayStep
 from faceloom.run.job import Job
-from faceloom.run.pipeline import Final, Step, run_pipeline
+from faceloom.run.pipeline import Bounds, Final, Step, run_pipeline
 from faceloom.run.pipeline import Source as ItemSource
 from faceloom.run.steps import Failure, Seen, network_step, size_of
 from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, Status
 
-OnFrames = Callable[[int], None]
-"""Told each time frames have been read, and how many."""
+OnProgress = Callable[[int, int], None]
+"""Told how many frames have been read since the last time, and which phase is under way."""
+_ROW_EXTRA_BYTES = 4096
+"""Of a face between phases, besides its pixels."""
 
 
 class Worker:
@@ -30,9 +32,15 @@ class Worker:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._engine = OnnxEngine()
+        self._engine = OnnxEngine(arena_bytes=job.arena_bytes)
         self._networks: dict[str, Network] = {}
         self._reader = FrameReader(decode_threads=max(1, job.plan.lanes // 2))
+        self._starved: list[tuple[str, int]] = []
+        self._on_progress: OnProgress = _unheard
+        self._kept_bytes = 0
+        masks = (stage.plugin for stage in job.flow.networks if isinstance(stage.plugin, NetworkMask))
+        self._face_bytes = _ROW_EXTRA_BYTES + sum(plugin.input_size**2 for plugin in masks)
+        """What later phases add to a face: a bound on faces has to count it from the start."""
 
     @property
     def resident(self) -> frozenset[str]:
@@ -44,51 +52,94 @@ class Worker:
         self._networks.clear()
         self._reader.close()
 
-    def run(self, chunk: Chunk, folder: Path, *, on_frames: OnFrames) -> ChunkRows:
-        """Everything found in a chunk; chips and overlays are written below `folder`."""
+    def run(self, chunk: Chunk, folder: Path, *, on_progress: OnProgress) -> ChunkRows:
+        """Everything found in a chunk; chips and overlays are written below `folder`.
+
+        When the plan's bound on what is kept is reached, the chunk ends there: its last frames have no rows.
+
+        Raises:
+            StarvedError: a single item does not get the memory that it needs.
+            MemoryError: something else does not.
+        """
         started = time.perf_counter()
+        self._starved.clear()
+        self._on_progress = on_progress
         outputs = self._job.outputs
         finish = FinishStep(flow=self._job.flow, outputs=outputs, folder=folder)
-        results = self.run_phases(self._frames(chunk.spans, on_frames), last_step=finish)
+        results = self.run_phases(
+            self._frames(chunk.spans), last_step=finish, keep_bytes=self._job.plan.keep_bytes or None
+        )
         faces = sorted((row for row in results if isinstance(row, FaceRow)), key=lambda row: (row.frame, row.index))
+        rows = _frame_rows(results)
         if outputs.overlay:
             overlay = OverlayStep(faces=_by_frame(faces), outputs=outputs, folder=folder)
-            results += self._pipeline(self._frames(chunk.spans, _unheard), [overlay])
+            self._on_progress = _unheard
+            results += self._pipeline(self._frames(split(chunk.spans, len(rows))[0]), [overlay])
+            rows = _frame_rows(results)
         return ChunkRows(
             number=chunk.number,
-            frames=_frame_rows(results),
+            frames=rows,
             faces=tuple(faces),
             seconds=time.perf_counter() - started,
-            peak_bytes=peak_bytes(),
+            starved=tuple(self._starved),
+            kept_bytes=self._kept_bytes,
         )
 
-    def run_phases(self, source: ItemSource, *, last_step: Step | None = None) -> list[Any]:
-        """Takes frames through every phase of the plan; what comes is what the steps leave of them."""
+    def run_phases(
+        self, source: ItemSource, *, last_step: Step | None = None, keep_bytes: int | None = None
+    ) -> list[Any]:
+        """Takes frames through every phase of the plan; what comes is what the steps leave of them.
+
+        Not all frames are read if more than `keep_bytes` of faces would wait for the next phase, or of rows at the end.
+        """
         results: list[Any] = []
         phases = self._job.plan.phases
-        for phase in phases:
+        for number, phase in enumerate(phases):
+            self._on_progress(0, number)
             is_last = phase is phases[-1]
             steps = [*self._steps(phase), *([last_step] if is_last and last_step else [])]
-            done = self._pipeline(source, steps)
+            done = self._pipeline(source, steps, keep_bytes=keep_bytes if number == 0 else None)
+            if number == 0:
+                self._kept_bytes = sum(map(self._size_of, done))
             if is_last:
                 return results + done
             results += [item for item in done if not isinstance(item, Face)]
-            faces = [item for item in done if isinstance(item, Face)]
-            source = ItemSource(reads=(lambda face=face: face for face in faces), parallel=True)  # type: ignore[misc]
+            faces = deque(item for item in done if isinstance(item, Face))
+            del done
+            source = ItemSource(reads=_one_by_one(faces), parallel=True)
         return results
 
-    def _pipeline(self, source: ItemSource, steps: Sequence[Step]) -> list[Any]:
-        job = self._job
-        return run_pipeline(source, steps, lanes=job.plan.lanes, room_bytes=job.room_bytes, size_of=size_of)
+    def _pipeline(self, source: ItemSource, steps: Sequence[Step], *, keep_bytes: int | None = None) -> list[Any]:
+        bounds = Bounds(size_of=self._size_of, room_bytes=self._job.room_bytes, keep_bytes=keep_bytes)
+        return run_pipeline(source, steps, lanes=self._job.plan.lanes, bounds=bounds, on_starved=self._make_room)
 
-    def _frames(self, spans: Sequence[Span], on_frames: OnFrames) -> ItemSource:
-        reads = (_announced(read, on_frames) for read in self._reader.reads(spans))
+    def _size_of(self, item: Any) -> int:
+        if isinstance(item, FaceRow):
+            return item.held_bytes
+        return size_of(item) + (self._face_bytes if isinstance(item, Face) else 0)
+
+    def _make_room(self, stage: str, batch: int) -> None:
+        self._starved.append((stage, batch))
+        self._engine.shrink()
+
+    def _frames(self, spans: Sequence[Span]) -> ItemSource:
+        reads = (self._announced(read) for read in self._reader.reads(spans))
         return ItemSource(reads=reads, parallel=can_read_side_by_side(spans))
+
+    def _announced(self, read: Read) -> Callable[[], Any]:
+        def announced() -> Any:
+            answer = read()
+            self._on_progress(1, 0)
+            return Final(answer) if isinstance(answer, Unreadable) else answer
+
+        return announced
 
     def _steps(self, phase: Phase) -> list[Step]:
         """The steps of a phase, with its networks resident and no others."""
         placements = {placement.stage: placement for placement in phase.placements}
-        self._networks = {name: network for name, network in self._networks.items() if name in placements}
+        if not self._networks.keys() <= placements.keys():
+            self._networks = {name: network for name, network in self._networks.items() if name in placements}
+            self._engine.shrink()
         for stage in self._job.flow.networks:
             if stage.name in placements and stage.name not in self._networks:
                 self._networks[stage.name] = self._engine.load(self._job.weights[stage.name])
@@ -99,16 +150,14 @@ class Worker:
         ]
 
 
-def _announced(read: Read, on_frames: OnFrames) -> Callable[[], Any]:
-    def announced() -> Any:
-        answer = read()
-        on_frames(1)
-        return Final(answer) if isinstance(answer, Unreadable) else answer
-
-    return announced
+def _one_by_one(faces: deque[Face]) -> Iterator[Callable[[], Face]]:
+    """Gives each face away, so that its pixels go when nobody else needs them."""
+    while faces:
+        face = faces.popleft()
+        yield lambda face=face: face  # type: ignore[misc]
 
 
-def _unheard(_count: int) -> None:
+def _unheard(_frames: int, _phase: int) -> None:
     """Nobody watches."""
 
 

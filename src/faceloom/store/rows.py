@@ -12,6 +12,9 @@ from numpy.typing import NDArray
 from faceloom.faces import FrameId
 from faceloom.geometry.affine import Affine, Points
 
+_ROW_BYTES = 4096
+"""Of a face without its masks: landmarks, an embedding, and what Python adds to them."""
+
 
 class Status(StrEnum):
     """How far a frame is."""
@@ -61,6 +64,11 @@ class FaceRow:
     chip: str | None = None
     """Path of the chip below the result folder."""
 
+    @property
+    def held_bytes(self) -> int:
+        """RAM that the row takes, about."""
+        return _ROW_BYTES + sum(len(mask.png) for mask in self.masks.values())
+
     def to_json(self, time: Fraction | None) -> dict[str, Any]:
         """The face as exports and chip files state it, without what is not numbers; `time` is the frame's."""
         return {
@@ -89,5 +97,7 @@ class ChunkRows:
     frames: tuple[FrameRow, ...]
     faces: tuple[FaceRow, ...]
     seconds: float
-    peak_bytes: int
-    """Most memory that the worker's process has held so far."""
+    starved: tuple[tuple[str, int], ...] = ()
+    """Stage and size of each batch that did not get its memory at once, and was done nevertheless."""
+    kept_bytes: int = 0
+    """Of patches or rows, at the end of the first phase."""

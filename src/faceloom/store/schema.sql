@@ -14,6 +14,7 @@ CREATE TABLE source (
     mtime_ns   INTEGER NOT NULL,
     sha256     TEXT,                      -- of the content
     time_base  TEXT,                      -- seconds a tick, as a fraction
+    reading_bytes INTEGER,                -- what reading a frame takes besides the frame; NULL: not looked at yet
     run_id     INTEGER NOT NULL           -- the last run that was given it
 );
 

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from faceloom.errors import RequestError, StoreError
 from faceloom.media.chunks import PendingFrame
-from faceloom.media.sources import Source, SourceKind, VideoIndex
+from faceloom.media.sources import Shape, Source, SourceKind, VideoIndex
 from faceloom.store.database import connect, create_schema
 from faceloom.store.folder import (
     claim_folder,
@@ -35,6 +35,8 @@ from faceloom.store.folder import (
 from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, Status
 
 _PAGE = 1000
+STARVED = "not enough memory: "
+"""How the reason of a frame begins that failed for want of memory."""
 
 
 class Known(Enum):
@@ -198,6 +200,39 @@ class Store:
             at, name, path = row
             yield Source(name=name, path=Path(os.fsdecode(path)), kind=SourceKind.VIDEO)
 
+    def unsized(self, limit: int) -> Iterator[tuple[Source, ...]]:
+        """The pictures of this run that are to be done and have not been looked at, some at a time."""
+        query = (
+            "SELECT id, name, path FROM source WHERE run_id = ? AND kind = 'picture' AND reading_bytes IS NULL"
+            " AND id > ? AND EXISTS (SELECT 1 FROM frame WHERE source_id = source.id AND status = 'pending')"
+            " ORDER BY id LIMIT ?"
+        )
+        at = -1
+        while rows := self._db.execute(query, (self.run_id, at, limit)).fetchall():
+            at = rows[-1][0]
+            yield tuple(
+                Source(name=name, path=Path(os.fsdecode(path)), kind=SourceKind.PICTURE) for _, name, path in rows
+            )
+
+    def add_shape(self, source: Source, shape: Shape) -> None:
+        """How large a picture is, by its header. Call within `adding`."""
+        source_id = self._source_id(source.name)
+        self._db.execute("UPDATE source SET reading_bytes = ? WHERE id = ?", (shape.reading_bytes, source_id))
+        self._db.execute(
+            "UPDATE frame SET height = ?, width = ? WHERE source_id = ? AND idx = 0",
+            (shape.height, shape.width, source_id),
+        )
+
+    def shapes(self) -> Iterator[tuple[Shape, int]]:
+        """Every shape of this run's frames that are still to be done, as far as it is known, and how many have it."""
+        query = (
+            "SELECT height, width, reading_bytes, count(*) FROM frame JOIN source ON source.id = source_id"
+            " WHERE status = 'pending' AND run_id = ? AND height IS NOT NULL AND reading_bytes IS NOT NULL"
+            " GROUP BY height, width, reading_bytes"
+        )
+        for height, width, reading_bytes, frames in self._db.execute(query, (self.run_id,)):
+            yield Shape(height=height, width=width, reading_bytes=reading_bytes), frames
+
     def add_picture(self, source: Source) -> None:
         """The only frame of a picture, to be done. Call within `adding`."""
         self._db.execute("INSERT INTO frame (source_id, idx) SELECT id, 0 FROM source WHERE name = ?", (source.name,))
@@ -205,8 +240,8 @@ class Store:
     def add_video(self, source: Source, index: VideoIndex, *, sha256: str) -> None:
         """The frames of a video, to be done. Call within `adding`."""
         self._db.execute(
-            "UPDATE source SET time_base = ?, sha256 = ? WHERE name = ?",
-            (str(index.time_base), sha256, source.name),
+            "UPDATE source SET time_base = ?, sha256 = ?, reading_bytes = ? WHERE name = ?",
+            (str(index.time_base), sha256, index.reading_bytes, source.name),
         )
         (source_id,) = self._db.execute("SELECT id FROM source WHERE name = ?", (source.name,)).fetchone()
         rows = ((source_id, i, ticks, seek, index.height, index.width) for i, (ticks, seek) in enumerate(index.times()))
@@ -223,6 +258,15 @@ class Store:
             "INSERT INTO frame (source_id, idx, status, reason) SELECT id, 0, 'failed', ? FROM source WHERE name = ?",
             (reason, source.name),
         )
+
+    def retry_starved(self) -> None:
+        """Has this run's frames that failed for want of memory done again: there may be more now."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE frame SET status = 'pending', reason = NULL WHERE status = 'failed'"
+                " AND substr(reason, 1, ?) = ? AND source_id IN (SELECT id FROM source WHERE run_id = ?)",
+                (len(STARVED), STARVED, self.run_id),
+            )
 
     def pending(self) -> Iterator[PendingFrame]:
         """The frames of this run's sources that are still to be done, in order; commits may go on meanwhile."""

@@ -1,0 +1,114 @@
+"""How long planning takes, and whether anything beats the plan: `python benchmarks/planner.py [--problems N]`.
+
+Ten stages, 64 batches each, budgets from the smallest that has a plan to one in which everything fits: the slowest and
+the mean of them. Then random problems of two to five stages, against every partition at every batch.
+"""
+
+import argparse
+import random
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import product
+from pathlib import Path
+from statistics import mean
+
+from faceloom.errors import BudgetError
+from faceloom.plan.problem import Arena, Problem, StageCost
+from faceloom.plan.solve import smallest_budget, solve
+from faceloom.units import MIB
+
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
+from plan.brute import best_by_trying, random_problem
+
+STAGES, BATCHES, BUDGETS = 10, 64, 12
+DAGS: dict[str, Callable[[int], set[int]]] = {
+    "chain": lambda i: {i - 1} if i else set(),
+    "tree": lambda i: {(i - 1) // 2} if i else set(),
+    "independent": lambda i: set(),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--problems", type=int, default=1000, help="random ones to try everything on")
+    chosen = parser.parse_args()
+    print(f"{STAGES} stages, {BATCHES} batches each, {BUDGETS} budgets\n")
+    print("| arena | stages | mean ms | slowest ms | phases |\n| --- | --- | ---: | ---: | ---: |")
+    for arena, dag in product(Arena, DAGS):
+        report(arena, dag)
+    outcomes = Counter(compare(seed) for seed in range(chosen.problems))
+    print(f"\n{chosen.problems} problems against all plans: {outcomes['different']} differences")
+    print(", ".join(f"{outcomes[name]} {name}" for name in ("refused", "in one phase", "split")))
+
+
+def report(arena: Arena, dag: str) -> None:
+    """Prints the times over all budgets, with and without overlap."""
+    times_s, phases = [], []
+    for overlap, seed in product((False, True), range(3)):
+        problem = made_up(arena, dag, overlap=overlap, seed=seed)
+        least, most = smallest_budget(problem), sum(s.weights_bytes + s.held_bytes(BATCHES) for s in problem.stages)
+        for i in range(BUDGETS):
+            budget_bytes = least + (most - least) * i // (BUDGETS - 1)
+            started = time.perf_counter()
+            plan = solve(replace(problem, budget_bytes=budget_bytes))
+            times_s.append(time.perf_counter() - started)
+            phases.append(len(plan.phases))
+    print(
+        f"| {arena} | {dag} | {mean(times_s) * 1e3:.0f} | {max(times_s) * 1e3:.0f} | {min(phases)} to {max(phases)} |"
+    )
+
+
+def made_up(arena: Arena, dag: str, *, overlap: bool, seed: int) -> Problem:
+    """With as many useful batches as are offered."""
+    rng = random.Random(seed)
+    stages = []
+    for i in range(STAGES):
+        call_s, item_s = rng.uniform(0.002, 0.05), rng.uniform(0.0005, 0.02)
+        stages.append(
+            StageCost(
+                stage=f"stage-{i}",
+                needs=frozenset(f"stage-{j}" for j in DAGS[dag](i)),
+                reads_frames=i == 0,
+                weights_bytes=rng.randrange(50, 500) * MIB,
+                load_spike=rng.uniform(0, 1),
+                load_s=rng.uniform(0.1, 3),
+                fixed_bytes=rng.randrange(10, 100) * MIB,
+                item_bytes=rng.randrange(MIB, 60 * MIB),
+                items_per_frame=rng.uniform(0.5, 3),
+                batch_s={batch: call_s + item_s * batch for batch in range(1, BATCHES + 1)},
+            )
+        )
+    return Problem(
+        frames=20_000,
+        budget_bytes=0,
+        base_bytes=200 * MIB,
+        arena=arena,
+        overlap=overlap,
+        decode_s=0.007,
+        patch_read_s=0.0001,
+        patch_write_s=0.0001,
+        switch_s=0.1,
+        stages=tuple(stages),
+    )
+
+
+def compare(seed: int) -> str:
+    """What became of a random problem, or `different`."""
+    problem = random_problem(seed)
+    best = best_by_trying(problem)
+    try:
+        plan = solve(problem)
+    except BudgetError:
+        return "different" if best else "refused"
+    if best is None:
+        return "different"
+    if abs(plan.seconds - best.seconds) > 1e-9 * best.seconds:
+        return "different"
+    return "in one phase" if len(plan.phases) == 1 else "split"
+
+
+if __name__ == "__main__":
+    main()

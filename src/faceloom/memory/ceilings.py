@@ -1,0 +1,35 @@
+"""Ceilings that the system holds: beyond them an allocation fails, in Python as in native code."""
+
+import errno
+import resource
+
+from faceloom.memory.usage import address_bytes, held_bytes
+from faceloom.units import MIB
+
+_OPENCV_NO_MEMORY = -4  # cv::Error::StsNoMem
+_STACKS_BYTES = 20 * MIB
+"""Address space that is reserved and never filled: the stacks of a few threads, the rims of heaps."""
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether an error says that memory was refused, in whatever words."""
+    return (
+        isinstance(error, MemoryError)
+        or getattr(error, "errno", None) == errno.ENOMEM
+        or (type(error).__module__ == "cv2" and getattr(error, "code", None) == _OPENCV_NO_MEMORY)
+    )
+
+
+def limit_process(budget_bytes: int) -> None:
+    """Lets this process hold about `budget_bytes` of RAM, whatever it tries; Linux, elsewhere nothing happens.
+
+    RLIMIT_DATA counts writable address space, used or not, so the limit is set to what the process has of that now
+    and the RAM it may still take. An allocation beyond it raises MemoryError, or what native code makes of that.
+    """
+    present = address_bytes()
+    if not present:
+        return
+    more = max(0, budget_bytes - held_bytes())
+    _, hard = resource.getrlimit(resource.RLIMIT_DATA)
+    wanted = present + more + _STACKS_BYTES
+    resource.setrlimit(resource.RLIMIT_DATA, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))

@@ -1,0 +1,188 @@
+"""What can run networks here: the CPU, and NVIDIA cards as NVML (of the driver) tells of them.
+
+NVML is asked through the optional `pynvml` module of the package `nvidia-ml-py`: unlike CUDA itself it answers
+without taking memory on the card.
+"""
+
+import importlib
+import os
+import platform
+import re
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from types import ModuleType
+from typing import Any
+
+from faceloom.errors import BudgetError, RequestError
+from faceloom.memory.ram import machine_bytes, read_ram
+from faceloom.units import format_bytes
+
+AUTO = "auto"
+CPU = "cpu"
+_CUDA = "cuda"
+_WANTED = re.compile(rf"{AUTO}|{CPU}|{_CUDA}:\d+")
+_VISIBLE = "CUDA_VISIBLE_DEVICES"
+_CPUINFO = Path("/proc/cpuinfo")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Device:
+    """One place where networks can run."""
+
+    name: str
+    """As `--device` takes it: `cpu`, `cuda:0`."""
+    label: str
+    """What it is, for people."""
+    total_bytes: int
+    free_bytes: int
+    """What could be taken at this moment; 0 if the system does not tell."""
+    uuid: str = ""
+    """The driver's own name for a card, the same whatever the order; empty for the CPU."""
+
+    @property
+    def kind(self) -> str:
+        """The name without its number: `cpu`, `cuda`."""
+        return self.name.partition(":")[0]
+
+
+def find_devices() -> tuple[Device, ...]:
+    """The CPU, then the NVIDIA cards that `CUDA_VISIBLE_DEVICES` leaves, in its order; no cards if any question fails.
+
+    Without that variable, and for numbers in it, the cards are counted by their PCI bus, as nvidia-smi does. CUDA
+    itself does so only under CUDA_DEVICE_ORDER=PCI_BUS_ID or when all cards are of one model: by default it puts the
+    one it holds for the fastest first, which NVML cannot know. So whoever uses a card should name it to CUDA by its
+    `uuid`, which means the same in any order. Slices of a card (MIG) are not told apart.
+    """
+    cards, _ = _cards()
+    return (_cpu(), *cards)
+
+
+def gpu_problem() -> str | None:
+    """Why `find_devices` has no cards; None if it has."""
+    _, problem = _cards()
+    return problem
+
+
+def choose_device(wanted: str, devices: Sequence[Device], *, drivable: Collection[str]) -> Device:
+    """The device that a request means.
+
+    Args:
+        wanted: a device's name, or "auto" for the drivable card with the most free memory, else the CPU.
+        devices: what there is, as `find_devices` tells.
+        drivable: the kinds that an engine can drive: {"cpu", "cuda"}.
+
+    Raises:
+        RequestError: `wanted` is not the name of any device.
+        BudgetError: this machine lacks the device, or an engine for it.
+    """
+    if not _WANTED.fullmatch(wanted):
+        raise RequestError(f"{wanted!r} is not a device; write {AUTO}, {CPU} or a card such as {_CUDA}:0")
+    if wanted == AUTO:
+        cards = [device for device in devices if device.kind != CPU and device.kind in drivable]
+        return max(cards, key=lambda card: card.free_bytes) if cards else choose_device(CPU, devices, drivable=drivable)
+    found = next((device for device in devices if device.name == wanted), None)
+    there_is = ", ".join(map(_description, devices))
+    if found is None:
+        raise BudgetError(f"there is no device {wanted} here, only {there_is}; choose one of these or {AUTO}")
+    if found.kind not in drivable:
+        kinds = ", ".join(sorted(drivable)) or "nothing"
+        message = (
+            f"no engine here drives {_description(found)}, only {kinds}; choose {AUTO} or install an engine for it"
+        )
+        raise BudgetError(message)
+    return found
+
+
+def _description(device: Device) -> str:
+    return f"{device.name} ({device.label}, {format_bytes(device.free_bytes)} free)"
+
+
+def _cpu() -> Device:
+    ram = read_ram()
+    total, free = (ram.total_bytes, ram.available_bytes) if ram else (machine_bytes() or 0, 0)
+    return Device(name=CPU, label=_cpu_label(), total_bytes=total, free_bytes=free)
+
+
+def _cpu_label() -> str:
+    try:
+        found = re.search(r"^model name\s*:\s*(.+)$", _CPUINFO.read_text(), re.MULTILINE)
+    except OSError:  # not Linux
+        found = None
+    return found[1] if found else platform.processor() or platform.machine()
+
+
+def _cards() -> tuple[tuple[Device, ...], str | None]:
+    """The visible cards, and why there are none."""
+    try:
+        nvml = importlib.import_module("pynvml")
+    except (ImportError, OSError) as error:
+        return (), f"NVIDIA cards are not looked for: {error} (pip install nvidia-ml-py)"
+    try:
+        nvml.nvmlInit()
+        try:
+            handles = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
+            every = [_card(nvml, handle) for handle in handles]
+        finally:
+            nvml.nvmlShutdown()
+    except nvml.NVMLError as error:
+        return (), f"the NVIDIA driver cannot be asked: {error}"
+    if not every:
+        return (), "the NVIDIA driver knows of no card"
+    visible = _visible([card.uuid for card in every], os.environ.get(_VISIBLE))
+    cards = tuple(replace(every[i], name=f"{_CUDA}:{number}") for number, i in enumerate(visible))
+    return cards, None if cards else f"{_VISIBLE}={os.environ.get(_VISIBLE)!r} hides all {len(every)} NVIDIA cards"
+
+
+def _card(nvml: ModuleType, handle: Any) -> Device:
+    memory = _memory(nvml, handle)
+    return Device(
+        name=_CUDA,
+        label=_text(nvml.nvmlDeviceGetName(handle)),
+        total_bytes=int(memory.total),
+        free_bytes=int(memory.free),
+        uuid=_text(nvml.nvmlDeviceGetUUID(handle)),
+    )
+
+
+def _memory(nvml: ModuleType, handle: Any) -> Any:
+    """Of the second version where driver and binding have it: in the first, `used` has what the driver reserves."""
+    version = getattr(nvml, "nvmlMemory_v2", None)
+    if version is not None:
+        try:
+            return nvml.nvmlDeviceGetMemoryInfo(handle, version=version)
+        except nvml.NVMLError:  # a driver before 510
+            pass
+    return nvml.nvmlDeviceGetMemoryInfo(handle)
+
+
+def _text(value: str | bytes) -> str:
+    """Bindings before version 11.510 answer in bytes."""
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _visible(uuids: Sequence[str], variable: str | None) -> list[int]:
+    """Indexes into `uuids`, as CUDA reads the variable: up to the first entry that means no card; none if one repeats.
+
+    An entry is the number of a card, or the beginning of the UUID of exactly one.
+    Source: CUDA C++ Programming Guide, "CUDA Environment Variables"; for repeats, torch.cuda's reading of it.
+    """
+    if variable is None:
+        return list(range(len(uuids)))
+    chosen: list[int] = []
+    for entry in variable.split(","):
+        i = _meant(entry.strip(), uuids)
+        if i is None:
+            break
+        if i in chosen:
+            return []
+        chosen.append(i)
+    return chosen
+
+
+def _meant(entry: str, uuids: Sequence[str]) -> int | None:
+    if entry.startswith("GPU-"):
+        matches = [i for i, uuid in enumerate(uuids) if uuid.startswith(entry)]
+        return matches[0] if len(matches) == 1 else None
+    number = re.match(r"\+?\d+", entry)  # like strtol, what follows the digits does not matter
+    return int(number[0]) if number and int(number[0]) < len(uuids) else None

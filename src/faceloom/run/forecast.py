@@ -1,0 +1,78 @@
+"""Plans without a run: the inputs are counted into a store that is thrown away, and no network is run."""
+
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from faceloom.errors import BudgetError, MediaError
+from faceloom.memory.footprints import Footprint
+from faceloom.memory.ram import read_ram
+from faceloom.run.crew import Crew
+from faceloom.run.events import OnEvent
+from faceloom.run.job import Order
+from faceloom.run.planner import budget_of
+from faceloom.run.planning import Planned
+from faceloom.run.survey import Survey
+from faceloom.run.takeup import ShouldStop, take_up
+from faceloom.store.store import Store
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Forecast:
+    """What would be done under each of some budgets."""
+
+    frames: int
+    plans: tuple[Planned | BudgetError, ...]
+    """For each budget the plan, or why there is none."""
+    guessed: tuple[str, ...]
+    """Stages that have not been measured on this machine."""
+
+
+def forecast(
+    order: Order,
+    inputs: Sequence[Path],
+    budgets: Sequence[int],
+    *,
+    on_event: OnEvent,
+    should_stop: ShouldStop = lambda: False,
+) -> Forecast:
+    """The plans that a run over the inputs would begin with, for these budgets; for the order's own if there are none.
+
+    Raises:
+        MediaError: there is no picture and no video among the inputs.
+        StageError: a network cannot be looked at.
+    """
+    with tempfile.TemporaryDirectory(prefix="faceloom-plan-") as folder, Store(Path(folder) / "plan") as store:
+        store.begin_run(versions={})
+        with Crew() as crew:
+            take_up(inputs, store, crew, on_event=on_event, should_stop=should_stop)
+            crew.dismiss()
+            counts = store.counts()
+            if not counts.pending:
+                raise MediaError(f"no picture and no video that can be read among {', '.join(map(str, inputs))}")
+            survey = Survey(order, store, crew, on_event=on_event)
+            footprints = survey.guess()
+    plans = tuple(_plan(survey, footprints, budget) for budget in budgets or [budget_of(order, read_ram())])
+    guessed = tuple(name for name, footprint in footprints.items() if not footprint.is_measured)
+    return Forecast(frames=counts.pending, plans=plans, guessed=guessed)
+
+
+def measure_now(
+    order: Order, inputs: Sequence[Path], *, on_event: OnEvent, should_stop: ShouldStop = lambda: False
+) -> dict[str, Footprint]:
+    """Measures every stage, for the largest frame of the inputs or a typical one; what was known is measured again."""
+    with tempfile.TemporaryDirectory(prefix="faceloom-profile-") as folder, Store(Path(folder) / "plan") as store:
+        store.begin_run(versions={})
+        with Crew() as crew:
+            take_up(inputs, store, crew, on_event=on_event, should_stop=should_stop)
+            crew.dismiss()
+            survey = Survey(order, store, crew, on_event=on_event)
+            return survey.measure(limit_bytes=budget_of(order, read_ram()), again=True)
+
+
+def _plan(survey: Survey, footprints: dict[str, Footprint], budget_bytes: int) -> Planned | BudgetError:
+    try:
+        return survey.planner(footprints, budget_bytes=budget_bytes).plan()
+    except BudgetError as error:
+        return error

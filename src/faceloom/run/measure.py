@@ -1,0 +1,135 @@
+"""Measures what a stage costs, in a process of its own: bytes held at two batch sizes, seconds over a ladder of them.
+
+The real engine runs the real step on made-up pictures; what the process holds is what counts, not what a graph says.
+"""
+
+import time
+from collections.abc import Iterator, Sequence
+from statistics import median
+
+import numpy as np
+
+from faceloom.detect import Detector
+from faceloom.engines.onnx import OnnxEngine
+from faceloom.faces import Face, FrameId, Patch
+from faceloom.frame import Frame
+from faceloom.geometry.chips import PATCH_SCALE
+from faceloom.geometry.landmarks import MEAN_FACE, five_keypoints
+from faceloom.memory.ceilings import limit_process
+from faceloom.memory.footprints import Footprint, fit
+from faceloom.memory.usage import held_bytes, peak_bytes, reset_peak
+from faceloom.run.messages import Measure
+from faceloom.run.pipeline import Step
+from faceloom.run.steps import network_step
+
+BYTE_BATCHES = (1, 2)
+"""Bytes are measured at these."""
+TIMED_BATCHES = (1, 2, 4, 8, 16)
+"""Seconds at these, as far as they fit."""
+_WORTH_IT = 0.9
+"""A larger batch has to need less than this share of the seconds an item; below is noise."""
+_ROUNDS = 2
+_TIMED_S = 0.15
+_MOST_TIMED = 25
+_FACE_PX = 100
+_NOWHERE = FrameId("measurement", 0)
+
+
+def measure(request: Measure) -> Footprint:
+    """What the stage costs in this process, which is of no other use afterwards.
+
+    Raises:
+        MemoryError: the stage does not fit even at a batch of one.
+    """
+    start_s = time.process_time()
+    if request.limit_bytes:
+        limit_process(request.limit_bytes)
+    engine = OnnxEngine()
+    item = _item(request)
+    # Once before anything is measured: libraries set themselves up at first use, and never give that back.
+    network_step(request.stage, engine.load(request.weights), batch=1).run([item])
+    engine.shrink()
+    process = held_bytes()
+    reset_peak()
+    started = time.perf_counter()
+    network = engine.load(request.weights)
+    load_s = time.perf_counter() - started
+    spike = peak_bytes() - process
+    started = time.perf_counter()
+    engine.shrink()
+    switch_s = time.perf_counter() - started
+    weights = max(0, held_bytes() - process)
+    step = network_step(request.stage, network, batch=1)
+    held = dict(_held(engine, step, item))
+    fixed, per_item = fit(held)
+    return Footprint(
+        weights_bytes=weights,
+        load_spike=max(0, spike - weights) / weights if weights else 0.0,
+        load_s=load_s,
+        fixed_bytes=fixed,
+        item_bytes=per_item,
+        batch_s=dict(_timed(step, item, TIMED_BATCHES if len(held) > 1 else (1,))),
+        process_bytes=process,
+        start_s=start_s,
+        switch_s=switch_s,
+    )
+
+
+def _held(engine: OnnxEngine, step: Step, item: Frame | Face) -> Iterator[tuple[int, int]]:
+    """Bytes that batches make the process hold, up to the first batch that does not fit."""
+    for batch in BYTE_BATCHES:
+        engine.shrink()
+        before = held_bytes()
+        reset_peak()
+        try:
+            for _ in range(_ROUNDS):
+                step.run([item] * batch)
+        except MemoryError:
+            if batch == 1:
+                raise
+            return
+        yield batch, max(0, peak_bytes() - before)
+
+
+def _item(request: Measure) -> Frame | Face:
+    """Something for the step to work on; noise takes as long as anything else."""
+    noise = np.random.default_rng(0)
+    if isinstance(request.stage.plugin, Detector):
+        image = noise.integers(0, 256, (*request.frame_shape, 3), np.uint8)
+        return Frame(id=_NOWHERE, time=None, image=image)
+    side = round(PATCH_SCALE * _FACE_PX)
+    landmarks = (MEAN_FACE * _FACE_PX / 2 + side / 2).astype(np.float32)
+    low, high = (side - _FACE_PX) / 2, (side + _FACE_PX) / 2
+    pixels = noise.integers(0, 256, (side, side, 3), np.uint8)
+    return Face(
+        frame=_NOWHERE,
+        index=0,
+        box=np.array([low, low, high, high], np.float32),
+        score=1.0,
+        keypoints=five_keypoints(landmarks),
+        patch=Patch(pixels=pixels, x=0, y=0, held_bytes=pixels.nbytes),
+        landmarks=landmarks,
+    )
+
+
+def _timed(step: Step, item: Frame | Face, batches: Sequence[int]) -> Iterator[tuple[int, float]]:
+    """Median seconds of each batch, up to the first that does not fit or that gains nothing on the one before."""
+    best_s = float("inf")
+    for batch in batches:
+        try:
+            seconds = _median_s(step, [item] * batch)
+        except MemoryError:
+            return
+        if seconds / batch > best_s * _WORTH_IT:
+            return
+        best_s = seconds / batch
+        yield batch, seconds
+
+
+def _median_s(step: Step, items: Sequence[Frame | Face]) -> float:
+    times: list[float] = []
+    while sum(times) < _TIMED_S and len(times) < _MOST_TIMED:
+        started = time.perf_counter()
+        step.run(items)
+        times.append(time.perf_counter() - started)
+    return median(times)

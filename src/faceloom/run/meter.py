@@ -1,0 +1,71 @@
+"""The meter: turns what is committed and read into progress."""
+
+import time
+from collections.abc import Callable, Hashable, Sequence
+
+from faceloom.plan.plan import Plan
+from faceloom.run.events import OnEvent, Progress
+from faceloom.store.rows import ChunkRows
+from faceloom.store.store import Counts
+
+
+class Meter:
+    """Counts from what earlier runs had done up to the total."""
+
+    def __init__(
+        self, counts: Counts, on_event: OnEvent, *, drawn: Sequence[str], held_bytes: Callable[[], int]
+    ) -> None:
+        """A meter; `drawn` are the stages without a network, which are done with the last phase."""
+        self._on_event = on_event
+        self._drawn = tuple(drawn)
+        self._started = time.monotonic()
+        self._before = counts.done + counts.failed
+        self._total = self._before + counts.pending
+        self._done = self._before
+        self._told = self._before
+        self._faces = counts.faces
+        self._held_bytes = held_bytes
+        self._reading: dict[Hashable, int] = {}
+        self._plan: Plan | None = None
+
+    def follow(self, plan: Plan) -> None:
+        """This is the plan from now on."""
+        self._plan = plan
+        self._reading.clear()
+        self._tell(0)
+
+    def commit(self, worker: Hashable, rows: ChunkRows) -> None:
+        """A worker's chunk is in the store."""
+        self._done += len(rows.frames)
+        self._faces += len(rows.faces)
+        self._reading.pop(worker, None)
+        self._tell(0)
+
+    def read(self, worker: Hashable, frames: int, phase: int) -> None:
+        """A worker has read this many frames of its present chunk, and is in this phase of the plan, 0-based."""
+        self._reading[worker] = frames
+        self._tell(phase)
+
+    def _tell(self, phase: int) -> None:
+        if self._plan is None:
+            return
+        # Never backwards: what a worker had read is forgotten when its chunk has to be done again.
+        self._told = max(self._told, min(self._done + sum(self._reading.values()), self._total))
+        stages = tuple(placement.stage for placement in self._plan.phases[phase].placements)
+        is_last = phase + 1 == len(self._plan.phases)
+        elapsed = time.monotonic() - self._started
+        rate = (self._told - self._before) / elapsed if elapsed > 0 else 0.0
+        self._on_event(
+            Progress(
+                stages=stages + (self._drawn if is_last else ()),
+                phase=phase + 1,
+                phases=len(self._plan.phases),
+                frames=self._told,
+                total_frames=self._total,
+                faces=self._faces,
+                frames_per_second=rate,
+                eta_s=(self._total - self._told) / rate if rate > 0 else None,
+                held_bytes=self._held_bytes(),
+                budget_bytes=self._plan.budget_bytes,
+            )
+        )

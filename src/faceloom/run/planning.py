@@ -1,0 +1,241 @@
+"""The plan of a run: what stages cost and what there is to do, over every number of workers and size of chunk.
+
+`faceloom.plan` knows one worker and one pass over a number of frames. A run has several workers that share the
+budget, and takes its frames through the phases chunk by chunk, which loads networks anew for each chunk unless all
+fit together. All of these are tried; there are a few dozen, and each takes milliseconds.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from faceloom.detect import Detector
+from faceloom.errors import BudgetError
+from faceloom.flow import Flow
+from faceloom.memory.footprints import Footprint
+from faceloom.plan.plan import Phase, Plan
+from faceloom.plan.problem import LARGEST, Arena, Problem, StageCost
+from faceloom.plan.solve import solve
+from faceloom.stage import Stage
+from faceloom.units import MIB, format_bytes
+
+CHUNK_FRAMES = 64
+"""A second or two of work: little is lost by an end of any kind, and a transaction costs next to nothing."""
+LONGEST_CHUNK_FRAMES = 512
+"""Where networks are loaded for each chunk, longer ones pay."""
+CHUNKS_A_WORKER = 4
+"""At least, so that workers end at about the same time."""
+KEEP_BYTES = tuple(2**i * MIB for i in range(2, 10))
+"""Of patches between phases: what is tried. The first also bounds the rows of a chunk."""
+_FRAMES_HELD = 2
+"""Frames that a worker holds besides those that wait for a batch: the one in hand, and the patches of another."""
+_HEAP_BYTES = 8 * MIB
+"""Of a worker: what the heap keeps in holes between blocks, which come and go in sizes of their own (measured)."""
+_ONE_PHASE = 1e15
+"""Seconds for a switch between phases, where there is to be none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What there is to do, as far as a plan depends on it."""
+
+    frames: int
+    frame_bytes: int
+    """Of the largest frame, as RGB."""
+    reading_bytes: int
+    """What reading a frame takes besides the frame, at most."""
+    faces_a_frame: float
+    kept_bytes_a_frame: float
+    """Of the patches that wait for the next phase, expected."""
+    decode_s: float
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What there is to do it with."""
+
+    budget_bytes: int
+    """For all processes together."""
+    supervisor_bytes: int
+    """Held by the process that plans and writes the store."""
+    workers: int
+    """The most that may be."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan, and what it was made from."""
+
+    plan: Plan
+    problem: Problem
+    """Of one worker and one chunk; of all of the worker's frames where there is one phase."""
+    worker_bytes: int
+    """What each worker may hold."""
+
+
+def make_plan(flow: Flow, footprints: Mapping[str, Footprint], work: Work, room: Room) -> Planned:
+    """The fastest of all plans that fit; of equals the one that needs least memory.
+
+    Raises:
+        BudgetError: none fits. It names the stage, what the run would need for it, and the budget.
+    """
+    stages = stage_costs(flow, footprints, work)
+    found = [
+        planned
+        for workers in range(1, max(1, min(room.workers, work.frames)) + 1)
+        for planned in _candidates(stages, footprints, work, room, workers)
+    ]
+    if not found:
+        raise _does_not_fit(_problem(stages, footprints, work, keep_bytes=KEEP_BYTES[0], frames=1), room)
+    return min(found, key=lambda planned: (round(planned.plan.seconds, 6), planned.plan.peak_bytes))
+
+
+def frugal_plan(flow: Flow, footprints: Mapping[str, Footprint], work: Work, room: Room) -> Planned:
+    """One worker, one stage at a time, one item at a time: for a chunk that no better plan could do."""
+    stages = stage_costs(flow, footprints, work)
+    problem = replace(_problem(stages, footprints, work, keep_bytes=KEEP_BYTES[0], frames=1), budget_bytes=LARGEST)
+    alone = [replace(stage, needs=frozenset(), batch_s={1: min(stage.batch_s.values())}) for stage in stages]
+    phases = tuple(solve(replace(problem, stages=(stage,))).phases[0] for stage in alone)
+    plan = Plan(phases=phases, chunk_frames=1, lanes=1)
+    return _planned(plan, problem, work, room, 1, chunk_frames=1, keep_bytes=KEEP_BYTES[0], start_s=0.0)
+
+
+def stage_costs(flow: Flow, footprints: Mapping[str, Footprint], work: Work) -> tuple[StageCost, ...]:
+    """What each network costs in this run; the frames that wait for a detector's batch count as its own."""
+    return tuple(_stage_cost(flow, stage, footprints[stage.name], work) for stage in flow.networks)
+
+
+def _stage_cost(flow: Flow, stage: Stage, footprint: Footprint, work: Work) -> StageCost:
+    reads_frames = isinstance(stage.plugin, Detector)
+    networks = {other.name for other in flow.networks}
+    return StageCost(
+        stage=stage.name,
+        needs=flow.needs(stage) & networks,
+        reads_frames=reads_frames,
+        weights_bytes=footprint.weights_bytes,
+        load_spike=footprint.load_spike,
+        load_s=footprint.load_s,
+        fixed_bytes=footprint.fixed_bytes,
+        item_bytes=footprint.item_bytes + (work.frame_bytes if reads_frames else 0),
+        items_per_frame=1.0 if reads_frames else work.faces_a_frame,
+        batch_s=dict(footprint.batch_s),
+    )
+
+
+def _candidates(
+    stages: tuple[StageCost, ...], footprints: Mapping[str, Footprint], work: Work, room: Room, workers: int
+) -> Iterator[Planned]:
+    """The plan in which everything fits together, or those with more phases, one for each size of chunk."""
+    frames = -(-work.frames // workers)
+    start_s = max(footprint.start_s for footprint in footprints.values())
+    budget = _worker_bytes(room, workers)
+    whole = _problem(stages, footprints, work, keep_bytes=KEEP_BYTES[0], frames=frames)
+    try:
+        one = solve(replace(whole, budget_bytes=budget, switch_s=_ONE_PHASE))
+    except BudgetError:
+        return
+    if len(one.phases) == 1:
+        chunk_frames = max(1, min(CHUNK_FRAMES, -(-frames // CHUNKS_A_WORKER)))
+        yield _planned(
+            one, whole, work, room, workers, chunk_frames=chunk_frames, keep_bytes=KEEP_BYTES[0], start_s=start_s
+        )
+    if len(stages) == 1:
+        return
+    for keep_bytes in KEEP_BYTES:
+        chunk_frames = int(max(1, min(LONGEST_CHUNK_FRAMES, frames, keep_bytes / max(1.0, work.kept_bytes_a_frame))))
+        # No more than is expected, with something for chunks that hold more: the plan is to be near the truth.
+        kept = min(keep_bytes, max(KEEP_BYTES[0], math.ceil(1.2 * chunk_frames * work.kept_bytes_a_frame)))
+        problem = _problem(stages, footprints, work, keep_bytes=kept, frames=chunk_frames)
+        try:
+            several = solve(replace(problem, budget_bytes=budget))
+        except BudgetError:
+            return
+        if len(several.phases) > 1:
+            yield _planned(
+                several, problem, work, room, workers, chunk_frames=chunk_frames, keep_bytes=kept, start_s=start_s
+            )
+        if chunk_frames == frames:
+            return
+
+
+def _problem(
+    stages: tuple[StageCost, ...], footprints: Mapping[str, Footprint], work: Work, *, keep_bytes: int, frames: int
+) -> Problem:
+    """One worker and what it does between two transactions, or in the whole run; without a budget."""
+    process_bytes = max(footprint.process_bytes for footprint in footprints.values())
+    return Problem(
+        frames=frames,
+        budget_bytes=0,
+        base_bytes=process_bytes + _HEAP_BYTES + work.reading_bytes + _FRAMES_HELD * work.frame_bytes + keep_bytes,
+        arena=Arena.SHARED,
+        overlap=False,
+        decode_s=work.decode_s,
+        patch_read_s=0.0,
+        patch_write_s=0.0,
+        switch_s=max(footprint.switch_s for footprint in footprints.values()),
+        stages=stages,
+    )
+
+
+def _planned(
+    plan: Plan,
+    problem: Problem,
+    work: Work,
+    room: Room,
+    workers: int,
+    *,
+    chunk_frames: int,
+    keep_bytes: int,
+    start_s: float,
+) -> Planned:
+    """A plan of one worker and one chunk, or of all of its frames, as that of the whole run."""
+    chunks = -(-work.frames // (problem.frames * workers))
+    phases = tuple(
+        Phase(
+            placements=phase.placements,
+            peak_bytes=_whole_peak(phase.peak_bytes, room, workers),
+            seconds=phase.seconds * chunks,
+        )
+        for phase in plan.phases
+    )
+    whole = replace(
+        plan,
+        phases=phases,
+        chunk_frames=chunk_frames,
+        workers=workers,
+        lanes=1,
+        keep_bytes=keep_bytes,
+        budget_bytes=room.budget_bytes,
+        peak_bytes=max(phase.peak_bytes for phase in phases),
+        seconds=sum(phase.seconds for phase in phases) + start_s * workers,
+    )
+    worker_bytes = _worker_bytes(room, workers)
+    return Planned(plan=whole, problem=replace(problem, budget_bytes=worker_bytes), worker_bytes=worker_bytes)
+
+
+def _worker_bytes(room: Room, workers: int) -> int:
+    return max(0, room.budget_bytes - room.supervisor_bytes) // workers
+
+
+def _whole_peak(worker_peak_bytes: int, room: Room, workers: int) -> int:
+    return room.supervisor_bytes + workers * worker_peak_bytes
+
+
+def _does_not_fit(problem: Problem, room: Room) -> BudgetError:
+    """Why no plan fits: one stage alone is too large."""
+    try:
+        solve(problem)
+    except BudgetError as error:
+        base, needed = (_whole_peak(size, room, 1) for size in (problem.base_bytes, error.needed_bytes))
+        message = (
+            f"{error.stage} does not fit into {format_bytes(room.budget_bytes)}: alone, one item at a time, it takes"
+            f" {format_bytes(needed - base)}, and processes, decoding and what waits to be stored {format_bytes(base)};"
+            f" the smallest budget that would do is {_rounded_up(needed)}: raise --memory, or choose a smaller plugin"
+        )
+        return BudgetError(message, stage=error.stage, needed_bytes=needed, budget_bytes=room.budget_bytes)
+    raise AssertionError("a problem without a budget has no plan")
+
+
+def _rounded_up(size: int) -> str:
+    """So that whoever copies the number into the next command gets a plan."""
+    return f"{-(-size // MIB):,} MiB"

@@ -1,0 +1,78 @@
+"""The survey of a job before its first frame: how large its frames are, and what its stages cost with them."""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from faceloom.media.sources import Shape
+from faceloom.memory.footprints import Footprint
+from faceloom.memory.usage import peak_bytes
+from faceloom.run.crew import Crew
+from faceloom.run.events import OnEvent
+from faceloom.run.job import Order
+from faceloom.run.planner import Planner
+from faceloom.run.planning import Room, Work
+from faceloom.run.profiling import Profiler, network_shape
+from faceloom.units import KIB, MIB
+
+if TYPE_CHECKING:
+    from faceloom.store.store import Store
+
+EXPECTED_FACES = 1.0
+"""A frame, until some have been seen."""
+EXPECTED_PATCH_BYTES = 256 * KIB
+"""Of a face, until some have been seen."""
+SUPERVISOR_MORE_BYTES = 8 * MIB
+"""What this process comes to hold of rows on their way into the store."""
+SUPERVISOR_STEP_BYTES = 8 * MIB
+TYPICAL = Shape(height=1080, width=1920, reading_bytes=48 * MIB)
+"""Believed of frames about which nothing is known."""
+
+
+class Survey:
+    """What is known of the frames that a store lists as still to be done."""
+
+    def __init__(self, order: Order, store: "Store", crew: Crew, *, on_event: OnEvent) -> None:
+        self._order = order
+        shapes = [shape for shape, _ in store.shapes()] or [TYPICAL]
+        largest = max(shapes, key=lambda shape: shape.frame_bytes)
+        most = max(shape.frame_bytes + shape.reading_bytes for shape in shapes)
+        self._work = Work(
+            frames=store.counts().pending,
+            frame_bytes=largest.frame_bytes,
+            reading_bytes=most - largest.frame_bytes,
+            faces_a_frame=EXPECTED_FACES,
+            kept_bytes_a_frame=EXPECTED_FACES * EXPECTED_PATCH_BYTES,
+            decode_s=0.0,
+        )
+        self._profiler = Profiler(order, crew, on_event)
+        self._canvas_of = _largest_canvas(order, [(shape.height, shape.width) for shape in shapes])
+
+    def measure(self, *, limit_bytes: int, again: bool = False) -> dict[str, Footprint]:
+        """What every stage costs: measured before, or now within `limit_bytes`, or guessed if it cannot be.
+
+        Raises:
+            FaceloomError: a stage cannot be loaded, or breaks its contract.
+        """
+        return self._profiler.measure(self._canvas_of, limit_bytes=limit_bytes, again=again)
+
+    def guess(self) -> dict[str, Footprint]:
+        """What every stage costs: measured before, or guessed."""
+        return self._profiler.guess(self._canvas_of)
+
+    def planner(self, footprints: Mapping[str, Footprint], *, budget_bytes: int) -> Planner:
+        """A planner for these frames."""
+        # In steps, so that what is said of a budget holds in the next run too.
+        supervisor = -(-(peak_bytes() + SUPERVISOR_MORE_BYTES) // SUPERVISOR_STEP_BYTES) * SUPERVISOR_STEP_BYTES
+        room = Room(budget_bytes=budget_bytes, supervisor_bytes=supervisor, workers=self._order.cores)
+        return Planner(self._order, footprints, self._work, room)
+
+
+def _largest_canvas(order: Order, shapes: list[tuple[int, int]]) -> tuple[int, int]:
+    """Of frame shapes (height, width), the one of which the flow's detector makes the largest canvas."""
+    (detect,) = order.flow.of("detect")
+
+    def pixels(shape: tuple[int, int]) -> tuple[int, tuple[int, int]]:
+        height, width = network_shape(detect, shape)
+        return height * width, shape
+
+    return max(shapes, key=pixels)

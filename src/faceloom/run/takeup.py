@@ -1,0 +1,92 @@
+"""Taking up the inputs: every source gets its rows, videos are counted, pictures looked at by their headers."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from faceloom.media.sources import Source, SourceKind, find_sources, longer_names
+from faceloom.run.crew import Crew
+from faceloom.run.events import SOURCE_CHANGED, Looking, Notice, OnEvent
+from faceloom.run.messages import Answer, Count, Counted, Died, Look, Looked, Request
+from faceloom.store.store import Known, Store
+
+ShouldStop = Callable[[], bool]
+"""Asked now and then; True ends the run after the chunks in hand."""
+
+_SOURCES_A_TRANSACTION = 500
+_LOOKS_A_REQUEST = 200
+
+
+def take_up(inputs: Sequence[Path], store: Store, crew: Crew, *, on_event: OnEvent, should_stop: ShouldStop) -> None:
+    """Gives every source under the inputs its rows, and every frame its size as far as that can be known."""
+    _take_up_sources(inputs, store, on_event=on_event, should_stop=should_stop)
+    store.retry_starved()
+    _count_videos(crew, store, on_event=on_event, should_stop=should_stop)
+    _look_at_pictures(crew, store, should_stop=should_stop)
+
+
+def _take_up_sources(inputs: Sequence[Path], store: Store, *, on_event: OnEvent, should_stop: ShouldStop) -> None:
+    """Gives every source under the inputs its rows, but for the frames of videos."""
+    sources = find_sources(inputs)
+    seen = new = 0
+    while not should_stop() and (group := _take(sources, _SOURCES_A_TRANSACTION)):
+        changed = []
+        with store.adding():
+            for source in group:
+                named, known = store.add_source(source, other_names=longer_names(source))
+                if known is Known.CHANGED:
+                    changed.append(named.name)
+                if known in {Known.NEW, Known.CHANGED} and named.kind is SourceKind.PICTURE:
+                    store.add_picture(named)
+                    new += 1
+        seen += len(group)
+        on_event(Looking(sources=seen, frames=new))
+        for name in changed:
+            text = f"{name} has changed since it was last read; doing it again"
+            on_event(Notice(kind=SOURCE_CHANGED, text=text))
+
+
+def _count_videos(crew: Crew, store: Store, *, on_event: OnEvent, should_stop: ShouldStop) -> None:
+    """Gives every frame of every video its row."""
+    frames = 0
+    for number, source in enumerate(store.uncounted(), start=1):
+        if should_stop():
+            return
+        answer = _ask(crew, Count(source))
+        if isinstance(answer, Died):
+            answer = Counted(source, reason=answer.reason)
+        assert isinstance(answer, Counted)
+        with store.adding():
+            if answer.index is not None:
+                store.add_video(source, answer.index, sha256=answer.sha256)
+                frames += len(answer.index.keyframes)
+            else:
+                store.add_failed(source, answer.reason or "unreadable")
+        on_event(Looking(sources=number, frames=frames))
+
+
+def _look_at_pictures(crew: Crew, store: Store, *, should_stop: ShouldStop) -> None:
+    """Notes how large each picture is; one whose header does not tell stays unknown."""
+    for sources in store.unsized(_LOOKS_A_REQUEST):
+        if should_stop():
+            return
+        answer = _ask(crew, Look(sources))
+        if isinstance(answer, Looked):  # otherwise a header killed it: reading will say which
+            with store.adding():
+                for source, shape in zip(answer.sources, answer.shapes, strict=True):
+                    if shape is not None:
+                        store.add_shape(source, shape)
+
+
+def _ask(crew: Crew, request: Request) -> Answer:
+    """What one worker answers; a dead one is replaced when it is needed again."""
+    crew.hire(1)
+    (member,) = crew.members
+    member.send(request)
+    _, _, answer = crew.receive()
+    if isinstance(answer, Died):
+        crew.dismiss()
+    return answer
+
+
+def _take(sources: Iterator[Source], limit: int) -> list[Source]:
+    return [source for _, source in zip(range(limit), sources, strict=False)]

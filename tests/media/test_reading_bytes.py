@@ -1,0 +1,68 @@
+import sys
+from collections.abc import Mapping
+from fractions import Fraction
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from clips import write_clip
+from faceloom.units import MIB
+from media.picture_files import KINDS, shaded, write_picture
+from media.reading_runs import tried
+
+PICTURES = [(64, 96), (1080, 1920), (1500, 2000)]
+"""The first one for warming up."""
+VIDEOS = [(128, 192), (480, 640), (1080, 1920)]
+NOISE_BYTES = 1 * MIB
+X264 = {"preset": "ultrafast", "g": "50"}
+CODECS: dict[str, tuple[str, Mapping[str, str]]] = {
+    "usual.mp4": ("libx264", {"preset": "veryfast", "bf": "3", "refs": "3", "g": "50"}),
+    "most-references.mp4": ("libx264", {**X264, "x264-params": "ref=16:bframes=8:b-pyramid=2:b-adapt=0"}),
+    "h265.mp4": ("libx265", {"preset": "ultrafast", "x265-params": "log-level=none:bframes=3:pools=none"}),
+    "vp9.webm": ("libvpx-vp9", {"deadline": "realtime", "cpu-used": "8", "lag-in-frames": "8"}),
+    "mpeg2.mpg": ("mpeg2video", {"g": "12", "bf": "2", "b": "8000000"}),
+    "motion.mov": ("mjpeg", {}),
+    "moving.gif": ("gif", {}),
+}
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.skipif(sys.platform != "linux", reason="the peak of a process can be reset on Linux alone"),
+]
+
+
+def write_moving(path: Path, *, height: int, width: int, count: int = 24) -> Path:
+    codec, options = CODECS[path.name]
+    large = shaded(height + 2 * count, width)
+    images = (np.ascontiguousarray(large[2 * i : 2 * i + height]) for i in range(count))
+    return write_clip(path, range(count), time_base=Fraction(1, 25), codec=codec, options=options, images=images)
+
+
+def folders(path: Path) -> tuple[Path, Path, Path]:
+    """One for each size."""
+    for name in "012":
+        (path / name).mkdir()
+    return path / "0", path / "1", path / "2"
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_reading_a_picture_takes_no_more_than_its_header_tells(tmp_path: Path, name: str) -> None:
+    paths = [
+        write_picture(folder, name, height=height, width=width)
+        for folder, (height, width) in zip(folders(tmp_path), PICTURES, strict=True)
+    ]
+    found = tried("peaks", *paths)
+    assert all(taken <= said + NOISE_BYTES for taken, said in zip(found["taken"], found["said"], strict=True))
+    assert all(taken >= 0.4 * said for taken, said in zip(found["taken"], found["said"], strict=True))
+
+
+@pytest.mark.parametrize("name", CODECS)
+def test_reading_a_video_takes_no_more_than_is_said(tmp_path: Path, name: str) -> None:
+    paths = [
+        write_moving(folder / name, height=height, width=width)
+        for folder, (height, width) in zip(folders(tmp_path), VIDEOS, strict=True)
+    ]
+    found = tried("peaks", *paths)
+    assert all(taken <= said + NOISE_BYTES for taken, said in zip(found["taken"], found["said"], strict=True))
+    if name == "usual.mp4":
+        assert found["taken"][-1] >= 0.4 * found["said"][-1]

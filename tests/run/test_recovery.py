@@ -1,0 +1,203 @@
+"""Every step of the ladder, with allocations that really fail in the real engine."""
+
+import shutil
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from faceloom.api import extract, make_flow, make_order
+from faceloom.errors import BudgetError
+from faceloom.media.chunks import Chunk, PendingFrame, cut_chunks
+from faceloom.media.sources import find_sources
+from faceloom.memory.footprints import Footprint, FootprintCache
+from faceloom.memory.ram import Ram
+from faceloom.plan.plan import Phase, Placement, Plan
+from faceloom.run import planner
+from faceloom.run.crew import Crew
+from faceloom.run.events import Event, Notice, Summary
+from faceloom.run.job import Job, Outputs
+from faceloom.run.messages import Answer, Do, Done, Reading, Starved
+from faceloom.store.exports import read_frames
+from faceloom.units import GIB, MIB
+from jobs import exported
+
+ARENA_OF_ONE = 40 * MIB
+"""Enough for the default detector at a batch of one on the clip's canvas, not at eight."""
+
+
+def job(batch: int, *, arena_bytes: int = 0, limit_bytes: int = 0) -> Job:
+    order = make_order(make_flow({}), Outputs(write_chips=False), threads=1, on_event=lambda event: None)
+    placements = (
+        Placement(stage="detect/yunet", device="cpu", batch=batch),
+        Placement(stage="align/facemesh", device="cpu", batch=1),
+    )
+    plan = Plan(phases=(Phase(placements=placements),), chunk_frames=8, lanes=1)
+    return Job(
+        flow=order.flow,
+        weights=order.weights,
+        plan=plan,
+        outputs=order.outputs,
+        room_bytes=512 * MIB,
+        arena_bytes=arena_bytes,
+        limit_bytes=limit_bytes,
+    )
+
+
+def answer_to(job: Job, chunk: Chunk, folder: Path) -> Answer:
+    """What a worker process answers to one chunk."""
+    with Crew() as crew:
+        crew.hire(1, job)
+        crew.members[0].send(Do(chunk, folder))
+        while isinstance(answer := crew.receive()[2], Reading):
+            pass
+        return answer
+
+
+@pytest.fixture(scope="module")
+def pictures(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Chunk:
+    """Eight pictures of one size."""
+    folder = tmp_path_factory.mktemp("pictures")
+    for i in range(8):
+        shutil.copy(samples / "crowd.jpg", folder / f"{i}.jpg")
+    frames = [PendingFrame(source=source, index=0) for source in find_sources([folder])]
+    (spans,) = cut_chunks(frames, frames_a_chunk=lambda: 8)
+    return Chunk(number=0, spans=spans)
+
+
+def test_a_batch_that_does_not_fit_is_halved_and_no_item_lost(pictures: Chunk, tmp_path: Path) -> None:
+    whole = answer_to(job(8), pictures, tmp_path)
+    split = answer_to(job(8, arena_bytes=ARENA_OF_ONE), pictures, tmp_path)
+    assert isinstance(whole, Done)
+    assert isinstance(split, Done)
+    assert not whole.rows.starved
+    assert [batch for stage, batch in split.rows.starved if stage == "detect/yunet"][:2] == [8, 4]
+    assert [len(rows.rows.faces) for rows in (whole, split)] == [8 * 25] * 2
+    for one, other in zip(whole.rows.faces, split.rows.faces, strict=True):
+        assert one.frame == other.frame
+        assert np.array_equal(one.box, other.box)
+        assert one.landmarks is not None
+        assert other.landmarks is not None
+        assert np.array_equal(one.landmarks, other.landmarks)
+
+
+def test_an_item_that_does_not_fit_alone_is_said_with_its_stage(pictures: Chunk, tmp_path: Path) -> None:
+    answer = answer_to(job(8, arena_bytes=8 * MIB), pictures, tmp_path)
+    assert isinstance(answer, Starved)
+    assert (answer.stage, answer.batch) == ("detect/yunet", 1)
+
+
+def test_a_frame_that_the_process_limit_forbids_is_said_to_be_read_in_vain(tmp_path: Path) -> None:
+    Image.new("RGB", (6000, 6000)).save(tmp_path / "large.png")
+    frames = [PendingFrame(source=source, index=0) for source in find_sources([tmp_path])]
+    (spans,) = cut_chunks(frames, frames_a_chunk=lambda: 8)
+    answer = answer_to(job(1, limit_bytes=110 * MIB), Chunk(number=0, spans=spans), tmp_path)
+    assert isinstance(answer, Starved)
+    assert answer.stage == "reading"
+
+
+@pytest.fixture
+def lies() -> Iterator[dict[str, float]]:
+    """Footprints of stages come out of the cache multiplied by these."""
+    factors: dict[str, float] = {}
+    truth = FootprintCache.find
+
+    def find(self: FootprintCache, traits: Mapping[str, Any]) -> Footprint | None:
+        found, factor = truth(self, traits), factors.get(traits["stage"], 1.0)
+        return found and replace(
+            found, fixed_bytes=round(found.fixed_bytes * factor), item_bytes=round(found.item_bytes * factor)
+        )
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FootprintCache, "find", find)
+        yield factors
+
+
+def smallest_budget(inputs: Path, folder: Path) -> int:
+    """What the refusal of a budget that is far too small says would do."""
+    with pytest.raises(
+        BudgetError, match=r"detect/yunet .* the smallest budget that would do is [\d,]+ MiB"
+    ) as refusal:
+        extract(inputs, folder / "refused", memory="1MiB", size=64)
+    assert refusal.value.stage == "detect/yunet"
+    return refusal.value.needed_bytes
+
+
+def run(inputs: Path, out: Path, budget_bytes: int) -> tuple[Summary, list[str]]:
+    events: list[Event] = []
+    summary = extract(inputs, out, memory=budget_bytes, size=64, on_event=events.append)
+    return summary, [event.kind for event in events if isinstance(event, Notice)]
+
+
+@pytest.fixture(scope="module")
+def unlimited(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
+    out = tmp_path_factory.mktemp("unlimited") / "out"
+    extract(samples, out, size=64)
+    return exported(out)
+
+
+def test_the_smallest_budget_that_is_named_does(samples: Path, unlimited: str, tmp_path: Path) -> None:
+    needed = smallest_budget(samples, tmp_path)
+    summary, _ = run(samples, tmp_path / "out", -(-needed // MIB) * MIB)
+    assert exported(tmp_path / "out") == unlimited
+    assert summary.failed == 0
+    assert summary.peak_bytes <= summary.predicted_peak_bytes <= summary.budget_bytes
+
+
+def test_a_stage_that_needs_more_than_was_believed_is_planned_anew(
+    samples: Path, unlimited: str, lies: dict[str, float], tmp_path: Path
+) -> None:
+    needed = smallest_budget(samples, tmp_path)
+    lies["detect/yunet"] = 0.3
+    summary, notices = run(samples, tmp_path / "out", needed + 10 * MIB)
+    assert exported(tmp_path / "out") == unlimited
+    assert summary.failed == 0
+    assert summary.peak_bytes <= summary.budget_bytes
+    assert notices.count("oom") == summary.events.get("oom", 0)
+
+
+def test_a_frame_for_which_nothing_does_fails_alone_and_is_done_when_there_is_more(
+    samples: Path, lies: dict[str, float], tmp_path: Path
+) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    with Image.open(samples / "crowd.jpg") as crowd:
+        crowd.resize((1600, 1600)).save(folder / "b.jpg", quality=95)
+        for name in ("a", "c"):
+            crowd.resize((128, 128)).save(folder / f"{name}.jpg")
+    extract(folder, tmp_path / "whole", size=64)
+    needed = smallest_budget(folder, tmp_path)
+    lies["detect/yunet"] = 0.02
+    summary, notices = run(folder, tmp_path / "out", needed - 45 * MIB)
+    assert (summary.frames, summary.failed) == (3, 1)
+    (failed,) = (frame for frame in read_frames(tmp_path / "out") if frame["status"] == "failed")
+    assert failed["source"] == "b.jpg"
+    assert failed["reason"].startswith("not enough memory: detect/yunet")
+    assert {"oom", "replanned"} <= set(notices)
+    lies.clear()
+    summary, notices = run(folder, tmp_path / "out", 2 * GIB)
+    assert (summary.failed, notices) == (0, [])
+    assert exported(tmp_path / "out") == exported(tmp_path / "whole")
+
+
+def test_memory_that_others_take_meanwhile_makes_for_a_smaller_plan(
+    samples: Path, unlimited: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    needed = smallest_budget(samples, tmp_path)
+    looks = 0
+
+    def read_ram() -> Ram:
+        nonlocal looks
+        looks += 1
+        free = 8 * GIB if looks < 3 else 0  # from then on there is only what the run itself holds
+        return Ram(total_bytes=16 * GIB, available_bytes=free, is_limited=False)
+
+    monkeypatch.setattr(planner, "read_ram", read_ram)
+    summary, notices = run(samples, tmp_path / "out", 8 * needed)
+    assert "replanned" in notices
+    assert exported(tmp_path / "out") == unlimited
+    assert summary.failed == 0
