@@ -71,6 +71,8 @@ class _VideoReads:
     def __call__(self) -> Frame | Unreadable:
         answer = self._next()
         del self._left[answer.id.index]
+        if not self._left:
+            self._answers = iter(())  # a generator that waits for ever holds a decoder's pictures
         return answer
 
     def _next(self) -> Frame | Unreadable:
@@ -89,7 +91,8 @@ class _VideoReads:
     def _read_left(self) -> Iterator[Frame | Unreadable]:
         first = next(iter(self._left)) - self._span.first
         answers = self._reader_of(self._span.source).read(self._span.part(first, len(self._span)))
-        return (answer for answer in answers if answer.id.index in self._left)
+        left = self._left  # not self: a circle is there until somebody collects it
+        return (answer for answer in answers if answer.id.index in left)
 
     def _unreadable(self, reason: str) -> Iterator[Unreadable]:
         for index in list(self._left):

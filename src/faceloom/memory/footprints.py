@@ -27,6 +27,8 @@ class Footprint:
     """Held at a batch of b: fixed + item * b, on top of the weights."""
     batch_s: Mapping[int, float]
     """Seconds of one batch, by its size."""
+    transient_bytes: int = 0
+    """Of what one item holds, what goes when the call ends: tensors on their way into the network and out of it."""
     process_bytes: int
     """Of the process with everything imported and no network loaded."""
     start_s: float

@@ -60,7 +60,7 @@ def measure(request: Measure) -> Footprint:
     switch_s = time.perf_counter() - started
     weights = max(0, held_bytes() - process)
     step = network_step(request.stage, network, batch=1)
-    held = dict(_held(engine, step, item))
+    held, transient = _held(engine, step, item)
     fixed, per_item = fit(held)
     return Footprint(
         weights_bytes=weights,
@@ -69,14 +69,17 @@ def measure(request: Measure) -> Footprint:
         fixed_bytes=fixed,
         item_bytes=per_item,
         batch_s=dict(_timed(step, item, TIMED_BATCHES if len(held) > 1 else (1,))),
+        transient_bytes=transient,
         process_bytes=process,
         start_s=start_s,
         switch_s=switch_s,
     )
 
 
-def _held(engine: OnnxEngine, step: Step, item: Frame | Face) -> Iterator[tuple[int, int]]:
-    """Bytes that batches make the process hold, up to the first batch that does not fit."""
+def _held(engine: OnnxEngine, step: Step, item: Frame | Face) -> tuple[dict[int, int], int]:
+    """Bytes that batches hold, by size, as far as they fit; and what goes again with a batch of one."""
+    held: dict[int, int] = {}
+    transient = 0
     for batch in BYTE_BATCHES:
         engine.shrink()
         before = held_bytes()
@@ -87,8 +90,11 @@ def _held(engine: OnnxEngine, step: Step, item: Frame | Face) -> Iterator[tuple[
         except MemoryError:
             if batch == 1:
                 raise
-            return
-        yield batch, max(0, peak_bytes() - before)
+            break
+        held[batch] = max(0, peak_bytes() - before)
+        if batch == 1:
+            transient = max(0, peak_bytes() - held_bytes())
+    return held, transient
 
 
 def _item(request: Measure) -> Frame | Face:

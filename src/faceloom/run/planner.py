@@ -70,8 +70,8 @@ class Planner:
         """Notes that a batch of a stage did not get its memory, and says what is believed from now on."""
         known = self._footprints.get(stage)
         if known is None:  # reading, chips, or the process itself
-            self._work = replace(self._work, reading_bytes=round(self._work.reading_bytes * RAISE) + MIB)
-            return f"{stage} is given {format_bytes(self._work.reading_bytes)} from now on"
+            self._work = replace(self._work, decoder_bytes=round(self._work.decoder_bytes * RAISE) + 8 * MIB)
+            return f"{format_bytes(self._work.decoder_bytes)} are set aside for {stage} from now on"
         raised = round((known.fixed_bytes + known.item_bytes * max(1, batch)) * RAISE) + MIB
         smaller = {size: seconds for size, seconds in known.batch_s.items() if size < max(2, batch)}
         self._footprints[stage] = replace(

@@ -27,9 +27,7 @@ CHUNKS_A_WORKER = 4
 """At least, so that workers end at about the same time."""
 KEEP_BYTES = tuple(2**i * MIB for i in range(2, 10))
 """Of patches between phases: what is tried. The first also bounds the rows of a chunk."""
-_FRAMES_HELD = 2
-"""Frames that a worker holds besides those that wait for a batch: the one in hand, and the patches of another."""
-_HEAP_BYTES = 8 * MIB
+_HEAP_BYTES = 4 * MIB
 """Of a worker: what the heap keeps in holes between blocks, which come and go in sizes of their own (measured)."""
 _ONE_PHASE = 1e15
 """Seconds for a switch between phases, where there is to be none."""
@@ -42,8 +40,10 @@ class Work:
     frames: int
     frame_bytes: int
     """Of the largest frame, as RGB."""
+    decoder_bytes: int
+    """What a decoder holds between frames, at most."""
     reading_bytes: int
-    """What reading a frame takes besides the frame, at most."""
+    """What reading a frame takes besides, at most, and for a moment."""
     faces_a_frame: float
     kept_bytes_a_frame: float
     """Of the patches that wait for the next phase, expected."""
@@ -163,10 +163,13 @@ def _problem(
 ) -> Problem:
     """One worker and what it does between two transactions, or in the whole run; without a budget."""
     process_bytes = max(footprint.process_bytes for footprint in footprints.values())
+    # While a frame is read, or its patches are copied, no network runs, and what its calls hold besides is free.
+    transient = max(footprint.transient_bytes for footprint in footprints.values())
+    moment = max(0, max(work.reading_bytes, work.frame_bytes) - transient)
     return Problem(
         frames=frames,
         budget_bytes=0,
-        base_bytes=process_bytes + _HEAP_BYTES + work.reading_bytes + _FRAMES_HELD * work.frame_bytes + keep_bytes,
+        base_bytes=process_bytes + _HEAP_BYTES + work.decoder_bytes + moment + keep_bytes,
         arena=Arena.SHARED,
         overlap=False,
         decode_s=work.decode_s,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from faceloom.media.sources import Shape
+from faceloom.media.sources import Shape, SourceKind
 from faceloom.memory.footprints import Footprint
 from faceloom.memory.usage import peak_bytes
 from faceloom.run.crew import Crew
@@ -33,19 +33,19 @@ class Survey:
 
     def __init__(self, order: Order, store: "Store", crew: Crew, *, on_event: OnEvent) -> None:
         self._order = order
-        shapes = [shape for shape, _ in store.shapes()] or [TYPICAL]
-        largest = max(shapes, key=lambda shape: shape.frame_bytes)
-        most = max(shape.frame_bytes + shape.reading_bytes for shape in shapes)
+        shapes = list(store.shapes()) or [(SourceKind.VIDEO, TYPICAL)]
+        reading = [_reading(kind, shape) for kind, shape in shapes]
         self._work = Work(
             frames=store.counts().pending,
-            frame_bytes=largest.frame_bytes,
-            reading_bytes=most - largest.frame_bytes,
+            frame_bytes=max(shape.frame_bytes for _, shape in shapes),
+            decoder_bytes=max(decoder for decoder, _ in reading),
+            reading_bytes=max(moment for _, moment in reading),
             faces_a_frame=EXPECTED_FACES,
             kept_bytes_a_frame=EXPECTED_FACES * EXPECTED_PATCH_BYTES,
             decode_s=0.0,
         )
         self._profiler = Profiler(order, crew, on_event)
-        self._canvas_of = _largest_canvas(order, [(shape.height, shape.width) for shape in shapes])
+        self._canvas_of = _largest_canvas(order, [(shape.height, shape.width) for _, shape in shapes])
 
     def measure(self, *, limit_bytes: int, again: bool = False) -> dict[str, Footprint]:
         """What every stage costs: measured before, or now within `limit_bytes`, or guessed if it cannot be.
@@ -65,6 +65,14 @@ class Survey:
         supervisor = -(-(peak_bytes() + SUPERVISOR_MORE_BYTES) // SUPERVISOR_STEP_BYTES) * SUPERVISOR_STEP_BYTES
         room = Room(budget_bytes=budget_bytes, supervisor_bytes=supervisor, workers=self._order.cores)
         return Planner(self._order, footprints, self._work, room)
+
+
+def _reading(kind: SourceKind, shape: Shape) -> tuple[int, int]:
+    """What reading a frame of this shape holds as long as its source is open, and what for a moment."""
+    if kind is SourceKind.PICTURE:
+        return 0, shape.reading_bytes
+    # A video's decoder keeps pictures; the copy that is turned into RGB goes with each frame.
+    return shape.reading_bytes - shape.frame_bytes, shape.frame_bytes
 
 
 def _largest_canvas(order: Order, shapes: list[tuple[int, int]]) -> tuple[int, int]:

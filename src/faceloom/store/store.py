@@ -223,15 +223,14 @@ class Store:
             (shape.height, shape.width, source_id),
         )
 
-    def shapes(self) -> Iterator[tuple[Shape, int]]:
-        """Every shape of this run's frames that are still to be done, as far as it is known, and how many have it."""
+    def shapes(self) -> Iterator[tuple[SourceKind, Shape]]:
+        """Every shape of this run's frames that are still to be done, as far as it is known."""
         query = (
-            "SELECT height, width, reading_bytes, count(*) FROM frame JOIN source ON source.id = source_id"
+            "SELECT DISTINCT kind, height, width, reading_bytes FROM frame JOIN source ON source.id = source_id"
             " WHERE status = 'pending' AND run_id = ? AND height IS NOT NULL AND reading_bytes IS NOT NULL"
-            " GROUP BY height, width, reading_bytes"
         )
-        for height, width, reading_bytes, frames in self._db.execute(query, (self.run_id,)):
-            yield Shape(height=height, width=width, reading_bytes=reading_bytes), frames
+        for kind, height, width, reading_bytes in self._db.execute(query, (self.run_id,)):
+            yield SourceKind(kind), Shape(height=height, width=width, reading_bytes=reading_bytes)
 
     def add_picture(self, source: Source) -> None:
         """The only frame of a picture, to be done. Call within `adding`."""
