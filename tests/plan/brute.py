@@ -1,4 +1,4 @@
-"""Small random problems, and the best plan by trying everything, straight from the formulas of docs/design.md."""
+"""Small random problems, and the best plan by trying everything, straight from the formulas of docs/memory.md."""
 
 import itertools
 import math

@@ -1,8 +1,11 @@
 """Every step of the ladder, with allocations that really fail in the real engine."""
 
+import json
+import re
 import shutil
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +14,14 @@ import pytest
 from PIL import Image
 
 from faceloom.api import extract, make_flow, make_order
-from faceloom.errors import BudgetError
 from faceloom.media.chunks import Chunk, PendingFrame, cut_chunks
 from faceloom.media.sources import find_sources
-from faceloom.memory.footprints import Footprint, FootprintCache
 from faceloom.memory.ram import Ram
+from faceloom.models.weights import WeightCache
 from faceloom.plan.plan import Phase, Placement, Plan
-from faceloom.run import planner
+from faceloom.run import planner, supervisor
 from faceloom.run.crew import Crew
-from faceloom.run.events import Event, Notice, Summary
+from faceloom.run.events import Event, Notice
 from faceloom.run.job import Job, Outputs
 from faceloom.run.messages import Answer, Do, Done, Reading, Starved
 from faceloom.store.exports import read_frames
@@ -101,36 +103,54 @@ def test_a_frame_that_the_process_limit_forbids_is_said_to_be_read_in_vain(tmp_p
 
 
 @pytest.fixture
-def lies() -> Iterator[dict[str, float]]:
-    """Footprints of stages come out of the cache multiplied by these."""
-    factors: dict[str, float] = {}
-    truth = FootprintCache.find
+def lies(cache: WeightCache) -> Iterator[Callable[[str, float], None]]:
+    """Multiplies what is kept of a stage's footprint, as if it had been measured wrongly; puts the truth back after."""
+    truth: dict[Path, str] = {}
 
-    def find(self: FootprintCache, traits: Mapping[str, Any]) -> Footprint | None:
-        found, factor = truth(self, traits), factors.get(traits["stage"], 1.0)
-        return found and replace(
-            found, fixed_bytes=round(found.fixed_bytes * factor), item_bytes=round(found.item_bytes * factor)
-        )
+    def lie(stage: str, factor: float) -> None:
+        for path in (cache.folder / "footprints").iterdir():
+            kept = json.loads(path.read_text())
+            if kept["traits"]["stage"] != stage:
+                continue
+            truth.setdefault(path, path.read_text())
+            sizes = ("fixed_bytes", "item_bytes", "arena_fixed_bytes", "arena_item_bytes")
+            kept["footprint"].update({size: round(kept["footprint"][size] * factor) for size in sizes})
+            path.write_text(json.dumps(kept))
 
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(FootprintCache, "find", find)
-        yield factors
-
-
-def smallest_budget(inputs: Path, folder: Path) -> int:
-    """What the refusal of a budget that is far too small says would do."""
-    with pytest.raises(
-        BudgetError, match=r"detect/yunet .* the smallest budget that would do is [\d,]+ MiB"
-    ) as refusal:
-        extract(inputs, folder / "refused", memory="1MiB", size=64)
-    assert refusal.value.stage == "detect/yunet"
-    return refusal.value.needed_bytes
+    yield lie
+    for path, text in truth.items():
+        path.write_text(text)
 
 
-def run(inputs: Path, out: Path, budget_bytes: int) -> tuple[Summary, list[str]]:
-    events: list[Event] = []
-    summary = extract(inputs, out, memory=budget_bytes, size=64, on_event=events.append)
-    return summary, [event.kind for event in events if isinstance(event, Notice)]
+def faceloom(*arguments: str | Path | int) -> subprocess.CompletedProcess[str]:
+    """The command in a process of its own, so that nothing else of this one counts."""
+    command = [sys.executable, "-m", "faceloom.cli.main", *map(str, arguments)]
+    return subprocess.run(command, check=False, capture_output=True, text=True)
+
+
+def smallest_budget(inputs: Path, folder: Path, *flags: str) -> int:
+    """What the refusal of a budget that is far too small says would do, in bytes."""
+    faceloom("profile", inputs, *flags)
+    refused = faceloom("extract", inputs, "--out", folder / "refused", "--memory", "1MiB", "--size", 64, *flags)
+    assert refused.returncode == 3
+    told = re.search(r"detect/yunet .* the smallest budget that would do is ([\d,]+) MiB", refused.stderr)
+    assert told
+    return int(told[1].replace(",", "")) * MIB
+
+
+def run(inputs: Path, out: Path, budget_bytes: int, *flags: str) -> dict[str, Any]:
+    """The summary of a run."""
+    asked = ("--memory", budget_bytes, "--size", 64, "--json", "--quiet", *flags)
+    done = faceloom("extract", inputs, "--out", out, *asked)
+    assert done.returncode in {0, 1}, done.stderr
+    summary: dict[str, Any] = json.loads(done.stdout)
+    assert summary["budget_bytes"]["cpu"] == budget_bytes
+    return summary
+
+
+def failures(folder: Path) -> dict[str, str]:
+    """Reason of each source that failed."""
+    return {frame["source"]: frame["reason"] for frame in read_frames(folder) if frame["status"] == "failed"}
 
 
 @pytest.fixture(scope="module")
@@ -141,53 +161,65 @@ def unlimited(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> str:
 
 
 def test_the_smallest_budget_that_is_named_does(samples: Path, unlimited: str, tmp_path: Path) -> None:
-    needed = smallest_budget(samples, tmp_path)
-    summary, _ = run(samples, tmp_path / "out", -(-needed // MIB) * MIB)
+    summary = run(samples, tmp_path / "out", smallest_budget(samples, tmp_path))
     assert exported(tmp_path / "out") == unlimited
-    assert summary.failed == 0
-    assert summary.peak_bytes <= summary.predicted_peak_bytes <= summary.budget_bytes
+    assert summary["failed"] == summary["events"]["oom"] == 0
+    assert summary["peak_bytes"]["cpu"] <= summary["predicted_peak_bytes"]["cpu"] <= summary["budget_bytes"]["cpu"]
 
 
 def test_a_stage_that_needs_more_than_was_believed_is_planned_anew(
-    samples: Path, unlimited: str, lies: dict[str, float], tmp_path: Path
+    samples: Path, unlimited: str, lies: Callable[[str, float], None], tmp_path: Path
 ) -> None:
     needed = smallest_budget(samples, tmp_path)
-    lies["detect/yunet"] = 0.3
-    summary, notices = run(samples, tmp_path / "out", needed + 10 * MIB)
+    lies("detect/yunet", 0.1)
+    summary = run(samples, tmp_path / "out", needed)
     assert exported(tmp_path / "out") == unlimited
-    assert summary.failed == 0
-    assert summary.peak_bytes <= summary.budget_bytes
-    assert notices.count("oom") == summary.events.get("oom", 0)
+    assert summary["failed"] == 0
 
 
 def test_a_frame_for_which_nothing_does_fails_alone_and_is_done_when_there_is_more(
-    samples: Path, lies: dict[str, float], tmp_path: Path
+    samples: Path, lies: Callable[[str, float], None], tmp_path: Path
 ) -> None:
     folder = tmp_path / "in"
     folder.mkdir()
     with Image.open(samples / "crowd.jpg") as crowd:
-        crowd.resize((1600, 1600)).save(folder / "b.jpg", quality=95)
+        crowd.resize((2048, 2048)).save(folder / "b.jpg", quality=95)
         for name in ("a", "c"):
             crowd.resize((128, 128)).save(folder / f"{name}.jpg")
+    extract(folder, tmp_path / "whole", size=64, detect_size=2048)
+    large = ("--detect-size", "2048")
+    needed = smallest_budget(folder, tmp_path, *large)
+    lies("detect/yunet", 0.02)
+    summary = run(folder, tmp_path / "out", needed - 150 * MIB, *large)
+    assert (summary["frames"], summary["failed"]) == (3, 1)
+    assert failures(tmp_path / "out")["b.jpg"].startswith("not enough memory: detect/yunet")
+    assert summary["events"]["oom"] > 0
+    assert summary["events"]["replanned"] > 0
+    lies("detect/yunet", 50)
+    summary = run(folder, tmp_path / "out", 2 * GIB, *large)
+    assert summary["failed"] == summary["events"]["oom"] == 0
+    assert exported(tmp_path / "out") == exported(tmp_path / "whole")
+
+
+def test_a_picture_that_is_too_large_for_the_budget_fails_alone_with_its_size(samples: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    shutil.copy(samples / "crowd.jpg", folder)
     extract(folder, tmp_path / "whole", size=64)
     needed = smallest_budget(folder, tmp_path)
-    lies["detect/yunet"] = 0.02
-    summary, notices = run(folder, tmp_path / "out", needed - 45 * MIB)
-    assert (summary.frames, summary.failed) == (3, 1)
-    (failed,) = (frame for frame in read_frames(tmp_path / "out") if frame["status"] == "failed")
-    assert failed["source"] == "b.jpg"
-    assert failed["reason"].startswith("not enough memory: detect/yunet")
-    assert {"oom", "replanned"} <= set(notices)
-    lies.clear()
-    summary, notices = run(folder, tmp_path / "out", 2 * GIB)
-    assert (summary.failed, notices) == (0, [])
+    Image.new("RGB", (9000, 6000)).save(folder / "large.png", compress_level=1)
+    summary = run(folder, tmp_path / "out", needed + 40 * MIB)
+    assert (summary["frames"], summary["failed"]) == (2, 1)
+    assert summary["peak_bytes"]["cpu"] <= summary["budget_bytes"]["cpu"]
+    assert failures(tmp_path / "out")["large.png"].startswith(
+        "not enough memory: a frame of 9000 x 6000 does not fit into"
+    )
     assert exported(tmp_path / "out") == exported(tmp_path / "whole")
 
 
 def test_memory_that_others_take_meanwhile_makes_for_a_smaller_plan(
     samples: Path, unlimited: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    needed = smallest_budget(samples, tmp_path)
     looks = 0
 
     def read_ram() -> Ram:
@@ -196,8 +228,11 @@ def test_memory_that_others_take_meanwhile_makes_for_a_smaller_plan(
         free = 8 * GIB if looks < 3 else 0  # from then on there is only what the run itself holds
         return Ram(total_bytes=16 * GIB, available_bytes=free, is_limited=False)
 
-    monkeypatch.setattr(planner, "read_ram", read_ram)
-    summary, notices = run(samples, tmp_path / "out", 8 * needed)
-    assert "replanned" in notices
+    for module in (planner, supervisor):
+        monkeypatch.setattr(module, "read_ram", read_ram)
+    events: list[Event] = []
+    summary = extract(samples, tmp_path / "out", size=64, on_event=events.append)
+    kinds = [event.kind for event in events if isinstance(event, Notice)]
+    assert "replanned" in kinds
     assert exported(tmp_path / "out") == unlimited
     assert summary.failed == 0

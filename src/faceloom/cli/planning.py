@@ -126,7 +126,7 @@ def _plan_problem(file: Path, budgets: list[str], *, as_json: bool) -> int:
 
     if not budgets:
         solved = solve(problem)
-        print(json.dumps(solved.to_json()) if as_json else _table(solved, problem))
+        print(json.dumps(solved.to_json()) if as_json else _table(solved, solved, problem))
         return 0
     sizes = [_size(budget) for budget in budgets]
     plans = [attempt(size) for size in sizes]
@@ -160,10 +160,10 @@ def _in_words(found: "Forecast", planned: "Planned") -> str:
     plan = planned.plan
     workers = f"{plan.workers} worker{'s' * (plan.workers != 1)}"
     head = f"{found.frames:,} frame{'s' * (found.frames != 1)}, {workers}, chunks of up to {plan.chunk_frames} frames"
-    return f"{head}\n\n{_table(plan, planned.problem)}"
+    return f"{head}\n\n{_table(plan, planned.share, planned.problem)}"
 
 
-def _table(plan: "Plan", problem: "Problem") -> str:
+def _table(plan: "Plan", share: "Plan", problem: "Problem") -> str:
     from faceloom.plan.explain import explain
 
     width = max(len(p.stage) for phase in plan.phases for p in phase.placements)
@@ -174,7 +174,8 @@ def _table(plan: "Plan", problem: "Problem") -> str:
             end = f"{phase.peak_bytes / MIB:>9,.0f} {phase.seconds:>9,.1f}" if i == 0 else ""
             row = f"{start:<4}  {placement.stage:<{width}}  {placement.device:<6}  {placement.batch:>5}{end}"
             lines.append(row.rstrip())
-    lines += ["", *explain(plan, problem)]
+    whose = f"each of {plan.workers} workers: " if plan.workers > 1 else ""
+    lines += ["", *(f"{whose}{reason}" for reason in explain(share, problem))]
     spare = format_bytes(plan.budget_bytes - plan.peak_bytes)
     lines.append(
         f"peak {format_bytes(plan.peak_bytes)} of {format_bytes(plan.budget_bytes)} ({spare} to spare),"

@@ -32,5 +32,12 @@ class Engine(Protocol):
             MemoryError: there is not enough memory to load it.
         """
 
+    def reserve(self, size_bytes: int) -> None:
+        """Takes a block for the activations of calls to come, which then need no more unless they are larger.
+
+        Raises:
+            MemoryError: it is not to be had.
+        """
+
     def shrink(self) -> None:
         """Gives back to the system what no loaded network holds at this moment."""

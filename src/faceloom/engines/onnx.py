@@ -3,6 +3,8 @@
 import ctypes
 import gc
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -17,6 +19,8 @@ PROVIDERS = {"cpu": "CPUExecutionProvider"}
 _OUT_OF_MEMORY = ("Failed to allocate memory", "bad allocation", "bad_alloc", "is smaller than requested bytes")
 """How the runtime says it; the last is the arena at its limit."""
 _KEEPER = Path(__file__).with_name("keeper.onnx")
+_RESERVER = Path(__file__).with_name("reserver.onnx")
+_FLOAT_BYTES = 4
 _GROW_BY_WHAT_IS_ASKED = 1  # kSameAsRequested: the default doubles, and holds up to twice what is needed
 
 
@@ -44,6 +48,16 @@ class OnnxEngine:
         """The network of a prepared file, on this engine's device and no other."""
         assert self._keeper  # made before anything else, so that its block of the arena is its own
         return OnnxNetwork(self._session(path))
+
+    def reserve(self, size_bytes: int) -> None:
+        """Takes one block for the activations of all networks.
+
+        Blocks that the arena takes as it needs them are of the sizes that were asked for then, and cannot be joined:
+        calls of growing sizes leave it with up to twice what the largest needs (measured, docs/memory.md).
+        """
+        assert self._keeper
+        with _as_memory_error():
+            self._session(_RESERVER).run(None, {"n": np.array([size_bytes // _FLOAT_BYTES])})
 
     def shrink(self) -> None:
         """Gives back to the system what no loaded network holds at this moment."""
@@ -116,13 +130,20 @@ class OnnxNetwork:
         self._outputs = [output.name for output in session.get_outputs()]
 
     def __call__(self, inputs: Tensors) -> Tensors:
-        try:
+        with _as_memory_error():
             values = self._session.run(self._outputs, dict(inputs))
-        except Exception as error:  # the runtime's own classes share no base but this
-            if _is_out_of_memory(error):
-                raise MemoryError(str(error)) from error
-            raise
         return dict(zip(self._outputs, values, strict=True))
+
+
+@contextmanager
+def _as_memory_error() -> Iterator[None]:
+    """What the runtime raises when memory is refused, under the name that Python has for it."""
+    try:
+        yield
+    except Exception as error:  # the runtime's own classes share no base but this
+        if _is_out_of_memory(error):
+            raise MemoryError(str(error)) from error
+        raise
 
 
 def _is_out_of_memory(error: Exception) -> bool:

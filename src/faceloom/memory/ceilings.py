@@ -7,8 +7,9 @@ from faceloom.memory.usage import address_bytes, held_bytes
 from faceloom.units import MIB
 
 _OPENCV_NO_MEMORY = -4  # cv::Error::StsNoMem
-_STACKS_BYTES = 20 * MIB
-"""Address space that is reserved and never filled: the stacks of a few threads, the rims of heaps."""
+_HOLES_BYTES = 96 * MIB
+"""Address space that is reserved and not filled: stacks, and the heap's holes, which a trim empties and does not unmap
+(measured: up to 120 MiB more than what is held, after some changes of phase)."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -31,5 +32,5 @@ def limit_process(budget_bytes: int) -> None:
         return
     more = max(0, budget_bytes - held_bytes())
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    wanted = present + more + _STACKS_BYTES
+    wanted = present + more + _HOLES_BYTES
     resource.setrlimit(resource.RLIMIT_DATA, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))

@@ -8,9 +8,9 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-MARGIN = 0.08
-"""Added to measured bytes: what a shared arena holds beyond the largest stage's need (measured, docs/memory.md)."""
-_FORMAT = 1
+MARGIN = 0.04
+"""Added to measured bytes: other networks cut the block that they share in other places (measured, docs/memory.md)."""
+_FORMAT = 2
 """Counts the changes to what is measured and how; footprints of another format are measured again."""
 
 
@@ -27,7 +27,10 @@ class Footprint:
     """Held at a batch of b: fixed + item * b, on top of the weights."""
     batch_s: Mapping[int, float]
     """Seconds of one batch, by its size."""
-    transient_bytes: int = 0
+    arena_fixed_bytes: int
+    """Of the fixed bytes, what is to be reserved in the arena; like them with the margin."""
+    arena_item_bytes: int
+    transient_bytes: int
     """Of what one item holds, what goes when the call ends: tensors on their way into the network and out of it."""
     process_bytes: int
     """Of the process with everything imported and no network loaded."""

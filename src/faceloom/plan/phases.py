@@ -42,7 +42,7 @@ class Useful:
 
 
 class Phases:
-    """All phases of a problem: the arithmetic of docs/design.md, each set worked out once."""
+    """All phases of a problem: the arithmetic of docs/memory.md, each set worked out once."""
 
     def __init__(self, problem: Problem) -> None:
         self.problem = problem

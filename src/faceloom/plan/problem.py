@@ -1,4 +1,4 @@
-"""The planning problem: what every stage costs, what the job is, and the JSON it is written in (docs/design.md)."""
+"""The planning problem: what every stage costs, what the job is, and the JSON it is written in (docs/memory.md)."""
 
 import json
 import math

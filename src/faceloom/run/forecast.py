@@ -13,7 +13,7 @@ from faceloom.run.events import OnEvent
 from faceloom.run.job import Order
 from faceloom.run.planner import budget_of
 from faceloom.run.planning import Planned
-from faceloom.run.survey import Survey
+from faceloom.run.survey import Survey, plan_what_fits
 from faceloom.run.takeup import ShouldStop, take_up
 from faceloom.store.store import Store
 
@@ -52,9 +52,8 @@ def forecast(
             if not counts.pending:
                 raise MediaError(f"no picture and no video that can be read among {', '.join(map(str, inputs))}")
             survey = Survey(order, store, crew, on_event=on_event)
-            footprints = survey.guess()
-    plans = tuple(_plan(survey, footprints, budget) for budget in budgets or [budget_of(order, read_ram())])
-    guessed = tuple(name for name, footprint in footprints.items() if not footprint.is_measured)
+            plans = tuple(_plan(survey, budget) for budget in budgets or [budget_of(order, read_ram())])
+            guessed = tuple(name for name, footprint in survey.guess().items() if not footprint.is_measured)
     return Forecast(frames=counts.pending, plans=plans, guessed=guessed)
 
 
@@ -71,8 +70,8 @@ def measure_now(
             return survey.measure(limit_bytes=budget_of(order, read_ram()), again=True)
 
 
-def _plan(survey: Survey, footprints: dict[str, Footprint], budget_bytes: int) -> Planned | BudgetError:
+def _plan(survey: Survey, budget_bytes: int) -> Planned | BudgetError:
     try:
-        return survey.planner(footprints, budget_bytes=budget_bytes).plan()
+        return plan_what_fits(survey, Survey.guess, budget_bytes=budget_bytes)[2]
     except BudgetError as error:
         return error

@@ -48,5 +48,7 @@ class Job:
     """Bytes of pixels that may be in flight before another frame is read."""
     arena_bytes: int = 0
     """Limit of the engine's arena; 0 is none."""
+    reserve_bytes: tuple[int, ...] = ()
+    """What to reserve in the arena for each phase; nothing if left out."""
     limit_bytes: int = 0
     """Limit of what a worker process may hold; 0 is none."""

@@ -5,6 +5,7 @@ The real engine runs the real step on made-up pictures; what the process holds i
 
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from statistics import median
 
 import numpy as np
@@ -60,8 +61,9 @@ def measure(request: Measure) -> Footprint:
     switch_s = time.perf_counter() - started
     weights = max(0, held_bytes() - process)
     step = network_step(request.stage, network, batch=1)
-    held, transient = _held(engine, step, item)
-    fixed, per_item = fit(held)
+    held = _held(engine, step, item)
+    fixed, per_item = fit({batch: one.peak_bytes for batch, one in held.items()})
+    arena_fixed, arena_item = fit({batch: one.arena_bytes for batch, one in held.items()})
     return Footprint(
         weights_bytes=weights,
         load_spike=max(0, spike - weights) / weights if weights else 0.0,
@@ -69,32 +71,62 @@ def measure(request: Measure) -> Footprint:
         fixed_bytes=fixed,
         item_bytes=per_item,
         batch_s=dict(_timed(step, item, TIMED_BATCHES if len(held) > 1 else (1,))),
-        transient_bytes=transient,
+        arena_fixed_bytes=arena_fixed,
+        arena_item_bytes=arena_item,
+        transient_bytes=held[1].peak_bytes - held[1].kept_bytes,
         process_bytes=process,
         start_s=start_s,
         switch_s=switch_s,
     )
 
 
-def _held(engine: OnnxEngine, step: Step, item: Frame | Face) -> tuple[dict[int, int], int]:
-    """Bytes that batches hold, by size, as far as they fit; and what goes again with a batch of one."""
-    held: dict[int, int] = {}
-    transient = 0
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What calls of one batch size make the process hold, on top of the weights."""
+
+    arena_bytes: int
+    """Reserved before."""
+    kept_bytes: int
+    """After the calls, with what was reserved."""
+    peak_bytes: int
+
+
+def _held(engine: OnnxEngine, step: Step, item: Frame | Face) -> dict[int, _Held]:
+    """Bytes that batches make the process hold, by size, as far as they fit.
+
+    Raises:
+        MemoryError: a batch of one does not.
+    """
+    held: dict[int, _Held] = {}
     for batch in BYTE_BATCHES:
-        engine.shrink()
-        before = held_bytes()
-        reset_peak()
         try:
-            for _ in range(_ROUNDS):
-                step.run([item] * batch)
+            held[batch] = _least_held(engine, step, [item] * batch)
         except MemoryError:
-            if batch == 1:
+            if not held:
                 raise
             break
-        held[batch] = max(0, peak_bytes() - before)
-        if batch == 1:
-            transient = max(0, peak_bytes() - held_bytes())
-    return held, transient
+    return held
+
+
+def _least_held(engine: OnnxEngine, step: Step, items: Sequence[Frame | Face]) -> _Held:
+    """With as much reserved as the calls use of it: what the runtime holds elsewhere is not reserved for."""
+    found = _run_with(engine, step, items, reserved_bytes=0)
+    ample = _run_with(engine, step, items, reserved_bytes=found.kept_bytes)
+    elsewhere = max(0, ample.kept_bytes - ample.arena_bytes)
+    tight = _run_with(engine, step, items, reserved_bytes=max(0, found.kept_bytes - elsewhere))
+    return min(tight, ample, key=lambda one: one.peak_bytes)
+
+
+def _run_with(engine: OnnxEngine, step: Step, items: Sequence[Frame | Face], *, reserved_bytes: int) -> _Held:
+    engine.shrink()
+    before = held_bytes()
+    reset_peak()
+    if reserved_bytes:
+        engine.reserve(reserved_bytes)
+    for _ in range(_ROUNDS):
+        step.run(items)
+    kept, peak = held_bytes() - before, peak_bytes() - before
+    return _Held(arena_bytes=reserved_bytes, kept_bytes=max(0, kept), peak_bytes=max(0, kept, peak))
 
 
 def _item(request: Measure) -> Frame | Face:

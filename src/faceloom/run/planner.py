@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from faceloom.memory.footprints import Footprint
 from faceloom.memory.ram import Ram, default_budget_bytes, read_ram
+from faceloom.plan.plan import Placement, Plan
 from faceloom.run.job import Order
 from faceloom.run.planning import Planned, Room, Work, frugal_plan, make_plan
 from faceloom.store.rows import ChunkRows
@@ -66,6 +67,17 @@ class Planner:
         """The plan that needs least memory, whether it fits or not."""
         return frugal_plan(self._order.flow, self._footprints, self._work, self._room)
 
+    def reserves(self, plan: Plan) -> tuple[int, ...]:
+        """What the arena of a worker is to hold in each phase: its largest stage's activations."""
+        return tuple(
+            max(self._arena_bytes(placement) for placement in phase.placements) if phase.placements else 0
+            for phase in plan.phases
+        )
+
+    def _arena_bytes(self, placement: Placement) -> int:
+        footprint = self._footprints[placement.stage]
+        return footprint.arena_fixed_bytes + footprint.arena_item_bytes * placement.batch
+
     def starved(self, stage: str, batch: int) -> str:
         """Notes that a batch of a stage did not get its memory, and says what is believed from now on."""
         known = self._footprints.get(stage)
@@ -104,7 +116,7 @@ class Planner:
         if ram is None:
             return None
         before, wanted = self._room, budget_of(self._order, ram, held_bytes=held_bytes)
-        if wanted + _SLACK_BYTES < plan.plan.peak_bytes:
+        if wanted < before.budget_bytes and wanted + _SLACK_BYTES < plan.plan.peak_bytes:
             self._room = replace(before, budget_bytes=wanted)
             return f"other programs leave {format_bytes(wanted)} of RAM"
         now = time.monotonic()

@@ -60,6 +60,8 @@ class Room:
     """Held by the process that plans and writes the store."""
     workers: int
     """The most that may be."""
+    asked_bytes: int | None = None
+    """The budget that was asked for, if one was; `budget_bytes` is less while other programs take what it needs."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,8 +69,10 @@ class Planned:
     """A plan, and what it was made from."""
 
     plan: Plan
+    share: Plan
+    """The plan of one worker and one chunk; of all of the worker's frames where there is one phase."""
     problem: Problem
-    """Of one worker and one chunk; of all of the worker's frames where there is one phase."""
+    """What the share solves."""
     worker_bytes: int
     """What each worker may hold."""
 
@@ -97,7 +101,12 @@ def frugal_plan(flow: Flow, footprints: Mapping[str, Footprint], work: Work, roo
     alone = [replace(stage, needs=frozenset(), batch_s={1: min(stage.batch_s.values())}) for stage in stages]
     phases = tuple(solve(replace(problem, stages=(stage,))).phases[0] for stage in alone)
     plan = Plan(phases=phases, chunk_frames=1, lanes=1)
-    return _planned(plan, problem, work, room, 1, chunk_frames=1, keep_bytes=KEEP_BYTES[0], start_s=0.0)
+    planned = _planned(plan, problem, work, room, 1, chunk_frames=1, keep_bytes=KEEP_BYTES[0], start_s=0.0)
+    # Less cannot be done with. What was asked for is a ceiling; what others happen to leave free is not.
+    needed = max(phase.peak_bytes for phase in phases)
+    if room.asked_bytes is not None:
+        needed = min(needed, room.asked_bytes - room.supervisor_bytes)
+    return replace(planned, worker_bytes=max(planned.worker_bytes, needed))
 
 
 def stage_costs(flow: Flow, footprints: Mapping[str, Footprint], work: Work) -> tuple[StageCost, ...]:
@@ -213,7 +222,8 @@ def _planned(
         seconds=sum(phase.seconds for phase in phases) + start_s * workers,
     )
     worker_bytes = _worker_bytes(room, workers)
-    return Planned(plan=whole, problem=replace(problem, budget_bytes=worker_bytes), worker_bytes=worker_bytes)
+    problem = replace(problem, budget_bytes=worker_bytes)
+    return Planned(plan=whole, share=plan, problem=problem, worker_bytes=worker_bytes)
 
 
 def _worker_bytes(room: Room, workers: int) -> int:

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -39,6 +40,7 @@ from faceloom.units import MIB
 
 if TYPE_CHECKING:
     from faceloom.media.chunks import Chunk
+    from faceloom.memory.footprints import Footprint
     from faceloom.run.worker import Worker
 
 _REPORT_EVERY_S = 0.2
@@ -206,7 +208,7 @@ def _serve(requests: "queue.SimpleQueue[Request]", speaker: _Speaker) -> None:
                 _prepare_libraries()
                 from faceloom.run.measure import measure
 
-                speaker.say(Measured(measure(request)))
+                speaker.say(_measure(measure, request))
             case Guess() as request:
                 from faceloom.run.guessing import guess
 
@@ -223,6 +225,15 @@ def _prepare_libraries() -> None:
     cv2.setNumThreads(1)  # workers share the cores already
     PillowImage.MAX_IMAGE_PIXELS = None  # our own limit is looked at first
     gc.freeze()  # what has been imported stays: collections need not look at it
+
+
+def _measure(measure: Callable[[Measure], "Footprint"], request: Measure) -> Answer:
+    try:
+        return Measured(measure(request))
+    except FaceloomError:
+        raise
+    except Exception as error:  # on noise; on pictures the plugin may do well
+        return Starved(request.stage.name, 1, repr(error))
 
 
 def _do(worker: "Worker", chunk: "Chunk", folder: Path, speaker: _Speaker) -> Answer:

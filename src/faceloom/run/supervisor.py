@@ -19,11 +19,11 @@ from faceloom.run.messages import Answer, Died, Do, Done, Reading, Starved
 from faceloom.run.meter import Meter
 from faceloom.run.planner import budget_of
 from faceloom.run.planning import Planned
-from faceloom.run.survey import Survey
+from faceloom.run.survey import Survey, plan_what_fits
 from faceloom.run.takeup import ShouldStop, take_up
 from faceloom.store.rows import ChunkRows, FrameRow, Status
 from faceloom.store.store import STARVED, Store
-from faceloom.units import MIB
+from faceloom.units import MIB, format_bytes
 
 _AHEAD = 2
 """Chunks that a worker has been told of, so that it need not wait for the next one."""
@@ -102,12 +102,16 @@ class _Run:
         self._should_stop = should_stop
         survey = Survey(order, store, crew, on_event=on_event)
         budget = budget_of(order, read_ram())
-        self._planner = survey.planner(survey.measure(limit_bytes=budget - held_bytes()), budget_bytes=budget)
-        self.planned = self._planner.plan()
+        survey, self._planner, self.planned = plan_what_fits(
+            survey, lambda some: some.measure(limit_bytes=budget - held_bytes()), budget_bytes=budget
+        )
+        for kind, shape in survey.too_large:
+            reason = f"a frame of {shape.width} x {shape.height} does not fit into {format_bytes(budget)}"
+            store.give_up(kind, shape, STARVED + reason)
         self._wanted: Planned | None = self.planned
         """The plan that is to be followed as soon as no worker is busy; None while the present one is good."""
         self.budget_bytes = self._planner.budget_bytes
-        self.predicted_peak_bytes = 0
+        self.predicted_peak_bytes = peak_bytes() + crew.peak_bytes  # what counting and measuring took
         self._agenda = Agenda(store.pending(), lambda: self.planned.plan.chunk_frames)
         networks = order.flow.networks
         self._meter = Meter(
@@ -145,8 +149,10 @@ class _Run:
     def _deal(self) -> None:
         """Gives every worker its next chunks, unless another plan is waiting for all of them to be done."""
         if self._wanted is None and self._agenda.next_is_starving is not self._is_frugal:
-            self._wanted = self._planner.frugal_plan() if self._agenda.next_is_starving else self._best_plan()
             self._is_frugal = self._agenda.next_is_starving
+            self._wanted = self._planner.frugal_plan() if self._is_frugal else self._best_plan()
+            how = "one stage and one item at a time, for this chunk" if self._is_frugal else "as before that chunk"
+            self._tell(Notice(kind=REPLANNED, text=f"planned again: {how}"))
         if self._wanted is not None:
             return
         self._crew.hire(self.planned.plan.workers, self._job)
@@ -176,6 +182,7 @@ class _Run:
             outputs=self._order.outputs,
             room_bytes=waiting * self._planner.frame_bytes,
             arena_bytes=max(_LEAST_ARENA_BYTES, planned.worker_bytes - planned.problem.base_bytes),
+            reserve_bytes=self._planner.reserves(plan),
             limit_bytes=planned.worker_bytes,
         )
         self._crew.hire(plan.workers, self._job)

@@ -1,8 +1,10 @@
 """The survey of a job before its first frame: how large its frames are, and what its stages cost with them."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import TYPE_CHECKING
 
+from faceloom.errors import BudgetError
 from faceloom.media.sources import Shape, SourceKind
 from faceloom.memory.footprints import Footprint
 from faceloom.memory.usage import peak_bytes
@@ -10,7 +12,7 @@ from faceloom.run.crew import Crew
 from faceloom.run.events import OnEvent
 from faceloom.run.job import Order
 from faceloom.run.planner import Planner
-from faceloom.run.planning import Room, Work
+from faceloom.run.planning import Planned, Room, Work
 from faceloom.run.profiling import Profiler, network_shape
 from faceloom.units import KIB, MIB
 
@@ -31,9 +33,19 @@ TYPICAL = Shape(height=1080, width=1920, reading_bytes=48 * MIB)
 class Survey:
     """What is known of the frames that a store lists as still to be done."""
 
-    def __init__(self, order: Order, store: "Store", crew: Crew, *, on_event: OnEvent) -> None:
+    def __init__(
+        self, order: Order, store: "Store", crew: Crew, *, on_event: OnEvent, most_bytes: int | None = None
+    ) -> None:
+        """A survey of all frames, or of those that take no more than `most_bytes`."""
+        self._again = partial(Survey, order, store, crew, on_event=on_event)
         self._order = order
-        shapes = list(store.shapes()) or [(SourceKind.VIDEO, TYPICAL)]
+        known = list(store.shapes()) or [(SourceKind.VIDEO, TYPICAL)]
+        shapes = [(kind, shape) for kind, shape in known if most_bytes is None or _takes(kind, shape) <= most_bytes]
+        self.most_bytes = max(_takes(kind, shape) for kind, shape in shapes)
+        """What the largest frame takes."""
+        self.too_large = [pair for pair in known if pair not in shapes]
+        """The shapes that are left out, each with the kind of its sources."""
+        self._smallest_bytes = min(_takes(kind, shape) for kind, shape in shapes)
         reading = [_reading(kind, shape) for kind, shape in shapes]
         self._work = Work(
             frames=store.counts().pending,
@@ -46,6 +58,11 @@ class Survey:
         )
         self._profiler = Profiler(order, crew, on_event)
         self._canvas_of = _largest_canvas(order, [(shape.height, shape.width) for _, shape in shapes])
+
+    def without_largest(self, surplus_bytes: int) -> "Survey | None":
+        """A survey of the frames that take so much less than the largest; None if that leaves none."""
+        most = self.most_bytes - max(1, surplus_bytes)
+        return self._again(most_bytes=most) if most >= self._smallest_bytes else None
 
     def measure(self, *, limit_bytes: int, again: bool = False) -> dict[str, Footprint]:
         """What every stage costs: measured before, or now within `limit_bytes`, or guessed if it cannot be.
@@ -63,8 +80,38 @@ class Survey:
         """A planner for these frames."""
         # In steps, so that what is said of a budget holds in the next run too.
         supervisor = -(-(peak_bytes() + SUPERVISOR_MORE_BYTES) // SUPERVISOR_STEP_BYTES) * SUPERVISOR_STEP_BYTES
-        room = Room(budget_bytes=budget_bytes, supervisor_bytes=supervisor, workers=self._order.cores)
+        room = Room(
+            budget_bytes=budget_bytes,
+            supervisor_bytes=supervisor,
+            workers=self._order.cores,
+            asked_bytes=self._order.budget_bytes,
+        )
         return Planner(self._order, footprints, self._work, room)
+
+
+def plan_what_fits(
+    survey: Survey, footprints_of: Callable[[Survey], Mapping[str, Footprint]], *, budget_bytes: int
+) -> tuple[Survey, Planner, Planned]:
+    """The best plan for all frames, or else for all but the largest: one huge picture does not refuse the others.
+
+    Raises:
+        BudgetError: not even the smallest frames fit; it says what all of them would need.
+    """
+    refusal: BudgetError | None = None
+    while True:
+        planner = survey.planner(footprints_of(survey), budget_bytes=budget_bytes)
+        try:
+            return survey, planner, planner.plan()
+        except BudgetError as error:
+            refusal = refusal or error
+            smaller = survey.without_largest(error.needed_bytes - error.budget_bytes)
+            if smaller is None:
+                raise refusal from None
+            survey = smaller
+
+
+def _takes(kind: SourceKind, shape: Shape) -> int:
+    return shape.frame_bytes + sum(_reading(kind, shape))
 
 
 def _reading(kind: SourceKind, shape: Shape) -> tuple[int, int]:

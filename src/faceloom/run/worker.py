@@ -2,7 +2,7 @@
 
 import time
 from collections import defaultdict, deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -13,7 +13,7 @@ from faceloom.faces import Face, FrameId
 from faceloom.mask import NetworkMask
 from faceloom.media.chunks import Chunk, Span, Unreadable, split
 from faceloom.media.reading import FrameReader, Read, can_read_side_by_side
-from faceloom.plan.plan import Phase
+from faceloom.plan.plan import Phase, Placement
 from faceloom.run.finish import FinishStep, OverlayStep
 from faceloom.run.job import Job
 from faceloom.run.pipeline import Bounds, Final, Step, run_pipeline
@@ -97,7 +97,7 @@ class Worker:
         for number, phase in enumerate(phases):
             self._on_progress(0, number)
             is_last = phase is phases[-1]
-            steps = [*self._steps(phase), *([last_step] if is_last and last_step else [])]
+            steps = [*self._steps(number, phase), *([last_step] if is_last and last_step else [])]
             done = self._pipeline(source, steps, keep_bytes=keep_bytes if number == 0 else None)
             if number == 0:
                 self._kept_bytes = sum(map(self._size_of, done))
@@ -134,20 +134,25 @@ class Worker:
 
         return announced
 
-    def _steps(self, phase: Phase) -> list[Step]:
+    def _steps(self, number: int, phase: Phase) -> list[Step]:
         """The steps of a phase, with its networks resident and no others."""
         placements = {placement.stage: placement for placement in phase.placements}
-        if not self._networks.keys() <= placements.keys():
+        if self._networks.keys() != placements.keys():
             self._networks = {name: network for name, network in self._networks.items() if name in placements}
             self._engine.shrink()
-        for stage in self._job.flow.networks:
-            if stage.name in placements and stage.name not in self._networks:
-                self._networks[stage.name] = self._engine.load(self._job.weights[stage.name])
+            self._load(placements)
+            if self._job.reserve_bytes:
+                self._engine.reserve(self._job.reserve_bytes[number])
         return [
             network_step(stage, self._networks[stage.name], batch=placements[stage.name].batch)
             for stage in self._job.flow.networks
             if stage.name in placements
         ]
+
+    def _load(self, placements: Mapping[str, Placement]) -> None:
+        for stage in self._job.flow.networks:
+            if stage.name in placements and stage.name not in self._networks:
+                self._networks[stage.name] = self._engine.load(self._job.weights[stage.name])
 
 
 def _one_by_one(faces: deque[Face]) -> Iterator[Callable[[], Face]]:

@@ -232,6 +232,15 @@ class Store:
         for kind, height, width, reading_bytes in self._db.execute(query, (self.run_id,)):
             yield SourceKind(kind), Shape(height=height, width=width, reading_bytes=reading_bytes)
 
+    def give_up(self, kind: SourceKind, shape: Shape, reason: str) -> None:
+        """Has this run's frames of a shape that are still to be done fail."""
+        with self._transaction():
+            self._db.execute(
+                "UPDATE frame SET status = 'failed', reason = ? WHERE status = 'pending' AND height = ? AND width = ?"
+                " AND source_id IN (SELECT id FROM source WHERE run_id = ? AND kind = ? AND reading_bytes = ?)",
+                (reason, shape.height, shape.width, self.run_id, kind, shape.reading_bytes),
+            )
+
     def add_picture(self, source: Source) -> None:
         """The only frame of a picture, to be done. Call within `adding`."""
         self._db.execute("INSERT INTO frame (source_id, idx) SELECT id, 0 FROM source WHERE name = ?", (source.name,))

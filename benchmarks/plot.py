@@ -1,0 +1,50 @@
+"""Line charts as SVG files, for figures that stand beside their tables."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from xml.sax.saxutils import escape
+
+_WIDTH, _HEIGHT = 640, 360
+_LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 40, 48
+_COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd")
+Points = Sequence[tuple[float, float]]
+
+
+def write_chart(path: Path, lines: Mapping[str, Points], *, title: str, x: str, y: str) -> None:
+    """Writes one line for each name; both axes begin at zero."""
+    right = max(point[0] for points in lines.values() for point in points) * 1.05
+    top = max(point[1] for points in lines.values() for point in points) * 1.1
+    across, up = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
+
+    def place(point: tuple[float, float]) -> str:
+        return f"{_LEFT + point[0] / right * across:.1f},{_HEIGHT - _BOTTOM - point[1] / top * up:.1f}"
+
+    parts = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif">',
+        f'<rect width="{_WIDTH}" height="{_HEIGHT}" fill="white"/>',
+        f'<text x="{_LEFT}" y="22" font-size="15">{escape(title)}</text>',
+        f'<text x="{_LEFT + across / 2}" y="{_HEIGHT - 8}" font-size="12" text-anchor="middle">{escape(x)}</text>',
+        f'<text x="16" y="{_TOP + up / 2}" font-size="12" text-anchor="middle"'
+        f' transform="rotate(-90 16 {_TOP + up / 2})">{escape(y)}</text>',
+    ]
+    for i in range(5):
+        low, high = place((right * i / 4, 0)), place((0, top * i / 4))
+        parts += [
+            f'<path d="M{high} h{across}" stroke="#ddd"/>',
+            _label(low, f"{right * i / 4:.0f}", dy=16, anchor="middle"),
+            _label(high, f"{top * i / 4:.3g}", dx=-6, dy=4, anchor="end"),
+        ]
+    for i, ((name, points), colour) in enumerate(zip(lines.items(), _COLOURS, strict=False)):
+        parts.append(
+            f'<polyline points="{" ".join(map(place, points))}" fill="none" stroke="{colour}" stroke-width="2"/>'
+        )
+        parts += [
+            f'<circle cx="{at[0]}" cy="{at[1]}" r="3" fill="{colour}"/>' for at in (place(p).split(",") for p in points)
+        ]
+        parts.append(f'<text x="{_LEFT + 12 + 160 * i}" y="36" font-size="12" fill="{colour}">{escape(name)}</text>')
+    path.write_text("\n".join([*parts, "</svg>"]) + "\n", encoding="utf-8")
+
+
+def _label(place: str, text: str, *, anchor: str, dx: float = 0, dy: float = 0) -> str:
+    across, down = map(float, place.split(","))
+    return f'<text x="{across + dx}" y="{down + dy}" font-size="11" text-anchor="{anchor}">{text}</text>'
