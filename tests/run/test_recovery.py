@@ -140,7 +140,7 @@ def smallest_budget(inputs: Path, folder: Path, *flags: str) -> int:
 
 def run(inputs: Path, out: Path, budget_bytes: int, *flags: str) -> dict[str, Any]:
     """The summary of a run."""
-    asked = ("--memory", budget_bytes, "--size", 64, "--json", "--quiet", *flags)
+    asked: tuple[str | int, ...] = ("--memory", budget_bytes, "--size", 64, "--json", "--quiet", *flags)
     done = faceloom("extract", inputs, "--out", out, *asked)
     assert done.returncode in {0, 1}, done.stderr
     summary: dict[str, Any] = json.loads(done.stdout)
