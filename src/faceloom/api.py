@@ -5,6 +5,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeAlias, TypedDict, Unpack
 
+from faceloom.engines.onnx import PROVIDERS
 from faceloom.errors import RequestError
 from faceloom.faces import Face, Image
 from faceloom.flow import Flow, build_flow
@@ -12,6 +13,7 @@ from faceloom.frame import Frame
 from faceloom.geometry.chips import frame_to_chip
 from faceloom.media.chip_files import ChipFormat
 from faceloom.memory.cores import usable_cores
+from faceloom.memory.devices import AUTO, choose_device, find_devices
 from faceloom.memory.footprints import Footprint
 from faceloom.models.weights import WeightCache
 from faceloom.plan.plan import one_phase
@@ -51,6 +53,8 @@ class FlowOptions(TypedDict, total=False):
     """Least score of a face, 0 to 1; the detector's own default if left out."""
     threads: int
     """Cores to use; all there are if left out."""
+    device: str
+    """`cpu`, `cuda:0`, or `auto` if left out: the card with the most free memory that can be used, else the CPU."""
 
 
 def extract(
@@ -108,7 +112,7 @@ def extract(
         overlay=overlay,
     )
     flow = make_flow(options)
-    order = make_order(flow, outputs, memory=memory, threads=options.get("threads"), on_event=on_event)
+    order = make_order(flow, outputs, options, memory=memory, on_event=on_event)
     with Store(Path(out)) as store:
         store.use_config(_config(flow, outputs))
         store.begin_run(versions={name: version(name) for name in _PACKAGES})
@@ -143,7 +147,7 @@ def plan(
     """
     flow = make_flow(options)
     budgets = [size for item in what_if if (size := _budget(item)) is not None]
-    order = make_order(flow, Outputs(), memory=memory, threads=options.get("threads"), on_event=on_event)
+    order = make_order(flow, Outputs(), options, memory=memory, on_event=on_event)
     return forecast(order, _existing(inputs), budgets, on_event=on_event)
 
 
@@ -164,7 +168,7 @@ def profile(
         The footprint of each stage that runs a network, by its name.
     """
     flow = make_flow(options)
-    order = make_order(flow, Outputs(), threads=options.get("threads"), on_event=on_event)
+    order = make_order(flow, Outputs(), options, on_event=on_event)
     paths = [Path(inputs)] if isinstance(inputs, str | Path) else [Path(item) for item in inputs]
     return measure_now(order, _existing(paths) if paths else [], on_event=on_event)
 
@@ -190,8 +194,7 @@ def stream(
     from faceloom.run.live import LiveWorker
 
     flow = make_flow(options)
-    threads = options.get("threads")
-    order = make_order(flow, Outputs(mask_size=mask_size), threads=threads, on_event=lambda event: None)
+    order = make_order(flow, Outputs(mask_size=mask_size), options, on_event=lambda event: None)
     plan = one_phase([stage.name for stage in flow.networks], chunk_frames=1, lanes=min(order.cores, MOST_LANES))
     job = Job(flow=flow, weights=order.weights, plan=plan, outputs=order.outputs, room_bytes=ROOM_BYTES)
     items = [inputs] if isinstance(inputs, str | Path) else inputs
@@ -241,21 +244,19 @@ def _detect_options(options: FlowOptions) -> Mapping[str, Any]:
 
 
 def make_order(
-    flow: Flow,
-    outputs: Outputs,
-    *,
-    memory: int | str | None = None,
-    threads: int | None,
-    on_event: OnEvent,
+    flow: Flow, outputs: Outputs, options: FlowOptions, *, memory: int | str | None = None, on_event: OnEvent
 ) -> Order:
     """What is asked for, with every weight file at hand.
 
     Raises:
         RequestError: a value out of range.
+        BudgetError: this machine lacks the device, or an engine for it.
         WeightsError: a network is neither on this machine nor to be had.
     """
+    threads = options.get("threads")
     if threads is not None and threads < 1:
         raise RequestError(f"{threads} threads cannot do anything; ask for 1 or more")
+    choose_device(options.get("device", AUTO), find_devices(), drivable=PROVIDERS)
     budget_bytes = _budget(memory)
     cache = WeightCache.of_user()
 

@@ -33,7 +33,7 @@ ARENA_OF_ONE = 40 * MIB
 
 
 def job(batch: int, *, arena_bytes: int = 0, limit_bytes: int = 0) -> Job:
-    order = make_order(make_flow({}), Outputs(write_chips=False), threads=1, on_event=lambda event: None)
+    order = make_order(make_flow({}), Outputs(write_chips=False), {}, on_event=lambda event: None)
     placements = (
         Placement(stage="detect/yunet", device="cpu", batch=batch),
         Placement(stage="align/facemesh", device="cpu", batch=1),

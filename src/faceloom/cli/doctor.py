@@ -230,15 +230,14 @@ def _check_disk() -> Iterator[Finding]:
 
 
 def _check_gpu() -> Iterator[Finding]:
-    names = (
-        sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")) if Path("/proc/driver/nvidia").exists() else []
-    )
-    found = (
-        f"{len(names)} NVIDIA card{'s' * (len(names) != 1)}; this version runs on the CPU"
-        if names
-        else "none; running on the CPU"
-    )
-    yield Finding(name="gpu", verdict=Verdict.NOTE if names else Verdict.OK, found=found)
+    from faceloom.memory.devices import find_devices, gpu_problem
+
+    cards = [device for device in find_devices() if device.kind != "cpu"]
+    for card in cards:
+        found = f"{card.name}: {card.label}, {format_bytes(card.free_bytes)} of {format_bytes(card.total_bytes)} free"
+        yield Finding(name="gpu", verdict=Verdict.NOTE, found=f"{found}; this version runs on the CPU")
+    if not cards:
+        yield Finding(name="gpu", verdict=Verdict.OK, found=f"none; running on the CPU ({gpu_problem()})")
 
 
 def _version(package: str) -> str | None:

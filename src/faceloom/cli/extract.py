@@ -106,6 +106,7 @@ def add_machine_flags(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="ceiling for all processes together, like 800MiB or 2GiB (default: what is free, but for a reserve)",
     )
+    machine.add_argument("--device", metavar="NAME", help="cpu, or auto (default); faceloom doctor lists what there is")
     machine.add_argument("--threads", type=int, metavar="N", help="cores to use (default: all)")
 
 
@@ -117,7 +118,9 @@ def flow_options(chosen: argparse.Namespace) -> dict[str, Any]:
     }
     if chosen.mask is not None:
         options["mask"] = [] if chosen.mask == ["none"] else chosen.mask
-    given = {name: getattr(chosen, name, None) for name in ("detect_size", "min_score", "identify", "threads")}
+    given = {
+        name: getattr(chosen, name, None) for name in ("detect_size", "min_score", "identify", "threads", "device")
+    }
     return {**options, **{name: value for name, value in given.items() if value is not None}}
 
 

@@ -88,9 +88,17 @@ def _in_words(summary: dict[str, Any]) -> str:
 def _run_in_words(run: dict[str, Any]) -> list[str]:
     told = run["summary"] or {}
     outcome = run["outcome"] or "did not end: killed, or still going on"
-    cost = f", {format_seconds(told['seconds'])}, peak memory {format_bytes(told['peak_bytes']['cpu'])}" if told else ""
-    lines = [f"run       {run['started_at'][:19]}Z: {outcome}{cost}"]
+    lines = [f"run       {run['started_at'][:19]}Z: {outcome}{_cost_in_words(told) if told else ''}"]
     for number, phase in enumerate((run["plan"] or {}).get("phases", []), start=1):
         stages = ", ".join(f"{stage['stage']} x{stage['batch']} on {stage['device']}" for stage in phase["stages"])
         lines.append(f"  pass {number}  {stages}")
     return lines
+
+
+def _cost_in_words(told: dict[str, Any]) -> str:
+    peak, predicted, budget = (
+        format_bytes(told[name]["cpu"]) for name in ("peak_bytes", "predicted_peak_bytes", "budget_bytes")
+    )
+    events = ", ".join(f"{number} x {kind}" for kind, number in told["events"].items() if number)
+    memory = f"peak memory {peak} of {budget} ({predicted} predicted)"
+    return f", {format_seconds(told['seconds'])}, {memory}" + (f"; {events}" if events else "")
