@@ -217,19 +217,22 @@ def test_a_picture_that_is_too_large_for_the_budget_fails_alone_with_its_size(sa
     assert exported(tmp_path / "out") == exported(tmp_path / "whole")
 
 
+@pytest.mark.parametrize("free_later", [0, MIB, 16 * GIB])
 def test_memory_that_others_take_meanwhile_makes_for_a_smaller_plan(
-    samples: Path, unlimited: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    free_later: int, samples: Path, unlimited: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     looks = 0
 
     def read_ram() -> Ram:
         nonlocal looks
         looks += 1
-        free = 8 * GIB if looks < 3 else 0  # from then on there is only what the run itself holds
+        # For a while there is only what the run itself holds.
+        free = 8 * GIB if looks < 3 else 0 if looks < 5 else free_later
         return Ram(total_bytes=16 * GIB, available_bytes=free, is_limited=False)
 
     for module in (planner, supervisor):
         monkeypatch.setattr(module, "read_ram", read_ram)
+    monkeypatch.setattr(planner, "LOOK_UP_EVERY_S", 0.0)
     events: list[Event] = []
     summary = extract(samples, tmp_path / "out", size=64, on_event=events.append)
     kinds = [event.kind for event in events if isinstance(event, Notice)]

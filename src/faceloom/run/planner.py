@@ -1,9 +1,11 @@
 """The planner of a run: makes the plan, watches what comes of it, and makes another when that is called for."""
 
+import math
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
+from faceloom.errors import BudgetError
 from faceloom.memory.footprints import Footprint
 from faceloom.memory.ram import Ram, default_budget_bytes, read_ram
 from faceloom.plan.plan import Placement, Plan
@@ -19,7 +21,7 @@ _MUCH_MORE = 1.25
 _MUCH_FASTER = 0.8
 _DRIFT = 2.0
 _SEEN_ENOUGH = 8
-_LOOK_UP_EVERY_S = 5.0
+LOOK_UP_EVERY_S = 5.0
 _SLACK_BYTES = 64 * MIB
 """Free memory may be short of the plan by so much before it is planned anew: other programs breathe."""
 
@@ -120,11 +122,15 @@ class Planner:
             self._room = replace(before, budget_bytes=wanted)
             return f"other programs leave {format_bytes(wanted)} of RAM"
         now = time.monotonic()
-        if wanted < _MUCH_MORE * before.budget_bytes or now - self._looked < _LOOK_UP_EVERY_S:
+        if wanted < _MUCH_MORE * before.budget_bytes + _SLACK_BYTES or now - self._looked < LOOK_UP_EVERY_S:
             return None
         self._looked = now
         self._room = replace(before, budget_bytes=wanted)
-        if self.plan().plan.seconds < _MUCH_FASTER * plan.plan.seconds:
+        try:
+            seconds = self.plan().plan.seconds
+        except BudgetError:  # more than before, and still too little
+            seconds = math.inf
+        if seconds < _MUCH_FASTER * plan.plan.seconds:
             return f"{format_bytes(wanted)} of RAM are to be had now"
         self._room = before
         return None
