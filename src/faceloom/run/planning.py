@@ -27,7 +27,7 @@ CHUNKS_A_WORKER = 4
 """At least, so that workers end at about the same time."""
 KEEP_BYTES = tuple(2**i * MIB for i in range(2, 10))
 """Of patches between phases: what is tried. The first also bounds the rows of a chunk."""
-_HEAP_BYTES = 4 * MIB
+_HEAP_BYTES = 6 * MIB
 """Of a worker: what the heap keeps in holes between blocks, which come and go in sizes of their own (measured)."""
 _ONE_PHASE = 1e15
 """Seconds for a switch between phases, where there is to be none."""

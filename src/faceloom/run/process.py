@@ -120,7 +120,7 @@ _SETTINGS = {
     # Frames and tensors come and go by the megabyte; by default glibc gives each back to the system and has it
     # faulted in again, 1,000 pages a frame of 1080p (measured: a tenth of the wall time).
     # Beyond the first threshold blocks are the system's own again, so that holes in the heap stay small.
-    "MALLOC_MMAP_THRESHOLD_": str(4 * MIB),
+    "MALLOC_MMAP_THRESHOLD_": str(1 * MIB),
     "MALLOC_TRIM_THRESHOLD_": str(256 * MIB),
     "MALLOC_ARENA_MAX": "1",
     "OPENCV_LOG_LEVEL": "ERROR",
