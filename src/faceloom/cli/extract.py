@@ -129,8 +129,8 @@ def run(chosen: argparse.Namespace) -> int:
     from faceloom.api import extract
     from faceloom.cli.progress import silence, watch
 
-    with _Interrupts() as interrupts, silence() if chosen.quiet else watch() as on_event:
-        try:
+    try:
+        with _Interrupts() as interrupts, silence() if chosen.quiet else watch() as on_event:
             summary = extract(
                 chosen.inputs,
                 chosen.out,
@@ -144,8 +144,8 @@ def run(chosen: argparse.Namespace) -> int:
                 should_stop=interrupts.should_stop,
                 **flow_options(chosen),
             )
-        except Terminated:
-            return 128 + signal.SIGTERM
+    except Terminated:
+        return 128 + signal.SIGTERM
     print(json.dumps(summary.to_json()) if chosen.json else _in_words(summary, Path(chosen.out)))
     for failure in summary.failures:
         print(f"faceloom: failed: {failure}", file=sys.stderr)

@@ -23,6 +23,7 @@ SIDEWAYS = frozenset([5, 6, 7, 8])
 # for want of memory, is missing from there on.
 PillowImage.preinit()
 PillowImage.init()
+PillowImage.MAX_IMAGE_PIXELS = None  # MAX_PIXELS is looked at before anything is decoded
 
 _CHANNELS = 3
 _ORIENTATION_TAG = 0x0112

@@ -1,7 +1,7 @@
 """Sources: the pictures and videos among what the user named, each with a name of its own."""
 
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
@@ -182,7 +182,7 @@ def find_sources(inputs: Iterable[Path]) -> Iterator[Source]:
         if not root.is_dir():
             yield Source(name=printable(root.name), path=root, kind=kind_of(root) or SourceKind.PICTURE)
             continue
-        for path in _files_under(root, frozenset()):
+        for path in _files_under(root):
             kind = kind_of(path)
             if kind:
                 yield Source(name=printable(path.relative_to(root).as_posix()), path=path, kind=kind)
@@ -194,20 +194,42 @@ def printable(name: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 
 
-def _files_under(folder: Path, above: frozenset[tuple[int, int]]) -> Iterator[Path]:
+def _files_under(root: Path) -> Iterator[Path]:
+    open_folders: list[tuple[tuple[int, int], Iterator[os.DirEntry[str]]]] = []
+    folder: Path | None = root
+    while folder is not None or open_folders:
+        if folder is not None:
+            opened = _entries(folder)
+            if opened and opened[0] not in (identity for identity, _ in open_folders):
+                open_folders.append(opened)
+            folder = None
+            continue
+        entry = next(open_folders[-1][1], None)
+        if entry is None:
+            open_folders.pop()
+        elif _is(entry.is_dir):
+            folder = Path(entry.path)
+        elif _is(entry.is_file):
+            yield Path(entry.path)
+
+
+def _entries(folder: Path) -> tuple[tuple[int, int], Iterator[os.DirEntry[str]]] | None:
+    """A folder's identity and what is in it; None for one that cannot be listed, or holds results."""
     try:
         state = folder.stat()
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
-        return  # an unreadable folder holds nothing that could be listed
-    identity = (state.st_dev, state.st_ino)
-    if identity in above or any(entry.name == RESULT_MARK for entry in entries):
-        return
-    for entry in entries:
-        if entry.is_dir():
-            yield from _files_under(Path(entry.path), above | {identity})
-        elif entry.is_file():
-            yield Path(entry.path)
+        return None
+    if any(entry.name == RESULT_MARK for entry in entries):
+        return None
+    return (state.st_dev, state.st_ino), iter(entries)
+
+
+def _is(question: Callable[[], bool]) -> bool:
+    try:
+        return question()
+    except OSError:  # a link that leads to itself
+        return False
 
 
 def longer_names(source: Source) -> Iterator[str]:

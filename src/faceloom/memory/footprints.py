@@ -81,7 +81,7 @@ class FootprintCache:
         try:
             stored = json.loads(self._path(traits).read_text(encoding="utf-8"))
             return Footprint.from_json(stored["footprint"])
-        except (OSError, KeyError, TypeError, ValueError):
+        except (OSError, AttributeError, KeyError, TypeError, ValueError):
             return None
 
     def keep(self, traits: Mapping[str, Any], footprint: Footprint) -> None:

@@ -41,11 +41,10 @@ class Survey:
         self._order = order
         known = list(store.shapes()) or [(SourceKind.VIDEO, TYPICAL)]
         shapes = [(kind, shape) for kind, shape in known if most_bytes is None or _takes(kind, shape) <= most_bytes]
-        self.most_bytes = max(_takes(kind, shape) for kind, shape in shapes)
-        """What the largest frame takes."""
+        self.sizes = sorted({_takes(kind, shape) for kind, shape in shapes})
+        """What frames take, each size once."""
         self.too_large = [pair for pair in known if pair not in shapes]
         """The shapes that are left out, each with the kind of its sources."""
-        self._smallest_bytes = min(_takes(kind, shape) for kind, shape in shapes)
         reading = [_reading(kind, shape) for kind, shape in shapes]
         self._work = Work(
             frames=store.counts().pending,
@@ -59,10 +58,9 @@ class Survey:
         self._profiler = Profiler(order, crew, on_event)
         self._canvas_of = _largest_canvas(order, [(shape.height, shape.width) for _, shape in shapes])
 
-    def without_largest(self, surplus_bytes: int) -> "Survey | None":
-        """A survey of the frames that take so much less than the largest; None if that leaves none."""
-        most = self.most_bytes - max(1, surplus_bytes)
-        return self._again(most_bytes=most) if most >= self._smallest_bytes else None
+    def up_to(self, most_bytes: int) -> "Survey":
+        """A survey of the frames that take no more than this."""
+        return self._again(most_bytes=most_bytes)
 
     def measure(self, *, limit_bytes: int, again: bool = False) -> dict[str, Footprint]:
         """What every stage costs: measured before, or now within `limit_bytes`, or guessed if it cannot be.
@@ -97,17 +95,31 @@ def plan_what_fits(
     Raises:
         BudgetError: not even the smallest frames fit; it says what all of them would need.
     """
-    refusal: BudgetError | None = None
-    while True:
-        planner = survey.planner(footprints_of(survey), budget_bytes=budget_bytes)
+
+    def attempt(some: Survey) -> tuple[Survey, Planner, Planned]:
+        planner = some.planner(footprints_of(some), budget_bytes=budget_bytes)
+        return some, planner, planner.plan()
+
+    try:
+        return attempt(survey)
+    except BudgetError as error:
+        refusal = error
+    sizes = survey.sizes
+    best = None
+    low, high = 0, len(sizes) - 1  # the last does not fit
+    while low < high:
+        middle = (low + high) // 2 if best else 0  # where the smallest does not fit, nothing does
         try:
-            return survey, planner, planner.plan()
-        except BudgetError as error:
-            refusal = refusal or error
-            smaller = survey.without_largest(error.needed_bytes - error.budget_bytes)
-            if smaller is None:
-                raise refusal from None
-            survey = smaller
+            best = attempt(survey.up_to(sizes[middle]))
+        except BudgetError:
+            if best is None:
+                break
+            high = middle
+        else:
+            low = middle + 1
+    if best is None:
+        raise refusal
+    return best
 
 
 def _takes(kind: SourceKind, shape: Shape) -> int:

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from faceloom.media.sources import Source, SourceKind, find_sources, longer_names
 from faceloom.run.crew import Crew
-from faceloom.run.events import SOURCE_CHANGED, Looking, Notice, OnEvent
+from faceloom.run.events import SOURCE_CHANGED, WORKER_RESTARTED, Looking, Notice, OnEvent
 from faceloom.run.messages import Answer, Count, Counted, Died, Look, Looked, Request
 from faceloom.store.store import Known, Store
 
@@ -21,7 +21,7 @@ def take_up(inputs: Sequence[Path], store: Store, crew: Crew, *, on_event: OnEve
     _take_up_sources(inputs, store, on_event=on_event, should_stop=should_stop)
     store.retry_starved()
     _count_videos(crew, store, on_event=on_event, should_stop=should_stop)
-    _look_at_pictures(crew, store, should_stop=should_stop)
+    _look_at_pictures(crew, store, on_event=on_event, should_stop=should_stop)
 
 
 def _take_up_sources(inputs: Sequence[Path], store: Store, *, on_event: OnEvent, should_stop: ShouldStop) -> None:
@@ -51,7 +51,9 @@ def _count_videos(crew: Crew, store: Store, *, on_event: OnEvent, should_stop: S
     for number, source in enumerate(store.uncounted(), start=1):
         if should_stop():
             return
-        answer = _ask(crew, Count(source))
+        answer = _ask(crew, Count(source), on_event=on_event)
+        if isinstance(answer, Died):  # it may have been killed for another reason than this video
+            answer = _ask(crew, Count(source), on_event=on_event)
         if isinstance(answer, Died):
             answer = Counted(source, reason=answer.reason)
         assert isinstance(answer, Counted)
@@ -64,12 +66,12 @@ def _count_videos(crew: Crew, store: Store, *, on_event: OnEvent, should_stop: S
         on_event(Looking(sources=number, frames=frames))
 
 
-def _look_at_pictures(crew: Crew, store: Store, *, should_stop: ShouldStop) -> None:
+def _look_at_pictures(crew: Crew, store: Store, *, on_event: OnEvent, should_stop: ShouldStop) -> None:
     """Notes how large each picture is; one whose header does not tell stays unknown."""
     for sources in store.unsized(_LOOKS_A_REQUEST):
         if should_stop():
             return
-        answer = _ask(crew, Look(sources))
+        answer = _ask(crew, Look(sources), on_event=on_event)
         if isinstance(answer, Looked):  # otherwise a header killed it: reading will say which
             with store.adding():
                 for source, shape in zip(answer.sources, answer.shapes, strict=True):
@@ -77,7 +79,7 @@ def _look_at_pictures(crew: Crew, store: Store, *, should_stop: ShouldStop) -> N
                         store.add_shape(source, shape)
 
 
-def _ask(crew: Crew, request: Request) -> Answer:
+def _ask(crew: Crew, request: Request, *, on_event: OnEvent) -> Answer:
     """What one worker answers; a dead one is replaced when it is needed again."""
     crew.hire(1)
     (member,) = crew.members
@@ -85,6 +87,7 @@ def _ask(crew: Crew, request: Request) -> Answer:
     _, _, answer = crew.receive()
     if isinstance(answer, Died):
         crew.dismiss()
+        on_event(Notice(kind=WORKER_RESTARTED, text=f"{answer.reason}; starting another"))
     return answer
 
 

@@ -1,5 +1,6 @@
 """The SQLite file: opening it, its marks and versions, its schema."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -25,7 +26,7 @@ def connect(folder: Path, *, read_only: bool) -> Iterator[sqlite3.Connection]:
     if read_only and not path.is_file():
         raise StoreError(f"{folder} holds no results of faceloom (no {DATABASE})", path=path)
     try:
-        connection = sqlite3.connect(path, isolation_level=None)
+        connection = _open(path, read_only=read_only)
         try:
             tables = _check_version(connection, path)
             if read_only and not tables:
@@ -37,6 +38,18 @@ def connect(folder: Path, *, read_only: bool) -> Iterator[sqlite3.Connection]:
             connection.close()
     except sqlite3.Error as error:
         raise StoreError(f"the store {path} cannot be used: {error}", path=path) from error
+    except (TypeError, ValueError) as error:
+        if not read_only:
+            raise
+        # What a row holds is not what was once written there.
+        raise StoreError(f"the store {path} is damaged: {error}", path=path) from error
+
+
+def _open(path: Path, *, read_only: bool) -> sqlite3.Connection:
+    """A write-ahead log needs a file beside it even to be read; where none can be made, nobody writes either."""
+    if not read_only or os.access(path.parent, os.W_OK):
+        return sqlite3.connect(path, isolation_level=None)
+    return sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True, isolation_level=None)
 
 
 def _check_version(connection: sqlite3.Connection, path: Path) -> int:

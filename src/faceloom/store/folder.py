@@ -53,7 +53,11 @@ def locked(folder: Path) -> Iterator[None]:
     """
     import fcntl
 
-    with (folder / _LOCK).open("a") as file:
+    try:
+        file = (folder / _LOCK).open("a")
+    except OSError as error:
+        raise StoreError(f"the result folder {folder} cannot be used: {error}", path=folder) from error
+    with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
@@ -71,8 +75,12 @@ def move_into_place(folder: Path, pending: Path) -> None:
     """Moves a committed chunk's files to where their rows say they are."""
     for source in _files_below(pending):
         target = folder / source.relative_to(pending)
-        target.parent.mkdir(parents=True, exist_ok=True)
-        source.replace(target)
+        try:
+            target.parent.mkdir(parents=True, exist_ok=True)
+            source.replace(target)
+        except OSError as error:
+            message = f"{target} cannot be written ({error.strerror}); mend that and run the same command again"
+            raise StoreError(message, path=target) from error
     shutil.rmtree(pending, ignore_errors=True)
 
 

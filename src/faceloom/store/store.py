@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
 
@@ -168,6 +168,8 @@ class Store:
                 "SELECT id, path, size_bytes, mtime_ns, sha256, run_id FROM source WHERE name = ?", (name,)
             ).fetchone()
             named = Source(name=name, path=source.path, kind=source.kind)
+            if row is None and self._lies_across(name):
+                continue
             if row is None:
                 self._insert_source(named, path, state)
                 return named, Known.NEW
@@ -188,6 +190,13 @@ class Store:
         raise StoreError(
             f"no free name for {source.path} ({source.name} and its other names are taken)", path=source.path
         )
+
+    def _lies_across(self, name: str) -> bool:
+        """Whether a source's files would lie below another's, or the reverse."""
+        above = [str(parent) for parent in PurePosixPath(name).parents][:-1]
+        marks = ", ".join("?" * len(above))
+        query = f"SELECT 1 FROM source WHERE name IN ({marks}) OR (name >= ? AND name < ?) LIMIT 1"
+        return self._db.execute(query, (*above, name + "/", name + "0")).fetchone() is not None
 
     def uncounted(self) -> Iterator[Source]:
         """The videos of this run whose frames have not been counted; commits may go on meanwhile."""
