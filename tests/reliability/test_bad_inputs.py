@@ -78,7 +78,10 @@ def bad_rows(run: Run) -> list[dict[str, Any]]:
     ]
 
 
-@pytest.fixture(scope="module", params=["short", pytest.param("long", marks=pytest.mark.slow)])
+LONG = pytest.mark.skipif("FACELOOM_LONG" not in os.environ, reason="takes minutes: set FACELOOM_LONG=1")
+
+
+@pytest.fixture(scope="module", params=["short", pytest.param("long", marks=[pytest.mark.slow, LONG])])
 def corpus(request: pytest.FixtureRequest, samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Corpus:
     folder = tmp_path_factory.mktemp("corpus") / "in"
     return write_corpus(folder, samples, is_long=request.param == "long")
