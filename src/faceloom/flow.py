@@ -80,12 +80,17 @@ class Flow:
         """Names of the stages whose answers this one reads."""
         return frozenset(other.name for other in self.stages if other.plugin.writes & stage.plugin.reads)
 
+    @property
+    def digests(self) -> dict[str, str]:
+        """sha256 of the weights of each stage that has some, by stage name."""
+        return {stage.name: stage.plugin.weights.sha256 for stage in self.stages if stage.plugin.weights}
+
     def describe(self) -> dict[str, Any]:
         """Every stage with its options and the content of its weights: what results depend on."""
         return {
             stage.name: {
                 **stage.plugin.options,
-                "weights": stage.plugin.weights and stage.plugin.weights.sha256,
+                "weights": self.digests.get(stage.name),
             }
             for stage in self.stages
         }

@@ -10,6 +10,7 @@ from faceloom.geometry.affine import (
     Affine,
     Points,
     apply,
+    apply_each,
     compose,
     fit_similarity,
     invert,
@@ -49,6 +50,13 @@ def test_a_composed_map_is_one_map_after_the_other(first: Affine, second: Affine
     stepwise = apply(second, apply(first, points))
     size = np.abs(stepwise).max() + 20 * np.abs(apply(first, points)).max()
     np.testing.assert_allclose(apply(compose(second, first), points), stepwise, atol=1e-6 * size)
+
+
+@given(st.lists(affines, min_size=1, max_size=9), seeds)
+def test_sets_of_points_are_mapped_to_the_same_bits_together_as_one_by_one(maps: list[Affine], seed: int) -> None:
+    points = np.random.default_rng(seed).uniform(-100, 100, (len(maps), 5, 2)).astype(np.float32)
+    alone = [apply(one, some) for one, some in zip(maps, points, strict=True)]
+    np.testing.assert_array_equal(apply_each(np.stack(maps), points), alone)
 
 
 def test_a_flat_map_has_no_inverse() -> None:
@@ -104,8 +112,8 @@ def test_scaling_puts_pixel_centres_where_resizing_puts_them(width: int, resized
 
 @given(shifts, shifts, st.floats(1, 500), angles, st.integers(1, 512))
 def test_a_square_is_laid_onto_the_edges_of_the_image(x: float, y: float, side: float, angle: float, size: int) -> None:
-    square_to_chip = square_to_image(np.array([x, y], np.float32), side, angle=angle, size=size)
-    centre = complex(np.float32(x), np.float32(y))
+    square_to_chip = square_to_image((x, y), side, angle=angle, size=size)
+    centre = complex(x, y)
     right, down = side / 2 * np.exp(1j * angle), side / 2 * np.exp(1j * (angle + np.pi / 2))
     corners = np.array([centre - right - down, centre + right - down, centre + right + down, centre - right + down])
     mapped = np.stack([corners.real, corners.imag, np.ones(4)], axis=1) @ square_to_chip.T

@@ -64,7 +64,7 @@ def test_a_chip_cut_by_the_identity_is_the_pixels() -> None:
 @pytest.mark.parametrize("side", [20, 64, 100, 129, 300, 900])
 def test_a_chip_shows_each_point_where_its_map_says(side: int) -> None:
     pixels = ramp(1000, 900)
-    pixels_to_chip = square_to_image(np.array([430, 520], np.float32), side, angle=0.3, size=64)
+    pixels_to_chip = square_to_image((430.0, 520.0), side, angle=0.3, size=64)
     chip = cut(pixels, pixels_to_chip, size=64)
     places = np.stack(np.meshgrid(np.arange(64), np.arange(64)), axis=2).astype(np.float32)
     x, y = np.moveaxis(apply(invert(pixels_to_chip), places), 2, 0)
@@ -77,7 +77,7 @@ def test_a_chip_shows_each_point_where_its_map_says(side: int) -> None:
 @given(st.floats(1, 3000), angles)
 def test_a_chip_of_an_even_picture_is_even(side: float, angle: float) -> None:
     pixels = np.full((97, 131, 3), (200, 30, 77), np.uint8)
-    chip = cut(pixels, square_to_image(np.array([60, 40], np.float32), side, angle=angle, size=16), size=16)
+    chip = cut(pixels, square_to_image((60.0, 40.0), side, angle=angle, size=16), size=16)
     np.testing.assert_array_equal(chip, np.full((16, 16, 3), (200, 30, 77)))
 
 
@@ -85,14 +85,14 @@ def test_a_chip_of_an_even_picture_is_even(side: float, angle: float) -> None:
 def test_a_fine_pattern_shrinks_to_its_mean_instead_of_aliasing(factor: int) -> None:
     y, x = np.mgrid[: 64 * factor, : 64 * factor]
     pixels = np.repeat((((x + y) % 2) * 255)[..., None], 3, axis=2).astype(np.uint8)
-    centre = np.full(2, (64 * factor - 1) / 2, np.float32)
-    chip = cut(pixels, square_to_image(centre, 64 * factor, angle=0.0, size=64), size=64)
+    middle = (64 * factor - 1) / 2
+    chip = cut(pixels, square_to_image((middle, middle), 64 * factor, angle=0.0, size=64), size=64)
     np.testing.assert_allclose(chip, 127.5, atol=3)
 
 
 def test_a_chip_cut_from_a_patch_is_the_chip_cut_from_the_frame() -> None:
     frame = np.random.default_rng(2).integers(0, 256, (300, 400, 3), np.uint8)
-    chip = square_to_image(np.array([210.3, 140.8], np.float32), 90, angle=0.4, size=112)
+    chip = square_to_image((210.3, 140.8), 90, angle=0.4, size=112)
     patch = frame[60:220, 130:300]
     np.testing.assert_allclose(cut(patch, in_patch(chip, x=130, y=60), size=112), cut(frame, chip, size=112), atol=1)
 

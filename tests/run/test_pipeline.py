@@ -14,10 +14,14 @@ class Add:
 
     number: int
     batch: int = 1
+    together: int = 0
     stage: str = "add"
     bad: frozenset[int] = frozenset()
     error: type[Exception] = ValueError
     seen: list[list[int]] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        self.together = self.together or self.batch
 
     def group(self, item: int) -> Hashable:
         return item % 2
@@ -105,3 +109,27 @@ def test_reads_in_order_are_made_in_order() -> None:
 
     run(Source(reads=(read(i) for i in range(200)), parallel=False), [Add(1)], lanes=4)
     assert made == list(range(200))
+
+
+def test_items_taken_together_that_starve_are_done_call_by_call_and_then_in_halves() -> None:
+    """A step with memory for three items at a time, planned for calls of four, which takes eight at once."""
+
+    @dataclass
+    class Tight(Add):
+        def run(self, items: Sequence[int]) -> Sequence[int]:
+            result = super().run(items)
+            if min(len(items), self.batch) > 3:
+                raise MemoryError
+            return result
+
+    told: list[tuple[str, int]] = []
+    results = run_pipeline(
+        Source(reads=(lambda i=i: 2 * i for i in range(8)), parallel=True),  # type: ignore[misc]
+        [step := Tight(1, batch=4, together=8)],
+        lanes=1,
+        bounds=Bounds(size_of=lambda item: 1, room_bytes=100),
+        on_starved=lambda stage, batch: told.append((stage, batch)),
+    )
+    assert sorted(results) == [2 * i + 1 for i in range(8)]
+    assert [len(items) for items in step.seen] == [8, 8, 4, 4, 2, 2, 4, 4, 2, 2]
+    assert set(told) == {("add", 4)}

@@ -109,6 +109,23 @@ def test_files_of_a_committed_chunk_reach_their_places_even_if_the_run_ends_befo
     assert not (tmp_path / "out/.pending").exists()
 
 
+def test_files_join_those_that_are_in_their_folder_already(tmp_path: Path) -> None:
+    picture(tmp_path / "in" / "a.jpg")
+    with Store(tmp_path / "out") as store:
+        take_up(store, tmp_path / "in")
+        chips = tmp_path / "out/chips/a.jpg"
+        for number, name in enumerate(["0.jpg", "below/1.jpg", "2.jpg", "below/3.jpg"]):
+            write_file(store.files_of(number) / "chips/a.jpg" / name, name.encode())
+            store.commit(ChunkRows(number=number, frames=(), faces=(), seconds=0))
+            assert (chips / name).read_bytes() == name.encode()
+    assert sorted(str(path.relative_to(chips)) for path in chips.rglob("*.jpg")) == [
+        "0.jpg",
+        "2.jpg",
+        "below/1.jpg",
+        "below/3.jpg",
+    ]
+
+
 def test_a_killed_runs_files_are_moved_or_swept_when_the_store_is_next_opened(tmp_path: Path) -> None:
     script = f"""
 import os, signal

@@ -4,6 +4,7 @@ Source: Wu, Peng and Yu 2023, "YuNet: A Tiny Millisecond-level Face Detector", M
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -46,6 +47,7 @@ def _all_strides(outputs: Tensors, name: str) -> NDArray[np.float32]:
     return np.concatenate([outputs[f"{name}_{stride}"] for stride in _STRIDES], axis=1)  # (B, n, channels)
 
 
+@lru_cache(maxsize=4)
 def _cells(height: int, width: int) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Column and row (n, 2) and stride (n, 1) of every output, in the order of `_all_strides`."""
     grids = [np.mgrid[: height // stride, : width // stride][::-1].reshape(2, -1).T for stride in _STRIDES]

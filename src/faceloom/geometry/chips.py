@@ -1,5 +1,7 @@
 """Chips and patches: the square a stage reads, and the native pixels it is cut from."""
 
+import math
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +22,7 @@ PATCH_SCALE = 3.0
 """Side of a patch over the longer side of the face's box; wide enough for every crop (docs/design.md)."""
 EYE_SHARE = 0.22
 """Distance between the eye centres over the side of a chip: hair, chin and ears are in view."""
+_INNER_TARGET = MEAN_FACE[INNER] * EYE_SHARE  # in an image of one pixel, whose centre is (0, 0)
 
 
 def patch_bounds(box: NDArray[np.float32], *, height: int, width: int) -> tuple[int, int, int, int]:
@@ -27,16 +30,23 @@ def patch_bounds(box: NDArray[np.float32], *, height: int, width: int) -> tuple[
 
     A box that lies outside the frame altogether still gets the nearest pixel.
     """
-    centre = (box[:2] + box[2:]) / 2
-    reach = PATCH_SCALE / 2 * max(float(np.max(box[2:] - box[:2])), 1.0)
-    last = np.array([width - 1, height - 1])
-    x0, y0 = np.clip(np.floor(centre - reach), 0, last).astype(int)
-    x1, y1 = np.clip(np.ceil(centre + reach), (x0, y0), last).astype(int) + 1
-    return int(x0), int(y0), int(x1), int(y1)
+    left, top, right, bottom = box.tolist()
+    reach = PATCH_SCALE / 2 * max(right - left, bottom - top, 1.0)
+    x0, x1 = _reached((left + right) / 2, reach, size=width)
+    y0, y1 = _reached((top + bottom) / 2, reach, size=height)
+    return x0, y0, x1, y1
 
 
-def cut(pixels: NDArray[np.uint8], pixels_to_chip: Affine, *, size: int) -> NDArray[np.uint8]:
-    """The chip (size, size, 3) of an image; what lies outside the image repeats its edge.
+def _reached(centre: float, reach: float, *, size: int) -> tuple[int, int]:
+    """First pixel within reach and the one after the last, of `size` pixels in a row; at least one."""
+    first = min(max(math.floor(centre - reach), 0), size - 1)
+    return first, min(max(math.ceil(centre + reach), first), size - 1) + 1
+
+
+def cut(
+    pixels: NDArray[np.uint8], pixels_to_chip: Affine, *, size: int, into: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
+    """The chip (size, size, 3) of an image, written into `into` if given; outside the image its edge is repeated.
 
     Where the chip is less than half as large as what it shows, the pixels are averaged first: sampling
     alone would alias.
@@ -44,10 +54,10 @@ def cut(pixels: NDArray[np.uint8], pixels_to_chip: Affine, *, size: int) -> NDAr
     shrink = int(1 / max(scale_of(pixels_to_chip), 1e-6))
     if shrink >= 2:
         pixels, pixels_to_chip = _shrunk(pixels, pixels_to_chip, factor=shrink)
-    return np.asarray(
-        cv2.warpAffine(pixels, pixels_to_chip, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE),
-        np.uint8,
+    chip = cv2.warpAffine(
+        pixels, pixels_to_chip, (size, size), dst=into, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
     )
+    return np.asarray(chip, np.uint8)
 
 
 def _shrunk(pixels: NDArray[np.uint8], pixels_to_chip: Affine, *, factor: int) -> tuple[NDArray[np.uint8], Affine]:
@@ -59,14 +69,15 @@ def _shrunk(pixels: NDArray[np.uint8], pixels_to_chip: Affine, *, factor: int) -
 
 def eye_angle(keypoints: Points) -> float:
     """Radians by which the line from the left to the right eye (as seen) is turned, from (5, 2) keypoints."""
-    x, y = keypoints[1] - keypoints[0]
-    return float(np.arctan2(y, x))
+    x, y = (keypoints[1] - keypoints[0]).tolist()
+    return math.atan2(y, x)
 
 
 def box_to_chip(box: NDArray[np.float32], *, scale: float, angle: float, size: int) -> Affine:
     """Frame to chip: a square of `scale` times the box's longer side around its centre, turned by `angle`."""
-    side = max(scale * float(np.max(box[2:] - box[:2])), 1.0)
-    return square_to_image(np.asarray((box[:2] + box[2:]) / 2, np.float32), side, angle=angle, size=size)
+    left, top, right, bottom = box.tolist()
+    side = max(scale * max(right - left, bottom - top), 1.0)
+    return square_to_image(((left + right) / 2, (top + bottom) / 2), side, angle=angle, size=size)
 
 
 def in_patch(frame_to_chip: Affine, *, x: int, y: int) -> Affine:
@@ -83,5 +94,4 @@ def frame_to_chip(landmarks: Points, *, size: int) -> Affine:
     Raises:
         DegeneratePointsError: all landmarks coincide.
     """
-    target = (MEAN_FACE[INNER] * EYE_SHARE + 0.5) * size - 0.5
-    return fit_similarity(landmarks[INNER], target.astype(np.float32))
+    return compose(scaling(size, size), fit_similarity(landmarks[INNER], _INNER_TARGET))

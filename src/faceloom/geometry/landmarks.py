@@ -55,10 +55,14 @@ def outer_eye_distance(landmarks: Points) -> NDArray[np.float32]:
     return np.asarray(np.linalg.norm(landmarks[..., 36, :] - landmarks[..., 45, :], axis=-1), np.float32)
 
 
+def eye_centres(landmarks: Points) -> Points:
+    """(..., 2, 2) centres of the left and the right eye of landmarks (..., 68, 2)."""
+    return np.stack([landmarks[..., eye, :].mean(axis=-2) for eye in (LEFT_EYE, RIGHT_EYE)], axis=-2)
+
+
 def five_keypoints(landmarks: Points) -> Points:
     """(..., 5, 2) eye centres, nose tip and mouth corners of landmarks (..., 68, 2)."""
-    eyes = [landmarks[..., eye, :].mean(axis=-2) for eye in (LEFT_EYE, RIGHT_EYE)]
-    return np.stack([*eyes, *(landmarks[..., i, :] for i in (30, 48, 54))], axis=-2)
+    return np.concatenate([eye_centres(landmarks), landmarks[..., [30, 48, 54], :]], axis=-2)
 
 
 def extent(points: Points) -> Boxes:

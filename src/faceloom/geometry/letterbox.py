@@ -1,5 +1,7 @@
 """Letterboxing: a frame scaled down to what a detector looks at, padded to the sides that it allows."""
 
+from collections.abc import Sequence
+
 import cv2
 import numpy as np
 from numpy.typing import NDArray
@@ -14,22 +16,33 @@ def canvas_shape(height: int, width: int, *, longest_side: int, side_multiple: i
 
 
 def letterbox(image: NDArray[np.uint8], *, longest_side: int, side_multiple: int) -> tuple[NDArray[np.uint8], Affine]:
-    """The canvas for a frame, and the map from canvas to frame.
+    """The canvas (H, W, 3) for a frame, and the map from canvas to frame.
 
     The frame keeps its proportions and stands in the top-left corner; the rest is black. A frame whose
     longer side is at most `longest_side` is not resampled: enlarging small pictures finds no faces of use
     (docs/detect-size.md).
     """
+    canvases, maps = letterbox_all([image], longest_side=longest_side, side_multiple=side_multiple)
+    return canvases[0], maps[0]
+
+
+def letterbox_all(
+    images: Sequence[NDArray[np.uint8]], *, longest_side: int, side_multiple: int
+) -> tuple[NDArray[np.uint8], list[Affine]]:
+    """`letterbox` for frames whose canvases have one shape: canvases (N, H, W, 3), and a map for each."""
+    height, width = canvas_shape(*images[0].shape[:2], longest_side=longest_side, side_multiple=side_multiple)
+    canvases = np.zeros((len(images), height, width, 3), np.uint8)
+    return canvases, [_lay(image, longest_side, into=canvas) for image, canvas in zip(images, canvases, strict=True)]
+
+
+def _lay(image: NDArray[np.uint8], longest_side: int, *, into: NDArray[np.uint8]) -> Affine:
     height, width = image.shape[:2]
     rows, columns = _scaled_shape(height, width, longest_side)
-    canvas = np.zeros(
-        (*canvas_shape(height, width, longest_side=longest_side, side_multiple=side_multiple), 3), np.uint8
-    )
     if (rows, columns) == (height, width):
-        canvas[:rows, :columns] = image
+        into[:rows, :columns] = image
     else:
-        _shrink(image, into=canvas[:rows, :columns])
-    return canvas, scaling(width / columns, height / rows)
+        _shrink(image, into=into[:rows, :columns])
+    return scaling(width / columns, height / rows)
 
 
 def _shrink(image: NDArray[np.uint8], *, into: NDArray[np.uint8]) -> None:

@@ -40,6 +40,8 @@ class Agenda:
         self._ahead: Attempt | None = None
         self._numbers = count()
         self._begun: dict[int, Attempt] = {}
+        self.frames_cut = 0
+        """How many frames have been cut into chunks so far."""
 
     @property
     def next_is_starving(self) -> bool:
@@ -100,6 +102,7 @@ class Agenda:
         spans = next(self._cuts, None)
         if spans is None:
             return None
+        self.frames_cut += sum(map(len, spans))
         first = spans[0]
         starts = first.first == 0 or (first.ticks is not None and first.ticks[0] == first.seek_ticks)
         return Attempt(spans, continues=not starts)

@@ -1,7 +1,7 @@
 """The last steps: faces become rows with encoded masks and a chip file, and frames become overlays."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +17,7 @@ from faceloom.geometry.chips import frame_to_chip
 from faceloom.mask import LandmarkMask
 from faceloom.media.chip_files import ChipFormat, encode_chip, encode_jpeg
 from faceloom.run.job import Outputs
-from faceloom.run.steps import Failure, cut_chip, resize_mask
+from faceloom.run.steps import TOGETHER, Failure, cut_chip, resize_mask
 from faceloom.store.folder import CHIPS, OVERLAYS, file_name, write_file
 from faceloom.store.rows import FaceRow, MaskRow
 from faceloom.version import VERSION
@@ -25,14 +25,15 @@ from faceloom.version import VERSION
 
 def draw_masks(face: Face, flow: Flow, *, size: int) -> dict[str, NDArray[np.uint8]]:
     """Every mask of a face at one size: those that networks made, and those drawn from its landmarks."""
-    masks = {name: resize_mask(mask, size=size) for name, mask in face.masks.items()}
-    if face.landmarks is None:
-        return masks
-    in_chip = apply(frame_to_chip(face.landmarks, size=size), face.landmarks)
+    in_chip = None if face.landmarks is None else apply(frame_to_chip(face.landmarks, size=size), face.landmarks)
+    masks: dict[str, NDArray[np.uint8]] = {}
     for stage in flow.of("mask"):
         if isinstance(stage.plugin, LandmarkMask):
-            masks[stage.short_name] = stage.plugin.draw(in_chip, size=size)
-    return {stage.short_name: masks[stage.short_name] for stage in flow.of("mask")}
+            if in_chip is not None:
+                masks[stage.short_name] = stage.plugin.draw(in_chip, size=size)
+        elif stage.short_name in face.masks:
+            masks[stage.short_name] = resize_mask(face.masks[stage.short_name], size=size)
+    return masks
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,9 +41,12 @@ class FinishStep:
     """Faces become rows; chips are written below a folder, under the paths that they will have below the result."""
 
     flow: Flow
+    models: Mapping[str, str]
+    """What chips say of the networks: stage name to sha256."""
     outputs: Outputs
     folder: Path
     batch: int = 1
+    together: int = TOGETHER
     stage: str = "chips"
 
     def group(self, item: Face) -> Hashable:
@@ -58,6 +62,10 @@ class FinishStep:
         outputs = self.outputs
         masks = draw_masks(face, self.flow, size=outputs.mask_size)
         affine = None if face.landmarks is None else frame_to_chip(face.landmarks, size=outputs.chip_size)
+        path = None
+        if affine is not None and outputs.write_chips:
+            name = f"{face.frame.index:06}_{face.index}.{outputs.chip_format}"
+            path = f"{CHIPS}/{file_name(face.frame.source)}/{name}"
         row = FaceRow(
             frame=face.frame,
             index=face.index,
@@ -69,17 +77,13 @@ class FinishStep:
             frame_to_chip=affine,
             masks={name: MaskRow(size=outputs.mask_size, png=_encode_mask(mask)) for name, mask in masks.items()},
             embedding=face.embedding,
+            chip=path,
         )
-        if affine is None or not outputs.write_chips:
-            return row
-        chip = cut_chip(face, affine, size=outputs.chip_size)
-        metadata = {"faceloom": VERSION, **row.to_json(face.time), "models": self._models()}
-        path = f"{CHIPS}/{file_name(face.frame.source)}/{face.frame.index:06}_{face.index}.{outputs.chip_format}"
-        write_file(self.folder / path, encode_chip(chip, outputs.chip_format, metadata))
-        return replace(row, chip=path)
-
-    def _models(self) -> dict[str, str]:
-        return {stage.name: stage.plugin.weights.sha256 for stage in self.flow.stages if stage.plugin.weights}
+        if affine is not None and path is not None:
+            chip = cut_chip(face, affine, size=outputs.chip_size)
+            metadata = {"faceloom": VERSION, **row.to_json(face.time), "models": self.models}
+            write_file(self.folder / path, encode_chip(chip, outputs.chip_format, metadata))
+        return row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,6 +95,7 @@ class OverlayStep:
     outputs: Outputs
     folder: Path
     batch: int = 1
+    together: int = 1
     stage: str = "overlays"
 
     def group(self, item: Frame) -> Hashable:

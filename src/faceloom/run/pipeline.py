@@ -28,7 +28,11 @@ class Step(Protocol):
 
     @property
     def batch(self) -> int:
-        """Items that it takes at once."""
+        """Items of one call: what its memory is planned for."""
+
+    @property
+    def together(self) -> int:
+        """Items that it takes at once, for one call or several on end."""
 
     def group(self, item: Any) -> Hashable:
         """Items of one group can share a batch."""
@@ -200,7 +204,7 @@ class _Pipeline:
         groups = self._queues[index]
         group = max(groups, key=lambda key: len(groups[key]))
         queue = groups[group]
-        items = [queue.popleft() for _ in range(min(self._steps[index].batch, len(queue)))]
+        items = [queue.popleft() for _ in range(min(self._steps[index].together, len(queue)))]
         if not queue:
             del groups[group]
         return items
@@ -218,7 +222,7 @@ class _Pipeline:
 
     def _step_states(self) -> list[StepState]:
         return [
-            StepState(batch=step.batch, ready=max(map(len, queue.values()), default=0), running=running)
+            StepState(batch=step.together, ready=max(map(len, queue.values()), default=0), running=running)
             for step, queue, running in zip(self._steps, self._queues, self._running, strict=True)
         ]
 
@@ -230,16 +234,18 @@ def _attempt(step: Step, items: Sequence[Any], on_starved: OnStarved) -> Sequenc
         raise  # no fault of the item, and the next would meet it too
     except Exception as error:  # becomes the reason in the row of the one item that brought it about
         if is_out_of_memory(error):
-            on_starved(step.stage, len(items))
+            on_starved(step.stage, min(step.batch, len(items)))
         elif len(items) == 1:
             return [Final(step.failed(items[0], error))]
         else:
             return [result for item in items for result in _attempt(step, [item], on_starved)]
-    return _attempt_in_halves(step, items, on_starved)
+    return _attempt_in_parts(step, items, on_starved)
 
 
-def _attempt_in_halves(step: Step, items: Sequence[Any], on_starved: OnStarved) -> Sequence[Any]:
-    """A batch that did not fit, once more: whatever could be has been given back since."""
+def _attempt_in_parts(step: Step, items: Sequence[Any], on_starved: OnStarved) -> Sequence[Any]:
+    """Items that did not get their memory, once more, since whatever could be has been given back; then call by call,
+    and each call in halves.
+    """
     try:
         return step.run(items)
     except Exception as error:
@@ -247,5 +253,6 @@ def _attempt_in_halves(step: Step, items: Sequence[Any], on_starved: OnStarved) 
             return _attempt(step, items, on_starved)
         if len(items) == 1:
             raise StarvedError(step.stage, 1) from error
-    half = len(items) // 2
-    return [result for part in (items[:half], items[half:]) for result in _attempt(step, part, on_starved)]
+    size = step.batch if len(items) > step.batch else len(items) // 2
+    parts = [items[i : i + size] for i in range(0, len(items), size)]
+    return [result for part in parts for result in _attempt(step, part, on_starved)]

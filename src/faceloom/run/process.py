@@ -123,6 +123,7 @@ _SETTINGS = {
     "MALLOC_MMAP_THRESHOLD_": str(1 * MIB),
     "MALLOC_TRIM_THRESHOLD_": str(256 * MIB),
     "MALLOC_ARENA_MAX": "1",
+    "OPENBLAS_NUM_THREADS": "1",  # its threads would wait in a loop, and hold buffers
     "OPENCV_LOG_LEVEL": "ERROR",
     "OPENCV_IO_MAX_IMAGE_PIXELS": str(MAX_PIXELS),
     "PYTHONUNBUFFERED": "1",

@@ -1,6 +1,6 @@
 """The steps of a phase: how frames become faces, and faces learn more, through the contract of each kind of plugin."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -10,17 +10,20 @@ from numpy.typing import NDArray
 
 from faceloom.align import Aligner, Alignment
 from faceloom.detect import Detector
-from faceloom.faces import Candidates, Face, FrameId, Image, Patch
+from faceloom.faces import Candidates, Face, FrameId, Image, Images, Patch
 from faceloom.frame import Frame
-from faceloom.geometry.affine import Affine, Points, apply, fit_similarity, invert, scale_of
+from faceloom.geometry.affine import Affine, Points, apply, apply_each, fit_similarity, invert, scale_of
 from faceloom.geometry.boxes import Boxes, nms
 from faceloom.geometry.chips import box_to_chip, cut, eye_angle, frame_to_chip, in_patch, patch_bounds
-from faceloom.geometry.landmarks import five_keypoints
-from faceloom.geometry.letterbox import canvas_shape, letterbox
+from faceloom.geometry.landmarks import eye_centres, five_keypoints
+from faceloom.geometry.letterbox import canvas_shape, letterbox_all
 from faceloom.identify import Identifier
 from faceloom.mask import NetworkMask
 from faceloom.run.pipeline import Final, Step
 from faceloom.stage import Infer, NetworkPlugin, Stage
+
+TOGETHER = 8
+"""Faces that take a step together, in calls of the planned batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +76,10 @@ class _NetworkStep:
     infer: Infer
     batch: int
 
+    @property
+    def together(self) -> int:
+        return self.batch
+
     def group(self, item: Any) -> Hashable:
         return None
 
@@ -95,13 +102,12 @@ class DetectStep(_NetworkStep):
 
     def run(self, items: Sequence[Frame]) -> Sequence[Face | Final]:
         plugin = self.plugin
-        boxed = [
-            letterbox(frame.image, longest_side=plugin.longest_side, side_multiple=plugin.side_multiple)
-            for frame in items
-        ]
-        found = plugin.detect(self.infer, np.stack([canvas for canvas, _ in boxed]))
+        canvases, maps = letterbox_all(
+            [frame.image for frame in items], longest_side=plugin.longest_side, side_multiple=plugin.side_multiple
+        )
+        found = plugin.detect(self.infer, canvases)
         results: list[Face | Final] = []
-        for frame, candidates, (_, canvas_to_frame) in zip(items, found, boxed, strict=True):
+        for frame, candidates, canvas_to_frame in zip(items, found, maps, strict=True):
             results += faces_of(frame, candidates, canvas_to_frame=canvas_to_frame, max_iou=plugin.max_iou)
             height, width = frame.image.shape[:2]
             seen = Seen(id=frame.id, height=height, width=width, problem=frame.problem, digest=frame.digest)
@@ -148,7 +154,22 @@ def _patches(image: Image, boxes: Boxes) -> list[Patch]:
 
 
 @dataclass(frozen=True)
-class AlignStep(_NetworkStep):
+class _FaceStep(_NetworkStep):
+    """Faces learn more from chips that a network looks at."""
+
+    @property
+    def together(self) -> int:
+        """Several calls on end: a network that ran just before is still in the processor's caches."""
+        return self.batch * max(1, TOGETHER // self.batch)
+
+    def _calls(self, faces: Sequence[Face], maps: Sequence[Affine], *, size: int) -> Iterator[Images]:
+        """The chips of each call (N, S, S, 3); no more of them are there at a time."""
+        for i in range(0, len(faces), self.batch):
+            yield _chips(faces[i : i + self.batch], maps[i : i + self.batch], size=size)
+
+
+@dataclass(frozen=True)
+class AlignStep(_FaceStep):
     """Faces get landmarks, in one look or two."""
 
     plugin: Aligner
@@ -156,38 +177,39 @@ class AlignStep(_NetworkStep):
     def run(self, items: Sequence[Face]) -> Sequence[Face]:
         first = self.plugin.first_crop
         angles = [eye_angle(face.keypoints) if first.turned and face.keypoints is not None else 0.0 for face in items]
-        boxes = np.stack([face.box for face in items])
-        found = self._look(items, boxes, scale=first.scale, angles=angles)
+        found = self._look(items, np.stack([face.box for face in items]), scale=first.scale, angles=angles)
         second = self.plugin.second_crop
         if second is not None:
-            eyes = five_keypoints(found.landmarks)
-            angles = [eye_angle(points) if second.turned else 0.0 for points in eyes]
+            angles = [eye_angle(points) if second.turned else 0.0 for points in eye_centres(found.landmarks)]
             found = self._look(items, found.extent, scale=second.scale, angles=angles)
         return [
             replace(face, landmarks=landmarks, confidence=float(confidence))
             for face, landmarks, confidence in zip(items, found.landmarks, found.confidence, strict=True)
         ]
 
-    def _look(self, faces: Sequence[Face], boxes: Points, *, scale: float, angles: Sequence[float]) -> Alignment:
+    def _look(self, faces: Sequence[Face], boxes: Boxes, *, scale: float, angles: Sequence[float]) -> Alignment:
         """What the network finds in squares laid around boxes (N, 4), in frame pixels."""
         size = self.plugin.input_size
         maps = [box_to_chip(box, scale=scale, angle=angle, size=size) for box, angle in zip(boxes, angles, strict=True)]
-        found = self.plugin.align(self.infer, _chips(faces, maps, size=size))
-        backs = [invert(chip) for chip in maps]
-        landmarks = np.stack([apply(back, points) for back, points in zip(backs, found.landmarks, strict=True)])
-        # A turned box is no box; its corners' mean and longer side are what the next crop needs.
-        extents = np.stack([_turned_extent(back, box) for back, box in zip(backs, found.extent, strict=True)])
-        return Alignment(landmarks=landmarks, confidence=found.confidence, extent=extents)
+        answers = [self.plugin.align(self.infer, chips) for chips in self._calls(faces, maps, size=size)]
+        chips_to_frame = np.stack([invert(chip) for chip in maps])
+        return Alignment(
+            landmarks=apply_each(chips_to_frame, np.concatenate([answer.landmarks for answer in answers])),
+            confidence=np.concatenate([answer.confidence for answer in answers]),
+            extent=_turned(np.concatenate([answer.extent for answer in answers]), chips_to_frame),
+        )
 
 
-def _turned_extent(chip_to_frame: Affine, box: NDArray[np.float32]) -> NDArray[np.float32]:
-    centre = apply(chip_to_frame, np.asarray((box[:2] + box[2:]) / 2, np.float32))
-    half = (box[2:] - box[:2]) / 2 * np.float32(scale_of(chip_to_frame))
-    return np.concatenate([centre - half, centre + half])
+def _turned(boxes: Boxes, maps: NDArray[np.float64]) -> Boxes:
+    """Boxes (N, 4) of chips as boxes of the frame: a turned box is none, its middle and sides' lengths are kept."""
+    middles = apply_each(maps, boxes.reshape(-1, 2, 2).mean(axis=1, keepdims=True))[:, 0]
+    scales = np.array([[scale_of(one)] for one in maps], np.float32)
+    halves = (boxes[:, 2:] - boxes[:, :2]) / 2 * scales
+    return np.concatenate([middles - halves, middles + halves], axis=1)
 
 
 @dataclass(frozen=True)
-class MaskStep(_NetworkStep):
+class MaskStep(_FaceStep):
     """Faces get a mask from a network."""
 
     plugin: NetworkMask
@@ -195,29 +217,33 @@ class MaskStep(_NetworkStep):
     def run(self, items: Sequence[Face]) -> Sequence[Face]:
         size = self.plugin.input_size
         maps = [frame_to_chip(_landmarks(face), size=size) for face in items]
-        masks = self.plugin.segment(self.infer, _chips(items, maps, size=size))
         name = self.stage.partition("/")[2]
+        masks = (
+            mask for chips in self._calls(items, maps, size=size) for mask in self.plugin.segment(self.infer, chips)
+        )
         return [replace(face, masks={**face.masks, name: mask}) for face, mask in zip(items, masks, strict=True)]
 
 
 @dataclass(frozen=True)
-class IdentifyStep(_NetworkStep):
+class IdentifyStep(_FaceStep):
     """Faces get an embedding."""
 
     plugin: Identifier
 
     def run(self, items: Sequence[Face]) -> Sequence[Face]:
-        template = self.plugin.template
+        template, size = self.plugin.template, self.plugin.input_size
         maps = [fit_similarity(five_keypoints(_landmarks(face)), template) for face in items]
-        embeddings = self.plugin.embed(self.infer, _chips(items, maps, size=self.plugin.input_size))
+        embeddings = (
+            row for chips in self._calls(items, maps, size=size) for row in self.plugin.embed(self.infer, chips)
+        )
         return [replace(face, embedding=embedding) for face, embedding in zip(items, embeddings, strict=True)]
 
 
-def cut_chip(face: Face, face_to_chip: Affine, *, size: int) -> Image:
+def cut_chip(face: Face, face_to_chip: Affine, *, size: int, into: Image | None = None) -> Image:
     """The chip of a face, from its patch."""
     assert face.patch is not None
     patch = face.patch
-    return cut(patch.pixels, in_patch(face_to_chip, x=patch.x, y=patch.y), size=size)
+    return cut(patch.pixels, in_patch(face_to_chip, x=patch.x, y=patch.y), size=size, into=into)
 
 
 def resize_mask(mask: NDArray[np.uint8], *, size: int) -> NDArray[np.uint8]:
@@ -229,8 +255,11 @@ def resize_mask(mask: NDArray[np.uint8], *, size: int) -> NDArray[np.uint8]:
     return np.asarray(cv2.resize(mask, (size, size), interpolation=interpolation), np.uint8)
 
 
-def _chips(faces: Sequence[Face], maps: Sequence[Affine], *, size: int) -> NDArray[np.uint8]:
-    return np.stack([cut_chip(face, chip, size=size) for face, chip in zip(faces, maps, strict=True)])
+def _chips(faces: Sequence[Face], maps: Sequence[Affine], *, size: int) -> Images:
+    chips = np.empty((len(faces), size, size, 3), np.uint8)
+    for face, face_to_chip, chip in zip(faces, maps, chips, strict=True):
+        cut_chip(face, face_to_chip, size=size, into=chip)
+    return chips
 
 
 def _landmarks(face: Face) -> Points:

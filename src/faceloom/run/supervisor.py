@@ -18,7 +18,7 @@ from faceloom.run.job import Job, Order
 from faceloom.run.messages import Answer, Died, Do, Done, Reading, Starved
 from faceloom.run.meter import Meter
 from faceloom.run.planner import budget_of
-from faceloom.run.planning import Planned
+from faceloom.run.planning import CHUNKS_A_WORKER, Planned
 from faceloom.run.survey import Survey, plan_what_fits
 from faceloom.run.takeup import ShouldStop, take_up
 from faceloom.store.rows import ChunkRows, FrameRow, Status
@@ -27,6 +27,7 @@ from faceloom.units import MIB, format_bytes
 
 _AHEAD = 2
 """Chunks that a worker has been told of, so that it need not wait for the next one."""
+_SHORTEST_CHUNK_FRAMES = 8
 _HOPELESS_DEATHS = 8
 _HOPELESSLY_STARVED = 3
 _LEAST_ARENA_BYTES = 16 * MIB
@@ -112,10 +113,12 @@ class _Run:
         """The plan that is to be followed as soon as no worker is busy; None while the present one is good."""
         self.budget_bytes = self._planner.budget_bytes
         self.predicted_peak_bytes = peak_bytes() + crew.peak_bytes  # what counting and measuring took
-        self._agenda = Agenda(store.pending(), lambda: self.planned.plan.chunk_frames)
+        counts = store.counts()
+        self._frames = counts.pending
+        self._agenda = Agenda(store.pending(), self._chunk_frames)
         networks = order.flow.networks
         self._meter = Meter(
-            store.counts(),
+            counts,
             on_event,
             drawn=[stage.name for stage in order.flow.stages if stage not in networks],
             held_bytes=lambda: peak_bytes() + sum(member.peak_bytes for member in crew.members),
@@ -134,6 +137,14 @@ class _Run:
             elif self._wanted is None:
                 return
         self._finish()
+
+    def _chunk_frames(self) -> int:
+        """As planned; shorter towards the end, where that costs no loading, so that workers end at about one time."""
+        plan = self.planned.plan
+        if len(plan.phases) > 1:
+            return plan.chunk_frames
+        share = (self._frames - self._agenda.frames_cut) // (CHUNKS_A_WORKER * plan.workers)
+        return min(plan.chunk_frames, max(_SHORTEST_CHUNK_FRAMES, share))
 
     def _finish(self) -> None:
         """Waits for the chunk that each worker has in hand, and no more."""

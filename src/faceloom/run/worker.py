@@ -65,7 +65,8 @@ class Worker:
         self._starved.clear()
         self._on_progress = on_progress
         outputs = self._job.outputs
-        finish = FinishStep(flow=self._job.flow, outputs=outputs, folder=folder)
+        flow = self._job.flow
+        finish = FinishStep(flow=flow, models=flow.digests, outputs=outputs, folder=folder)
         results = self.run_phases(
             self._frames(chunk.spans), last_step=finish, keep_bytes=self._job.plan.keep_bytes or None
         )

@@ -11,6 +11,7 @@ import os
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from faceloom.errors import RequestError, StoreError
@@ -73,21 +74,28 @@ def pending_folder(folder: Path, run_id: int, number: int) -> Path:
 
 def move_into_place(folder: Path, pending: Path) -> None:
     """Moves a committed chunk's files to where their rows say they are."""
-    for source in _files_below(pending):
-        target = folder / source.relative_to(pending)
-        try:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            source.replace(target)
-        except OSError as error:
-            message = f"{target} cannot be written ({error.strerror}); mend that and run the same command again"
-            raise StoreError(message, path=target) from error
+    for content in _entries(pending):
+        _move(content, folder / content.name)
     shutil.rmtree(pending, ignore_errors=True)
+
+
+def _move(source: Path, target: Path) -> None:
+    """Moves a file, or a folder as a whole where there is none of its name yet."""
+    if source.is_dir() and target.is_dir():
+        for content in _entries(source):
+            _move(content, target / content.name)
+        return
+    try:
+        source.replace(target)
+    except OSError as error:
+        message = f"{target} cannot be written ({error.strerror}); mend that and run the same command again"
+        raise StoreError(message, path=target) from error
 
 
 def recover_files(folder: Path, is_committed: Callable[[int, int], bool]) -> None:
     """Ends what a killed run began: moves the files of committed chunks, drops all others."""
     pending = folder / _PENDING
-    for chunk in sorted(pending.iterdir()) if pending.is_dir() else []:
+    for chunk in _entries(pending):
         run_id, _, number = chunk.name.partition("-")
         if is_committed(int(run_id), int(number)):
             move_into_place(folder, chunk)
@@ -100,6 +108,7 @@ def remove_files(folder: Path, source: str) -> None:
         shutil.rmtree(folder / kind / file_name(source), ignore_errors=True)
 
 
+@lru_cache(maxsize=64)
 def file_name(source: str) -> str:
     """A source's name as a path below the result folder: too long parts are cut and told apart by a hash."""
     return str(PurePosixPath(*(_short(part) for part in PurePosixPath(source).parts)))
@@ -128,8 +137,11 @@ def write_file(path: Path, content: bytes) -> None:
         StoreError: the disk is full or the folder cannot be written.
     """
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        path.write_bytes(content)
+        try:
+            path.write_bytes(content)
+        except FileNotFoundError:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
     except OSError as error:
         advice = "free some space" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "make the folder writable"
         message = f"{path.name} cannot be written ({error.strerror}); {advice} and run the same command again"
@@ -143,7 +155,5 @@ def _short(part: str) -> str:
     return content[:_LONGEST_NAME_BYTES].decode(errors="ignore") + "~" + hashlib.sha256(content).hexdigest()[:12]
 
 
-def _files_below(folder: Path) -> Iterator[Path]:
-    for root, _, names in os.walk(folder):
-        for name in names:
-            yield Path(root, name)
+def _entries(folder: Path) -> list[Path]:
+    return sorted(folder.iterdir()) if folder.is_dir() else []
