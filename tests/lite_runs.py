@@ -5,7 +5,7 @@ import onnxruntime
 import pytest
 from numpy.typing import NDArray
 
-from faceloom.models.tflite import to_onnx
+from faceloom.models.convert import convert
 
 Floats = NDArray[np.float32]
 
@@ -14,7 +14,7 @@ def converted(content: bytes, inputs: Floats) -> list[Floats]:
     """What the converted network answers; images are channels-last here, as in the original."""
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
-    model = to_onnx(content, name="network")
+    model = convert(content, file="network.tflite", axes=[])
     session = onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
     values = np.ascontiguousarray(inputs.transpose(0, 3, 1, 2)) if inputs.ndim == 4 else inputs
     outputs = session.run(None, {session.get_inputs()[0].name: values})
@@ -39,7 +39,7 @@ def noise(*shape: int, seed: int = 0) -> Floats:
 
 
 def input_shape(content: bytes) -> list[int]:
-    dims = to_onnx(content, name="network").graph.input[0].type.tensor_type.shape.dim
+    dims = convert(content, file="network.tflite", axes=[]).graph.input[0].type.tensor_type.shape.dim
     _, channels, height, width = (side.dim_value for side in dims)
     return [height, width, channels]
 

@@ -1,10 +1,15 @@
-"""A small ONNX file with the traps of exported face networks."""
+"""Small ONNX files: one with the traps of exported face networks, and any that a test makes up."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import numpy as np
 import onnx
+import onnxruntime
+from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
+
+Floats = NDArray[np.float32]
 
 
 def head(*, inputs: Sequence[str] = ("image",)) -> onnx.ModelProto:
@@ -28,3 +33,48 @@ def head(*, inputs: Sequence[str] = ("image",)) -> onnx.ModelProto:
         value_info=[helper.make_tensor_value_info("maps", TensorProto.FLOAT, [1, 2, 4, 5])],
     )
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+
+
+def network(nodes: Sequence[onnx.NodeProto], *, channels: int, opset: int = 13, **constants: Any) -> onnx.ModelProto:
+    """A network of these nodes over `image`, of so many channels; what nobody reads is what it answers."""
+    read = {name for node in nodes for name in node.input}
+    answers = [name for node in nodes for name in node.output if name not in read]
+    graph = helper.make_graph(
+        nodes,
+        "network",
+        [helper.make_tensor_value_info("image", TensorProto.FLOAT, ["batch", channels, 6, 5])],
+        [helper.make_tensor_value_info(name, TensorProto.FLOAT, None) for name in answers],
+        [numpy_helper.from_array(np.asarray(values), name) for name, values in constants.items()],
+    )
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", opset)], ir_version=8)
+
+
+def rewritable() -> onnx.ModelProto:
+    """A network in which everything is found that is rewritten."""
+    nodes = [
+        *(
+            node
+            for i in (0, 1)
+            for node in (
+                helper.make_node("Conv", ["image", "weights", "bias"], [f"all{i}"]),
+                helper.make_node("Conv", [f"all{i}", "kernel", "bias"], [f"head{i}"], group=2),
+            )
+        ),
+        helper.make_node("PRelu", ["head0", "slope"], ["sloped"]),
+        helper.make_node("Pad", ["sloped", "pads"], ["padded"]),
+    ]
+    ones = np.ones((2, 3, 1, 1), np.float32)
+    pads = np.array([0, 0, 0, 0, 0, 1, 0, 0])
+    bias, kernel, slope = ones[:, 0, 0, 0], ones[:, :1], -ones[:, 0, :1]
+    return network(nodes, channels=3, weights=ones, bias=bias, kernel=kernel, slope=slope, pads=pads)
+
+
+def session_of(model: onnx.ModelProto) -> Any:
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    options.log_severity_level = 3
+    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
+
+
+def answers(session: Any, images: Floats) -> list[Floats]:
+    return [np.asarray(output) for output in session.run(None, {session.get_inputs()[0].name: images})]

@@ -1,29 +1,12 @@
-from typing import Any
-
 import numpy as np
 import onnx
-import onnxruntime
 import pytest
-from numpy.typing import NDArray
 
 from faceloom.errors import WeightsError
 from faceloom.models.catalog import CATALOG
 from faceloom.models.dynamic import free_axes
 from faceloom.models.weights import WeightCache
-from onnx_files import head
-
-Floats = NDArray[np.float32]
-
-
-def session_of(model: onnx.ModelProto) -> Any:
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    options.log_severity_level = 3
-    return onnxruntime.InferenceSession(model.SerializeToString(), options, providers=["CPUExecutionProvider"])
-
-
-def answers(session: Any, images: Floats) -> list[Floats]:
-    return [np.asarray(output) for output in session.run(None, {session.get_inputs()[0].name: images})]
+from onnx_files import Floats, answers, head, session_of
 
 
 def noise(*shape: int) -> Floats:

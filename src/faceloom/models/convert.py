@@ -4,10 +4,12 @@ import sys
 from pathlib import Path
 
 import onnx
+import onnx.shape_inference
 from google.protobuf.message import DecodeError
 
 from faceloom.errors import WeightsError
 from faceloom.models.dynamic import free_axes
+from faceloom.models.rewrites import rewrite
 from faceloom.models.tflite import to_onnx
 
 
@@ -18,14 +20,14 @@ def convert(content: bytes, *, file: str, axes: list[str]) -> onnx.ModelProto:
         WeightsError: the content is not what its suffix says, or cannot be converted.
     """
     if file.endswith(".tflite"):
-        return to_onnx(content, name=file)
+        return rewrite(to_onnx(content, name=file))
     try:
         model = onnx.load_model_from_string(content)
     except DecodeError as error:
         raise WeightsError(f"{file} is not an ONNX file: {error}", name=file) from error
     try:
-        return free_axes(model, axes, name=file)
-    except (LookupError, TypeError, ValueError) as error:
+        return rewrite(free_axes(model, axes, name=file))
+    except (LookupError, TypeError, ValueError, onnx.shape_inference.InferenceError) as error:
         raise WeightsError(f"{file} is a damaged ONNX file: {error}", name=file) from error
 
 

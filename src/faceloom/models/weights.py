@@ -20,7 +20,7 @@ from faceloom.errors import WeightsError
 from faceloom.models.places import OnBytes, fetch
 from faceloom.stage import PinnedFile
 
-RECIPE = 1
+RECIPE = 2
 """Counts the changes to conversion; files prepared by another recipe are prepared again."""
 
 

@@ -11,6 +11,7 @@ from faceloom.detect import Detector
 from faceloom.errors import StageError
 from faceloom.geometry.letterbox import canvas_shape
 from faceloom.memory.footprints import Footprint, FootprintCache
+from faceloom.models.weights import RECIPE
 from faceloom.run.crew import Crew
 from faceloom.run.events import NOT_MEASURED, Measuring, Notice, OnEvent
 from faceloom.run.job import Order
@@ -93,6 +94,7 @@ class Profiler:
             "code": _code_sha256(stage),
             "options": stage.plugin.options,
             "weights": weights.sha256,
+            "recipe": RECIPE,
             "shape": network_shape(stage, largest),
             "device": "cpu",
             "precision": "float32",
