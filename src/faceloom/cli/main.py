@@ -16,7 +16,6 @@ start here:
   faceloom samples samples                         a few pictures and a clip to try things on
   faceloom extract samples --out faces             find every face, write aligned crops and the store
   faceloom plan samples --memory 800MiB            what would be done in so much memory
-  faceloom plan samples --memory 800MiB            what would be done in so much memory
   faceloom show faces                              what was found
   faceloom export faces --to jsonl                 boxes, landmarks and masks as JSON lines
 
