@@ -9,7 +9,7 @@ from typing import Self
 
 from faceloom.memory.usage import held_bytes
 from faceloom.run.job import Job
-from faceloom.run.messages import Answer, Begin, Died, Fatal, Reading, Request
+from faceloom.run.messages import Answer, Begin, Died, Fatal, Look, Reading, Request
 from faceloom.run.process import WorkerDiedError, WorkerProcess
 
 
@@ -22,6 +22,9 @@ class Member:
         self.open: deque[Request] = deque()
         self.peak_bytes = 0
         """Most that the process has held, as far as it has said."""
+        self.is_fresh = True
+        """It has looked at a few headers at most, and holds no more than one that has just been started."""
+        self._requests = 0
         self._thread = threading.Thread(target=self._listen, name="faceloom-ear", daemon=True)
         self._thread.start()
 
@@ -32,6 +35,8 @@ class Member:
 
     def send(self, request: Request) -> None:
         """Tells the worker something; if it is dead, that is heard in place of an answer."""
+        self._requests += 1
+        self.is_fresh = isinstance(request, Look) and self._requests == 1
         if not isinstance(request, Begin):
             self.open.append(request)
         with suppress(WorkerDiedError):
@@ -64,11 +69,11 @@ class Crew:
         """Most that the members there were at one time have held, each at its own peak."""
 
     def hire(self, number: int, job: Job | None = None) -> None:
-        """Starts members until there are so many, and tells the new ones the job."""
+        """Starts members until there are so many, and tells those that are fresh the job."""
         while len(self.members) < number:
-            member = Member(self._heard)
-            self.members.append(member)
-            if job is not None:
+            self.members.append(Member(self._heard))
+        for member in self.members:
+            if job is not None and member.is_fresh:
                 member.send(Begin(job))
 
     def dismiss(self, *members: Member) -> None:
@@ -76,6 +81,11 @@ class Crew:
         for member in members or tuple(self.members):
             self.members.remove(member)
             member.end()
+
+    @property
+    def used(self) -> tuple[Member, ...]:
+        """The members that can be told a job no more."""
+        return tuple(member for member in self.members if not member.is_fresh)
 
     def __enter__(self) -> Self:
         return self

@@ -59,6 +59,7 @@ class Profiler:
         self._on_event(Measuring(stage=stage.name))
         weights = self._order.weights[stage.name]
         shape = network_shape(stage, largest)
+        self._crew.dismiss()
         self._crew.hire(1)
         (scratch,) = self._crew.members
         scratch.send(Measure(stage=stage, weights=weights, frame_shape=shape, limit_bytes=max(1, limit_bytes)))
@@ -125,7 +126,8 @@ def _machine() -> dict[str, Any]:
         "faceloom": VERSION,
         "python": platform.python_version(),
         "cpu": _cpu_model(),
-        "system": platform.platform(terse=True),
+        # Not platform.platform(), which asks another program what the processor is called.
+        "system": " ".join((platform.system(), platform.release(), platform.machine())),
     }
 
 

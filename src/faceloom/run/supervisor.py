@@ -61,7 +61,8 @@ def run_job(
 
     with Crew() as crew:
         take_up(inputs, store, crew, on_event=tell, should_stop=should_stop)
-        crew.dismiss()
+        for member in crew.used:
+            crew.dismiss(member)
         is_known = not should_stop()
         before = store.counts()
         if not before.pending + before.done + before.failed and not should_stop():
@@ -182,7 +183,7 @@ class _Run:
 
     def _follow(self, planned: Planned) -> None:
         """Starts workers under a plan, in place of those there are."""
-        self._dismiss(*self._crew.members)
+        self._dismiss(*self._crew.used)
         self.planned, self._wanted = planned, None
         plan = planned.plan
         waiting = max((p.batch for p in plan.phases[0].placements), default=1)
