@@ -78,7 +78,15 @@ def test_every_module_has_a_row() -> None:
     assert {top_of(module) for module in MODULES} <= set(PLACES)
 
 
+def loaded_by(code: str) -> set[str]:
+    """The modules that there are after some code has run in a process of its own."""
+    command = [sys.executable, "-c", f"{code}; import sys; print(*sys.modules)"]
+    return set(subprocess.run(command, capture_output=True, text=True, check=True).stdout.split())
+
+
 def test_the_package_and_its_command_line_start_without_heavy_modules() -> None:
-    code = "import sys, faceloom, faceloom.cli.main as main; main._parser(); print(*sys.modules)"
-    loaded = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.split()
-    assert not HEAVY & set(loaded)
+    assert not HEAVY & loaded_by("import faceloom, faceloom.cli.main as main; main._parser()")
+
+
+def test_the_process_that_plans_and_writes_the_store_loads_no_module_for_pixels() -> None:
+    assert not (HEAVY - {"numpy"}) & loaded_by("import faceloom.api; faceloom.api.make_flow({})")

@@ -2,7 +2,6 @@
 
 import math
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -51,6 +50,8 @@ def cut(
     Where the chip is less than half as large as what it shows, the pixels are averaged first: sampling
     alone would alias.
     """
+    import cv2
+
     shrink = int(1 / max(scale_of(pixels_to_chip), 1e-6))
     if shrink >= 2:
         pixels, pixels_to_chip = _shrunk(pixels, pixels_to_chip, factor=shrink)
@@ -61,6 +62,8 @@ def cut(
 
 
 def _shrunk(pixels: NDArray[np.uint8], pixels_to_chip: Affine, *, factor: int) -> tuple[NDArray[np.uint8], Affine]:
+    import cv2
+
     height, width = pixels.shape[:2]
     rows, columns = max(1, height // factor), max(1, width // factor)
     small = np.asarray(cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)

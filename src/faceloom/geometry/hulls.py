@@ -1,6 +1,5 @@
 """Filled convex hulls with smooth edges."""
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -11,6 +10,8 @@ _SUBPIXEL_BITS = 4
 
 def fill_hull(points: Points, *, grow: float, size: int) -> NDArray[np.uint8]:
     """Coverage (size, size) of the convex hull of points (K, 2), grown outwards by `grow` pixels."""
+    import cv2
+
     mask = np.zeros((size, size), np.uint8)
     # OpenCV keeps 16 bits for fixed-point coordinates: points far outside the image would wrap around.
     inside = np.clip(points, -size, 2 * size)

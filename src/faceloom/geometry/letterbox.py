@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -47,6 +46,8 @@ def _lay(image: NDArray[np.uint8], longest_side: int, *, into: NDArray[np.uint8]
 
 def _shrink(image: NDArray[np.uint8], *, into: NDArray[np.uint8]) -> None:
     """Averages by a whole factor, then interpolates: averaging by any other takes six times as long as both."""
+    import cv2
+
     rows, columns = into.shape[:2]
     factor = min(image.shape[0] // rows, image.shape[1] // columns)
     if factor >= 2:

