@@ -76,11 +76,17 @@ def _chunk(name: bytes, content: bytes) -> bytes:
     return struct.pack(">I", len(content)) + name + content + struct.pack(">I", zlib.crc32(name + content))
 
 
-def _scan_by_scan(image: Image) -> bytes:
-    """A sequential JPEG with a scan for each channel: three grey ones in one frame."""
-    greys = [_saved("JPEG", "L", quality=90)(np.repeat(image[..., i : i + 1], 3, axis=2)) for i in range(3)]
+def _scan_by_scan(*samplings: tuple[int, int]) -> Callable[[Image], bytes]:
+    """A sequential JPEG with a scan for each channel: three grey ones in one frame, each with its sampling factors."""
+    return lambda image: _join_scans(image, samplings)
+
+
+def _join_scans(image: Image, samplings: tuple[tuple[int, int], ...]) -> bytes:
+    most_across, most_down = (max(factors) for factors in zip(*samplings, strict=True))
+    channels = [image[:: most_down // down, :: most_across // across, i] for i, (across, down) in enumerate(samplings)]
+    greys = [_saved("JPEG", "L", quality=90)(np.stack([channel] * 3, axis=2)) for channel in channels]
     frame, scan = greys[0].index(b"\xff\xc0"), greys[0].index(b"\xff\xda")
-    components = b"".join(bytes([i, 0x11, 0]) for i in (1, 2, 3))
+    components = b"".join(bytes([i + 1, across << 4 | down, 0]) for i, (across, down) in enumerate(samplings))
     height, width = image.shape[:2]
     header = b"\xff\xc0" + struct.pack(">HBHHB", 17, 8, height, width, 3) + components
     tables = greys[0][frame + 2 + 11 : scan]
@@ -100,7 +106,8 @@ KINDS: dict[str, Callable[[Image], bytes]] = {
     "grey.jpg": _saved("JPEG", "L", quality=90),
     "progressive.jpg": _saved("JPEG", quality=90, progressive=True),
     "progressive-444.jpg": _saved("JPEG", quality=95, progressive=True, subsampling=0),
-    "scans.jpg": _scan_by_scan,
+    "scans.jpg": _scan_by_scan((1, 1), (1, 1), (1, 1)),
+    "unnamed.jpg": _scan_by_scan((2, 2), (2, 1), (1, 1)),
     "turned.jpg": _saved("JPEG", quality=90, orientation=6),
     "turned-progressive.jpg": _saved("JPEG", quality=90, progressive=True, orientation=8),
     "cmyk.jpg": _saved("JPEG", "CMYK", quality=90),

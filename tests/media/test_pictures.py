@@ -247,6 +247,20 @@ def test_a_jpeg_that_ends_early_gives_what_there_is_and_says_so() -> None:
     assert problem
 
 
+def test_a_jpeg_sampled_in_an_uncommon_way_is_read() -> None:
+    content = KINDS["unnamed.jpg"](scene(64, 96))
+    theirs = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB)
+    np.testing.assert_allclose(read_whole(content), np.asarray(theirs), atol=2)
+
+
+@pytest.mark.parametrize("name", ["baseline.jpg", "progressive.jpg", "unnamed.jpg"])
+def test_a_jpeg_that_ends_in_its_header_is_refused_in_words_that_tell_so(name: str) -> None:
+    whole = KINDS[name](scene())
+    for end in range(3, whole.index(b"\xff\xda")):
+        with pytest.raises(MediaError, match="within its header"):
+            read_picture(whole[:end], PATH)
+
+
 def test_a_jpeg_with_damaged_metadata_is_read() -> None:
     exif = PillowImage.Exif()
     exif[ORIENTATION] = 6

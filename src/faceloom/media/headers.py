@@ -166,6 +166,7 @@ _FIXED_BYTES = 4 * MIB  # measured: strips, tables, buffers
 # In units of the frame, on top of the frame and the file's content, measured.
 _JPEG = 0.05  # decoded a row of blocks at a time, into the frame
 _JPEG_COEFFICIENT = 2 / 3  # libjpeg keeps 16 bits for each sample of a picture that comes in several scans
+_SAMPLINGS = frozenset([(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)])
 _TURN = 1.05  # a JPEG is copied to stand upright
 _PILLOW = 1.45  # Pillow's own copy has four bytes a pixel
 _PILLOW_LESS_FRAME = 0.4  # the same copy, while there is no frame yet
@@ -217,9 +218,15 @@ def _is_one_scan(file: BinaryIO, components: int) -> bool:
 def _jpeg_factor(picture: JpegImagePlugin.JpegImageFile, *, has_scans: bool, is_turned: bool) -> float:
     areas = [across * down for _, across, down, _ in picture.layer]
     coefficients = sum(areas) / max(areas) * _JPEG_COEFFICIENT if has_scans else 0.0
-    if picture.mode == "CMYK":
+    if picture.mode == "CMYK" or not _is_sampled_as_usual(picture):
         return max(_PILLOW, _PILLOW_LESS_FRAME + coefficients)
     return max(_JPEG + coefficients, _TURN if is_turned else 0.0)
+
+
+def _is_sampled_as_usual(picture: JpegImagePlugin.JpegImageFile) -> bool:
+    """Whether TurboJPEG surely has a name for how the components are sampled; Pillow reads the others."""
+    (_, across, down, _), *colours = picture.layer
+    return not colours or ((across, down) in _SAMPLINGS and all(layer[1:3] == (1, 1) for layer in colours))
 
 
 # What Pillow does not know.

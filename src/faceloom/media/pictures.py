@@ -1,7 +1,6 @@
 """Still pictures of every kind as upright RGB, 8 bits a channel.
 
-JPEG goes through libjpeg-turbo directly, anything else through Pillow, and what Pillow does not know
-through OpenCV.
+JPEG goes through TurboJPEG, anything else through Pillow, and what Pillow does not know through OpenCV.
 """
 
 import io
@@ -75,7 +74,7 @@ def _read_jpeg(content: bytes, path: Path) -> tuple[Image, str | None]:
         height, width, colours, _ = simplejpeg.decode_jpeg_header(content, strict=False)
     except (ValueError, KeyError) as error:
         _raise_if_libjpeg_was_short(error)
-        raise MediaError(f"the JPEG header is damaged: {error}", path=path) from error
+        return _read_unnamed_jpeg(content, path), None
     _check_size(height, width, path)
     if colours == "CMYK":
         return _read_pillow(content, path), None
@@ -87,6 +86,24 @@ def _read_jpeg(content: bytes, path: Path) -> tuple[Image, str | None]:
         image = _recover_jpeg(content, path, error)
         problem = f"the JPEG is damaged ({error}); what could be recovered was used"
     return _upright(image, _jpeg_orientation(content)), problem
+
+
+def _read_unnamed_jpeg(content: bytes, path: Path) -> Image:
+    """A JPEG that is damaged within its header, or sampled in a way that TurboJPEG has no name for."""
+    if not _has_scan(content):
+        raise _UnclearError("the JPEG is damaged or cut off within its header")
+    return _read_pillow(content, path)
+
+
+def _has_scan(content: bytes) -> bool:
+    """Whether Pillow finds a way through the header to the pixels."""
+    try:
+        with PillowImage.open(io.BytesIO(content)) as picture:
+            return bool(picture.tile)
+    except MemoryError:
+        raise
+    except Exception:  # Pillow's readers raise what their formats' parsers happen to raise
+        return False
 
 
 def _recover_jpeg(content: bytes, path: Path, problem: ValueError) -> Image:
