@@ -13,17 +13,12 @@ from typing import BinaryIO
 from PIL import Image as PillowImage
 from PIL import JpegImagePlugin
 
+from faceloom.media.pillow import LIFTED_LIMIT
 from faceloom.media.sources import Shape, Source
 from faceloom.units import MIB
 
 SIDEWAYS = frozenset([5, 6, 7, 8])
 """EXIF orientations whose upright picture is as wide as the stored one is high."""
-
-# Pillow looks for its plugins when it meets a file that the usual ones do not know, and one that cannot be loaded then,
-# for want of memory, is missing from there on.
-PillowImage.preinit()
-PillowImage.init()
-PillowImage.MAX_IMAGE_PIXELS = None  # MAX_PIXELS is looked at before anything is decoded
 
 _CHANNELS = 3
 _ORIENTATION_TAG = 0x0112
@@ -185,7 +180,7 @@ def _frame_bytes(height: int, width: int) -> int:
 
 
 def _pillow(file: BinaryIO) -> tuple[int, int, float]:
-    with PillowImage.open(file) as picture:
+    with LIFTED_LIMIT, PillowImage.open(file) as picture:
         height, width = picture.height, picture.width
         if isinstance(picture, JpegImagePlugin.JpegImageFile):
             has_scans = "progressive" in picture.info or not _is_one_scan(file, len(picture.layer))

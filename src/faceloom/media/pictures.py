@@ -17,6 +17,7 @@ from PIL import UnidentifiedImageError
 from faceloom.errors import MediaError
 from faceloom.faces import Image
 from faceloom.media.headers import SIDEWAYS, look_inside, orientation_of
+from faceloom.media.pillow import LIFTED_LIMIT
 from faceloom.media.shortage import raise_if_short
 from faceloom.media.sources import MAX_PIXELS
 
@@ -98,7 +99,7 @@ def _read_unnamed_jpeg(content: bytes, path: Path) -> Image:
 def _has_scan(content: bytes) -> bool:
     """Whether Pillow finds a way through the header to the pixels."""
     try:
-        with PillowImage.open(io.BytesIO(content)) as picture:
+        with LIFTED_LIMIT, PillowImage.open(io.BytesIO(content)) as picture:
             return bool(picture.tile)
     except MemoryError:
         raise
@@ -123,7 +124,7 @@ def _jpeg_orientation(content: bytes) -> int:
     if b"Exif\0\0" not in content[:_EXIF_REACH]:
         return 1
     try:
-        with PillowImage.open(io.BytesIO(content)) as picture:
+        with LIFTED_LIMIT, PillowImage.open(io.BytesIO(content)) as picture:
             return orientation_of(picture)
     except MemoryError:
         raise
@@ -133,15 +134,13 @@ def _jpeg_orientation(content: bytes) -> int:
 
 def _read_pillow(content: bytes, path: Path) -> Image:
     try:
-        with PillowImage.open(io.BytesIO(content)) as picture:
+        with LIFTED_LIMIT, PillowImage.open(io.BytesIO(content)) as picture:
             _check_size(picture.height, picture.width, path)
             orientation = orientation_of(picture)
             picture.load()
             return _to_rgb(picture, orientation)
     except (UnidentifiedImageError, MediaError, MemoryError):
         raise
-    except PillowImage.DecompressionBombError as error:
-        raise MediaError(f"the picture declares too many pixels: {error}", path=path) from error
     except Exception as error:  # Pillow's readers raise what their formats' parsers happen to raise
         raise _UnclearError(f"the picture is damaged: {error}") from error
 

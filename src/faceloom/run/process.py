@@ -219,12 +219,10 @@ def _serve(requests: "queue.SimpleQueue[Request]", speaker: _Speaker) -> None:
 def _prepare_libraries() -> None:
     """Imports everything that a worker ever needs, so that what it holds from then on is its work."""
     import cv2
-    from PIL import Image as PillowImage
 
     import faceloom.run.worker  # noqa: F401
 
     cv2.setNumThreads(1)  # workers share the cores already
-    PillowImage.MAX_IMAGE_PIXELS = None  # our own limit is looked at first
     gc.freeze()  # what has been imported stays: collections need not look at it
 
 
