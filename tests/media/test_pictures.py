@@ -247,6 +247,30 @@ def test_a_jpeg_that_ends_early_gives_what_there_is_and_says_so() -> None:
     assert problem
 
 
+@pytest.mark.parametrize("name", ["baseline.jpg", "progressive.jpg", "scans.jpg"])
+def test_a_jpeg_that_ends_anywhere_is_refused_or_the_same_each_time(name: str) -> None:
+    whole = KINDS[name](scene())
+    outcomes = set()
+    for end in range(whole.index(b"\xff\xda"), len(whole), 3):
+        answers = []
+        for shade in (0, 255):
+            litter = [np.full((32, 48, 3), shade, np.uint8) for _ in range(20)]
+            del litter  # whose memory the next picture is likely to get
+            answers.append(read_or_none(whole[:end]))
+        one, other = answers
+        assert (one is None) == (other is None)
+        assert one is None or np.array_equal(one, other if other is not None else ())
+        outcomes.add(one is None)
+    assert False in outcomes
+
+
+def read_or_none(content: bytes) -> Image | None:
+    try:
+        return read_picture(content, PATH)[0]
+    except MediaError:
+        return None
+
+
 def test_a_jpeg_sampled_in_an_uncommon_way_is_read() -> None:
     content = KINDS["unnamed.jpg"](scene(64, 96))
     theirs = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB)

@@ -36,7 +36,7 @@ def source(path: Path) -> Source:
 
 @pytest.mark.parametrize("name", KINDS)
 def test_a_picture_beyond_pillows_limit_is_the_same(name: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    picture = source(write_picture(tmp_path, name, height=33, width=49))
+    picture = source(write_picture(tmp_path, name, height=65, width=97))
     expected, shape = read_still(picture), look(picture)
     monkeypatch.setattr(PillowImage, "MAX_IMAGE_PIXELS", THEIRS)
     frame = read_still(picture)
@@ -49,7 +49,7 @@ def test_a_picture_beyond_pillows_limit_is_the_same(name: str, tmp_path: Path, m
 
 @pytest.mark.usefixtures("limited")
 def test_what_cannot_be_read_says_why_and_leaves_the_limit(tmp_path: Path) -> None:
-    path = write_picture(tmp_path, "rgb.png", height=33, width=49)
+    path = write_picture(tmp_path, "rgb.png", height=65, width=97)
     path.write_bytes(path.read_bytes()[:500])
     answer = read_still(source(path))
     assert isinstance(answer, Unreadable)
@@ -58,7 +58,7 @@ def test_what_cannot_be_read_says_why_and_leaves_the_limit(tmp_path: Path) -> No
 
 @pytest.mark.usefixtures("limited")
 def test_threads_that_read_at_the_same_time_leave_the_limit(tmp_path: Path) -> None:
-    pictures = [source(write_picture(tmp_path, name, height=33, width=49)) for name in KINDS] * 20
+    pictures = [source(write_picture(tmp_path, name, height=65, width=97)) for name in KINDS] * 20
     with ThreadPoolExecutor(8) as pool:
         assert all(isinstance(frame, Frame) for frame in pool.map(read_still, pictures))
 

@@ -84,7 +84,7 @@ def _read_jpeg(content: bytes, path: Path) -> tuple[Image, str | None]:
         image = simplejpeg.decode_jpeg(content, colorspace="RGB")
     except ValueError as error:
         _raise_if_libjpeg_was_short(error)
-        image = _recover_jpeg(content, path, error)
+        image = _recover_jpeg(content, path, error, shape=(height, width))
         problem = f"the JPEG is damaged ({error}); what could be recovered was used"
     return _upright(image, _jpeg_orientation(content)), problem
 
@@ -107,12 +107,16 @@ def _has_scan(content: bytes) -> bool:
         return False
 
 
-def _recover_jpeg(content: bytes, path: Path, problem: ValueError) -> Image:
+def _recover_jpeg(content: bytes, path: Path, problem: ValueError, *, shape: tuple[int, int]) -> Image:
+    image = np.zeros((*shape, 3), np.uint8)
     try:
-        return np.asarray(simplejpeg.decode_jpeg(content, colorspace="RGB", strict=False), np.uint8)
+        simplejpeg.decode_jpeg(content, colorspace="RGB", strict=False, buffer=image)
     except ValueError as error:
         _raise_if_libjpeg_was_short(error)
         raise MediaError(f"the JPEG is damaged: {problem}", path=path) from error
+    if not image.any():  # libjpeg gave up in front of the first row, which is said to nobody
+        raise MediaError(f"the JPEG is damaged: {problem}", path=path) from problem
+    return image
 
 
 def _raise_if_libjpeg_was_short(error: Exception) -> None:
