@@ -1,7 +1,8 @@
 """Plans without a run: the inputs are counted into a store that is thrown away, and no network is run."""
 
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,31 +44,33 @@ def forecast(
         MediaError: there is no picture and no video among the inputs.
         StageError: a network cannot be looked at.
     """
-    with tempfile.TemporaryDirectory(prefix="faceloom-plan-") as folder, Store(Path(folder) / "plan") as store:
-        store.begin_run(versions={})
-        with Crew() as crew:
-            take_up(inputs, store, crew, on_event=on_event, should_stop=should_stop)
-            crew.dismiss()
-            counts = store.counts()
-            if not counts.pending:
-                raise MediaError(f"no picture and no video that can be read among {', '.join(map(str, inputs))}")
-            survey = Survey(order, store, crew, on_event=on_event)
-            plans = tuple(_plan(survey, budget) for budget in budgets or [budget_of(order, read_ram())])
-            guessed = tuple(name for name, footprint in survey.guess().items() if not footprint.is_measured)
-    return Forecast(frames=counts.pending, plans=plans, guessed=guessed)
+    with _surveyed(order, inputs, on_event=on_event, should_stop=should_stop) as (survey, frames):
+        if not frames:
+            raise MediaError(f"no picture and no video that can be read among {', '.join(map(str, inputs))}")
+        plans = tuple(_plan(survey, budget) for budget in budgets or [budget_of(order, read_ram())])
+        guessed = tuple(name for name, footprint in survey.guess().items() if not footprint.is_measured)
+    return Forecast(frames=frames, plans=plans, guessed=guessed)
 
 
 def measure_now(
     order: Order, inputs: Sequence[Path], *, on_event: OnEvent, should_stop: ShouldStop = lambda: False
 ) -> dict[str, Footprint]:
     """Measures every stage, for the largest frame of the inputs or a typical one; what was known is measured again."""
-    with tempfile.TemporaryDirectory(prefix="faceloom-profile-") as folder, Store(Path(folder) / "plan") as store:
+    with _surveyed(order, inputs, on_event=on_event, should_stop=should_stop) as (survey, _):
+        return survey.measure(limit_bytes=budget_of(order, read_ram()), again=True)
+
+
+@contextmanager
+def _surveyed(
+    order: Order, inputs: Sequence[Path], *, on_event: OnEvent, should_stop: ShouldStop
+) -> Iterator[tuple[Survey, int]]:
+    """A survey of the inputs and the number of their frames, by a store that is thrown away."""
+    with tempfile.TemporaryDirectory(prefix="faceloom-plan-") as folder, Store(Path(folder) / "plan") as store:
         store.begin_run(versions={})
         with Crew() as crew:
             take_up(inputs, store, crew, on_event=on_event, should_stop=should_stop)
             crew.dismiss()
-            survey = Survey(order, store, crew, on_event=on_event)
-            return survey.measure(limit_bytes=budget_of(order, read_ram()), again=True)
+            yield Survey(order, store, crew, on_event=on_event), store.counts().pending
 
 
 def _plan(survey: Survey, budget_bytes: int) -> Planned | BudgetError:

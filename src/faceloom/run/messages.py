@@ -98,10 +98,9 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Starved:
-    """From a worker: a chunk cannot be done in the memory there is, whatever was tried with the items in hand."""
+    """From a worker: a chunk cannot be done in the memory there is, not even item by item."""
 
     stage: str
-    batch: int
     reason: str
 
 

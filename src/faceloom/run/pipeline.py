@@ -56,10 +56,9 @@ class Source:
 class StarvedError(Exception):
     """An item cannot be done in the memory there is, even alone and with everything given back that could be."""
 
-    def __init__(self, stage: str, batch: int) -> None:
+    def __init__(self, stage: str) -> None:
         super().__init__(f"{stage} could not get the memory that it needs")
         self.stage = stage
-        self.batch = batch
 
 
 SizeOf = Callable[[Any], int]
@@ -179,7 +178,7 @@ class _Pipeline:
         try:
             return read()
         except MemoryError as error:
-            raise StarvedError("reading", 1) from error
+            raise StarvedError("reading") from error
 
     def _run(self, index: int, items: list[Any]) -> None:
         results = _attempt(self._steps[index], items, self._on_starved)
@@ -252,7 +251,7 @@ def _attempt_in_parts(step: Step, items: Sequence[Any], on_starved: OnStarved) -
         if not is_out_of_memory(error):
             return _attempt(step, items, on_starved)
         if len(items) == 1:
-            raise StarvedError(step.stage, 1) from error
+            raise StarvedError(step.stage) from error
     size = step.batch if len(items) > step.batch else len(items) // 2
     parts = [items[i : i + size] for i in range(0, len(items), size)]
     return [result for part in parts for result in _attempt(step, part, on_starved)]

@@ -86,12 +86,12 @@ class Planner:
         if known is None:  # reading, chips, or the process itself
             self._work = replace(self._work, decoder_bytes=round(self._work.decoder_bytes * RAISE) + 8 * MIB)
             return f"{format_bytes(self._work.decoder_bytes)} are set aside for {stage} from now on"
-        raised = round((known.fixed_bytes + known.item_bytes * max(1, batch)) * RAISE) + MIB
+        raised = round((known.fixed_bytes + known.item_bytes * batch) * RAISE) + MIB
         smaller = {size: seconds for size, seconds in known.batch_s.items() if size < max(2, batch)}
         self._footprints[stage] = replace(
-            known, fixed_bytes=0, item_bytes=raised // max(1, batch), batch_s=smaller or {1: known.batch_s[1]}
+            known, fixed_bytes=0, item_bytes=raised // batch, batch_s=smaller or {1: known.batch_s[1]}
         )
-        return f"{stage} is believed to need {format_bytes(raised)} for {max(1, batch)} from now on"
+        return f"{stage} is believed to need {format_bytes(raised)} for {batch} from now on"
 
     def observe(self, rows: ChunkRows, *, held_bytes: int, plan: Planned) -> str | None:
         """Learns from a chunk that is done, and says why another plan is called for, if one is."""

@@ -12,7 +12,6 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -40,7 +39,6 @@ from faceloom.units import MIB
 
 if TYPE_CHECKING:
     from faceloom.media.chunks import Chunk
-    from faceloom.memory.footprints import Footprint
     from faceloom.run.worker import Worker
 
 _REPORT_EVERY_S = 0.2
@@ -143,7 +141,7 @@ def main() -> None:
     except FaceloomError as error:
         speaker.say(Fatal(error))
     except MemoryError as error:
-        speaker.say(Starved("worker", 0, str(error)))
+        speaker.say(Starved("worker", str(error)))
     except Exception as error:  # handed to the supervisor, which ends the run with it
         speaker.say(Fatal(StageError(f"the worker failed: {error!r}", stage="worker")))
 
@@ -206,10 +204,7 @@ def _serve(requests: "queue.SimpleQueue[Request]", speaker: _Speaker) -> None:
                 assert worker is not None
                 speaker.say(_do(worker, chunk, folder, speaker))
             case Measure() as request:
-                _prepare_libraries()
-                from faceloom.run.measure import measure
-
-                speaker.say(_measure(measure, request))
+                speaker.say(_measure(request))
             case Guess() as request:
                 from faceloom.run.guessing import guess
 
@@ -226,13 +221,16 @@ def _prepare_libraries() -> None:
     gc.freeze()  # what has been imported stays: collections need not look at it
 
 
-def _measure(measure: Callable[[Measure], "Footprint"], request: Measure) -> Answer:
+def _measure(request: Measure) -> Answer:
+    _prepare_libraries()
+    from faceloom.run.measure import measure
+
     try:
         return Measured(measure(request))
     except FaceloomError:
         raise
     except Exception as error:  # on noise; on pictures the plugin may do well
-        return Starved(request.stage.name, 1, repr(error))
+        return Starved(request.stage.name, repr(error))
 
 
 def _do(worker: "Worker", chunk: "Chunk", folder: Path, speaker: _Speaker) -> Answer:
@@ -241,9 +239,9 @@ def _do(worker: "Worker", chunk: "Chunk", folder: Path, speaker: _Speaker) -> An
     try:
         return Done(worker.run(chunk, folder, on_progress=speaker.count))
     except StarvedError as error:
-        return Starved(error.stage, error.batch, str(error))
+        return Starved(error.stage, str(error))
     except MemoryError as error:
-        return Starved("worker", 0, str(error) or "out of memory")
+        return Starved("worker", str(error) or "out of memory")
 
 
 def _count(request: Count) -> Counted:

@@ -259,7 +259,7 @@ class _Run:
         self._dismiss(member)
         if attempt.starved < _HOPELESSLY_STARVED:
             self._agenda.retry(attempt, *others)
-            belief = self._planner.starved(answer.stage, answer.batch)
+            belief = self._planner.starved(answer.stage, 1)
             if attempt.starved == 1:
                 self._plan_again(belief)
         elif len(attempt) > 1:
