@@ -90,7 +90,8 @@ def make_plan(flow: Flow, footprints: Mapping[str, Footprint], work: Work, room:
         for planned in _candidates(stages, footprints, work, room, workers)
     ]
     if not found:
-        raise _does_not_fit(_problem(stages, footprints, work, keep_bytes=KEEP_BYTES[0], frames=1), room)
+        problem = _problem(stages, footprints, work, keep_bytes=KEEP_BYTES[0], frames=1)
+        raise _does_not_fit(problem, room, is_measured=all(one.is_measured for one in footprints.values()))
     return min(found, key=lambda planned: (round(planned.plan.seconds, 6), planned.plan.peak_bytes))
 
 
@@ -234,16 +235,18 @@ def _whole_peak(worker_peak_bytes: int, room: Room, workers: int) -> int:
     return room.supervisor_bytes + workers * worker_peak_bytes
 
 
-def _does_not_fit(problem: Problem, room: Room) -> BudgetError:
+def _does_not_fit(problem: Problem, room: Room, *, is_measured: bool) -> BudgetError:
     """Why no plan fits: one stage alone is too large."""
     try:
         solve(problem)
     except BudgetError as error:
         base, needed = (_whole_peak(size, room, 1) for size in (problem.base_bytes, error.needed_bytes))
+        guessed = "" if is_measured else ", by a guess"
         message = (
             f"{error.stage} does not fit into {format_bytes(room.budget_bytes)}: alone, one item at a time, it takes"
             f" {format_bytes(needed - base)}, and processes, decoding and what waits to be stored {format_bytes(base)};"
-            f" the smallest budget that would do is {_rounded_up(needed)}: raise --memory, or choose a smaller plugin"
+            f" the smallest budget that would do is {_rounded_up(needed)}{guessed}: raise --memory, or choose a"
+            " smaller plugin"
         )
         return BudgetError(message, stage=error.stage, needed_bytes=needed, budget_bytes=room.budget_bytes)
     raise AssertionError("a problem without a budget has no plan")

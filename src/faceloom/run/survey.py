@@ -26,6 +26,8 @@ EXPECTED_PATCH_BYTES = 256 * KIB
 SUPERVISOR_MORE_BYTES = 8 * MIB
 """What this process comes to hold of rows on their way into the store."""
 SUPERVISOR_STEP_BYTES = 8 * MIB
+LEAST_WORKER_BYTES = 64 * MIB
+"""No worker process has been seen to hold less before any network is loaded (measured: 86 to 112 MiB)."""
 TYPICAL = Shape(height=1080, width=1920, reading_bytes=48 * MIB)
 """Believed of frames about which nothing is known."""
 
@@ -76,11 +78,9 @@ class Survey:
 
     def planner(self, footprints: Mapping[str, Footprint], *, budget_bytes: int) -> Planner:
         """A planner for these frames."""
-        # In steps, so that what is said of a budget holds in the next run too.
-        supervisor = -(-(peak_bytes() + SUPERVISOR_MORE_BYTES) // SUPERVISOR_STEP_BYTES) * SUPERVISOR_STEP_BYTES
         room = Room(
             budget_bytes=budget_bytes,
-            supervisor_bytes=supervisor,
+            supervisor_bytes=_supervisor_bytes(),
             workers=self._order.cores,
             asked_bytes=self._order.budget_bytes,
         )
@@ -96,12 +96,14 @@ def plan_what_fits(
         BudgetError: not even the smallest frames fit; it says what all of them would need.
     """
 
-    def attempt(some: Survey) -> tuple[Survey, Planner, Planned]:
-        planner = some.planner(footprints_of(some), budget_bytes=budget_bytes)
+    def attempt(some: Survey, footprints: Mapping[str, Footprint]) -> tuple[Survey, Planner, Planned]:
+        planner = some.planner(footprints, budget_bytes=budget_bytes)
         return some, planner, planner.plan()
 
+    if budget_bytes < _supervisor_bytes() + LEAST_WORKER_BYTES:  # whatever the stages need, and the frames
+        return attempt(survey, survey.guess())
     try:
-        return attempt(survey)
+        return attempt(survey, footprints_of(survey))
     except BudgetError as error:
         refusal = error
     sizes = survey.sizes
@@ -110,7 +112,8 @@ def plan_what_fits(
     while low < high:
         middle = (low + high) // 2 if best else 0  # where the smallest does not fit, nothing does
         try:
-            best = attempt(survey.up_to(sizes[middle]))
+            some = survey.up_to(sizes[middle])
+            best = attempt(some, footprints_of(some))
         except BudgetError:
             if best is None:
                 break
@@ -120,6 +123,11 @@ def plan_what_fits(
     if best is None:
         raise refusal
     return best
+
+
+def _supervisor_bytes() -> int:
+    """What this process is to hold; in steps, so that what is said of a budget holds in the next run too."""
+    return -(-(peak_bytes() + SUPERVISOR_MORE_BYTES) // SUPERVISOR_STEP_BYTES) * SUPERVISOR_STEP_BYTES
 
 
 def _takes(kind: SourceKind, shape: Shape) -> int:
