@@ -173,6 +173,7 @@ def test_a_huge_picture_beside_a_huge_video_cost_only_themselves(samples: Path, 
     run = with_portrait(write, samples, tmp_path, "--memory", str(TIGHT_BYTES))
     assert run.summary["faces"] == 1
     assert run.summary["failed"] == 2
+    assert run.summary["peak_bytes"]["cpu"] <= TIGHT_BYTES
 
 
 @pytest.mark.parametrize("name", ["pipe.jpg", "pipe.mp4", "folder.jpg", "null.jpg", "around"])

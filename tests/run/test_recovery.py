@@ -23,7 +23,7 @@ from faceloom.run import planner, supervisor
 from faceloom.run.crew import Crew
 from faceloom.run.events import Event, Notice
 from faceloom.run.job import Job, Outputs
-from faceloom.run.messages import Answer, Do, Done, Reading, Starved
+from faceloom.run.messages import Answer, Begin, Do, Done, Reading, Starved
 from faceloom.store.exports import read_frames
 from faceloom.units import GIB, MIB
 from jobs import exported
@@ -53,7 +53,7 @@ def job(batch: int, *, arena_bytes: int = 0, limit_bytes: int = 0) -> Job:
 def answer_to(job: Job, chunk: Chunk, folder: Path) -> Answer:
     """What a worker process answers to one chunk."""
     with Crew() as crew:
-        crew.hire(1, job)
+        crew.hire(1, Begin(job))
         crew.members[0].send(Do(chunk, folder))
         while isinstance(answer := crew.receive()[2], Reading):
             pass

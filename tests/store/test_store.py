@@ -5,6 +5,7 @@ import sqlite3
 import subprocess
 import sys
 from contextlib import closing
+from fractions import Fraction
 from pathlib import Path
 
 import numpy as np
@@ -12,12 +13,12 @@ import pytest
 
 from faceloom.errors import RequestError, StoreError
 from faceloom.faces import FrameId
-from faceloom.media.sources import Source, SourceKind, find_sources, longer_names
+from faceloom.media.sources import Source, SourceKind, VideoIndex, find_sources, longer_names
 from faceloom.store.database import SCHEMA_VERSION
 from faceloom.store.exports import read_faces, read_frames
 from faceloom.store.folder import DATABASE, file_name, write_file
 from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, MaskRow, Status
-from faceloom.store.store import Known, Store
+from faceloom.store.store import STARVED, Known, Store
 
 
 def take_up(store: Store, *inputs: Path) -> list[tuple[str, Known]]:
@@ -236,6 +237,37 @@ def test_frames_of_sources_that_this_run_was_not_given_are_left_alone(tmp_path: 
         take_up(store, tmp_path / "one", tmp_path / "other")
         take_up(store, tmp_path / "other")
         assert [frame.source.name for frame in store.pending()] == ["y.jpg"]
+
+
+def test_what_failed_for_want_of_memory_is_done_again_and_videos_are_counted_again(tmp_path: Path) -> None:
+    names = ["broken.gif", "counted.gif", "large.gif", "picture.jpg"]
+    for name in names:
+        picture(tmp_path / "in" / name)
+    broken, counted, large, still = find_sources([tmp_path / "in"])
+    one_frame = VideoIndex(
+        height=2, width=2, time_base=Fraction(1, 10), ticks=None, reading_bytes=1, keyframes=np.ones(1, np.bool_)
+    )
+    with Store(tmp_path / "out") as store:
+        for _ in range(2):
+            store.begin_run(versions={})
+            with store.adding():
+                for source in (broken, counted, large, still):
+                    store.add_source(source, other_names=())
+            store.retry_starved()
+            if store.run_id == 1:
+                with store.adding():
+                    store.add_picture(still)
+                    store.add_video(counted, one_frame, sha256="")
+                    store.add_failed(broken, "no frame")
+                    store.add_failed(large, STARVED + "too large")
+                starved = [
+                    FrameRow(id=FrameId(name, 0), status=Status.FAILED, reason=STARVED)
+                    for name in ("counted.gif", "picture.jpg")
+                ]
+                store.commit(rows(*starved))
+        assert [source.name for source in store.uncounted()] == ["large.gif"]
+        assert [frame.source.name for frame in store.pending()] == ["counted.gif", "picture.jpg"]
+        assert store.failures(9) == [("broken.gif", 0, "no frame")]
 
 
 def test_pending_frames_come_once_although_commits_go_on(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.container import InputContainer
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -25,12 +26,12 @@ def index_video(path: Path) -> VideoIndex:
 
     Raises:
         MediaError: no video stream, no frame, or nothing that can be decoded.
+        MemoryError: there is too little memory to tell.
     """
     listed = _list_packets(path)
     with open_video(path) as container:
         stream = video_stream(container, path)
-        first = islice(decode(packets_of(container, stream), stream), _CHECKED_FRAMES)
-        looks = [(decoded.frame.pts or 0, upright_shape(decoded.frame)) for decoded in first]
+        looks = _first_looks(container, stream)
         reading_bytes = _reading_bytes(stream)
     if not looks:
         raise MediaError("no frame of the video can be decoded", path=path)
@@ -53,6 +54,16 @@ def index_video(path: Path) -> VideoIndex:
         problem=problem,
         reading_bytes=reading_bytes,
     )
+
+
+def _first_looks(container: InputContainer, stream: VideoStream) -> list[tuple[int, tuple[int, int]]]:
+    """Time and upright height and width of the first frames."""
+    first = islice(decode(packets_of(container, stream), stream), _CHECKED_FRAMES)
+    try:
+        return [(decoded.frame.pts or 0, upright_shape(decoded.frame)) for decoded in first]
+    except MemoryError as error:
+        size = f"{stream.codec_context.width} x {stream.codec_context.height}"
+        raise MemoryError(f"a frame of {size} cannot be decoded") from error
 
 
 def _reading_bytes(stream: VideoStream) -> int:

@@ -9,7 +9,7 @@ from faceloom.units import MIB
 _OPENCV_NO_MEMORY = -4  # cv::Error::StsNoMem
 _HOLES_BYTES = 96 * MIB
 """Address space that is reserved and not filled: stacks, and the heap's holes, which a trim empties and does not unmap
-(measured: up to 120 MiB more than what is held, after some changes of phase)."""
+(measured: up to 120 MiB more than what is held, after some changes of phase). A process that does less has none."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -21,7 +21,7 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def limit_process(budget_bytes: int) -> None:
+def limit_process(budget_bytes: int, *, holes_bytes: int = _HOLES_BYTES) -> None:
     """Lets this process hold about `budget_bytes` of RAM, whatever it tries; Linux, elsewhere nothing happens.
 
     RLIMIT_DATA counts writable address space, used or not, so the limit is set to what the process has of that now
@@ -32,5 +32,5 @@ def limit_process(budget_bytes: int) -> None:
         return
     more = max(0, budget_bytes - held_bytes())
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
-    wanted = present + more + _HOLES_BYTES
+    wanted = present + more + holes_bytes
     resource.setrlimit(resource.RLIMIT_DATA, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))

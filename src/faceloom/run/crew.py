@@ -8,8 +8,7 @@ from types import TracebackType
 from typing import Self
 
 from faceloom.memory.usage import held_bytes
-from faceloom.run.job import Job
-from faceloom.run.messages import Answer, Begin, Died, Fatal, Look, Reading, Request
+from faceloom.run.messages import Answer, Begin, Confine, Died, Fatal, Look, Reading, Request
 from faceloom.run.process import WorkerDiedError, WorkerProcess
 
 
@@ -23,7 +22,7 @@ class Member:
         self.peak_bytes = 0
         """Most that the process has held, as far as it has said."""
         self.is_fresh = True
-        """It has looked at a few headers at most, and holds no more than one that has just been started."""
+        """It has been confined and has looked at a few headers at most: it holds what a new one holds."""
         self._requests = 0
         self._thread = threading.Thread(target=self._listen, name="faceloom-ear", daemon=True)
         self._thread.start()
@@ -35,9 +34,10 @@ class Member:
 
     def send(self, request: Request) -> None:
         """Tells the worker something; if it is dead, that is heard in place of an answer."""
-        self._requests += 1
-        self.is_fresh = isinstance(request, Look) and self._requests == 1
-        if not isinstance(request, Begin):
+        if not isinstance(request, Confine):
+            self._requests += 1
+            self.is_fresh = isinstance(request, Look) and self._requests == 1
+        if not isinstance(request, Begin | Confine):
             self.open.append(request)
         with suppress(WorkerDiedError):
             self._process.send(request)
@@ -68,13 +68,17 @@ class Crew:
         self.peak_bytes = 0
         """Most that the members there were at one time have held, each at its own peak."""
 
-    def hire(self, number: int, job: Job | None = None) -> None:
-        """Starts members until there are so many, and tells those that are fresh the job."""
+    def hire(self, number: int, first: Begin | Confine | None = None) -> None:
+        """Starts members until there are so many, and tells the new ones something first, which has no answer.
+
+        A job is told to all that are fresh.
+        """
+        present = len(self.members)
         while len(self.members) < number:
             self.members.append(Member(self._heard))
-        for member in self.members:
-            if job is not None and member.is_fresh:
-                member.send(Begin(job))
+        for member in self.members if isinstance(first, Begin) else self.members[present:]:
+            if first is not None and member.is_fresh:
+                member.send(first)
 
     def dismiss(self, *members: Member) -> None:
         """Ends members; all of them if none are named."""

@@ -19,6 +19,13 @@ class Begin:
 
 
 @dataclass(frozen=True, slots=True)
+class Confine:
+    """To a worker that is to count and look, once, before anything else: what its process may hold."""
+
+    limit_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
 class Count:
     """To a worker: count the frames of a video."""
 
@@ -98,7 +105,7 @@ class Done:
 
 @dataclass(frozen=True, slots=True)
 class Starved:
-    """From a worker: a chunk cannot be done in the memory there is, not even item by item."""
+    """From a worker: a chunk cannot be done in the memory there is, not even item by item, or a video not counted."""
 
     stage: str
     reason: str
@@ -125,5 +132,5 @@ class Died:
     reason: str
 
 
-Request = Begin | Count | Look | Do | Measure | Guess
+Request = Begin | Confine | Count | Look | Do | Measure | Guess
 Answer = Counted | Looked | Reading | Done | Starved | Measured | Fatal | Died

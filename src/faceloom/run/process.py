@@ -16,11 +16,12 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from faceloom.errors import FaceloomError, StageError
-from faceloom.media.sources import MAX_PIXELS
+from faceloom.media.sources import MAX_PIXELS, Shape, Source
 from faceloom.memory.usage import peak_bytes
 from faceloom.run.messages import (
     Answer,
     Begin,
+    Confine,
     Count,
     Counted,
     Do,
@@ -43,6 +44,8 @@ if TYPE_CHECKING:
 
 _REPORT_EVERY_S = 0.2
 _LAST_WORDS_BYTES = 2000
+_LATER_PAGES_BYTES = 16 * MIB
+"""Of libraries, touched when a codec is used for the first time: they are held, and no limit counts them."""
 
 
 class WorkerDiedError(Exception):
@@ -194,12 +197,12 @@ def _serve(requests: "queue.SimpleQueue[Request]", speaker: _Speaker) -> None:
                 if job.limit_bytes:
                     limit_process(job.limit_bytes)
                 worker = Worker(job)
-            case Count(source):
-                speaker.say(_count(Count(source)))
+            case Confine(limit_bytes):
+                _confine(limit_bytes)
+            case Count() as request:
+                speaker.say(_count(request))
             case Look(sources):
-                from faceloom.media.headers import look
-
-                speaker.say(Looked(sources, tuple(map(look, sources))))
+                speaker.say(Looked(sources, tuple(map(_look, sources))))
             case Do(chunk, folder):
                 assert worker is not None
                 speaker.say(_do(worker, chunk, folder, speaker))
@@ -244,7 +247,25 @@ def _do(worker: "Worker", chunk: "Chunk", folder: Path, speaker: _Speaker) -> An
         return Starved("worker", str(error) or "out of memory")
 
 
-def _count(request: Count) -> Counted:
+def _confine(limit_bytes: int) -> None:
+    """Limits this process once it holds all that counting and looking need of libraries."""
+    import faceloom.media.headers
+    import faceloom.media.video_index  # noqa: F401
+    from faceloom.memory.ceilings import limit_process
+
+    limit_process(limit_bytes - _LATER_PAGES_BYTES, holes_bytes=0)
+
+
+def _look(source: Source) -> Shape | None:
+    from faceloom.media.headers import look
+
+    try:
+        return look(source)
+    except MemoryError:  # reading it will say so too
+        return None
+
+
+def _count(request: Count) -> Counted | Starved:
     from faceloom.media.video_index import index_video
 
     path = request.source.path
@@ -252,6 +273,8 @@ def _count(request: Count) -> Counted:
     try:
         index = index_video(path)
         return Counted(request.source, index, sha256=_sha256(path))
+    except MemoryError as error:
+        return Starved("counting", str(error) or "its frames cannot be counted")
     except Exception as error:  # becomes the reason in the video's row
         return Counted(request.source, reason=str(error) or type(error).__name__)
 

@@ -15,11 +15,11 @@ from faceloom.run.agenda import Agenda, Attempt
 from faceloom.run.crew import Crew, Member
 from faceloom.run.events import OUT_OF_MEMORY, REPLANNED, WORKER_RESTARTED, Event, Notice, OnEvent, Summary
 from faceloom.run.job import Job, Order
-from faceloom.run.messages import Answer, Died, Do, Done, Reading, Starved
+from faceloom.run.messages import Answer, Begin, Died, Do, Done, Reading, Starved
 from faceloom.run.meter import Meter
 from faceloom.run.planner import budget_of
 from faceloom.run.planning import CHUNKS_A_WORKER, Planned
-from faceloom.run.survey import Survey, plan_what_fits
+from faceloom.run.survey import Survey, clerk_bytes, plan_what_fits
 from faceloom.run.takeup import ShouldStop, take_up
 from faceloom.store.rows import ChunkRows, FrameRow, Status
 from faceloom.store.store import STARVED, Store
@@ -60,13 +60,16 @@ def run_job(
         on_event(event)
 
     with Crew() as crew:
-        take_up(inputs, store, crew, on_event=tell, should_stop=should_stop)
+        limit = clerk_bytes(budget_of(order, read_ram()))
+        take_up(inputs, store, crew, limit_bytes=limit, on_event=tell, should_stop=should_stop)
         for member in crew.used:
             crew.dismiss(member)
         is_known = not should_stop()
         before = store.counts()
         if not before.pending + before.done + before.failed and not should_stop():
             raise MediaError(f"no picture and no video among {', '.join(map(str, inputs))}")
+        if not before.pending + before.done:
+            _refuse_if_starved(store, order)
         run = None
         if before.pending and not should_stop():
             run = _Run(order, store, crew, on_event=tell, should_stop=should_stop)
@@ -87,6 +90,15 @@ def run_job(
         failures=tuple(f"{name}#{index}: {reason}" for name, index, reason in store.failures(_FAILURES_TOLD)),
         outcome="done" if is_known and not counts.pending else "interrupted",
     )
+
+
+def _refuse_if_starved(store: Store, order: Order) -> None:
+    """Where no frame was done or can be, and memory is among the reasons, the budget is at fault and not the inputs."""
+    for name, _, reason in store.failures(_FAILURES_TOLD):
+        if reason.startswith(STARVED):
+            budget = budget_of(order, read_ram())
+            message = f"{name} cannot even be counted in {format_bytes(budget)}: {reason}; raise --memory"
+            raise BudgetError(message, budget_bytes=budget)
 
 
 def _nothing_to_do(order: Order) -> Plan:
@@ -167,7 +179,7 @@ class _Run:
             self._tell(Notice(kind=REPLANNED, text=f"planned again: {how}"))
         if self._wanted is not None:
             return
-        self._crew.hire(self.planned.plan.workers, self._job)
+        self._crew.hire(self.planned.plan.workers, Begin(self._job))
         for member in self._crew.members:
             while len(member.open) < (1 if self._is_frugal else _AHEAD):
                 chunk = self._agenda.begin(member)
@@ -197,7 +209,7 @@ class _Run:
             reserve_bytes=self._planner.reserves(plan),
             limit_bytes=planned.worker_bytes,
         )
-        self._crew.hire(plan.workers, self._job)
+        self._crew.hire(plan.workers, Begin(self._job))
         self.predicted_peak_bytes = max(self.predicted_peak_bytes, plan.peak_bytes)
         self._store.note_plan(plan.to_json())
         self._meter.follow(plan)

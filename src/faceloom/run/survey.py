@@ -26,8 +26,8 @@ EXPECTED_PATCH_BYTES = 256 * KIB
 SUPERVISOR_MORE_BYTES = 8 * MIB
 """What this process comes to hold of rows on their way into the store."""
 SUPERVISOR_STEP_BYTES = 8 * MIB
-LEAST_WORKER_BYTES = 64 * MIB
-"""No worker process has been seen to hold less before any network is loaded (measured: 86 to 112 MiB)."""
+LEAST_WORKER_BYTES = 96 * MIB
+"""No worker has been seen to hold less without a network and a frame (measured: 86 to 112 MiB; a plan adds 10)."""
 TYPICAL = Shape(height=1080, width=1920, reading_bytes=48 * MIB)
 """Believed of frames about which nothing is known."""
 
@@ -100,7 +100,7 @@ def plan_what_fits(
         planner = some.planner(footprints, budget_bytes=budget_bytes)
         return some, planner, planner.plan()
 
-    if budget_bytes < _supervisor_bytes() + LEAST_WORKER_BYTES:  # whatever the stages need, and the frames
+    if _is_hopeless(budget_bytes):
         return attempt(survey, survey.guess())
     try:
         return attempt(survey, footprints_of(survey))
@@ -123,6 +123,16 @@ def plan_what_fits(
     if best is None:
         raise refusal
     return best
+
+
+def clerk_bytes(budget_bytes: int) -> int:
+    """What a process that counts and looks may hold; 0, no limit, where a refusal has yet to know all sizes."""
+    return 0 if _is_hopeless(budget_bytes) else budget_bytes - _supervisor_bytes()
+
+
+def _is_hopeless(budget_bytes: int) -> bool:
+    """Whether there is no plan for a budget, whatever the stages need, and the frames."""
+    return budget_bytes < _supervisor_bytes() + LEAST_WORKER_BYTES
 
 
 def _supervisor_bytes() -> int:

@@ -5,9 +5,9 @@ from pathlib import Path
 
 from faceloom.media.sources import Source, SourceKind, find_sources, longer_names
 from faceloom.run.crew import Crew
-from faceloom.run.events import SOURCE_CHANGED, WORKER_RESTARTED, Looking, Notice, OnEvent
-from faceloom.run.messages import Answer, Count, Counted, Died, Look, Looked, Request
-from faceloom.store.store import Known, Store
+from faceloom.run.events import OUT_OF_MEMORY, SOURCE_CHANGED, WORKER_RESTARTED, Looking, Notice, OnEvent
+from faceloom.run.messages import Answer, Confine, Count, Counted, Died, Look, Looked, Request, Starved
+from faceloom.store.store import STARVED, Known, Store
 
 ShouldStop = Callable[[], bool]
 """Asked now and then; True ends the run after the chunks in hand."""
@@ -16,12 +16,25 @@ _SOURCES_A_TRANSACTION = 500
 _LOOKS_A_REQUEST = 200
 
 
-def take_up(inputs: Sequence[Path], store: Store, crew: Crew, *, on_event: OnEvent, should_stop: ShouldStop) -> None:
-    """Gives every source under the inputs its rows, and every frame its size as far as that can be known."""
+def take_up(
+    inputs: Sequence[Path],
+    store: Store,
+    crew: Crew,
+    *,
+    limit_bytes: int,
+    on_event: OnEvent,
+    should_stop: ShouldStop,
+) -> None:
+    """Gives every source under the inputs its rows, and every frame its size as far as that can be known.
+
+    The process that looks into the files may hold `limit_bytes`; 0 is no limit. A video for which that is too little
+    is a failed frame until the next run.
+    """
+    clerk = _Clerk(crew, limit_bytes=limit_bytes, on_event=on_event)
     _take_up_sources(inputs, store, on_event=on_event, should_stop=should_stop)
     store.retry_starved()
-    _count_videos(crew, store, on_event=on_event, should_stop=should_stop)
-    _look_at_pictures(crew, store, on_event=on_event, should_stop=should_stop)
+    _count_videos(clerk, store, on_event=on_event, should_stop=should_stop)
+    _look_at_pictures(clerk, store, should_stop=should_stop)
 
 
 def _take_up_sources(inputs: Sequence[Path], store: Store, *, on_event: OnEvent, should_stop: ShouldStop) -> None:
@@ -45,17 +58,17 @@ def _take_up_sources(inputs: Sequence[Path], store: Store, *, on_event: OnEvent,
             on_event(Notice(kind=SOURCE_CHANGED, text=text))
 
 
-def _count_videos(crew: Crew, store: Store, *, on_event: OnEvent, should_stop: ShouldStop) -> None:
+def _count_videos(clerk: "_Clerk", store: Store, *, on_event: OnEvent, should_stop: ShouldStop) -> None:
     """Gives every frame of every video its row."""
     frames = 0
     for number, source in enumerate(store.uncounted(), start=1):
         if should_stop():
             return
-        answer = _ask(crew, Count(source), on_event=on_event)
-        if isinstance(answer, Died):  # it may have been killed for another reason than this video
-            answer = _ask(crew, Count(source), on_event=on_event)
-        if isinstance(answer, Died):
-            answer = Counted(source, reason=answer.reason)
+        answer = clerk.ask(Count(source))
+        if isinstance(answer, Died | Starved):  # it may have been for another reason than this video
+            answer = clerk.ask(Count(source))
+        if isinstance(answer, Died | Starved):
+            answer = Counted(source, reason=(STARVED if isinstance(answer, Starved) else "") + answer.reason)
         assert isinstance(answer, Counted)
         with store.adding():
             if answer.index is not None:
@@ -66,12 +79,12 @@ def _count_videos(crew: Crew, store: Store, *, on_event: OnEvent, should_stop: S
         on_event(Looking(sources=number, frames=frames))
 
 
-def _look_at_pictures(crew: Crew, store: Store, *, on_event: OnEvent, should_stop: ShouldStop) -> None:
+def _look_at_pictures(clerk: "_Clerk", store: Store, *, should_stop: ShouldStop) -> None:
     """Notes how large each picture is; one whose header does not tell stays unknown."""
     for sources in store.unsized(_LOOKS_A_REQUEST):
         if should_stop():
             return
-        answer = _ask(crew, Look(sources), on_event=on_event)
+        answer = clerk.ask(Look(sources))
         if isinstance(answer, Looked):  # otherwise a header killed it: reading will say which
             with store.adding():
                 for source, shape in zip(answer.sources, answer.shapes, strict=True):
@@ -79,16 +92,30 @@ def _look_at_pictures(crew: Crew, store: Store, *, on_event: OnEvent, should_sto
                         store.add_shape(source, shape)
 
 
-def _ask(crew: Crew, request: Request, *, on_event: OnEvent) -> Answer:
-    """What one worker answers; a dead one is replaced when it is needed again."""
-    crew.hire(1)
-    (member,) = crew.members
-    member.send(request)
-    _, _, answer = crew.receive()
-    if isinstance(answer, Died):
-        crew.dismiss()
-        on_event(Notice(kind=WORKER_RESTARTED, text=f"{answer.reason}; starting another"))
-    return answer
+class _Clerk:
+    """One worker process that counts and looks; a dead or starved one is replaced when it is needed again."""
+
+    def __init__(self, crew: Crew, *, limit_bytes: int, on_event: OnEvent) -> None:
+        self._crew = crew
+        self._first = Confine(limit_bytes) if limit_bytes else None
+        self._on_event = on_event
+
+    def ask(self, request: Request) -> Answer:
+        """What it answers."""
+        self._crew.hire(1, self._first)
+        (member,) = self._crew.members
+        member.send(request)
+        _, _, answer = self._crew.receive()
+        match answer:
+            case Died(reason):
+                self._replace(Notice(kind=WORKER_RESTARTED, text=f"{reason}; starting another"))
+            case Starved(_, reason):
+                self._replace(Notice(kind=OUT_OF_MEMORY, text=f"{STARVED}{reason}; starting another worker"))
+        return answer
+
+    def _replace(self, notice: Notice) -> None:
+        self._crew.dismiss()
+        self._on_event(notice)
 
 
 def _take(sources: Iterator[Source], limit: int) -> list[Source]:

@@ -277,12 +277,16 @@ class Store:
         )
 
     def retry_starved(self) -> None:
-        """Has this run's frames that failed for want of memory done again: there may be more now."""
+        """Has what failed in this run's sources for want of memory done, and counted, again: there may be more now."""
+        starved = "status = 'failed' AND substr(reason, 1, ?) = ?"
+        sources = "source_id IN (SELECT id FROM source WHERE run_id = ?"
+        values = (len(STARVED), STARVED, self.run_id)
         with self._transaction():
+            # Of a video that was never counted there is one frame, which stands for all.
+            uncounted = f"{sources} AND kind = 'video' AND time_base IS NULL)"
+            self._db.execute(f"DELETE FROM frame WHERE {starved} AND {uncounted}", values)
             self._db.execute(
-                "UPDATE frame SET status = 'pending', reason = NULL WHERE status = 'failed'"
-                " AND substr(reason, 1, ?) = ? AND source_id IN (SELECT id FROM source WHERE run_id = ?)",
-                (len(STARVED), STARVED, self.run_id),
+                f"UPDATE frame SET status = 'pending', reason = NULL WHERE {starved} AND {sources})", values
             )
 
     def pending(self) -> Iterator[PendingFrame]:
