@@ -1,23 +1,27 @@
 """What the work must cost at least, and what it costs: `python benchmarks/floor.py [--frames N] [INPUT...]`.
 
 Each part is measured alone, on one thread, in CPU-seconds, on frames and faces of the input: bare decoding, bare
-network calls, cuts, encodings, store inserts. Their sum over the cores is the floor: no arrangement of the same parts
-can be faster. Then the run itself, as a command, and where the rest of its time goes.
+network calls at the planned batches, cuts, encodings, store inserts; in as many processes at once as there are cores,
+with a worker's settings, since in a run every core is at work. Their sum over the cores is the floor: no arrangement of
+the same parts can be faster. Then the run itself, as a command, and where the rest of its time goes. Parts and runs
+alternate, and medians are compared, since other users of a machine come and go.
 
 Without inputs it makes its own: a 1080p video and a folder of 1080p JPEGs with three faces in every frame.
 """
 
 import argparse
 import json
+import os
 import resource
 import subprocess
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from itertools import islice
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 import av
@@ -38,10 +42,12 @@ from faceloom.media.sources import SourceKind, find_sources, kind_of
 from faceloom.memory.cores import usable_cores
 from faceloom.models.weights import WeightCache
 from faceloom.run.finish import draw_masks
-from faceloom.stage import Infer, NetworkPlugin
+from faceloom.run.process import WORKER_SETTINGS
+from faceloom.stage import NetworkPlugin, Tensors
 from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, MaskRow, Status
 from faceloom.store.store import Store
 from media import write_pictures, write_video
+from plot import write_bars
 
 OUT = Path(__file__).parent / "out"
 SAMPLE_FRAMES = 40
@@ -63,60 +69,115 @@ class Part:
         return self.a_frame * self.cpu_s
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Run:
+    """What a command cost."""
+
+    frames: int
+    faces: int
+    wall_s: float
+    cpu_s: float
+    detect_batch: int
+    align_batch: int
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("inputs", nargs="*", type=Path, help="videos, or folders of JPEGs")
-    parser.add_argument("--frames", type=int, default=600, help="of the media that it makes itself")
+    parser.add_argument("--frames", type=int, default=1800, help="of the media that it makes itself")
+    parser.add_argument("--rounds", type=int, default=3, help="how often parts and run are measured")
+    parser.add_argument("--parts", nargs=3, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
-    cv2.setNumThreads(1)
+    if chosen.parts:
+        cv2.setNumThreads(1)
+        path, detect_batch, align_batch = chosen.parts
+        parts = measure_parts(Path(path), detect_batch=int(detect_batch), align_batch=int(align_batch))
+        print(json.dumps([asdict(part) for part in parts]))
+        return
     inputs = chosen.inputs or [
         write_video(OUT / f"1080p-{chosen.frames}.mp4", frames=chosen.frames),
         write_pictures(OUT / f"1080p-{chosen.frames // 2}", frames=chosen.frames // 2),
     ]
-    for path in inputs:
-        report(path)
+    bars = {path.name: report(path, rounds=chosen.rounds) for path in inputs}
+    write_bars(Path(__file__).with_name("floor.svg"), bars, title="CPU-ms a frame", unit="ms")
 
 
-def report(path: Path) -> None:
-    """Prints the floor of one input, the run, and the gap by name."""
-    run = measure_run(path)
-    parts = list(measure_parts(path))
+def report(path: Path, *, rounds: int) -> dict[str, float]:
+    """Prints the floor of one input, the run, and the gap by name; all of it in CPU-milliseconds a frame."""
     cores = usable_cores()
-    frames, wall_s, cpu_s = run["frames"], run["wall_s"], run["cpu_s"]
-    floor_cpu_s = frames * sum(part.frame_s for part in parts if part.in_floor)
-    besides_s = frames * sum(part.frame_s for part in parts if not part.in_floor)
-    print(f"\n## {path.name}: {frames} frames, {run['faces']} faces, {cores} cores\n")
+    measured, runs, starts = [], [], []
+    with tempfile.TemporaryDirectory() as folder:
+        first = _first_frame(path, Path(folder))
+        measure_run(first)  # which measures footprints, where that has not been done
+        for _ in range(rounds):
+            runs.append(measure_run(path))
+            measured += _parts_on_all_cores(path, cores, runs[0])
+            starts.append(measure_run(first))
+    parts = [_median_part(same) for same in zip(*measured, strict=True)]
+    run, start_s = min(runs, key=lambda one: abs(one.wall_s - median(each.wall_s for each in runs))), starts
+    frame_ms = cores * run.wall_s / run.frames * 1e3
+    floor_ms = 1e3 * sum(part.frame_s for part in parts if part.in_floor)
+    besides_ms = 1e3 * sum(part.frame_s for part in parts if not part.in_floor)
+    start_ms = 1e3 * median(cores * one.wall_s for one in start_s) / run.frames
+    idle_ms = (
+        frame_ms
+        - 1e3 * run.cpu_s / run.frames
+        - 1e3 * median(cores * one.wall_s - one.cpu_s for one in start_s) / run.frames
+    )
+    print(f"\n## {path.name}: {run.frames} frames, {run.faces} faces, {cores} cores\n")
     print("| part | a frame | CPU-ms once | CPU-ms a frame | in the floor |\n| --- | ---: | ---: | ---: | --- |")
     for part in parts:
         cells = f"{part.a_frame:.1f} | {part.cpu_s * 1e3:.2f} | {part.frame_s * 1e3:.2f}"
         print(f"| {part.name} | {cells} | {'yes' if part.in_floor else ''} |")
-    rest_s = cpu_s - floor_cpu_s - besides_s - run["start_cpu_s"]
-    idle_s = cores * wall_s - cpu_s
-    print(f"\nfloor {floor_cpu_s / cores:.2f} s ({frames * cores / floor_cpu_s:.0f} frames/s)")
-    print(f"run   {wall_s:.2f} s ({frames / wall_s:.0f} frames/s), {cpu_s:.1f} CPU-s")
-    print(f"ratio {floor_cpu_s / cores / wall_s:.2f}")
-    gap = {"scaling and tensors": besides_s, "start-up": run["start_cpu_s"], "everything else": rest_s, "idle": idle_s}
-    print("gap   " + ", ".join(f"{name} {seconds:.1f} CPU-s" for name, seconds in gap.items()))
+    gap = {
+        "scaling and tensors": besides_ms,
+        "start and end": start_ms,
+        "idle": idle_ms,
+        "everything else": frame_ms - floor_ms - besides_ms - start_ms - idle_ms,
+    }
+    print(f"\nfloor {floor_ms:.1f} CPU-ms a frame, {cores * 1e3 / floor_ms:.0f} frames/s")
+    print(f"run   {frame_ms:.1f} CPU-ms a frame, {cores * 1e3 / frame_ms:.0f} frames/s ({run.wall_s:.1f} s)")
+    print(f"ratio {floor_ms / frame_ms:.2f}; without start and end {floor_ms / (frame_ms - start_ms):.2f}")
+    print("gap   " + ", ".join(f"{name} {value:.1f}" for name, value in gap.items()))
+    return {part.name: part.frame_s * 1e3 for part in parts if part.in_floor} | gap
 
 
-def measure_run(path: Path) -> dict[str, float]:
-    """Wall and CPU seconds of the command, and the CPU of its start-up (a run over what is done already)."""
+def _first_frame(path: Path, folder: Path) -> Path:
+    """A folder with one picture of the input's size: a run over it is start and end, and next to nothing else."""
+    (frame,) = islice(faceloom.stream(path), 1)
+    (folder / "one.jpg").write_bytes(encode_jpeg(frame.image))
+    return folder
+
+
+def _parts_on_all_cores(path: Path, cores: int, run: Run) -> list[list[Part]]:
+    command = [sys.executable, __file__, "--parts", str(path), str(run.detect_batch), str(run.align_batch)]
+    environment = {**os.environ, **WORKER_SETTINGS}
+    processes = [subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) for _ in range(cores)]
+    answers = [process.communicate()[0] for process in processes]
+    return [[Part(**part) for part in json.loads(answer)] for answer in answers]
+
+
+def _median_part(same: Sequence[Part]) -> Part:
+    return replace(same[0], cpu_s=median(part.cpu_s for part in same))
+
+
+def measure_run(path: Path) -> Run:
+    """Wall and CPU seconds of the command."""
     with tempfile.TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "faceloom.cli.main", "extract", str(path), "--out", f"{folder}/out"]
-        command += ["--json", "--quiet"]
-        measured = []
-        for _ in range(2):
-            before, started = _children_cpu_s(), time.perf_counter()
-            done = subprocess.run(command, check=True, capture_output=True, text=True)
-            measured.append((time.perf_counter() - started, _children_cpu_s() - before))
+        before, started = _children_cpu_s(), time.perf_counter()
+        done = subprocess.run([*command, "--json", "--quiet"], check=True, capture_output=True, text=True)
+        wall_s, cpu_s = time.perf_counter() - started, _children_cpu_s() - before
     summary = json.loads(done.stdout)
-    (wall_s, cpu_s), (_, start_cpu_s) = measured
-    return {
-        **{key: summary[key] for key in ("frames", "faces")},
-        "wall_s": wall_s,
-        "cpu_s": cpu_s,
-        "start_cpu_s": start_cpu_s,
-    }
+    batches = {stage["stage"]: stage["batch"] for phase in summary["plan"]["phases"] for stage in phase["stages"]}
+    return Run(
+        frames=summary["frames"],
+        faces=summary["faces"],
+        wall_s=wall_s,
+        cpu_s=cpu_s,
+        detect_batch=batches["detect/yunet"],
+        align_batch=batches["align/facemesh"],
+    )
 
 
 def _children_cpu_s() -> float:
@@ -124,7 +185,7 @@ def _children_cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def measure_parts(path: Path) -> Iterator[Part]:
+def measure_parts(path: Path, *, detect_batch: int, align_batch: int) -> Iterator[Part]:
     """Every part of the default flow, on the input's first frames."""
     frames = list(islice(faceloom.stream(path), SAMPLE_FRAMES))
     faces = [face for frame in frames for face in frame.faces]
@@ -144,7 +205,7 @@ def measure_parts(path: Path) -> Iterator[Part]:
         cpu_s=each_s(lambda c: detector.prepare(c[None]), canvases),
     )
     tensors = [detector.prepare(canvas[None]) for canvas in canvases]
-    yield Part(name="detect: network", a_frame=1, cpu_s=each_s(load(detector), tensors))
+    yield Part(name="detect: network", a_frame=1, cpu_s=network_s(detector, tensors, batch=detect_batch))
     pairs = [(frame.image, face) for frame in frames for face in frame.faces]
     yield Part(name="patch", a_frame=a_frame, cpu_s=each_s(_copy_patch, pairs))
     chips = [_align_chip(aligner, face) for face in faces]
@@ -156,7 +217,7 @@ def measure_parts(path: Path) -> Iterator[Part]:
         in_floor=False,
         cpu_s=each_s(lambda c: aligner.prepare(c[None]), chips),
     )
-    yield Part(name="align: network", a_frame=2 * a_frame, cpu_s=each_s(load(aligner), inputs))
+    yield Part(name="align: network", a_frame=2 * a_frame, cpu_s=network_s(aligner, inputs, batch=align_batch))
     yield Part(name="chip: cut", a_frame=a_frame, cpu_s=each_s(lambda face: faceloom.chip(face, size=CHIP_SIZE), faces))
     crops = [faceloom.chip(face, size=CHIP_SIZE) for face in faces]
     yield Part(name="chip: JPEG", a_frame=a_frame, cpu_s=each_s(encode_jpeg, crops))
@@ -169,8 +230,12 @@ def measure_parts(path: Path) -> Iterator[Part]:
     yield Part(name="store", a_frame=a_frame, cpu_s=store_s(faces))
 
 
-def load(plugin: NetworkPlugin) -> Infer:
-    return OnnxEngine().load(WeightCache.of_user().prepare(plugin.weights))
+def network_s(plugin: NetworkPlugin, inputs: Sequence[Tensors], *, batch: int) -> float:
+    """CPU-seconds an item of calls with so many items."""
+    network = OnnxEngine().load(WeightCache.of_user().prepare(plugin.weights))
+    together = [inputs[i : i + batch] for i in range(0, len(inputs) - batch + 1, batch)]
+    calls = [{name: np.concatenate([one[name] for one in some]) for name in inputs[0]} for some in together]
+    return each_s(network, calls) / batch
 
 
 def each_s(call: Callable[[Any], object], items: Sequence[Any]) -> float:

@@ -7,6 +7,7 @@ from xml.sax.saxutils import escape
 _WIDTH, _HEIGHT = 640, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 40, 48
 _COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd")
+_BARS_WIDTH, _BAR_HEIGHT = 900, 170
 Points = Sequence[tuple[float, float]]
 
 
@@ -48,3 +49,26 @@ def write_chart(path: Path, lines: Mapping[str, Points], *, title: str, x: str, 
 def _label(place: str, text: str, *, anchor: str, dx: float = 0, dy: float = 0) -> str:
     across, down = map(float, place.split(","))
     return f'<text x="{across + dx}" y="{down + dy}" font-size="11" text-anchor="{anchor}">{text}</text>'
+
+
+def write_bars(path: Path, bars: Mapping[str, Mapping[str, float]], *, title: str, unit: str) -> None:
+    """Writes one bar for each name, stacked of its parts, which are labelled with their values."""
+    longest = max(sum(parts.values()) for parts in bars.values()) or 1
+    height = _TOP + len(bars) * _BAR_HEIGHT + _BOTTOM
+    drawn = [
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_BARS_WIDTH} {height}" font-family="sans-serif">',
+        f'<rect width="{_BARS_WIDTH}" height="{height}" fill="white"/>',
+        f'<text x="8" y="22" font-size="15">{escape(title)}</text>',
+    ]
+    for row, (name, parts) in enumerate(bars.items()):
+        y, x = _TOP + row * _BAR_HEIGHT, 8.0
+        drawn.append(f'<text x="8" y="{y + 12}" font-size="12">{escape(name)}</text>')
+        for position, (part, value) in enumerate(parts.items()):
+            width = max(0.0, value) / longest * (_BARS_WIDTH - 16)
+            colour = f"hsl({position * 137 % 360},55%,70%)"
+            drawn.append(f'<rect x="{x:.1f}" y="{y + 18}" width="{width:.1f}" height="26" fill="{colour}"/>')
+            words = escape(f"{part} {value:.1f} {unit}")
+            turn = f'transform="rotate(35 {x + width / 2:.1f} {y + 56})"'
+            drawn.append(f'<text x="{x + width / 2:.1f}" y="{y + 56}" font-size="10" {turn}>{words}</text>')
+            x += width
+    path.write_text("\n".join([*drawn, "</svg>"]) + "\n", encoding="utf-8")

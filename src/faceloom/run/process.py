@@ -63,7 +63,7 @@ class WorkerProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env={**_SETTINGS, **os.environ, "PYTHONPATH": paths},
+            env={**WORKER_SETTINGS, **os.environ, "PYTHONPATH": paths},
         )
 
     def end(self) -> None:
@@ -117,7 +117,7 @@ class WorkerProcess:
         return WorkerDiedError(f"the worker process ended {how}" + (f" ({words[-1]})" if words else ""))
 
 
-_SETTINGS = {
+WORKER_SETTINGS = {
     # Frames and tensors come and go by the megabyte; by default glibc gives each back to the system and has it
     # faulted in again, 1,000 pages a frame of 1080p (measured: a tenth of the wall time).
     # Beyond the first threshold blocks are the system's own again, so that holes in the heap stay small.
