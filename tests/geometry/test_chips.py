@@ -1,3 +1,4 @@
+import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -59,6 +60,17 @@ def test_a_patch_holds_three_times_the_box_where_the_frame_does(x: float, y: flo
 def test_a_chip_cut_by_the_identity_is_the_pixels() -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
     np.testing.assert_array_equal(cut(pixels, np.eye(2, 3), size=64), pixels)
+
+
+@given(st.floats(0.51, 3), angles, st.integers(0, 2**32 - 1))
+def test_a_chip_has_the_bits_of_one_call_of_opencv(factor: float, angle: float, seed: int) -> None:
+    pixels = np.random.default_rng(seed).integers(0, 256, (60, 70, 3), np.uint8)
+    to_chip = square_to_image((31.5, 40.2), 32 / factor, angle=angle, size=32)
+    expected = cv2.warpAffine(pixels, to_chip, (32, 32), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    into = np.zeros((32, 32, 3), np.uint8)
+    cut(pixels, to_chip, size=32, into=into)
+    np.testing.assert_array_equal(into, expected)
+    np.testing.assert_array_equal(cut(pixels, to_chip, size=32), expected)
 
 
 @pytest.mark.parametrize("side", [20, 64, 100, 129, 300, 900])

@@ -21,6 +21,8 @@ PATCH_SCALE = 3.0
 """Side of a patch over the longer side of the face's box; wide enough for every crop (docs/design.md)."""
 EYE_SHARE = 0.22
 """Distance between the eye centres over the side of a chip: hair, chin and ears are in view."""
+_MOST_PADDED = 8
+"""Pixels of a chip that an image may have to be copied with a fourth channel: larger copies cost what they gain."""
 _INNER_TARGET = MEAN_FACE[INNER] * EYE_SHARE  # in an image of one pixel, whose centre is (0, 0)
 
 
@@ -55,10 +57,21 @@ def cut(
     shrink = int(1 / max(scale_of(pixels_to_chip), 1e-6))
     if shrink >= 2:
         pixels, pixels_to_chip = _shrunk(pixels, pixels_to_chip, factor=shrink)
-    chip = cv2.warpAffine(
-        pixels, pixels_to_chip, (size, size), dst=into, flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE
-    )
-    return np.asarray(chip, np.uint8)
+    if pixels.shape[0] * pixels.shape[1] > _MOST_PADDED * size * size:
+        return _warp(pixels, pixels_to_chip, size=size, into=into)
+    # OpenCV warps four channels to the same bits in half the time of three, conversions included.
+    padded = _warp(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA), np.uint8), pixels_to_chip, size=size)
+    return np.asarray(cv2.cvtColor(padded, cv2.COLOR_RGBA2RGB, dst=into), np.uint8)
+
+
+def _warp(
+    pixels: NDArray[np.uint8], pixels_to_chip: Affine, *, size: int, into: NDArray[np.uint8] | None = None
+) -> NDArray[np.uint8]:
+    import cv2
+
+    shape, edge = (size, size), cv2.BORDER_REPLICATE
+    warped = cv2.warpAffine(pixels, pixels_to_chip, shape, dst=into, flags=cv2.INTER_LINEAR, borderMode=edge)
+    return np.asarray(warped, np.uint8)
 
 
 def _shrunk(pixels: NDArray[np.uint8], pixels_to_chip: Affine, *, factor: int) -> tuple[NDArray[np.uint8], Affine]:
