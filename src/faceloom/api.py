@@ -1,11 +1,11 @@
 """What users import: `extract` writes a result folder, `stream` yields frames with faces as they come."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from importlib.metadata import version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeAlias, TypedDict, Unpack
 
-from faceloom.engines.onnx import PROVIDERS
+from faceloom.engines.runtime import CPU, Precision, Runtime, choose_runtime
 from faceloom.errors import RequestError
 from faceloom.faces import Face, Image
 from faceloom.flow import Flow, build_flow
@@ -31,7 +31,19 @@ CHIP_SIZES = range(64, 1025)
 ROOM_BYTES = 64 << 20
 """Pixels in flight: ten frames of 1080p, enough to keep the lanes busy."""
 MOST_LANES = 8
-_PACKAGES = ("faceloom", "onnxruntime", "opencv-python-headless", "av", "numpy", "pillow", "simplejpeg")
+_PLANNED_KINDS = (CPU,)
+"""Devices whose memory is planned for and held."""
+_PACKAGES = (
+    "faceloom",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "torch",
+    "opencv-python-headless",
+    "av",
+    "numpy",
+    "pillow",
+    "simplejpeg",
+)
 
 PathLike: TypeAlias = str | Path
 
@@ -55,6 +67,10 @@ class FlowOptions(TypedDict, total=False):
     """Cores to use; all there are if left out."""
     device: str
     """`cpu`, `cuda:0`, or `auto` if left out: the card with the most free memory that can be used, else the CPU."""
+    engine: str
+    """`onnx` or `torch`; if left out, the one that can do the work, ONNX Runtime where both can."""
+    precision: str
+    """Of the networks' arithmetic on a card: `fp32` if left out, `tf32` or `fp16`."""
 
 
 def extract(
@@ -114,8 +130,8 @@ def extract(
     flow = make_flow(options)
     order = make_order(flow, outputs, options, memory=memory, on_event=on_event)
     with Store(Path(out)) as store:
-        store.use_config(_config(flow, outputs))
-        store.begin_run(versions={name: version(name) for name in _PACKAGES})
+        store.use_config(_config(flow, outputs, order.runtime))
+        store.begin_run(versions=_versions())
         try:
             summary = run_job(order, paths, store, on_event=on_event, should_stop=should_stop)
         except BaseException as error:
@@ -196,7 +212,9 @@ def stream(
     flow = make_flow(options)
     order = make_order(flow, Outputs(mask_size=mask_size), options, on_event=lambda event: None)
     plan = one_phase([stage.name for stage in flow.networks], chunk_frames=1, lanes=min(order.cores, MOST_LANES))
-    job = Job(flow=flow, weights=order.weights, plan=plan, outputs=order.outputs, room_bytes=ROOM_BYTES)
+    job = Job(
+        flow=flow, weights=order.weights, plan=plan, outputs=order.outputs, room_bytes=ROOM_BYTES, runtime=order.runtime
+    )
     items = [inputs] if isinstance(inputs, str | Path) else inputs
     with LiveWorker(job) as worker:
         yield from worker.frames(items)
@@ -249,14 +267,20 @@ def make_order(
     """What is asked for, with every weight file at hand.
 
     Raises:
-        RequestError: a value out of range.
+        RequestError: a value out of range, or an engine that cannot run a stage.
         BudgetError: this machine lacks the device, or an engine for it.
         WeightsError: a network is neither on this machine nor to be had.
     """
     threads = options.get("threads")
     if threads is not None and threads < 1:
         raise RequestError(f"{threads} threads cannot do anything; ask for 1 or more")
-    choose_device(options.get("device", AUTO), find_devices(), drivable=PROVIDERS)
+    device = choose_device(options.get("device", AUTO), find_devices(), drivable=_PLANNED_KINDS)
+    runtime = choose_runtime(
+        options.get("engine"),
+        device=device.name,
+        precision=options.get("precision", Precision.FP32),
+        checkpoints=[stage.name for stage in flow.networks if stage.plugin.network],
+    )
     budget_bytes = _budget(memory)
     cache = WeightCache.of_user()
 
@@ -275,6 +299,7 @@ def make_order(
         cores=threads or usable_cores(),
         budget_bytes=budget_bytes,
         footprints=cache.folder / "footprints",
+        runtime=runtime,
     )
 
 
@@ -288,7 +313,7 @@ def _budget(memory: int | str | None) -> int | None:
     return size
 
 
-def _config(flow: Flow, outputs: Outputs) -> dict[str, Any]:
+def _config(flow: Flow, outputs: Outputs, runtime: Runtime) -> dict[str, Any]:
     chips = {"size": outputs.chip_size, "format": outputs.chip_format} if outputs.write_chips else None
     return {
         "results": RESULTS,
@@ -296,7 +321,20 @@ def _config(flow: Flow, outputs: Outputs) -> dict[str, Any]:
         "chips": chips,
         "mask_size": outputs.mask_size,
         "overlay": outputs.overlay,
+        # Either engine finds the same in float32, so that one may go on where the other ended.
+        **({} if runtime.precision is Precision.FP32 else {"precision": runtime.precision}),
     }
+
+
+def _versions() -> dict[str, str]:
+    """Of the packages that a result may depend on, as far as they are installed."""
+    found: dict[str, str] = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found
 
 
 def _existing(inputs: PathLike | Iterable[PathLike]) -> list[Path]:

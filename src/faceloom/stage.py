@@ -26,7 +26,7 @@ class PinnedFile:
 
     name: str
     file: str
-    """File name with its suffix, `.onnx` or `.tflite`."""
+    """File name with its suffix: `.onnx`, `.tflite`, or anything else for the checkpoint of a `Plugin.network`."""
     sha256: str
     size_bytes: int
     licence: str
@@ -51,6 +51,9 @@ class Plugin(ABC):
     writes: ClassVar[frozenset[str]]
     weights: ClassVar[PinnedFile | None] = None
     """None: no network, so the stage costs nothing and never gets a phase of its own."""
+    network: ClassVar[str] = ""
+    """Where the `torch.nn.Module` is whose checkpoint the weights are, as `package.module:Name`; it is called without
+    arguments. Such a network runs by the engine `torch` alone. Empty: the weights tell what the network is."""
 
     @property
     def options(self) -> dict[str, Any]:

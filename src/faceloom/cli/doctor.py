@@ -122,7 +122,7 @@ def _check_engine() -> Iterator[Finding]:
     with tempfile.TemporaryDirectory() as folder:
         path = Path(folder) / "probe.onnx"
         path.write_bytes(_probe_network())
-        for device, provider in PROVIDERS.items():
+        for device, (provider, _) in PROVIDERS.items():
             if provider in onnxruntime.get_available_providers():
                 yield _try_engine(device, path)
 
@@ -130,9 +130,9 @@ def _check_engine() -> Iterator[Finding]:
 def _try_engine(device: str, path: Path) -> Finding:
     import numpy as np
 
-    from faceloom.engines.onnx import OnnxEngine
+    from faceloom.engines.runtime import Runtime, start_engine
 
-    engine = OnnxEngine(device)
+    engine = start_engine(Runtime(device=device))
     image = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
     answer = engine.load(path)({"image": image})["sum"]
     right = answer.shape == (1, 1, 2, 2) and answer[0, 0, 0, 0] == image[0, 0, :3, :3].sum()

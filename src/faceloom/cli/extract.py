@@ -107,6 +107,12 @@ def add_machine_flags(parser: argparse.ArgumentParser) -> None:
         help="ceiling for all processes together, like 800MiB or 2GiB (default: what is free, but for a reserve)",
     )
     machine.add_argument("--device", metavar="NAME", help="cpu, or auto (default); faceloom doctor lists what there is")
+    machine.add_argument(
+        "--engine", metavar="NAME", help="onnx or torch (default: onnx, or what the device and the stages need)"
+    )
+    machine.add_argument(
+        "--precision", metavar="NAME", help="fp32, or on a card tf32 or fp16, which find other faces (default: fp32)"
+    )
     machine.add_argument("--threads", type=int, metavar="N", help="cores to use (default: all)")
 
 
@@ -119,7 +125,8 @@ def flow_options(chosen: argparse.Namespace) -> dict[str, Any]:
     if chosen.mask is not None:
         options["mask"] = [] if chosen.mask == ["none"] else chosen.mask
     given = {
-        name: getattr(chosen, name, None) for name in ("detect_size", "min_score", "identify", "threads", "device")
+        name: getattr(chosen, name, None)
+        for name in ("detect_size", "min_score", "identify", "threads", "device", "engine", "precision")
     }
     return {**options, **{name: value for name, value in given.items() if value is not None}}
 

@@ -17,6 +17,37 @@ class Network(Protocol):
         """
 
 
+class HeldMemory(Protocol):
+    """What this process holds, of the host's memory or a device's."""
+
+    @property
+    def held_bytes(self) -> int:
+        """At this moment: reserved, whether or not it is in use.
+
+        Of a device it is what this engine has taken for weights and activations. The driver's context and the libraries
+        are not in it: by so much more does `free_bytes` fall when the first network runs.
+        """
+
+    @property
+    def peak_bytes(self) -> int:
+        """Most of `held_bytes` since the beginning, or since `reset_peak`."""
+
+    def reset_peak(self) -> None:
+        """Lets `peak_bytes` begin again at what is held now."""
+
+
+class DeviceMemory(HeldMemory, Protocol):
+    """The memory of a device that has its own."""
+
+    @property
+    def total_bytes(self) -> int:
+        """Of the device."""
+
+    @property
+    def free_bytes(self) -> int:
+        """Of the device, by its own account at this moment: whatever any process holds is not free."""
+
+
 class Engine(Protocol):
     """Loads networks onto one device."""
 
@@ -24,8 +55,12 @@ class Engine(Protocol):
     def version(self) -> str:
         """Name and version of the runtime, e.g. `onnxruntime 1.31.1`."""
 
-    def load(self, path: Path) -> Network:
-        """The network of a prepared file.
+    @property
+    def memory(self) -> DeviceMemory | None:
+        """The device's; None on the host's own, where what the process holds is what counts."""
+
+    def load(self, path: Path, network: str = "") -> Network:
+        """The network of a prepared file, which is the checkpoint of the module `network` if that is not empty.
 
         Raises:
             StageError: the runtime refuses it, or would run it on another device than this engine's.
@@ -34,6 +69,8 @@ class Engine(Protocol):
 
     def reserve(self, size_bytes: int) -> None:
         """Takes a block for the activations of calls to come, which then need no more unless they are larger.
+
+        Does nothing where the runtime has no place to keep it.
 
         Raises:
             MemoryError: it is not to be had.

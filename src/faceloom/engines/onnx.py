@@ -1,9 +1,7 @@
 """ONNX Runtime: the default engine."""
 
-import ctypes
 import gc
-import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from functools import cached_property
 from pathlib import Path
@@ -11,30 +9,78 @@ from typing import Any
 
 import numpy as np
 
+from faceloom.engines.cuda_memory import CudaMemory
+from faceloom.engines.engine import DeviceMemory
+from faceloom.engines.heap import trim_heap
+from faceloom.engines.runtime import CPU, ON_CPU, Precision, Runtime
 from faceloom.errors import StageError
 from faceloom.stage import Tensors
 
-PROVIDERS = {"cpu": "CPUExecutionProvider"}
-"""What ONNX Runtime calls the devices that this engine drives."""
-_OUT_OF_MEMORY = ("Failed to allocate memory", "bad allocation", "bad_alloc", "is smaller than requested bytes")
-"""How the runtime says it; the last is the arena at its limit."""
+_OUT_OF_MEMORY = (
+    "Failed to allocate memory",
+    "bad allocation",
+    "bad_alloc",
+    "is smaller than requested bytes",
+    "out of memory",
+    "ALLOC_FAILED",
+)
+"""How the runtime says it; the fourth is the arena at its limit, the last two are CUDA's and cuDNN's."""
 _KEEPER = Path(__file__).with_name("keeper.onnx")
 _RESERVER = Path(__file__).with_name("reserver.onnx")
 _FLOAT_BYTES = 4
 _GROW_BY_WHAT_IS_ASKED = 1  # kSameAsRequested: the default doubles, and holds up to twice what is needed
 
 
+def _cuda_options(runtime: Runtime, limit_bytes: int) -> dict[str, str]:
+    """Source: onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html, "Configuration Options"."""
+    limit = {"gpu_mem_limit": str(limit_bytes)} if limit_bytes else {}
+    return {
+        "device_id": str(runtime.number),
+        "arena_extend_strategy": "kSameAsRequested",
+        "cudnn_conv_algo_search": "HEURISTIC",  # the default tries them all, in workspaces that no plan knows of
+        "use_tf32": str(int(runtime.precision is Precision.TF32)),  # the default is 1
+        **limit,
+    }
+
+
+def _numbered(runtime: Runtime, _limit_bytes: int) -> dict[str, str]:
+    return {"device_id": str(runtime.number)}
+
+
+def _openvino_options(_runtime: Runtime, _limit_bytes: int) -> dict[str, str]:
+    """Without the precision OpenVINO computes in what the device likes best, and answers differently."""
+    return {"device_type": "GPU", "precision": "ACCURACY"}
+
+
+def _no_options(_runtime: Runtime, _limit_bytes: int) -> dict[str, str]:
+    return {}
+
+
+PROVIDERS: Mapping[str, tuple[str, Callable[[Runtime, int], dict[str, str]]]] = {
+    CPU: ("CPUExecutionProvider", _no_options),
+    "cuda": ("CUDAExecutionProvider", _cuda_options),
+    "rocm": ("MIGraphXExecutionProvider", _numbered),
+    "directml": ("DmlExecutionProvider", _numbered),
+    "coreml": ("CoreMLExecutionProvider", _no_options),
+    "openvino": ("OpenVINOExecutionProvider", _openvino_options),
+}
+"""What ONNX Runtime calls the kinds of device that this engine drives, and what it is told about each."""
+
+
 class OnnxEngine:
     """Networks on one device through ONNX Runtime.
 
     All networks of a process share one arena for their activations, so that together they need those of the
-    largest, not the sum. Each call runs on one thread: single-threaded calls give the same bits whatever the batch
-    (measured, docs/design.md), and calls side by side use the cores better than one call spread over them.
+    largest, not the sum. On the CPU each call runs on one thread: single-threaded calls give the same bits whatever the
+    batch (measured, docs/design.md), and calls side by side use the cores better than one call spread over them.
+    Arenas are those of the CPU and of CUDA; other providers keep their memory as they like.
     """
 
-    def __init__(self, device: str = "cpu", *, arena_bytes: int = 0) -> None:
+    def __init__(self, runtime: Runtime = ON_CPU, *, arena_bytes: int = 0) -> None:
         """An engine whose arena holds at most `arena_bytes`; 0 is no limit. The first engine of a process decides."""
-        self._provider = PROVIDERS[device]
+        self._runtime = runtime
+        self._provider, options = PROVIDERS[self._runtime.kind]
+        self._options = options(self._runtime, arena_bytes)
         self._arena_bytes = arena_bytes
 
     @cached_property
@@ -44,8 +90,16 @@ class OnnxEngine:
 
         return f"onnxruntime {onnxruntime.__version__}"
 
-    def load(self, path: Path) -> "OnnxNetwork":
+    @cached_property
+    def memory(self) -> DeviceMemory | None:
+        """The card's under CUDA; None elsewhere: other providers do not tell."""
+        return CudaMemory(self._runtime.number) if self._runtime.kind == "cuda" else None
+
+    def load(self, path: Path, network: str = "") -> "OnnxNetwork":
         """The network of a prepared file, on this engine's device and no other."""
+        if network:
+            message = f"{path.name} is the checkpoint of {network}, which runs by the engine torch alone"
+            raise StageError(message, stage=path.stem)
         assert self._keeper  # made before anything else, so that its block of the arena is its own
         return OnnxNetwork(self._session(path))
 
@@ -55,6 +109,8 @@ class OnnxEngine:
         Blocks that the arena takes as it needs them are of the sizes that were asked for then, and cannot be joined:
         calls of growing sizes leave it with up to twice what the largest needs (measured, docs/memory.md).
         """
+        if self._arena is None:
+            return
         assert self._keeper
         with _as_memory_error():
             self._session(_RESERVER).run(None, {"n": np.array([size_bytes // _FLOAT_BYTES])})
@@ -64,10 +120,17 @@ class OnnxEngine:
         import onnxruntime
 
         gc.collect()
-        options = onnxruntime.RunOptions()
-        options.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
-        self._keeper.run(None, {"x": np.zeros(1, np.float32)}, options)
-        _trim_heap()
+        if self._arena is not None:
+            options = onnxruntime.RunOptions()
+            options.add_run_config_entry("memory.enable_memory_arena_shrinkage", self._arena)
+            self._keeper.run(None, {"x": np.zeros(1, np.float32)}, options)
+        trim_heap()
+
+    @property
+    def _arena(self) -> str | None:
+        """The arenas to be shrunk, in the runtime's words; None where there are none of ours."""
+        arenas = {CPU: "cpu:0", "cuda": f"cpu:0;gpu:{self._runtime.number}"}
+        return arenas.get(self._runtime.kind)
 
     @cached_property
     def _keeper(self) -> Any:
@@ -77,25 +140,28 @@ class OnnxEngine:
         keep tens of megabytes from going (measured). This one's outputs are four bytes, in a block that it made when
         the arena was empty.
         """
-        import onnxruntime
-
-        limits = {
-            "max_mem": self._arena_bytes,
-            "arena_extend_strategy": _GROW_BY_WHAT_IS_ASKED,
-            "initial_chunk_size_bytes": -1,
-            "max_dead_bytes_per_chunk": -1,
-        }
-        memory = onnxruntime.OrtMemoryInfo(
-            "Cpu", onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, 0, onnxruntime.OrtMemType.DEFAULT
-        )
-        try:
-            onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg(limits))
-        except Exception as error:  # the runtime's own classes share no base but this
-            if "already been registered" not in str(error):
-                raise
+        self._check_provider()
+        if self._runtime.kind == "cuda":
+            _register_arena("Cpu", 0, limit_bytes=0)
+            _register_arena("Cuda", self._runtime.number, limit_bytes=self._arena_bytes, options=self._options)
+        else:
+            _register_arena("Cpu", 0, limit_bytes=self._arena_bytes)
         keeper = self._session(_KEEPER)
         keeper.run(None, {"x": np.zeros(1, np.float32)})
         return keeper
+
+    def _check_provider(self) -> None:
+        """Refuses a device that the installed runtime knows nothing of: it would say so in its log, and use the CPU."""
+        import onnxruntime
+
+        known = onnxruntime.get_available_providers()
+        if self._provider not in known:
+            message = (
+                f"{self.version} has no {self._provider}, only {', '.join(known)}; faceloom doctor says what to install"
+            )
+            raise StageError(message, stage="onnxruntime")
+        if self._runtime.kind == "cuda":
+            onnxruntime.preload_dlls()  # CUDA and cuDNN from the wheels of NVIDIA, where they are installed
 
     def _session(self, path: Path) -> Any:
         import onnxruntime
@@ -110,14 +176,16 @@ class OnnxEngine:
         # Weights outside the arena: they go with their network.
         options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
         try:
-            session = onnxruntime.InferenceSession(str(path), options, providers=[self._provider])
+            session = onnxruntime.InferenceSession(str(path), options, providers=[(self._provider, self._options)])
         except Exception as error:  # the runtime's own classes share no base but this
             if _is_out_of_memory(error):
                 raise MemoryError(str(error)) from error
             raise StageError(f"{self.version} cannot load {path.name}: {error}", stage=path.stem) from error
         used = session.get_providers()
         if used[:1] != [self._provider]:
-            raise StageError(f"{path.name} would run on {used}, not on {self._provider}", stage=path.stem)
+            message = f"{path.name} would run on {used}, not on {self._provider}; faceloom doctor says what to mend"
+            raise StageError(message, stage=path.stem)
+        session.disable_fallback()  # to the CPU, after an error on the way
         return session
 
 
@@ -135,6 +203,31 @@ class OnnxNetwork:
         return dict(zip(self._outputs, values, strict=True))
 
 
+def _register_arena(name: str, number: int, *, limit_bytes: int, options: Mapping[str, str] | None = None) -> None:
+    """Makes the arena that the sessions of this process share; one that is there already stays as it is."""
+    import onnxruntime
+
+    limits = {
+        "max_mem": limit_bytes,
+        "arena_extend_strategy": _GROW_BY_WHAT_IS_ASKED,
+        "initial_chunk_size_bytes": -1,
+        "max_dead_bytes_per_chunk": -1,
+    }
+    memory = onnxruntime.OrtMemoryInfo(
+        name, onnxruntime.OrtAllocatorType.ORT_ARENA_ALLOCATOR, number, onnxruntime.OrtMemType.DEFAULT
+    )
+    try:
+        if name == "Cpu":
+            onnxruntime.create_and_register_allocator(memory, onnxruntime.OrtArenaCfg(limits))
+        else:
+            onnxruntime.create_and_register_allocator_v2(
+                PROVIDERS["cuda"][0], memory, dict(options or {}), onnxruntime.OrtArenaCfg(limits)
+            )
+    except Exception as error:  # the runtime's own classes share no base but this
+        if "already been registered" not in str(error):
+            raise
+
+
 @contextmanager
 def _as_memory_error() -> Iterator[None]:
     """What the runtime raises when memory is refused, under the name that Python has for it."""
@@ -148,9 +241,3 @@ def _as_memory_error() -> Iterator[None]:
 
 def _is_out_of_memory(error: Exception) -> bool:
     return isinstance(error, MemoryError) or any(sign in str(error) for sign in _OUT_OF_MEMORY)
-
-
-def _trim_heap() -> None:
-    """Has the C library give free pages back; other systems' libraries do that by themselves."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).malloc_trim(0)

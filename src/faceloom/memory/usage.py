@@ -26,6 +26,21 @@ def peak_bytes() -> int:
     return peak if sys.platform == "darwin" else peak * KIB  # the unit differs: man getrusage
 
 
+class ProcessMemory:
+    """What this process holds of the host's memory, in the words in which engines speak of a device's."""
+
+    @property
+    def held_bytes(self) -> int:
+        return held_bytes()
+
+    @property
+    def peak_bytes(self) -> int:
+        return peak_bytes()
+
+    def reset_peak(self) -> None:
+        reset_peak()
+
+
 def address_bytes() -> int:
     """Bytes of writable address space of this process, which is what RLIMIT_DATA counts; 0 if unknown."""
     return _status("VmData") or 0

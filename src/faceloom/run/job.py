@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
+from faceloom.engines.runtime import ON_CPU, Runtime
 from faceloom.flow import Flow
 from faceloom.media.chip_files import ChipFormat
 from faceloom.plan.plan import Plan
@@ -33,6 +34,8 @@ class Order:
     """RAM for all processes together; None: what is free, but for a reserve."""
     footprints: Path
     """Folder of measured footprints."""
+    runtime: Runtime = ON_CPU
+    """What runs the networks."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,3 +55,5 @@ class Job:
     """What to reserve in the arena for each phase; nothing if left out."""
     limit_bytes: int = 0
     """Limit of what a worker process may hold; 0 is none."""
+    runtime: Runtime = ON_CPU
+    """What runs the networks."""

@@ -11,14 +11,15 @@ from statistics import median
 import numpy as np
 
 from faceloom.detect import Detector
-from faceloom.engines.onnx import OnnxEngine
+from faceloom.engines.engine import Engine, HeldMemory
+from faceloom.engines.runtime import start_engine
 from faceloom.faces import Face, FrameId, Patch
 from faceloom.frame import Frame
 from faceloom.geometry.chips import PATCH_SCALE
 from faceloom.geometry.landmarks import MEAN_FACE, five_keypoints
 from faceloom.memory.ceilings import limit_process
 from faceloom.memory.footprints import Footprint, fit
-from faceloom.memory.usage import held_bytes, peak_bytes, reset_peak
+from faceloom.memory.usage import ProcessMemory
 from faceloom.run.messages import Measure
 from faceloom.run.pipeline import Step
 from faceloom.run.steps import network_step
@@ -45,21 +46,22 @@ def measure(request: Measure) -> Footprint:
     start_s = time.process_time()
     if request.limit_bytes:
         limit_process(request.limit_bytes)
-    engine = OnnxEngine()
+    engine = start_engine(request.runtime)
+    memory = engine.memory or ProcessMemory()
     item = _item(request)
     # Once before anything is measured: libraries set themselves up at first use, and never give that back.
-    network_step(request.stage, engine.load(request.weights), batch=1).run([item])
+    network_step(request.stage, engine.load(request.weights, request.stage.plugin.network), batch=1).run([item])
     engine.shrink()
-    process = held_bytes()
-    reset_peak()
+    process = memory.held_bytes
+    memory.reset_peak()
     started = time.perf_counter()
-    network = engine.load(request.weights)
+    network = engine.load(request.weights, request.stage.plugin.network)
     load_s = time.perf_counter() - started
-    spike = peak_bytes() - process
+    spike = memory.peak_bytes - process
     engine.shrink()
-    weights = max(0, held_bytes() - process)
+    weights = max(0, memory.held_bytes - process)
     step = network_step(request.stage, network, batch=1)
-    held = _held(engine, step, item)
+    held = _held(engine, memory, step, item)
     fixed, per_item = fit({batch: one.peak_bytes for batch, one in held.items()})
     arena_fixed, arena_item = fit({batch: one.arena_bytes for batch, one in held.items()})
     started = time.perf_counter()
@@ -93,7 +95,7 @@ class _Held:
     peak_bytes: int
 
 
-def _held(engine: OnnxEngine, step: Step, item: Frame | Face) -> dict[int, _Held]:
+def _held(engine: Engine, memory: HeldMemory, step: Step, item: Frame | Face) -> dict[int, _Held]:
     """Bytes that batches make the process hold, by size, as far as they fit.
 
     Raises:
@@ -102,7 +104,7 @@ def _held(engine: OnnxEngine, step: Step, item: Frame | Face) -> dict[int, _Held
     held: dict[int, _Held] = {}
     for batch in BYTE_BATCHES:
         try:
-            held[batch] = _least_held(engine, step, [item] * batch)
+            held[batch] = _least_held(engine, memory, step, [item] * batch)
         except MemoryError:
             if not held:
                 raise
@@ -110,24 +112,26 @@ def _held(engine: OnnxEngine, step: Step, item: Frame | Face) -> dict[int, _Held
     return held
 
 
-def _least_held(engine: OnnxEngine, step: Step, items: Sequence[Frame | Face]) -> _Held:
+def _least_held(engine: Engine, memory: HeldMemory, step: Step, items: Sequence[Frame | Face]) -> _Held:
     """With as much reserved as the calls use of it: what the runtime holds elsewhere is not reserved for."""
-    found = _run_with(engine, step, items, reserved_bytes=0)
-    ample = _run_with(engine, step, items, reserved_bytes=found.kept_bytes)
+    found = _run_with(engine, memory, step, items, reserved_bytes=0)
+    ample = _run_with(engine, memory, step, items, reserved_bytes=found.kept_bytes)
     elsewhere = max(0, ample.kept_bytes - ample.arena_bytes)
-    tight = _run_with(engine, step, items, reserved_bytes=max(0, found.kept_bytes - elsewhere))
+    tight = _run_with(engine, memory, step, items, reserved_bytes=max(0, found.kept_bytes - elsewhere))
     return min(tight, ample, key=lambda one: one.peak_bytes)
 
 
-def _run_with(engine: OnnxEngine, step: Step, items: Sequence[Frame | Face], *, reserved_bytes: int) -> _Held:
+def _run_with(
+    engine: Engine, memory: HeldMemory, step: Step, items: Sequence[Frame | Face], *, reserved_bytes: int
+) -> _Held:
     engine.shrink()
-    before = held_bytes()
-    reset_peak()
+    before = memory.held_bytes
+    memory.reset_peak()
     if reserved_bytes:
         engine.reserve(reserved_bytes)
     for _ in range(_ROUNDS):
         step.run(items)
-    kept, peak = held_bytes() - before, peak_bytes() - before
+    kept, peak = memory.held_bytes - before, memory.peak_bytes - before
     return _Held(arena_bytes=reserved_bytes, kept_bytes=max(0, kept), peak_bytes=max(0, kept, peak))
 
 

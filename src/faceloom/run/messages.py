@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 from pathlib import Path
 
+from faceloom.engines.runtime import ON_CPU, Runtime
 from faceloom.media.chunks import Chunk
 from faceloom.media.sources import Shape, Source, VideoIndex
 from faceloom.memory.footprints import Footprint
@@ -57,6 +58,7 @@ class Measure:
     """Height and width of the frames that a detector is given."""
     limit_bytes: int
     """What the process may hold; 0 is no limit."""
+    runtime: Runtime = ON_CPU
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import platform
+from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,17 @@ from faceloom.run.messages import Guess, Measure, Measured
 from faceloom.stage import Stage
 from faceloom.version import VERSION
 
-_PACKAGES = ("onnxruntime", "numpy", "opencv-python-headless", "opencv-python", "av", "pillow", "simplejpeg")
+_PACKAGES = (
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "torch",
+    "numpy",
+    "opencv-python-headless",
+    "opencv-python",
+    "av",
+    "pillow",
+    "simplejpeg",
+)
 _CPU_INFO = Path("/proc/cpuinfo")
 
 
@@ -62,7 +73,15 @@ class Profiler:
         self._crew.dismiss()
         self._crew.hire(1)
         (scratch,) = self._crew.members
-        scratch.send(Measure(stage=stage, weights=weights, frame_shape=shape, limit_bytes=max(1, limit_bytes)))
+        scratch.send(
+            Measure(
+                stage=stage,
+                weights=weights,
+                frame_shape=shape,
+                limit_bytes=max(1, limit_bytes),
+                runtime=self._order.runtime,
+            )
+        )
         _, _, answer = self._crew.receive()
         self._crew.dismiss()
         if isinstance(answer, Measured):
@@ -97,8 +116,7 @@ class Profiler:
             "weights": weights.sha256,
             "recipe": RECIPE,
             "shape": network_shape(stage, largest),
-            "device": "cpu",
-            "precision": "float32",
+            "runtime": asdict(self._order.runtime),
             "threads": 1,
             **self._machine,
         }

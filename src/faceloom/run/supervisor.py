@@ -208,6 +208,7 @@ class _Run:
             arena_bytes=max(_LEAST_ARENA_BYTES, planned.worker_bytes - planned.problem.base_bytes),
             reserve_bytes=self._planner.reserves(plan),
             limit_bytes=planned.worker_bytes,
+            runtime=self._order.runtime,
         )
         self._crew.hire(plan.workers, Begin(self._job))
         self.predicted_peak_bytes = max(self.predicted_peak_bytes, plan.peak_bytes)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from faceloom.engines.engine import Network
-from faceloom.engines.onnx import OnnxEngine
+from faceloom.engines.runtime import start_engine
 from faceloom.faces import Face, FrameId
 from faceloom.mask import NetworkMask
 from faceloom.media.chunks import Chunk, Span, Unreadable, split
@@ -32,7 +32,7 @@ class Worker:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._engine = OnnxEngine(arena_bytes=job.arena_bytes)
+        self._engine = start_engine(job.runtime, limit_bytes=job.arena_bytes)
         self._networks: dict[str, Network] = {}
         self._reader = FrameReader(decode_threads=max(1, job.plan.lanes // 2))
         self._starved: list[tuple[str, int]] = []
@@ -153,7 +153,7 @@ class Worker:
     def _load(self, placements: Mapping[str, Placement]) -> None:
         for stage in self._job.flow.networks:
             if stage.name in placements and stage.name not in self._networks:
-                self._networks[stage.name] = self._engine.load(self._job.weights[stage.name])
+                self._networks[stage.name] = self._engine.load(self._job.weights[stage.name], stage.plugin.network)
 
 
 def _one_by_one(faces: deque[Face]) -> Iterator[Callable[[], Face]]:
