@@ -8,12 +8,19 @@ import pytest
 from hypothesis import settings
 
 from faceloom.engines.engine import Network
-from faceloom.engines.onnx import OnnxEngine
+from faceloom.engines.runtime import EngineName, Runtime, has_torch
+from faceloom.engines.start import start_engine
 from faceloom.errors import WeightsError
 from faceloom.models.catalog import CATALOG
 from faceloom.models.weights import WeightCache
 from faceloom.samples import write_samples
+from faceloom.stage import NetworkPlugin
+from plugins import known
 
+MODULES = {
+    plugin.weights.name: plugin.network for plugin in known() if isinstance(plugin, NetworkPlugin) and plugin.network
+}
+"""Of the weights that are checkpoints, by name."""
 SHARED = Path(__file__).parents[2] / "shared"
 
 settings.register_profile("shared machines", deadline=None)
@@ -39,7 +46,12 @@ def network(cache: WeightCache) -> Callable[[str], Network]:
     """Loads a network of the catalog; the test is skipped where its weights cannot be had."""
 
     def load(name: str) -> Network:
-        return OnnxEngine().load(prepared(cache, name))
+        path = prepared(cache, name)
+        module = MODULES.get(name, "")
+        if module and not has_torch():
+            pytest.skip("PyTorch is not installed")
+        engine = EngineName.TORCH if module else EngineName.ONNX
+        return start_engine(Runtime(engine=engine)).load(path, module)
 
     return load
 

@@ -15,9 +15,13 @@ from faceloom.stage import NetworkPlugin, Plugin
 
 def every(contract: type[Plugin]) -> pytest.MarkDecorator:
     """Runs a test with each registered plugin that keeps this contract, as `plugin`."""
-    known = [find_plugin(kind, name)() for kind in KINDS for name in plugin_names(kind)]
-    kept = [plugin for plugin in known if isinstance(plugin, contract)]
+    kept = [plugin for plugin in known() if isinstance(plugin, contract)]
     return pytest.mark.parametrize("plugin", kept, ids=lambda plugin: type(plugin).__name__)
+
+
+def known() -> list[Plugin]:
+    """Every registered plugin, with its default options."""
+    return [find_plugin(kind, name)() for kind in KINDS for name in plugin_names(kind)]
 
 
 def picture(path: Path) -> Image:

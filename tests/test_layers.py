@@ -13,7 +13,7 @@ ROWS = (
     ("units", "errors", "version"),
     ("geometry",),
     ("faces", "frame", "stage", "tensors"),
-    ("models",),
+    ("models", "networks"),
     ("engines",),
     ("detect", "align", "mask", "identify"),
     ("flow",),

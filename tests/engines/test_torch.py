@@ -13,7 +13,8 @@ from conftest import SHARED, prepared
 from faceloom.api import stream
 from faceloom.engines.engine import Network
 from faceloom.engines.onnx import OnnxEngine
-from faceloom.engines.runtime import EngineName, Precision, Runtime, start_engine
+from faceloom.engines.runtime import EngineName, Precision, Runtime
+from faceloom.engines.start import start_engine
 from faceloom.errors import StageError
 from faceloom.mask import NetworkMask
 from faceloom.models.convert import convert
@@ -153,7 +154,8 @@ STARVED = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from faceloom.engines.runtime import EngineName, Runtime, start_engine
+from faceloom.engines.runtime import EngineName, Runtime
+from faceloom.engines.start import start_engine
 
 network = start_engine(Runtime(engine=EngineName.TORCH)).load(Path(sys.argv[1]))
 small = {"input": np.zeros((1, 3, 64, 64), np.float32)}

@@ -11,7 +11,8 @@ from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
 from faceloom.engines.onnx import OnnxEngine
-from faceloom.engines.runtime import EngineName, Runtime, start_engine
+from faceloom.engines.runtime import EngineName, Runtime
+from faceloom.engines.start import start_engine
 from faceloom.errors import StageError
 
 pytest.importorskip("torch", reason="PyTorch is not installed")

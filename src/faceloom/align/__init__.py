@@ -21,6 +21,13 @@ class Crop:
     """Side of the square over the longer side of the box."""
     turned: bool
     """Whether its upper edge follows the line of the eyes."""
+    raised: float = 0.0
+    """How far its middle lies above the box's, over the box's height."""
+
+    def around(self, boxes: Boxes) -> Boxes:
+        """Boxes (N, 4) of the same size, in whose middles the squares' are to be."""
+        up = self.raised * (boxes[:, 3] - boxes[:, 1])
+        return np.asarray(boxes - up[:, None] * np.array([0, 1, 0, 1]), np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -130,7 +130,8 @@ def _check_engine() -> Iterator[Finding]:
 def _try_engine(device: str, path: Path) -> Finding:
     import numpy as np
 
-    from faceloom.engines.runtime import Runtime, start_engine
+    from faceloom.engines.runtime import Runtime
+    from faceloom.engines.start import start_engine
 
     engine = start_engine(Runtime(device=device))
     image = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)

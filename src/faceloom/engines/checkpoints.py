@@ -1,6 +1,7 @@
 """Checkpoints of PyTorch, read without running anything that is in them."""
 
 import collections
+import importlib
 import pickle
 import zipfile
 from collections.abc import Iterator
@@ -12,6 +13,20 @@ import torch
 from faceloom.errors import StageError
 
 _STORAGES = {"FloatStorage": torch.float32, "HalfStorage": torch.float16, "LongStorage": torch.int64}
+
+
+def empty_network(network: str) -> torch.nn.Module:
+    """The module at `package.module:Name`, whose tensors have shapes and no values, and take no memory.
+
+    Raises:
+        StageError: there is none.
+    """
+    where, _, name = network.partition(":")
+    try:
+        with torch.device("meta"):
+            return getattr(importlib.import_module(where), name)()
+    except (ImportError, AttributeError) as error:
+        raise StageError(f"there is no network {network!r}: {error}", stage=network) from error
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:

@@ -1,7 +1,4 @@
-"""Which engine runs the networks, on which device, in which arithmetic: what is chosen, and starting it.
-
-Engines are imported when they are started: each brings a runtime of tens or hundreds of megabytes with it.
-"""
+"""Which engine runs the networks, on which device, in which arithmetic."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -10,7 +7,6 @@ from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from typing import TypeVar
 
-from faceloom.engines.engine import Engine
 from faceloom.errors import RequestError
 
 Name = TypeVar("Name", bound=StrEnum)
@@ -92,21 +88,6 @@ def choose_runtime(
     if kind == CPU and exactly is not Precision.FP32:
         raise RequestError(f"a precision of {exactly} needs a card; the CPU computes in {Precision.FP32}")
     return Runtime(engine=chosen, device=device, precision=exactly)
-
-
-def start_engine(runtime: Runtime, *, limit_bytes: int = 0) -> Engine:
-    """The engine, which takes at most `limit_bytes` of its device for networks and activations; 0 is no limit.
-
-    Raises:
-        StageError: the device cannot be had.
-    """
-    if runtime.engine is EngineName.TORCH:
-        from faceloom.engines.torch import TorchEngine
-
-        return TorchEngine(runtime, limit_bytes=limit_bytes)
-    from faceloom.engines.onnx import OnnxEngine
-
-    return OnnxEngine(runtime, arena_bytes=limit_bytes)
 
 
 def drivable_kinds() -> frozenset[str]:

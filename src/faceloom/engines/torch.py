@@ -1,7 +1,6 @@
 """PyTorch: the engine of cards without ONNX Runtime's own provider, and of networks that come as checkpoints."""
 
 import gc
-import importlib
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from faceloom.engines.checkpoints import read_state
+from faceloom.engines.checkpoints import empty_network, read_state
 from faceloom.engines.engine import DeviceMemory
 from faceloom.engines.heap import trim_heap
 from faceloom.engines.runtime import Precision, Runtime
@@ -212,13 +211,9 @@ def _module(path: Path, network: str) -> torch.nn.Module:
     Raises:
         StageError: there is no such module, or the checkpoint is another's.
     """
-    where, _, name = network.partition(":")
+    module = empty_network(network)
     try:
-        module: torch.nn.Module = getattr(importlib.import_module(where), name)()
-    except (ImportError, AttributeError) as error:
-        raise StageError(f"there is no network {network!r}: {error}", stage=path.stem) from error
-    try:
-        module.load_state_dict(read_state(path))
+        module.load_state_dict(read_state(path), assign=True)
     except (RuntimeError, TypeError) as error:
         message = f"{path.name} is not a checkpoint of {network}: {str(error).splitlines()[0]}"
         raise StageError(message, stage=path.stem) from error

@@ -27,9 +27,9 @@ START_S = 1.0
 SWITCH_S = 0.05
 """Nominal, as no graph tells it."""
 
-_OPERATIONS_S = 1e10
+OPERATIONS_S = 1e10
 """Nominal speed of one core: multiply-adds and elements written, a second."""
-_LOAD_BYTES_S = 100e6
+LOAD_BYTES_S = 100e6
 """Nominal speed of loading: bytes of weights a second."""
 _ELEMENT_BYTES = 4
 """Of a tensor whose type is not known: float32, as nearly all."""
@@ -58,13 +58,13 @@ def guess_footprint(network: Path, input_shapes: Mapping[str, tuple[int, ...]]) 
     return Footprint(
         weights_bytes=weights_bytes,
         load_spike=LOAD_SPIKE,
-        load_s=weights_bytes / _LOAD_BYTES_S,
+        load_s=weights_bytes / LOAD_BYTES_S,
         fixed_bytes=0,
         arena_fixed_bytes=0,
         arena_item_bytes=0,
         transient_bytes=0,
         item_bytes=ACTIVATIONS_FACTOR * _live_bytes(model.graph, tensors),
-        batch_s={1: operations / _OPERATIONS_S},
+        batch_s={1: operations / OPERATIONS_S},
         process_bytes=PROCESS_BYTES,
         start_s=START_S,
         switch_s=SWITCH_S,

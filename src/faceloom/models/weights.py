@@ -20,6 +20,8 @@ from faceloom.errors import WeightsError
 from faceloom.models.places import OnBytes, fetch
 from faceloom.stage import PinnedFile
 
+CONVERTED = (".onnx", ".tflite")
+"""Suffixes of files that are made into ONNX with free axes before use."""
 RECIPE = 2
 """Counts the changes to conversion; files prepared by another recipe are prepared again."""
 
@@ -73,13 +75,15 @@ class WeightCache:
         raise WeightsError(message, name=pinned.name, expected=pinned.sha256)
 
     def prepare(self, pinned: PinnedFile, *, on_bytes: OnBytes = _unheard) -> Path:
-        """The network as ONNX with its free axes, made once from the pinned file.
+        """The network as ONNX with its free axes, made once from the pinned file; a checkpoint is the file itself.
 
         Made by a process of its own, since the tools it takes would stay in this one's memory.
 
         Raises:
             WeightsError: as `pull`, or the file cannot be converted.
         """
+        if Path(pinned.file).suffix not in CONVERTED:
+            return self.pull(pinned, on_bytes=on_bytes)
         folder = self.folder / "prepared"
         stem = f"{pinned.name}-{pinned.sha256[:16]}-{RECIPE}-{'-'.join(pinned.dynamic)}"
         for path in sorted(folder.glob(f"{stem}.*.onnx")):

@@ -12,7 +12,7 @@ import numpy as np
 
 from faceloom.detect import Detector
 from faceloom.engines.engine import Engine, HeldMemory
-from faceloom.engines.runtime import start_engine
+from faceloom.engines.start import start_engine
 from faceloom.faces import Face, FrameId, Patch
 from faceloom.frame import Frame
 from faceloom.geometry.chips import PATCH_SCALE

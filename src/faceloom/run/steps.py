@@ -177,11 +177,12 @@ class AlignStep(_FaceStep):
     def run(self, items: Sequence[Face]) -> Sequence[Face]:
         first = self.plugin.first_crop
         angles = [eye_angle(face.keypoints) if first.turned and face.keypoints is not None else 0.0 for face in items]
-        found = self._look(items, np.stack([face.box for face in items]), scale=first.scale, angles=angles)
+        boxes = np.stack([face.box for face in items])
+        found = self._look(items, first.around(boxes), scale=first.scale, angles=angles)
         second = self.plugin.second_crop
         if second is not None:
             angles = [eye_angle(points) if second.turned else 0.0 for points in eye_centres(found.landmarks)]
-            found = self._look(items, found.extent, scale=second.scale, angles=angles)
+            found = self._look(items, second.around(found.extent), scale=second.scale, angles=angles)
         return [
             replace(face, landmarks=landmarks, confidence=float(confidence))
             for face, landmarks, confidence in zip(items, found.landmarks, found.confidence, strict=True)

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from faceloom.engines.engine import Network
-from faceloom.engines.runtime import start_engine
+from faceloom.engines.start import start_engine
 from faceloom.faces import Face, FrameId
 from faceloom.mask import NetworkMask
 from faceloom.media.chunks import Chunk, Span, Unreadable, split

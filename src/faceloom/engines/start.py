@@ -1,0 +1,19 @@
+"""Starts an engine, which is imported then: each brings a runtime of tens or hundreds of megabytes with it."""
+
+from faceloom.engines.engine import Engine
+from faceloom.engines.runtime import EngineName, Runtime
+
+
+def start_engine(runtime: Runtime, *, limit_bytes: int = 0) -> Engine:
+    """The engine, which takes at most `limit_bytes` of its device for networks and activations; 0 is no limit.
+
+    Raises:
+        StageError: the device cannot be had.
+    """
+    if runtime.engine is EngineName.TORCH:
+        from faceloom.engines.torch import TorchEngine
+
+        return TorchEngine(runtime, limit_bytes=limit_bytes)
+    from faceloom.engines.onnx import OnnxEngine
+
+    return OnnxEngine(runtime, arena_bytes=limit_bytes)
