@@ -8,13 +8,13 @@ import os
 import platform
 import shutil
 import sys
-import tempfile
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
-from enum import StrEnum
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from faceloom.cli.engine_checks import check_cards, check_onnx, check_torch, check_wheels
+from faceloom.cli.findings import Finding, Verdict
 from faceloom.units import GIB, format_bytes
 
 _LEAST_RAM_BYTES = GIB // 2
@@ -26,25 +26,6 @@ _OPENCV_WHEELS = (
     "opencv-contrib-python",
     "opencv-contrib-python-headless",
 )
-_ENGINE_WHEELS = ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino", "onnxruntime-directml")
-
-
-class Verdict(StrEnum):
-    """How a check ended."""
-
-    OK = "ok"
-    NOTE = "note"
-    WRONG = "WRONG"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
-    """One check: what was found, and what to do about it."""
-
-    name: str
-    verdict: Verdict
-    found: str
-    fix: str = ""
 
 
 def add_parsers(commands: Any) -> None:
@@ -76,7 +57,7 @@ def _survive(check: Callable[[], Iterator[Finding]]) -> list[Finding]:
     try:
         return list(check())
     except Exception as error:  # whatever a broken installation may raise
-        name = check.__name__.removeprefix("_check_")
+        name = check.__name__.removeprefix("_").removeprefix("check_")
         return [
             Finding(
                 name=name,
@@ -101,62 +82,13 @@ def _check_python() -> Iterator[Finding]:
 
 
 def _check_packages() -> Iterator[Finding]:
-    for wheels, module in ((_OPENCV_WHEELS, "cv2"), (_ENGINE_WHEELS, "onnxruntime")):
-        installed = [wheel for wheel in wheels if _version(wheel)]
-        names = ", ".join(f"{wheel} {_version(wheel)}" for wheel in installed)
-        if len(installed) > 1:
-            fix = (
-                f"pip uninstall {' '.join(installed)}, then install the one you want: they overwrite each other's files"
-            )
-            yield Finding(name="packages", verdict=Verdict.WRONG, found=f"{names} all provide {module}", fix=fix)
-        else:
-            yield Finding(name="packages", verdict=Verdict.OK, found=names)
-
-
-def _check_engine() -> Iterator[Finding]:
-    """Runs a small network on every provider that claims to be there."""
-    import onnxruntime
-
-    from faceloom.engines.onnx import PROVIDERS
-
-    with tempfile.TemporaryDirectory() as folder:
-        path = Path(folder) / "probe.onnx"
-        path.write_bytes(_probe_network())
-        for device, (provider, _) in PROVIDERS.items():
-            if provider in onnxruntime.get_available_providers():
-                yield _try_engine(device, path)
-
-
-def _try_engine(device: str, path: Path) -> Finding:
-    import numpy as np
-
-    from faceloom.engines.runtime import Runtime
-    from faceloom.engines.start import start_engine
-
-    engine = start_engine(Runtime(device=device))
-    image = np.arange(16, dtype=np.float32).reshape(1, 1, 4, 4)
-    answer = engine.load(path)({"image": image})["sum"]
-    right = answer.shape == (1, 1, 2, 2) and answer[0, 0, 0, 0] == image[0, 0, :3, :3].sum()
-    verdict = Verdict.OK if right else Verdict.WRONG
-    fix = "" if right else "reinstall onnxruntime"
-    return Finding(
-        name="engine",
-        verdict=verdict,
-        found=f"{engine.version} on {device}: {'runs' if right else 'answers wrongly'}",
-        fix=fix,
-    )
-
-
-def _probe_network() -> bytes:
-    import numpy as np
-    from onnx import TensorProto, helper, numpy_helper
-
-    node = helper.make_node("Conv", ["image", "ones"], ["sum"])
-    ones = numpy_helper.from_array(np.ones((1, 1, 3, 3), np.float32), "ones")
-    values = [helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", 1, "h", "w"]) for name in ("image", "sum")]
-    graph = helper.make_graph([node], "probe", values[:1], values[1:], [ones])
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
-    return bytes(model.SerializeToString())
+    installed = [wheel for wheel in _OPENCV_WHEELS if _version(wheel)]
+    names = ", ".join(f"{wheel} {_version(wheel)}" for wheel in installed)
+    if len(installed) > 1:
+        fix = f"pip uninstall {' '.join(installed)}, then install the one you want: they overwrite each other's files"
+        yield Finding(name="packages", verdict=Verdict.WRONG, found=f"{names} all provide cv2", fix=fix)
+    else:
+        yield Finding(name="packages", verdict=Verdict.OK, found=names)
 
 
 def _check_codecs() -> Iterator[Finding]:
@@ -230,17 +162,6 @@ def _check_disk() -> Iterator[Finding]:
     yield Finding(name="disk", verdict=Verdict.NOTE if short else Verdict.OK, found=found, fix=fix)
 
 
-def _check_gpu() -> Iterator[Finding]:
-    from faceloom.memory.devices import find_devices, gpu_problem
-
-    cards = [device for device in find_devices() if device.kind != "cpu"]
-    for card in cards:
-        found = f"{card.name}: {card.label}, {format_bytes(card.free_bytes)} of {format_bytes(card.total_bytes)} free"
-        yield Finding(name="gpu", verdict=Verdict.NOTE, found=f"{found}; this version runs on the CPU")
-    if not cards:
-        yield Finding(name="gpu", verdict=Verdict.OK, found=f"none; running on the CPU ({gpu_problem()})")
-
-
 def _version(package: str) -> str | None:
     try:
         return importlib.metadata.version(package)
@@ -251,11 +172,13 @@ def _version(package: str) -> str | None:
 _CHECKS = (
     _check_python,
     _check_packages,
-    _check_engine,
+    check_wheels,
+    check_onnx,
+    check_torch,
     _check_codecs,
     _check_cores,
     _check_memory,
     _check_weights,
     _check_disk,
-    _check_gpu,
+    check_cards,
 )
