@@ -16,10 +16,12 @@ from faceloom.faces import FrameId
 from faceloom.store.database import connect
 from faceloom.store.rows import FaceRow, MaskRow, Status, rounded
 
+# CROSS JOIN holds SQLite to this order of the tables, in which rows come sorted: otherwise it writes all to a temporary
+# file first.
 _FACES = (
     "SELECT face.id, name, frame_idx, face.idx, x0, y0, x1, y1, score, confidence,"
     " keypoints, landmarks, affine, embedding, chip, ticks, time_base"
-    " FROM source JOIN face ON face.source_id = source.id"
+    " FROM source CROSS JOIN face ON face.source_id = source.id"
     " JOIN frame ON frame.source_id = source.id AND frame.idx = frame_idx ORDER BY name, frame_idx, face.idx"
 )
 _SHAPES = {"keypoints": (5, 2), "landmarks": (68, 2), "affine": (2, 3)}
