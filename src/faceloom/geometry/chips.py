@@ -19,6 +19,9 @@ from faceloom.geometry.landmarks import INNER, MEAN_FACE
 
 PATCH_SCALE = 3.0
 """Side of a patch over the longer side of the face's box; wide enough for every crop (docs/design.md)."""
+_STEPS_A_PX = 8
+_STEPS_A_RADIAN = 1024
+"""To which a crop's place and size, and its angle, are rounded."""
 EYE_SHARE = 0.22
 """Distance between the eye centres over the side of a chip: hair, chin and ears are in view."""
 _MOST_PADDED = 8
@@ -90,10 +93,20 @@ def eye_angle(keypoints: Points) -> float:
 
 
 def box_to_chip(box: NDArray[np.float32], *, scale: float, angle: float, size: int) -> Affine:
-    """Frame to chip: a square of `scale` times the box's longer side around its centre, turned by `angle`."""
+    """Frame to chip: a square of `scale` times the box's longer side around its centre, turned by `angle`.
+
+    All three are rounded, so that boxes that differ by less than anybody sees have the same chip: engines add in other
+    orders, and pixels that are cut a ten-thousandth beside others move landmarks by up to a pixel (measured,
+    docs/gpu.md). The map is exact for the square as it is laid, so that nothing is lost on the way back.
+    """
     left, top, right, bottom = box.tolist()
-    side = max(scale * max(right - left, bottom - top), 1.0)
-    return square_to_image(((left + right) / 2, (top + bottom) / 2), side, angle=angle, size=size)
+    side = _rounded(max(scale * max(right - left, bottom - top), 1.0), steps=_STEPS_A_PX)
+    centre = (_rounded((left + right) / 2, steps=_STEPS_A_PX), _rounded((top + bottom) / 2, steps=_STEPS_A_PX))
+    return square_to_image(centre, side, angle=_rounded(angle, steps=_STEPS_A_RADIAN), size=size)
+
+
+def _rounded(value: float, *, steps: int) -> float:
+    return round(value * steps) / steps
 
 
 def in_patch(frame_to_chip: Affine, *, x: int, y: int) -> Affine:
