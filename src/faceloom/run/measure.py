@@ -4,7 +4,7 @@ The real engine runs the real step on made-up pictures; what the process holds i
 """
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from statistics import median
 
@@ -21,9 +21,10 @@ from faceloom.memory.ceilings import limit_process
 from faceloom.memory.footprints import Footprint, fit
 from faceloom.memory.usage import ProcessMemory
 from faceloom.run.messages import Measure
-from faceloom.run.pipeline import Step
 from faceloom.run.steps import network_step
 
+_Call = Callable[[int], None]
+"""Calls the network once, with so many items."""
 BYTE_BATCHES = (1, 2)
 """Bytes are measured at these."""
 TIMED_BATCHES = (1, 2, 4, 8, 16)
@@ -60,8 +61,11 @@ def measure(request: Measure) -> Footprint:
     spike = memory.peak_bytes - process
     engine.shrink()
     weights = max(0, memory.held_bytes - process)
-    step = network_step(request.stage, network, batch=1)
-    held = _held(engine, memory, step, item)
+
+    def call(batch: int) -> None:
+        network_step(request.stage, network, batch=batch).run([item] * batch)
+
+    held = _held(engine, memory, call)
     fixed, per_item = fit({batch: one.peak_bytes for batch, one in held.items()})
     arena_fixed, arena_item = fit({batch: one.arena_bytes for batch, one in held.items()})
     started = time.perf_counter()
@@ -74,7 +78,7 @@ def measure(request: Measure) -> Footprint:
         load_s=load_s,
         fixed_bytes=fixed,
         item_bytes=per_item,
-        batch_s=dict(_timed(step, item, TIMED_BATCHES if len(held) > 1 else (1,))),
+        batch_s=dict(_timed(call, TIMED_BATCHES if len(held) > 1 else (1,))),
         arena_fixed_bytes=arena_fixed,
         arena_item_bytes=arena_item,
         transient_bytes=held[1].peak_bytes - held[1].kept_bytes,
@@ -95,7 +99,7 @@ class _Held:
     peak_bytes: int
 
 
-def _held(engine: Engine, memory: HeldMemory, step: Step, item: Frame | Face) -> dict[int, _Held]:
+def _held(engine: Engine, memory: HeldMemory, call: _Call) -> dict[int, _Held]:
     """Bytes that batches make the process hold, by size, as far as they fit.
 
     Raises:
@@ -104,7 +108,7 @@ def _held(engine: Engine, memory: HeldMemory, step: Step, item: Frame | Face) ->
     held: dict[int, _Held] = {}
     for batch in BYTE_BATCHES:
         try:
-            held[batch] = _least_held(engine, memory, step, [item] * batch)
+            held[batch] = _least_held(engine, memory, call, batch)
         except MemoryError:
             if not held:
                 raise
@@ -112,25 +116,23 @@ def _held(engine: Engine, memory: HeldMemory, step: Step, item: Frame | Face) ->
     return held
 
 
-def _least_held(engine: Engine, memory: HeldMemory, step: Step, items: Sequence[Frame | Face]) -> _Held:
+def _least_held(engine: Engine, memory: HeldMemory, call: _Call, batch: int) -> _Held:
     """With as much reserved as the calls use of it: what the runtime holds elsewhere is not reserved for."""
-    found = _run_with(engine, memory, step, items, reserved_bytes=0)
-    ample = _run_with(engine, memory, step, items, reserved_bytes=found.kept_bytes)
+    found = _run_with(engine, memory, call, batch, reserved_bytes=0)
+    ample = _run_with(engine, memory, call, batch, reserved_bytes=found.kept_bytes)
     elsewhere = max(0, ample.kept_bytes - ample.arena_bytes)
-    tight = _run_with(engine, memory, step, items, reserved_bytes=max(0, found.kept_bytes - elsewhere))
+    tight = _run_with(engine, memory, call, batch, reserved_bytes=max(0, found.kept_bytes - elsewhere))
     return min(tight, ample, key=lambda one: one.peak_bytes)
 
 
-def _run_with(
-    engine: Engine, memory: HeldMemory, step: Step, items: Sequence[Frame | Face], *, reserved_bytes: int
-) -> _Held:
+def _run_with(engine: Engine, memory: HeldMemory, call: _Call, batch: int, *, reserved_bytes: int) -> _Held:
     engine.shrink()
     before = memory.held_bytes
     memory.reset_peak()
     if reserved_bytes:
         engine.reserve(reserved_bytes)
     for _ in range(_ROUNDS):
-        step.run(items)
+        call(batch)
     kept, peak = memory.held_bytes - before, memory.peak_bytes - before
     return _Held(arena_bytes=reserved_bytes, kept_bytes=max(0, kept), peak_bytes=max(0, kept, peak))
 
@@ -156,12 +158,12 @@ def _item(request: Measure) -> Frame | Face:
     )
 
 
-def _timed(step: Step, item: Frame | Face, batches: Sequence[int]) -> Iterator[tuple[int, float]]:
+def _timed(call: _Call, batches: Sequence[int]) -> Iterator[tuple[int, float]]:
     """Median seconds of each batch, up to the first that does not fit or that gains nothing on the one before."""
     best_s = float("inf")
     for batch in batches:
         try:
-            seconds = _median_s(step, [item] * batch)
+            seconds = _median_s(call, batch)
         except MemoryError:
             return
         if seconds / batch > best_s * _WORTH_IT:
@@ -170,10 +172,10 @@ def _timed(step: Step, item: Frame | Face, batches: Sequence[int]) -> Iterator[t
         yield batch, seconds
 
 
-def _median_s(step: Step, items: Sequence[Frame | Face]) -> float:
+def _median_s(call: _Call, batch: int) -> float:
     times: list[float] = []
     while sum(times) < _TIMED_S and len(times) < _MOST_TIMED:
         started = time.perf_counter()
-        step.run(items)
+        call(batch)
         times.append(time.perf_counter() - started)
     return median(times)
