@@ -1,7 +1,7 @@
 """A flow of five networks on real frames, for benchmarks of memory."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -37,13 +37,17 @@ def inputs() -> list[str]:
 
 
 @contextmanager
-def environment() -> Iterator[dict[str, str]]:
-    """The environment in which the command knows the plugins, as if a package that has them were installed."""
+def environment(plugins: Mapping[str, str] = PLUGINS) -> Iterator[dict[str, str]]:
+    """The environment in which the command knows the plugins, as if a package that has them were installed.
+
+    Args:
+        plugins: the module in `benchmarks/plugins` of each stage.
+    """
     with TemporaryDirectory() as folder:
         info = Path(folder) / "benchmark_plugins-1.0.dist-info"
         info.mkdir()
         (info / "METADATA").write_text("Metadata-Version: 2.1\nName: benchmark_plugins\nVersion: 1.0\n")
-        lines = [f"{stage} = {module}:Plugin" for stage, module in PLUGINS.items()]
+        lines = [f"{stage} = {module}:Plugin" for stage, module in plugins.items()]
         (info / "entry_points.txt").write_text("\n".join(["[faceloom.stages]", *lines]) + "\n")
         paths = [folder, str(Path(__file__).resolve().parent / "plugins"), os.environ.get("PYTHONPATH", "")]
         yield {**os.environ, "PYTHONPATH": os.pathsep.join(path for path in paths if path)}
