@@ -1,7 +1,8 @@
 """How long planning takes, and whether anything beats the plan: `python benchmarks/planner.py [--problems N]`.
 
 Ten stages, 64 batches each, budgets from the smallest that has a plan to one in which everything fits: the slowest and
-the mean of them. Then random problems of two to five stages, against every partition at every batch.
+the mean of them. Then random problems of two to five stages, against every partition at every batch. At last, with
+`--sweep`, six networks and two hulls at every budget from 1 to 24,576 MiB, which takes minutes on all cores.
 """
 
 import argparse
@@ -10,7 +11,9 @@ import sys
 import time
 from collections import Counter
 from collections.abc import Callable
+from concurrent.futures import ProcessPoolExecutor
 from dataclasses import replace
+from functools import partial
 from itertools import product
 from pathlib import Path
 from statistics import mean
@@ -22,8 +25,10 @@ from faceloom.units import MIB
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
 from plan.brute import best_by_trying, random_problem
+from plan.test_budgets import HULLS, MOST_MIB, SIX, job, wrong_plans
 
 STAGES, BATCHES, BUDGETS = 10, 64, 12
+SWEPT_MIB = 256
 DAGS: dict[str, Callable[[int], set[int]]] = {
     "chain": lambda i: {i - 1} if i else set(),
     "tree": lambda i: {(i - 1) // 2} if i else set(),
@@ -34,6 +39,7 @@ DAGS: dict[str, Callable[[int], set[int]]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--problems", type=int, default=1000, help="random ones to try everything on")
+    parser.add_argument("--sweep", action="store_true", help="every budget for six networks")
     chosen = parser.parse_args()
     print(f"{STAGES} stages, {BATCHES} batches each, {BUDGETS} budgets\n")
     print("| arena | stages | mean ms | slowest ms | phases |\n| --- | --- | ---: | ---: | ---: |")
@@ -42,6 +48,9 @@ def main() -> None:
     outcomes = Counter(compare(seed) for seed in range(chosen.problems))
     print(f"\n{chosen.problems} problems against all plans: {outcomes['different']} differences")
     print(", ".join(f"{outcomes[name]} {name}" for name in ("refused", "in one phase", "split")))
+    if chosen.sweep:
+        for overlap in (False, True):
+            sweep(overlap=overlap)
 
 
 def report(arena: Arena, dag: str) -> None:
@@ -93,6 +102,19 @@ def made_up(arena: Arena, dag: str, *, overlap: bool, seed: int) -> Problem:
         switch_s=0.1,
         stages=tuple(stages),
     )
+
+
+def sweep(*, overlap: bool) -> None:
+    """Prints what is wrong with the plans for every budget."""
+    problem = job(*SIX, *HULLS, budget_mib=1, overlap=overlap)
+    # Each part begins where the one before ends, so that all neighbours are compared.
+    parts = [range(first, min(first + SWEPT_MIB, MOST_MIB) + 1) for first in range(1, MOST_MIB, SWEPT_MIB)]
+    started = time.perf_counter()
+    with ProcessPoolExecutor() as pool:
+        wrong = [line for lines in pool.map(partial(wrong_plans, problem), parts) for line in lines]
+    how = "with" if overlap else "without"
+    print(f"\n{MOST_MIB:,} budgets {how} overlap: {len(wrong)} wrong plans, {time.perf_counter() - started:.0f} s")
+    print("\n".join(wrong[:10]))
 
 
 def compare(seed: int) -> str:

@@ -60,9 +60,28 @@ def job(*stages: StageCost, budget_mib: int, overlap: bool = False) -> Problem:
     )
 
 
-def plans(problem: Problem, step_mib: int) -> Iterator[tuple[int, Plan | None]]:
-    """Budgets in bytes, rising, and the plan for each; None where there is none."""
-    for budget_mib in range(1, MOST_MIB + 1, step_mib):
+def wrong_plans(problem: Problem, budgets_mib: range) -> list[str]:
+    """What is wrong with the plans for these budgets, which rise; `benchmarks/planner.py` tries more of them."""
+    least = smallest_budget(problem)
+    seconds = math.inf
+    wrong = []
+    for budget_bytes, plan in plans(problem, budgets_mib):
+        if (plan is None) != (budget_bytes < least):
+            wrong.append(f"{budget_bytes}: {plan}, but the smallest budget is {least}")
+        if plan is None:
+            continue
+        for phase in plan.phases:
+            if not running_bytes(phase, problem.stages) <= phase.peak_bytes <= budget_bytes:
+                wrong.append(f"{budget_bytes}: exceeded by {phase}")
+        if plan.seconds > seconds:
+            wrong.append(f"{budget_bytes}: {plan.seconds} s, but {seconds} s with less memory")
+        seconds = plan.seconds
+    return wrong
+
+
+def plans(problem: Problem, budgets_mib: range) -> Iterator[tuple[int, Plan | None]]:
+    """Budgets in bytes, and the plan for each; None where there is none."""
+    for budget_mib in budgets_mib:
         try:
             plan = solve(replace(problem, budget_bytes=budget_mib * MIB))
         except BudgetError:
@@ -90,18 +109,7 @@ def running_bytes(phase: Phase, stages: tuple[StageCost, ...]) -> int:
 def test_no_budget_is_exceeded_and_none_is_worse_than_a_smaller_one(
     stages: tuple[StageCost, ...], step_mib: int, overlap: bool
 ) -> None:
-    problem = job(*stages, budget_mib=1, overlap=overlap)
-    least = smallest_budget(problem)
-    seconds = math.inf
-    for budget_bytes, plan in plans(problem, step_mib):
-        assert (plan is None) == (budget_bytes < least)
-        if plan is None:
-            continue
-        for phase in plan.phases:
-            assert running_bytes(phase, stages) <= phase.peak_bytes <= budget_bytes
-        assert plan.seconds <= seconds
-        seconds = plan.seconds
-    assert math.isfinite(seconds)
+    assert wrong_plans(job(*stages, budget_mib=1, overlap=overlap), range(1, MOST_MIB + 1, step_mib)) == []
 
 
 def test_a_budget_below_the_largest_stage_is_refused_and_names_it() -> None:
