@@ -130,3 +130,15 @@ def test_boxes_alone_need_one_phase() -> None:
     made = plan(GIB, flow=build_flow(["detect/centerface"]))
     assert made is not None
     assert len(made.plan.phases) == 1
+
+
+@given(works, st.integers(100 * MIB, 4 * GIB))
+def test_a_heap_is_loose_only_where_a_worker_has_room_for_it_and_costs_no_worker_or_batch(
+    work: Work, budget_bytes: int
+) -> None:
+    made = plan(budget_bytes, work)
+    if made is None:
+        return
+    tight = made.plan.peak_bytes - made.plan.workers * made.loose_heap_bytes
+    assert tight == SUPERVISOR_BYTES + made.plan.workers * made.share.peak_bytes
+    assert made.share.peak_bytes + made.loose_heap_bytes <= made.worker_bytes

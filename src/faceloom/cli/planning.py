@@ -3,6 +3,7 @@
 import argparse
 import json
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -160,10 +161,12 @@ def _in_words(found: "Forecast", planned: "Planned") -> str:
     plan = planned.plan
     workers = f"{plan.workers} worker{'s' * (plan.workers != 1)}"
     head = f"{found.frames:,} frame{'s' * (found.frames != 1)}, {workers}, chunks of up to {plan.chunk_frames} frames"
-    return f"{head}\n\n{_table(plan, planned.share, planned.problem)}"
+    heap = format_bytes(planned.loose_heap_bytes)
+    notes = [f"each worker keeps up to {heap} of what it frees, which is faster"] if planned.loose_heap_bytes else []
+    return f"{head}\n\n{_table(plan, planned.share, planned.problem, notes)}"
 
 
-def _table(plan: "Plan", share: "Plan", problem: "Problem") -> str:
+def _table(plan: "Plan", share: "Plan", problem: "Problem", notes: Sequence[str] = ()) -> str:
     from faceloom.plan.explain import explain
 
     width = max(len(p.stage) for phase in plan.phases for p in phase.placements)
@@ -175,7 +178,7 @@ def _table(plan: "Plan", share: "Plan", problem: "Problem") -> str:
             row = f"{start:<4}  {placement.stage:<{width}}  {placement.device:<6}  {placement.batch:>5}{end}"
             lines.append(row.rstrip())
     whose = f"each of {plan.workers} workers: " if plan.workers > 1 else ""
-    lines += ["", *(f"{whose}{reason}" for reason in explain(share, problem))]
+    lines += ["", *(f"{whose}{reason}" for reason in explain(share, problem)), *notes]
     spare = format_bytes(plan.budget_bytes - plan.peak_bytes)
     lines.append(
         f"peak {format_bytes(plan.peak_bytes)} of {format_bytes(plan.budget_bytes)} ({spare} to spare),"

@@ -55,5 +55,7 @@ class Job:
     """What to reserve in the arena for each phase; nothing if left out."""
     limit_bytes: int = 0
     """Limit of what a worker process may hold; 0 is none."""
+    has_loose_heap: bool = False
+    """Whether a worker process keeps what it frees, which is faster."""
     runtime: Runtime = ON_CPU
     """What runs the networks."""

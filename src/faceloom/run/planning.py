@@ -29,6 +29,9 @@ KEEP_BYTES = tuple(2**i * MIB for i in range(2, 10))
 """Of patches between phases: what is tried. The first also bounds the rows of a chunk."""
 _HEAP_BYTES = 6 * MIB
 """Of a worker: what the heap keeps in holes between blocks, which come and go in sizes of their own (measured)."""
+_LOOSE_HEAP_BYTES = 8 * MIB
+_LOOSE_HEAP_FRAMES = 1.5
+"""More of that, where the heap keeps blocks as large as frames, at most (measured at 1080p and 4K)."""
 _ONE_PHASE = 1e15
 """Seconds for a switch between phases, where there is to be none."""
 
@@ -75,6 +78,8 @@ class Planned:
     """What the share solves."""
     worker_bytes: int
     """What each worker may hold."""
+    loose_heap_bytes: int = 0
+    """What each worker's heap keeps of what is freed, which is faster, at most; 0 where there is no room for that."""
 
 
 def make_plan(flow: Flow, footprints: Mapping[str, Footprint], work: Work, room: Room) -> Planned:
@@ -92,7 +97,20 @@ def make_plan(flow: Flow, footprints: Mapping[str, Footprint], work: Work, room:
     if not found:
         problem = _problem(stages, footprints, work, keep_bytes=KEEP_BYTES[0], frames=1)
         raise _does_not_fit(problem, room, is_measured=all(one.is_measured for one in footprints.values()))
-    return min(found, key=lambda planned: (round(planned.plan.seconds, 6), planned.plan.peak_bytes))
+    best = min(found, key=lambda planned: (round(planned.plan.seconds, 6), planned.plan.peak_bytes))
+    return _with_loose_heap(best, work)
+
+
+def _with_loose_heap(planned: Planned, work: Work) -> Planned:
+    """The same plan with heaps that keep what is freed, if there is room for the holes in them."""
+    holes = round(_LOOSE_HEAP_BYTES + _LOOSE_HEAP_FRAMES * work.frame_bytes)
+    if planned.share.peak_bytes + holes > planned.worker_bytes:
+        return planned
+    plan = planned.plan
+    more = plan.workers * holes
+    phases = tuple(replace(phase, peak_bytes=phase.peak_bytes + more) for phase in plan.phases)
+    plan = replace(plan, phases=phases, peak_bytes=plan.peak_bytes + more)
+    return replace(planned, plan=plan, loose_heap_bytes=holes)
 
 
 def frugal_plan(flow: Flow, footprints: Mapping[str, Footprint], work: Work, room: Room) -> Planned:

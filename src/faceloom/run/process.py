@@ -191,11 +191,14 @@ def _serve(requests: "queue.SimpleQueue[Request]", speaker: _Speaker) -> None:
         match requests.get():
             case Begin(job):
                 _prepare_libraries()
+                from faceloom.engines.heap import keep_freed
                 from faceloom.memory.ceilings import limit_process
                 from faceloom.run.worker import Worker
 
                 if job.limit_bytes:
                     limit_process(job.limit_bytes)
+                if job.has_loose_heap:
+                    keep_freed()
                 worker = Worker(job)
             case Confine(limit_bytes):
                 _confine(limit_bytes)

@@ -208,6 +208,7 @@ class _Run:
             arena_bytes=max(_LEAST_ARENA_BYTES, planned.worker_bytes - planned.problem.base_bytes),
             reserve_bytes=self._planner.reserves(plan),
             limit_bytes=planned.worker_bytes,
+            has_loose_heap=planned.loose_heap_bytes > 0,
             runtime=self._order.runtime,
         )
         self._crew.hire(plan.workers, Begin(self._job))
