@@ -7,7 +7,7 @@ from xml.sax.saxutils import escape
 _WIDTH, _HEIGHT = 640, 360
 _LEFT, _RIGHT, _TOP, _BOTTOM = 64, 16, 40, 48
 _COLOURS = ("#1f77b4", "#d62728", "#2ca02c", "#9467bd")
-_BARS_WIDTH, _BAR_HEIGHT = 900, 170
+_NAMES, _ROW = 130, 17
 Points = Sequence[tuple[float, float]]
 
 
@@ -52,23 +52,25 @@ def _label(place: str, text: str, *, anchor: str, dx: float = 0, dy: float = 0) 
 
 
 def write_bars(path: Path, bars: Mapping[str, Mapping[str, float]], *, title: str, unit: str) -> None:
-    """Writes one bar for each name, stacked of its parts, which are labelled with their values."""
-    longest = max(sum(parts.values()) for parts in bars.values()) or 1
-    height = _TOP + len(bars) * _BAR_HEIGHT + _BOTTOM
+    """Writes, below each name, a row for each of its parts, which begins where the one above ends."""
+    scale = (_WIDTH - _NAMES - 2 * _RIGHT - 40) / (max(sum(parts.values()) for parts in bars.values()) or 1)
+    rows = sum(len(parts) + 2 for parts in bars.values())
+    height = _TOP + rows * _ROW
     drawn = [
-        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_BARS_WIDTH} {height}" font-family="sans-serif">',
-        f'<rect width="{_BARS_WIDTH}" height="{height}" fill="white"/>',
+        f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {height}" font-family="sans-serif">',
+        f'<rect width="{_WIDTH}" height="{height}" fill="white"/>',
         f'<text x="8" y="22" font-size="15">{escape(title)}</text>',
     ]
-    for row, (name, parts) in enumerate(bars.items()):
-        y, x = _TOP + row * _BAR_HEIGHT, 8.0
-        drawn.append(f'<text x="8" y="{y + 12}" font-size="12">{escape(name)}</text>')
-        for position, (part, value) in enumerate(parts.items()):
-            width = max(0.0, value) / longest * (_BARS_WIDTH - 16)
-            colour = f"hsl({position * 137 % 360},55%,70%)"
-            drawn.append(f'<rect x="{x:.1f}" y="{y + 18}" width="{width:.1f}" height="26" fill="{colour}"/>')
-            words = escape(f"{part} {value:.1f} {unit}")
-            turn = f'transform="rotate(35 {x + width / 2:.1f} {y + 56})"'
-            drawn.append(f'<text x="{x + width / 2:.1f}" y="{y + 56}" font-size="10" {turn}>{words}</text>')
+    y = float(_TOP)
+    for (name, parts), colour in zip(bars.items(), _COLOURS, strict=False):
+        drawn.append(f'<text x="8" y="{y + 12:.0f}" font-size="12" font-weight="bold">{escape(name)}</text>')
+        x = float(_NAMES)
+        for part, value in parts.items():
+            y += _ROW
+            width = max(0.0, value) * scale
+            drawn.append(f'<rect x="{x:.1f}" y="{y:.0f}" width="{width:.1f}" height="{_ROW - 3}" fill="{colour}"/>')
+            drawn.append(_label(f"{_NAMES - 6},{y + 12}", part, anchor="end"))
             x += width
+            drawn.append(_label(f"{x + 4:.1f},{y + 12}", f"{value:.1f} {unit}", anchor="start"))
+        y += 2 * _ROW
     path.write_text("\n".join([*drawn, "</svg>"]) + "\n", encoding="utf-8")
