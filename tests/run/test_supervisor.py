@@ -12,6 +12,7 @@ import pytest
 
 from faceloom.api import extract
 from faceloom.errors import ContractError, MediaError, RequestError, StageError, StoreError
+from faceloom.models.weights import WeightCache
 from faceloom.run.events import Event, Notice, Progress
 from faceloom.store.database import connect
 from faceloom.store.exports import read_summary
@@ -64,6 +65,12 @@ def frames_done(out: Path) -> int:
 def workers_of(process: subprocess.Popen[bytes]) -> list[int]:
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
     return [int(child) for child in children if b"faceloom.run.process" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def children_of(process: subprocess.Popen[bytes]) -> list[bytes]:
+    """What the process's children are called with."""
+    children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
+    return [Path(f"/proc/{child}/cmdline").read_bytes() for child in children]
 
 
 def same_results(one: Path, other: Path) -> bool:
@@ -133,6 +140,20 @@ def test_an_interrupted_run_keeps_its_state_and_says_so(
     assert 0 < frames_done(tmp_path / "out") < 227
     extract(media, tmp_path / "out", size=64)
     assert same_results(tmp_path / "out", undisturbed)
+
+
+def test_an_interrupt_while_networks_are_prepared_is_an_interrupt(
+    samples: Path, cache: WeightCache, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("FACELOOM_WEIGHTS", str(cache.folder / "files"))
+    monkeypatch.setenv("FACELOOM_CACHE", str(tmp_path / "cache"))
+    process = start(samples / "portrait.png", tmp_path / "out")
+    assert process.stderr is not None
+    with closing(process.stderr):
+        wait_for(lambda: any(b"models.convert" in words for words in children_of(process)), process)
+        os.killpg(process.pid, signal.SIGINT)
+        assert process.wait(LONGEST_S) == 130
+        assert b"could not be prepared" not in process.stderr.read()
 
 
 def test_a_frame_that_kills_the_worker_fails_alone(samples: Path, tmp_path: Path) -> None:

