@@ -13,7 +13,7 @@ from faceloom.frame import Frame
 from faceloom.geometry.chips import frame_to_chip
 from faceloom.media.chip_files import ChipFormat
 from faceloom.memory.cores import usable_cores
-from faceloom.memory.devices import AUTO, choose_device, find_devices
+from faceloom.memory.devices import AUTO, choose_devices, find_devices
 from faceloom.memory.footprints import Footprint
 from faceloom.models.weights import WeightCache
 from faceloom.plan.plan import one_phase
@@ -66,7 +66,10 @@ class FlowOptions(TypedDict, total=False):
     threads: int
     """Cores to use; all there are if left out."""
     device: str
-    """`cpu`, `cuda:0`, or `auto` if left out: the card with the most free memory that can be used, else the CPU."""
+    """`cpu`, `cuda:0`, several with commas between, or `auto` if left out: the card with the most free memory that can
+    be used, else the CPU."""
+    exclude_device: str
+    """Devices to leave alone, with commas between."""
     engine: str
     """`onnx` or `torch`; if left out, the one that can do the work, ONNX Runtime where both can."""
     precision: str
@@ -83,6 +86,7 @@ def extract(
     mask_size: int = 256,
     overlay: bool = False,
     memory: int | str | None = None,
+    ram: int | str | None = None,
     on_event: OnEvent = lambda event: None,
     should_stop: ShouldStop = lambda: False,
     **options: Unpack[FlowOptions],
@@ -101,6 +105,7 @@ def extract(
         overlay: whether to write a copy of each frame with the faces drawn on it, for looking.
         memory: a ceiling for all processes of the run together, as bytes or like `800MiB`; what is free, but for a
             reserve, if left out.
+        ram: a ceiling for the RAM that they take; on the CPU `memory` is that too, and the lower of the two holds.
         on_event: told how the run goes on (see `faceloom.run.events`).
         should_stop: asked now and then; True ends the run after the chunk in hand.
         options: the stages, see `FlowOptions`.
@@ -128,7 +133,7 @@ def extract(
         overlay=overlay,
     )
     flow = make_flow(options)
-    order = make_order(flow, outputs, options, memory=memory, on_event=on_event)
+    order = make_order(flow, outputs, options, memory=memory, ram=ram, on_event=on_event)
     with Store(Path(out)) as store:
         store.use_config(_config(flow, outputs, order.runtime))
         store.begin_run(versions=_versions())
@@ -145,6 +150,7 @@ def plan(
     inputs: PathLike | Iterable[PathLike],
     *,
     memory: int | str | None = None,
+    ram: int | str | None = None,
     what_if: Sequence[int | str] = (),
     on_event: OnEvent = lambda event: None,
     **options: Unpack[FlowOptions],
@@ -154,6 +160,7 @@ def plan(
     Args:
         inputs: files or folders, as for `extract`.
         memory: the ceiling, as for `extract`.
+        ram: the ceiling for RAM, as for `extract`.
         what_if: plan for each of these ceilings instead.
         on_event: told how the counting goes on.
         options: the stages, see `FlowOptions`.
@@ -163,7 +170,7 @@ def plan(
     """
     flow = make_flow(options)
     budgets = [size for item in what_if if (size := _budget(item)) is not None]
-    order = make_order(flow, Outputs(), options, memory=memory, on_event=on_event)
+    order = make_order(flow, Outputs(), options, memory=memory, ram=ram, on_event=on_event)
     return forecast(order, _existing(inputs), budgets, on_event=on_event)
 
 
@@ -262,7 +269,13 @@ def _detect_options(options: FlowOptions) -> Mapping[str, Any]:
 
 
 def make_order(
-    flow: Flow, outputs: Outputs, options: FlowOptions, *, memory: int | str | None = None, on_event: OnEvent
+    flow: Flow,
+    outputs: Outputs,
+    options: FlowOptions,
+    *,
+    memory: int | str | None = None,
+    ram: int | str | None = None,
+    on_event: OnEvent,
 ) -> Order:
     """What is asked for, with every weight file at hand.
 
@@ -274,14 +287,20 @@ def make_order(
     threads = options.get("threads")
     if threads is not None and threads < 1:
         raise RequestError(f"{threads} threads cannot do anything; ask for 1 or more")
-    device = choose_device(options.get("device", AUTO), find_devices(), drivable=_PLANNED_KINDS)
+    (device,) = choose_devices(
+        options.get("device", AUTO),
+        find_devices(),
+        drivable=_PLANNED_KINDS,
+        excluded=options.get("exclude_device", ""),
+    )
     runtime = choose_runtime(
         options.get("engine"),
         device=device.name,
         precision=options.get("precision", Precision.FP32),
         checkpoints=[stage.name for stage in flow.networks if stage.plugin.network],
     )
-    budget_bytes = _budget(memory)
+    # On the CPU the device's memory is the host's: both ceilings are for the same.
+    budget_bytes = min((size for size in map(_budget, (memory, ram)) if size is not None), default=None)
     cache = WeightCache.of_user()
 
     def on_bytes(name: str, done: int, total: int) -> None:

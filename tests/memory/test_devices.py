@@ -1,12 +1,12 @@
 import sys
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from types import ModuleType
 
 import pytest
 
 from faceloom.errors import BudgetError, RequestError
-from faceloom.memory.devices import Device, choose_device, find_devices, gpu_problem
+from faceloom.memory.devices import Device, choose_devices, find_devices, gpu_problem
 from faceloom.units import GIB
 
 SIZES = (2 * GIB, 4 * GIB, 8 * GIB, 24 * GIB)
@@ -181,35 +181,74 @@ def devices(driver: Driver) -> tuple[Device, ...]:
     return find_devices()
 
 
+BOTH = {"cpu", "cuda"}
+
+
+def names(devices: tuple[Device, ...], wanted: str, drivable: set[str] = BOTH, excluded: str = "") -> list[str]:
+    return [device.name for device in choose_devices(wanted, devices, drivable=drivable, excluded=excluded)]
+
+
 @pytest.mark.parametrize(
-    ("wanted", "drivable", "name"),
+    ("wanted", "drivable", "excluded", "chosen"),
     [
-        ("auto", {"cpu", "cuda"}, "cuda:3"),
-        ("auto", {"cpu"}, "cpu"),
-        ("cpu", {"cpu", "cuda"}, "cpu"),
-        ("cuda:1", {"cpu", "cuda"}, "cuda:1"),
+        ("auto", BOTH, "", ["cuda:3"]),
+        ("auto", BOTH, "cuda:3", ["cuda:2"]),
+        ("auto", BOTH, "cuda:3, cuda:2,cuda:7", ["cuda:1"]),
+        ("auto", BOTH, "cuda:0,cuda:1,cuda:2,cuda:3", ["cpu"]),
+        ("auto", {"cpu"}, "", ["cpu"]),
+        ("cpu", BOTH, "", ["cpu"]),
+        ("cuda:1", BOTH, "", ["cuda:1"]),
+        ("cuda:2,cuda:0", BOTH, "", ["cuda:2", "cuda:0"]),
+        ("cuda:0, cpu", BOTH, "", ["cuda:0", "cpu"]),
+        ("cuda:0,cuda:1,cpu", BOTH, "cuda:0", ["cuda:1", "cpu"]),
+        ("cuda:9,cuda:1", BOTH, "cuda:9", ["cuda:1"]),
     ],
 )
-def test_a_request_names_a_device(devices: tuple[Device, ...], wanted: str, drivable: set[str], name: str) -> None:
-    assert choose_device(wanted, devices, drivable=drivable).name == name
+def test_a_request_names_devices(
+    devices: tuple[Device, ...], wanted: str, drivable: set[str], excluded: str, chosen: list[str]
+) -> None:
+    assert names(devices, wanted, drivable, excluded) == chosen
 
 
 def test_automatic_is_the_cpu_where_there_is_no_card(devices: tuple[Device, ...]) -> None:
-    assert choose_device("auto", devices[:1], drivable={"cpu", "cuda"}).name == "cpu"
+    assert names(devices[:1], "auto") == ["cpu"]
 
 
-def test_a_card_that_is_not_there_is_refused_with_what_there_is(devices: tuple[Device, ...]) -> None:
+def test_automatic_is_a_card_even_where_the_cpu_has_more_memory(devices: tuple[Device, ...]) -> None:
+    roomy = replace(devices[0], free_bytes=1024 * GIB)
+    assert names((roomy, *devices[1:]), "auto") == ["cuda:3"]
+
+
+@pytest.mark.parametrize("wanted", ["cuda:4", "cpu,cuda:4"])
+def test_a_card_that_is_not_there_is_refused_with_what_there_is(devices: tuple[Device, ...], wanted: str) -> None:
     with pytest.raises(BudgetError, match=r"cuda:4 here.*cuda:3 .Card of 24 GiB") as caught:
-        choose_device("cuda:4", devices, drivable={"cpu", "cuda"})
+        names(devices, wanted)
     assert caught.value.exit_code == 3
 
 
 def test_a_card_without_an_engine_is_refused(devices: tuple[Device, ...]) -> None:
     with pytest.raises(BudgetError, match="no engine here drives cuda:0"):
-        choose_device("cuda:0", devices, drivable={"cpu"})
+        names(devices, "cuda:0", {"cpu"})
 
 
-@pytest.mark.parametrize("wanted", ["gpu", "cuda", "cuda:-1", "CPU", ""])
+@pytest.mark.parametrize("wanted", ["gpu", "cuda", "cuda:-1", "CPU", "", "cuda:0,", "auto,cpu", "cuda:0 cuda:1"])
 def test_what_is_no_device_at_all_is_a_wrong_request(devices: tuple[Device, ...], wanted: str) -> None:
     with pytest.raises(RequestError, match="write auto, cpu or a card"):
-        choose_device(wanted, devices, drivable={"cpu", "cuda"})
+        names(devices, wanted)
+
+
+@pytest.mark.parametrize("excluded", ["auto", "gpu", "cuda:0;cuda:1"])
+def test_what_is_no_device_cannot_be_excluded(devices: tuple[Device, ...], excluded: str) -> None:
+    with pytest.raises(RequestError, match="is not a device"):
+        names(devices, "auto", excluded=excluded)
+
+
+@pytest.mark.parametrize(
+    ("wanted", "excluded"),
+    [("cuda:0,cpu,cuda:0", ""), ("cuda:0", "cuda:0"), ("auto", "cpu,cuda:0,cuda:1,cuda:2,cuda:3")],
+)
+def test_a_device_twice_and_no_device_at_all_are_wrong_requests(
+    devices: tuple[Device, ...], wanted: str, excluded: str
+) -> None:
+    with pytest.raises(RequestError, match=r"twice|leaves no device|is left without"):
+        names(devices, wanted, excluded=excluded)

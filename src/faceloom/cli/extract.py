@@ -106,7 +106,11 @@ def add_machine_flags(parser: argparse.ArgumentParser) -> None:
         metavar="SIZE",
         help="ceiling for all processes together, like 800MiB or 2GiB (default: what is free, but for a reserve)",
     )
+    machine.add_argument(
+        "--ram", metavar="SIZE", help="ceiling for RAM; on the CPU --memory is one too, and the lower of the two holds"
+    )
     machine.add_argument("--device", metavar="NAME", help="cpu, or auto (default); faceloom doctor lists what there is")
+    machine.add_argument("--exclude-device", metavar="NAME,...", help="devices to leave alone")
     machine.add_argument(
         "--engine", metavar="NAME", help="onnx or torch (default: onnx, or what the device and the stages need)"
     )
@@ -126,7 +130,16 @@ def flow_options(chosen: argparse.Namespace) -> dict[str, Any]:
         options["mask"] = [] if chosen.mask == ["none"] else chosen.mask
     given = {
         name: getattr(chosen, name, None)
-        for name in ("detect_size", "min_score", "identify", "threads", "device", "engine", "precision")
+        for name in (
+            "detect_size",
+            "min_score",
+            "identify",
+            "threads",
+            "device",
+            "exclude_device",
+            "engine",
+            "precision",
+        )
     }
     return {**options, **{name: value for name, value in given.items() if value is not None}}
 
@@ -147,6 +160,7 @@ def run(chosen: argparse.Namespace) -> int:
                 mask_size=chosen.mask_size,
                 overlay=chosen.overlay,
                 memory=chosen.memory,
+                ram=chosen.ram,
                 on_event=on_event,
                 should_stop=interrupts.should_stop,
                 **flow_options(chosen),

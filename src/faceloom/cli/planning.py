@@ -84,7 +84,12 @@ def _plan_inputs(chosen: argparse.Namespace, budgets: list[str]) -> int:
 
     with watch() as on_event:
         found = plan_inputs(
-            chosen.inputs, memory=chosen.memory, what_if=budgets, on_event=on_event, **flow_options(chosen)
+            chosen.inputs,
+            memory=chosen.memory,
+            ram=chosen.ram,
+            what_if=budgets,
+            on_event=on_event,
+            **flow_options(chosen),
         )
     if not budgets:
         (only,) = found.plans

@@ -21,7 +21,8 @@ from faceloom.units import format_bytes
 AUTO = "auto"
 CPU = "cpu"
 _CUDA = "cuda"
-_WANTED = re.compile(rf"{AUTO}|{CPU}|{_CUDA}:\d+")
+_NAME = re.compile(rf"{CPU}|{_CUDA}:\d+")
+_WANTED = re.compile(rf"{AUTO}|({_NAME.pattern})(\s*,\s*({_NAME.pattern}))*")
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _CPUINFO = Path("/proc/cpuinfo")
 
@@ -64,27 +65,51 @@ def gpu_problem() -> str | None:
     return problem
 
 
-def choose_device(wanted: str, devices: Sequence[Device], *, drivable: Collection[str]) -> Device:
-    """The device that a request means.
+def choose_devices(
+    wanted: str, devices: Sequence[Device], *, drivable: Collection[str], excluded: str = ""
+) -> tuple[Device, ...]:
+    """The devices that a request means, in its order; at least one.
 
     Args:
-        wanted: a device's name, or "auto" for the drivable card with the most free memory, else the CPU.
+        wanted: names of devices with commas between, or "auto" for the drivable card with the most free memory, else
+            the CPU.
         devices: what there is, as `find_devices` tells.
         drivable: the kinds that an engine can drive: {"cpu", "cuda"}.
+        excluded: names of devices with commas between, which are left out of what there is and of what is wanted.
 
     Raises:
-        RequestError: `wanted` is not the name of any device.
-        BudgetError: this machine lacks the device, or an engine for it.
+        RequestError: something is not the name of any device, stands there twice, or nothing is left.
+        BudgetError: this machine lacks a device, or an engine for it.
     """
-    if not _WANTED.fullmatch(wanted):
-        raise RequestError(f"{wanted!r} is not a device; write {AUTO}, {CPU} or a card such as {_CUDA}:0")
-    if wanted == AUTO:
-        cards = [device for device in devices if device.kind != CPU and device.kind in drivable]
-        return max(cards, key=lambda card: card.free_bytes) if cards else choose_device(CPU, devices, drivable=drivable)
-    found = next((device for device in devices if device.name == wanted), None)
-    there_is = ", ".join(map(_description, devices))
+    without = {_checked(name, _NAME) for name in excluded.split(",") if name.strip()}
+    left = [device for device in devices if device.name not in without]
+    if _checked(wanted, _WANTED) == AUTO:
+        usable = [device for device in left if device.kind in drivable]
+        if not usable:
+            raise RequestError(f"nothing that an engine drives is left without {', '.join(sorted(without))}")
+        return (max(usable, key=lambda device: (device.kind != CPU, device.free_bytes)),)
+    names = [_checked(name, _NAME) for name in wanted.split(",")]
+    if len({*names}) < len(names):
+        raise RequestError(f"{wanted!r} names a device twice; each has one worker or more of its own anyway")
+    found = tuple(_named(name, devices, drivable=drivable) for name in names if name not in without)
+    if not found:
+        raise RequestError(f"{wanted} and not {excluded} leaves no device")
+    return found
+
+
+def _checked(name: str, pattern: re.Pattern[str]) -> str:
+    if not pattern.fullmatch(name.strip()):
+        raise RequestError(
+            f"{name!r} is not a device; write {AUTO}, {CPU} or a card such as {_CUDA}:0, several with commas between"
+        )
+    return name.strip()
+
+
+def _named(name: str, devices: Sequence[Device], *, drivable: Collection[str]) -> Device:
+    found = next((device for device in devices if device.name == name), None)
     if found is None:
-        raise BudgetError(f"there is no device {wanted} here, only {there_is}; choose one of these or {AUTO}")
+        there_is = ", ".join(map(_description, devices))
+        raise BudgetError(f"there is no device {name} here, only {there_is}; choose one of these or {AUTO}")
     if found.kind not in drivable:
         kinds = ", ".join(sorted(drivable)) or "nothing"
         message = (
