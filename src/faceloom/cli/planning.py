@@ -124,14 +124,16 @@ def _plan_problem(file: Path, budgets: list[str], *, as_json: bool) -> int:
     except (OSError, UnicodeDecodeError) as error:
         raise RequestError(f"{file} cannot be read: {error}") from error
 
+    device = "device" if problem.host else "cpu"
+
     def attempt(size: int) -> "Plan | BudgetError":
         try:
-            return solve(replace(problem, budget_bytes=size))
+            return solve(replace(problem, budget_bytes=size), device=device)
         except BudgetError as error:
             return error
 
     if not budgets:
-        solved = solve(problem)
+        solved = solve(problem, device=device)
         print(json.dumps(solved.to_json()) if as_json else _table(solved, solved, problem))
         return 0
     sizes = [_size(budget) for budget in budgets]
@@ -184,6 +186,9 @@ def _table(plan: "Plan", share: "Plan", problem: "Problem", notes: Sequence[str]
             lines.append(row.rstrip())
     whose = f"each of {plan.workers} workers: " if plan.workers > 1 else ""
     lines += ["", *(f"{whose}{reason}" for reason in explain(share, problem)), *notes]
+    if plan.host_budget_bytes:
+        used, budget = format_bytes(plan.host_peak_bytes), format_bytes(plan.host_budget_bytes)
+        lines.append(f"on the host {used} of {budget}")
     spare = format_bytes(plan.budget_bytes - plan.peak_bytes)
     lines.append(
         f"peak {format_bytes(plan.peak_bytes)} of {format_bytes(plan.budget_bytes)} ({spare} to spare),"

@@ -3,7 +3,8 @@
 from itertools import pairwise
 
 from faceloom.plan.phases import Phases, mask_of
-from faceloom.plan.plan import Phase, Plan
+from faceloom.plan.places import place
+from faceloom.plan.plan import HOST, Phase, Plan
 from faceloom.plan.problem import Problem
 from faceloom.units import format_bytes
 
@@ -18,7 +19,8 @@ def explain(plan: Plan, problem: Problem) -> tuple[str, ...]:
     if len(plan.phases) == 1:
         used, budget = format_bytes(plan.peak_bytes), format_bytes(problem.budget_bytes)
         return (f"everything fits together: {used} of {budget}",)
-    phases = Phases(problem)
+    moved = [p.stage for phase in plan.phases for p in phase.placements if p.device == HOST]
+    phases = Phases(place(problem, moved) if problem.host else problem)
     return tuple(
         _why_split(phases, earlier, later, last=later is plan.phases[-1]) for earlier, later in pairwise(plan.phases)
     )
@@ -27,11 +29,15 @@ def explain(plan: Plan, problem: Problem) -> tuple[str, ...]:
 def _why_split(phases: Phases, earlier: Phase, later: Phase, *, last: bool) -> str:
     both = _set_of(phases, earlier) | _set_of(phases, later)
     names, others = _names(phases, later), _names(phases, earlier)
-    excess_bytes = phases.least_bytes(both) - phases.problem.budget_bytes
-    if excess_bytes <= 0:
+    least_bytes, budget_bytes, host = phases.least_bytes(both), phases.problem.budget_bytes, phases.problem.host
+    where = ""
+    if phases.fits(both):
         return f"{names} would fit beside {others}, but {_loss(phases, earlier, later, last=last)}"
+    if least_bytes <= budget_bytes and host:
+        least_bytes, budget_bytes, where = phases.least_host_bytes(both), host.budget_bytes, " of RAM"
+    excess_bytes = least_bytes - budget_bytes
     verb = "does" if len(_weighty(phases, later)) == 1 else "do"
-    needed = f"{format_bytes(phases.least_bytes(both))} at {_smallest_batches(phases, both)}"
+    needed = f"{format_bytes(least_bytes)}{where} at {_smallest_batches(phases, both)}"
     return f"{names} {verb} not fit beside {others}: together they need {needed}, {format_bytes(excess_bytes)} too much"
 
 
@@ -63,7 +69,9 @@ def _names(phases: Phases, phase: Phase) -> str:
 def _weighty(phases: Phases, phase: Phase) -> list[str]:
     """The stages that take memory, if there are any, else all."""
     stages = phases.stages_of(_set_of(phases, phase))
-    return [stage.stage for stage in stages if stage.least_bytes] or [stage.stage for stage in stages]
+    return [stage.stage for stage in stages if stage.least_bytes or stage.is_on_host] or [
+        stage.stage for stage in stages
+    ]
 
 
 def _set_of(phases: Phases, phase: Phase) -> int:

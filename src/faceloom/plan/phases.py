@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from faceloom.plan.knapsack import Choice, Group, Picks, cheapest
-from faceloom.plan.problem import Arena, Problem, StageCost, in_order
+from faceloom.plan.problem import LARGEST, Arena, HostShare, Problem, StageCost, in_order
 from faceloom.plan.ticks import Ticks
 
 
@@ -22,35 +22,50 @@ class BestPhase(NamedTuple):
     peak_bytes: int
     batches: tuple[int, ...]
     """In the order of the stages."""
+    host_peak_bytes: int = 0
+    """Of a host that has a memory of its own."""
+
+
+class Work(NamedTuple):
+    """Ticks that the calls of some stages take."""
+
+    device: int
+    host: int
+    """Of the stages that have been placed on the host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Useful:
     """The batches of one stage that are good for something: each holds more than the one before and is faster."""
 
+    is_on_host: bool
     batches: tuple[int, ...]
     held_bytes: tuple[int, ...]
+    host_bytes: tuple[int, ...]
+    """Held of the host's memory as well."""
     ticks: tuple[int, ...]
     """For all items of the job."""
     by_bytes: Group
+    """None of the choices where arenas are shared, nor in the next."""
     by_ticks: Group
     """The same choices the other way round: the size is the time, the cost is the memory, the order is reversed."""
 
-    def fastest(self, room: int) -> int:
-        """Index of the fastest that holds at most `room` bytes; one does."""
-        return bisect_right(self.held_bytes, room) - 1
+    def fastest(self, room: int, host_room: int = LARGEST) -> int:
+        """Index of the fastest that holds at most `room` bytes, and at most `host_room` of the host's; one does."""
+        return min(bisect_right(self.held_bytes, room), bisect_right(self.host_bytes, host_room)) - 1
 
 
 class Phases:
-    """All phases of a problem: the arithmetic of docs/memory.md, each set worked out once."""
+    """All phases of a problem whose stages have their places: the sums of docs/memory.md, each set worked out once."""
 
-    def __init__(self, problem: Problem) -> None:
+    def __init__(self, problem: Problem, clock: Ticks | None = None) -> None:
+        """Of a problem, by a clock that knows its seconds; its own if left out."""
         self.problem = problem
         self.stages = in_order(problem.stages)
         self.everything = (1 << len(self.stages)) - 1
-        self.clock = _clock(problem)
+        self.clock = clock or clock_of(problem)
         self.switch_ticks = self.clock.count(problem.switch_s)
-        self._useful = [_useful(stage, problem.frames, self.clock) for stage in self.stages]
+        self._useful = [_useful(stage, problem, self.clock) for stage in self.stages]
         self._decode_ticks, self._read_ticks, self._write_ticks = (
             problem.frames * self.clock.count(seconds)
             for seconds in (problem.decode_s, problem.patch_read_s, problem.patch_write_s)
@@ -59,7 +74,8 @@ class Phases:
         self._needs = [mask_of(place[name] for name in stage.needs) for stage in self.stages]
         self._reading = mask_of(i for i, stage in enumerate(self.stages) if stage.reads_frames)
         self._least_bytes: dict[int, int] = {}
-        self._least_ticks: dict[int, int] = {}
+        self._least_host_bytes: dict[int, int] = {}
+        self._least_work: dict[int, Work] = {}
         self._best: dict[tuple[int, bool], BestPhase] = {}
 
     @property
@@ -83,7 +99,10 @@ class Phases:
 
     def fits(self, chosen: int) -> bool:
         """Whether the stages fit at their smallest batches."""
-        return self.least_bytes(chosen) <= self.problem.budget_bytes
+        host = self.problem.host
+        return self.least_bytes(chosen) <= self.problem.budget_bytes and (
+            host is None or self.least_host_bytes(chosen) <= host.budget_bytes
+        )
 
     def least_bytes(self, chosen: int) -> int:
         """The peak at the smallest batches."""
@@ -91,13 +110,21 @@ class Phases:
             self._least_bytes[chosen] = self._peak_bytes(chosen, [0] * chosen.bit_count())
         return self._least_bytes[chosen]
 
-    def least_ticks(self, chosen: int) -> int:
+    def least_host_bytes(self, chosen: int) -> int:
+        """The host's peak at the smallest batches; 0 where it is the device's."""
+        if chosen not in self._least_host_bytes:
+            self._least_host_bytes[chosen] = self._host_peak_bytes(chosen, [0] * chosen.bit_count())
+        return self._least_host_bytes[chosen]
+
+    def least_work(self, chosen: int) -> Work:
         """No batches that fit make the calls of these stages faster than this; exact with a shared arena."""
-        if chosen not in self._least_ticks:
+        if chosen not in self._least_work:
             useful = self._useful_of(chosen)
+            host_room = self._host_room(chosen)
             rooms = self._rooms(chosen, useful)
-            self._least_ticks[chosen] = sum(u.ticks[u.fastest(room)] for u, room in zip(useful, rooms, strict=True))
-        return self._least_ticks[chosen]
+            picks = [u.fastest(room, host_room) for u, room in zip(useful, rooms, strict=True)]
+            self._least_work[chosen] = _work(useful, picks)
+        return self._least_work[chosen]
 
     def host_ticks(self, chosen: int, *, last: bool) -> int:
         """Decoding, or reading patches, and writing them for the phases to come."""
@@ -115,7 +142,8 @@ class Phases:
 
     def bound(self, chosen: int, *, last: bool) -> int:
         """No batches that fit make the phase take fewer ticks; exact with a shared arena."""
-        return self.together(self.host_ticks(chosen, last=last), self.least_ticks(chosen))
+        work = self.least_work(chosen)
+        return self.together(self.host_ticks(chosen, last=last) + work.host, work.device)
 
     def best(self, chosen: int, *, last: bool) -> BestPhase:
         """The stages, which fit, at the batches that are best for them as a phase."""
@@ -128,13 +156,21 @@ class Phases:
         room = self._room(chosen)
         shared = self.problem.arena is Arena.SHARED
         picks: Picks | None = None
-        if self.problem.overlap and self.least_ticks(chosen) <= host:  # time below that of the host gains nothing
+        if self.problem.host:
+            host_room = self._host_room(chosen)
+            picks = tuple(u.fastest(room, host_room) for u in useful)
+        elif self.problem.overlap and self.least_work(chosen).device <= host:
+            # time below that of the host gains nothing
             picks = (_smallest_shared if shared else _smallest_private)(useful, room, host)
         if picks is None:
             picks = (_fastest_shared if shared else _fastest_private)(useful, room)
-        device = sum(u.ticks[j] for u, j in zip(useful, picks, strict=True))
-        batches = tuple(u.batches[j] for u, j in zip(useful, picks, strict=True))
-        return BestPhase(self.together(host, device), self._peak_bytes(chosen, picks), batches)
+        work = _work(useful, picks)
+        return BestPhase(
+            ticks=self.together(host + work.host, work.device),
+            peak_bytes=self._peak_bytes(chosen, picks),
+            batches=tuple(u.batches[j] for u, j in zip(useful, picks, strict=True)),
+            host_peak_bytes=self._host_peak_bytes(chosen, picks),
+        )
 
     def _useful_of(self, chosen: int) -> list[Useful]:
         return [self._useful[i] for i in members(chosen)]
@@ -143,6 +179,13 @@ class Phases:
         """Bytes that the weights of these stages leave for batches."""
         weights_bytes = sum(stage.weights_bytes for stage in self.stages_of(chosen))
         return self.problem.budget_bytes - self.problem.base_bytes - weights_bytes
+
+    def _host_room(self, chosen: int) -> int:
+        """Bytes that the weights of these stages leave for batches on the host; boundless where it is the device."""
+        host = self.problem.host
+        if host is None:
+            return LARGEST
+        return host.budget_bytes - host.base_bytes - sum(s.host.weights_bytes for s in self.stages_of(chosen))
 
     def _rooms(self, chosen: int, useful: Sequence[Useful]) -> list[int]:
         """The most that each stage can hold while the others hold their least."""
@@ -159,6 +202,15 @@ class Phases:
         running = sum(stage.weights_bytes for stage in stages) + activations
         return self.problem.base_bytes + max(running, _loading_bytes(stages))
 
+    def _host_peak_bytes(self, chosen: int, picks: Sequence[int]) -> int:
+        host = self.problem.host
+        if host is None:
+            return 0
+        stages = self.stages_of(chosen)
+        held_bytes = [u.host_bytes[j] for u, j in zip(self._useful_of(chosen), picks, strict=True)]
+        running = sum(stage.host.weights_bytes for stage in stages) + max(held_bytes)
+        return host.base_bytes + max(running, _loading_bytes([stage.host for stage in stages]))
+
 
 def mask_of(places: Iterable[int]) -> int:
     """The set of these stages."""
@@ -170,33 +222,49 @@ def members(chosen: int) -> tuple[int, ...]:
     return tuple(i for i in range(chosen.bit_length()) if chosen >> i & 1)
 
 
-def _clock(problem: Problem) -> Ticks:
+def clock_of(problem: Problem) -> Ticks:
+    """A clock that knows all seconds of a problem, whatever the places of its stages."""
     times = [problem.decode_s, problem.patch_read_s, problem.patch_write_s, problem.switch_s]
     for stage in problem.stages:
         times += [stage.load_s, *stage.batch_s.values()]
+        if stage.on_host:
+            times += [stage.on_host.load_s, *stage.on_host.batch_s.values()]
     return Ticks(times)
 
 
-def _useful(stage: StageCost, frames: int, clock: Ticks) -> Useful:
-    kept: list[tuple[int, int, int]] = []
+def _useful(stage: StageCost, problem: Problem, clock: Ticks) -> Useful:
+    kept: list[tuple[tuple[int, int], int, int]] = []
     for batch in sorted(stage.batch_s):
-        held_bytes = stage.held_bytes(batch)
-        ticks = stage.calls(frames, batch) * clock.count(stage.batch_s[batch])
+        held_bytes = stage.held_bytes(batch), stage.host.held_bytes(batch) if problem.host else 0
+        ticks = stage.calls(problem.frames, batch) * clock.count(stage.batch_s[batch])
         if kept and ticks >= kept[-1][1]:
             continue
         if kept and held_bytes == kept[-1][0]:
             kept.pop()
         kept.append((held_bytes, ticks, batch))
+    choices = kept if problem.arena is Arena.PRIVATE else []
     return Useful(
+        is_on_host=stage.is_on_host,
         batches=tuple(batch for _, _, batch in kept),
-        held_bytes=tuple(held_bytes for held_bytes, _, _ in kept),
+        held_bytes=tuple(held_bytes for (held_bytes, _), _, _ in kept),
+        host_bytes=tuple(host_bytes for (_, host_bytes), _, _ in kept),
         ticks=tuple(ticks for _, ticks, _ in kept),
-        by_bytes=Group.of(Choice(held_bytes, ticks) for held_bytes, ticks, _ in kept),
-        by_ticks=Group.of(Choice(ticks, held_bytes) for held_bytes, ticks, _ in kept),
+        by_bytes=Group.of(Choice(held_bytes, ticks) for (held_bytes, _), ticks, _ in choices),
+        by_ticks=Group.of(Choice(ticks, held_bytes) for (held_bytes, _), ticks, _ in choices),
     )
 
 
-def _loading_bytes(stages: Sequence[StageCost]) -> int:
+def _work(useful: Sequence[Useful], picks: Sequence[int]) -> Work:
+    device = host = 0
+    for u, j in zip(useful, picks, strict=True):
+        if u.is_on_host:
+            host += u.ticks[j]
+        else:
+            device += u.ticks[j]
+    return Work(device, host)
+
+
+def _loading_bytes(stages: Sequence[StageCost | HostShare]) -> int:
     """The peak while the stages are loaded one by one in the best order: the largest spike while least is loaded."""
     peak = loaded = 0
     for stage in sorted(stages, key=lambda stage: stage.spike_bytes, reverse=True):

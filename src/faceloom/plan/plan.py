@@ -4,6 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+HOST = "cpu"
+"""The device of a stage that runs on the host."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
@@ -23,6 +26,8 @@ class Phase:
     """Predicted, like the seconds; zero where nothing is known."""
     seconds: float = 0.0
     """With loading its stages and, after another phase, switching to it."""
+    host_peak_bytes: int = 0
+    """Of a host whose memory is not the device's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,6 +47,9 @@ class Plan:
     """Processes that run the plan side by side."""
     keep_bytes: int = 0
     """Patches and rows that a worker may hold at the end of a phase."""
+    host_budget_bytes: int = 0
+    """Where the device has a memory of its own: what the plan was made for on the host, like the next."""
+    host_peak_bytes: int = 0
 
     def to_json(self) -> dict[str, Any]:
         """As the command line prints it; seconds are rounded, so that noise in a float tells no plans apart."""
@@ -52,6 +60,11 @@ class Plan:
             "chunk_frames": self.chunk_frames,
             "lanes": self.lanes,
             "workers": self.workers,
+            **(
+                {"host_budget_bytes": self.host_budget_bytes, "host_peak_bytes": self.host_peak_bytes}
+                if self.host_budget_bytes
+                else {}
+            ),
             "phases": [_phase_to_json(phase) for phase in self.phases],
         }
 

@@ -4,7 +4,7 @@ import json
 import math
 import re
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from enum import StrEnum
 from typing import Any
 
@@ -26,6 +26,43 @@ class Arena(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostShare:
+    """What a stage holds of the host's memory."""
+
+    weights_bytes: int = 0
+    """As long as its network is loaded."""
+    spike_bytes: int = 0
+    """Besides, while it is loaded; none where the weights go on to a device."""
+    fixed_bytes: int = 0
+    item_bytes: int = 0
+
+    def held_bytes(self, batch: int) -> int:
+        """Held beside the weights while batches of this size run."""
+        return self.fixed_bytes + self.item_bytes * batch
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class HostCost:
+    """What a stage costs on the host, where the device has a memory of its own."""
+
+    weights_bytes: int
+    load_spike: float
+    load_s: float
+    fixed_bytes: int
+    item_bytes: int
+    batch_s: Mapping[int, float]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Host:
+    """The host of a device that has a memory of its own."""
+
+    budget_bytes: int
+    base_bytes: int
+    """Held whatever the plan is."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class StageCost:
     """What one stage costs on its device."""
 
@@ -44,6 +81,12 @@ class StageCost:
     items_per_frame: float
     batch_s: Mapping[int, float]
     """Seconds a call, for every batch that is offered."""
+    host: HostShare = HostShare()
+    """Held of the host's memory as well."""
+    on_host: HostCost | None = None
+    """What it costs on the host instead, if it may run there."""
+    is_on_host: bool = False
+    """Whether its calls take the host's time; a stage that has been placed there holds nothing of the device."""
 
     @property
     def spike_bytes(self) -> int:
@@ -87,6 +130,9 @@ class Problem:
     switch_s: float
     """From one phase to the next, without loading."""
     stages: tuple[StageCost, ...]
+    host: Host | None = None
+    """Where the device has a memory of its own: then the budget and the costs are the device's, arenas are shared, and
+    stages may run on the host instead. None where device and host are one."""
 
 
 def in_order(stages: Sequence[StageCost]) -> tuple[StageCost, ...]:
@@ -124,11 +170,15 @@ def problem_to_json(problem: Problem) -> dict[str, Any]:
         "patch_write_s": problem.patch_write_s,
         "switch_s": problem.switch_s,
         "stages": [_stage_to_json(stage) for stage in problem.stages],
+        **({"host": asdict(problem.host)} if problem.host else {}),
     }
 
 
 def _stage_to_json(stage: StageCost) -> dict[str, Any]:
+    share = {field: getattr(stage.host, field) for field in _SHARE_FIELDS}
     return {
+        **({"host": share} if any(share.values()) else {}),
+        **({"on_host": _host_cost_to_json(stage.on_host)} if stage.on_host else {}),
         "stage": stage.stage,
         "needs": sorted(stage.needs),
         "reads_frames": stage.reads_frames,
@@ -143,6 +193,11 @@ def _stage_to_json(stage: StageCost) -> dict[str, Any]:
     }
 
 
+def _host_cost_to_json(cost: HostCost) -> dict[str, Any]:
+    table = {str(batch): seconds for batch, seconds in cost.batch_s.items()}
+    return {**asdict(cost), "batch_s": table, "max_batch": max(cost.batch_s)}
+
+
 def read_problem(text: str) -> Problem:
     """The problem in a JSON text.
 
@@ -153,7 +208,7 @@ def read_problem(text: str) -> Problem:
         value = json.loads(text, object_pairs_hook=_object)
     except (ValueError, RecursionError) as error:
         raise RequestError(f"the problem is not JSON: {error}") from error
-    fields = _fields(value, _PROBLEM_FIELDS, "the problem")
+    fields = _fields(value, _PROBLEM_FIELDS, "the problem", optional=("host",))
     problem = Problem(
         frames=_whole(fields["frames"], "frames"),
         budget_bytes=_whole(fields["budget_bytes"], "budget_bytes"),
@@ -165,8 +220,10 @@ def read_problem(text: str) -> Problem:
         patch_write_s=_number(fields["patch_write_s"], "patch_write_s"),
         switch_s=_number(fields["switch_s"], "switch_s"),
         stages=_stages(fields["stages"]),
+        host=_host(fields["host"]) if "host" in fields else None,
     )
     in_order(problem.stages)
+    _check_host(problem)
     return problem
 
 
@@ -195,6 +252,17 @@ _STAGE_FIELDS = (
     "batch_s",
     "max_batch",
 )
+_HOST_FIELDS = ("budget_bytes", "base_bytes")
+_SHARE_FIELDS = ("weights_bytes", "fixed_bytes", "item_bytes")
+_HOST_COST_FIELDS = (
+    "weights_bytes",
+    "load_spike",
+    "load_s",
+    "fixed_bytes",
+    "item_bytes",
+    "batch_s",
+    "max_batch",
+)
 _FORMULA_FIELDS = ("call_s", "item_s")
 _BATCH = re.compile(r"[1-9][0-9]{0,17}", re.ASCII)
 
@@ -211,7 +279,7 @@ def _stages(value: object) -> tuple[StageCost, ...]:
 
 
 def _stage(value: object, where: str) -> StageCost:
-    fields = _fields(value, _STAGE_FIELDS, where)
+    fields = _fields(value, _STAGE_FIELDS, where, optional=("host", "on_host"))
     needs = _items(fields["needs"], f"{where}.needs")
     return StageCost(
         stage=_text(fields["stage"], f"{where}.stage"),
@@ -224,7 +292,41 @@ def _stage(value: object, where: str) -> StageCost:
         item_bytes=_whole(fields["item_bytes"], f"{where}.item_bytes"),
         items_per_frame=_number(fields["items_per_frame"], f"{where}.items_per_frame"),
         batch_s=_batch_s(fields["batch_s"], fields["max_batch"], where),
+        host=_share(fields["host"], f"{where}.host") if "host" in fields else HostShare(),
+        on_host=_host_cost(fields["on_host"], f"{where}.on_host") if "on_host" in fields else None,
     )
+
+
+def _host(value: object) -> Host:
+    fields = _fields(value, _HOST_FIELDS, "host")
+    return Host(**{name: _whole(fields[name], f"host.{name}") for name in _HOST_FIELDS})
+
+
+def _share(value: object, where: str) -> HostShare:
+    fields = _fields(value, _SHARE_FIELDS, where)
+    return HostShare(**{name: _whole(fields[name], f"{where}.{name}") for name in _SHARE_FIELDS})
+
+
+def _host_cost(value: object, where: str) -> HostCost:
+    fields = _fields(value, _HOST_COST_FIELDS, where)
+    return HostCost(
+        weights_bytes=_whole(fields["weights_bytes"], f"{where}.weights_bytes"),
+        load_spike=_number(fields["load_spike"], f"{where}.load_spike"),
+        load_s=_number(fields["load_s"], f"{where}.load_s"),
+        fixed_bytes=_whole(fields["fixed_bytes"], f"{where}.fixed_bytes"),
+        item_bytes=_whole(fields["item_bytes"], f"{where}.item_bytes"),
+        batch_s=_batch_s(fields["batch_s"], fields["max_batch"], where),
+    )
+
+
+def _check_host(problem: Problem) -> None:
+    """What speaks of a host needs one, and with one the arenas are shared."""
+    if problem.host is None:
+        for i, stage in enumerate(problem.stages):
+            if stage.on_host or stage.host != HostShare():
+                raise RequestError(f"stages[{i}] speaks of the host, but the problem has no 'host' with its budget")
+    elif problem.arena is not Arena.SHARED:
+        raise RequestError(f"arena is {problem.arena.value!r}; with a 'host' it has to be {Arena.SHARED.value!r}")
 
 
 def _batch_s(value: object, max_batch: object, where: str) -> dict[int, float]:
@@ -262,14 +364,15 @@ def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return fields
 
 
-def _fields(value: object, names: Collection[str], where: str) -> dict[str, object]:
-    """The fields of an object that has exactly these."""
+def _fields(value: object, names: Collection[str], where: str, *, optional: Collection[str] = ()) -> dict[str, object]:
+    """The fields of an object that has exactly these, and perhaps the optional ones."""
     if not isinstance(value, dict):
         raise _wrong(value, where, f"an object with {', '.join(names)}")
     if missing := [name for name in names if name not in value]:
         raise RequestError(f"{where} has no {missing[0]!r}; it has to have {', '.join(names)}")
-    if extra := [name for name in value if name not in names]:
-        raise RequestError(f"{where} has {extra[0]!r}, which means nothing; it can have {', '.join(names)}")
+    if extra := [name for name in value if name not in names and name not in optional]:
+        known = ", ".join((*names, *optional))
+        raise RequestError(f"{where} has {extra[0]!r}, which means nothing; it can have {known}")
     return value
 
 
