@@ -236,6 +236,9 @@ def test_what_more_memory_would_buy(samples: Path, out: Path) -> None:
     assert "the smallest budget that would do is" in refusal.stderr
 
 
+_HOST_COSTS = ("weights_bytes", "load_spike", "load_s", "fixed_bytes", "item_bytes")
+
+
 def test_a_problem_given_as_numbers(tmp_path: Path) -> None:
     stage = {
         "stage": "detect/a",
@@ -271,6 +274,13 @@ def test_a_problem_given_as_numbers(tmp_path: Path) -> None:
     file.write_text(json.dumps({**problem, "frames": "many"}))
     wrong = run("plan", "--problem", file)
     assert (wrong.returncode, "frames is 'many'" in wrong.stderr) == (2, True)
+    on_host = {name: stage[name] for name in _HOST_COSTS} | {"batch_s": {"1": 0.06}, "max_batch": 1}
+    host = {"budget_bytes": 500, "base_bytes": 50}
+    file.write_text(json.dumps({**problem, "host": host, "stages": [{**stage, "on_host": on_host}]}))
+    compared = json.loads(run("plan", "--problem", file, "--what-if", "1000,200", "--json").stdout)["plans"]
+    devices = [plan["phases"][0]["stages"][0]["device"] for plan in compared]
+    assert (devices, compared[1]["peak_bytes"], compared[1]["host_peak_bytes"]) == (["device", "cpu"], 50, 50 + 200)
+    assert "on the host 50 B of 500 B" in run("plan", "--problem", file).stdout
 
 
 def test_a_profile_tells_what_every_network_costs(samples: Path) -> None:
