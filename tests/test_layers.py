@@ -13,6 +13,7 @@ ROWS = (
     ("units", "errors", "version"),
     ("geometry",),
     ("faces", "frame", "stage", "tensors"),
+    ("formats",),
     ("models", "networks"),
     ("engines",),
     ("detect", "align", "mask", "identify"),

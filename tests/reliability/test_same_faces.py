@@ -8,7 +8,7 @@ import pytest
 
 from faceloom.api import extract, stream
 from faceloom.errors import BudgetError
-from faceloom.store.rows import rounded
+from faceloom.formats.jsonl import rounded
 from jobs import exported, files_below
 
 SIZE = 64

@@ -92,7 +92,7 @@ def test_csv_has_the_same_numbers_in_columns_of_their_own(out: Path) -> None:
 
 def test_an_unknown_format_names_the_known_ones(out: Path) -> None:
     with pytest.raises(RequestError, match="jsonl, csv"):
-        export(out, io.StringIO(), to="parquet", frames=False)
+        export(out, io.StringIO(), to="nothing", frames=False)
 
 
 def test_a_folder_without_a_store_says_so(tmp_path: Path) -> None:

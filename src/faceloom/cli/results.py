@@ -8,6 +8,9 @@ from typing import Any
 
 from faceloom.units import format_bytes, format_seconds
 
+FORMATS = "jsonl, csv"
+"""Said here too, so that the command line starts without the formats."""
+
 
 def add_parsers(commands: Any) -> None:
     """Adds this module's commands."""
@@ -21,16 +24,18 @@ def add_parsers(commands: Any) -> None:
     shown.add_argument("--json", action="store_true", help="print one JSON document")
     exported = commands.add_parser(
         "export",
-        help="write what was found as JSON lines or CSV",
-        description="Writes a line a face, sorted by source, frame and index, whatever order they were found in.",
+        help="write what was found for other programs to read",
+        description="Writes every face, sorted by source, frame and index, whatever order they were found in.",
     )
     exported.set_defaults(run=export)
     exported.add_argument("folder", metavar="DIR", help="a result folder")
-    exported.add_argument("--to", required=True, metavar="FORMAT", help="jsonl or csv")
+    exported.add_argument("--to", required=True, metavar="FORMAT", help=FORMATS)
     exported.add_argument(
-        "--frames", action="store_true", help="a line a frame instead: size, time, faces, what failed and why"
+        "--frames",
+        action="store_true",
+        help="with jsonl and csv: a line a frame instead: size, time, faces, what failed and why",
     )
-    exported.add_argument("--out", metavar="FILE", help="write to a new file (default: stdout)")
+    exported.add_argument("--out", metavar="FILE", help="write to a new file, or folder (default: stdout)")
 
 
 def show(chosen: argparse.Namespace) -> int:
@@ -43,20 +48,28 @@ def show(chosen: argparse.Namespace) -> int:
 
 
 def export(chosen: argparse.Namespace) -> int:
-    """Writes an export to a file that does not exist yet, or to stdout."""
+    """Writes an export to a place where nothing is yet, or to stdout, and says what the format does not hold."""
     from faceloom.errors import RequestError
+    from faceloom.formats.registry import format_named
     from faceloom.store.exports import export as write
+    from faceloom.store.exports import export_to, read_lost
 
     folder = Path(chosen.folder)
+    if not chosen.frames:
+        lost = read_lost(folder, format_named(chosen.to))
+        print(f"not in this format: {', '.join(lost)}" if lost else "", end="\n" * bool(lost), file=sys.stderr)
     if chosen.out is None:
         write(folder, sys.stdout, to=chosen.to, frames=chosen.frames)
         sys.stdout.flush()
         return 0
     try:
-        with Path(chosen.out).open("x", encoding="utf-8") as file:
-            write(folder, file, to=chosen.to, frames=chosen.frames)
+        if chosen.frames:
+            with Path(chosen.out).open("x", encoding="utf-8") as file:
+                write(folder, file, to=chosen.to, frames=True)
+        else:
+            export_to(folder, Path(chosen.out), to=chosen.to)
     except FileExistsError as error:
-        raise RequestError(f"{chosen.out} is there already; name another file, or remove it") from error
+        raise RequestError(f"{chosen.out} is there already; name another, or remove it") from error
     except OSError as error:
         raise RequestError(f"{chosen.out} cannot be written: {error}") from error
     return 0

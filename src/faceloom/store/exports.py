@@ -1,10 +1,11 @@
-"""What is written from a store: JSON lines and CSV, always in the same order, whatever order it was found in."""
+"""What is written from a store, in any format, always in the same order, whatever order it was found in."""
 
-import base64
-import csv
+import itertools
 import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, TextIO
@@ -13,8 +14,11 @@ import numpy as np
 
 from faceloom.errors import RequestError
 from faceloom.faces import FrameId
+from faceloom.formats import csv, jsonl
+from faceloom.formats.record import Format, FrameRecord, Part, Piece
+from faceloom.formats.registry import format_named
 from faceloom.store.database import connect
-from faceloom.store.rows import FaceRow, MaskRow, Status, rounded
+from faceloom.store.rows import FaceRow, MaskRow, Status
 
 # CROSS JOIN holds SQLite to this order of the tables, in which rows come sorted: otherwise it writes all to a temporary
 # file first.
@@ -24,13 +28,36 @@ _FACES = (
     " FROM source CROSS JOIN face ON face.source_id = source.id"
     " JOIN frame ON frame.source_id = source.id AND frame.idx = frame_idx ORDER BY name, frame_idx, face.idx"
 )
-_SHAPES = {"keypoints": (5, 2), "landmarks": (68, 2), "affine": (2, 3)}
-"""Of what may be missing, so that every row of a table has the same columns."""
 _FRAMES = (
     "SELECT name, frame.idx, ticks, time_base, frame.width, frame.height, status, reason,"
     " (SELECT count(*) FROM face WHERE face.source_id = source.id AND frame_idx = frame.idx)"
     " FROM source JOIN frame ON frame.source_id = source.id WHERE status != ? ORDER BY name, frame.idx"
 )
+_STORED = (
+    "SELECT name, frame.idx, ticks, time_base, frame.width, frame.height,"
+    " EXISTS (SELECT 1 FROM face WHERE face.source_id = source.id AND frame_idx = frame.idx) AS has_faces"
+    " FROM source JOIN frame ON frame.source_id = source.id WHERE status = 'done' OR has_faces"
+    " ORDER BY name, frame.idx"
+)
+_FRAME_FORMATS: Mapping[str, Callable[[Iterator[dict[str, Any]]], Iterator[Piece]]] = {
+    "jsonl": jsonl.write_lines,
+    "csv": csv.write_rows,
+}
+_QUESTIONS = {
+    Part.TIMES: "SELECT 1 FROM frame WHERE ticks IS NOT NULL LIMIT 1",
+    Part.SIZES: "SELECT 1 FROM frame WHERE width IS NOT NULL LIMIT 1",
+    Part.EMPTY: "SELECT 1 FROM frame WHERE status = 'done'"
+    " AND NOT EXISTS (SELECT 1 FROM face WHERE face.source_id = frame.source_id AND frame_idx = frame.idx) LIMIT 1",
+    Part.SCORES: "SELECT 1 FROM face LIMIT 1",
+    Part.KEYPOINTS: "SELECT 1 FROM face WHERE keypoints IS NOT NULL LIMIT 1",
+    Part.LANDMARKS: "SELECT 1 FROM face WHERE landmarks IS NOT NULL LIMIT 1",
+    Part.CONFIDENCE: "SELECT 1 FROM face WHERE confidence IS NOT NULL LIMIT 1",
+    Part.AFFINES: "SELECT 1 FROM face WHERE affine IS NOT NULL LIMIT 1",
+    Part.MASKS: "SELECT 1 FROM mask LIMIT 1",
+    Part.EMBEDDINGS: "SELECT 1 FROM face WHERE embedding IS NOT NULL LIMIT 1",
+    Part.CHIPS: "SELECT 1 FROM face WHERE chip IS NOT NULL LIMIT 1",
+}
+"""Whether a store has any of it."""
 
 
 def read_faces(folder: Path) -> Iterator[tuple[FaceRow, Fraction | None]]:
@@ -40,24 +67,28 @@ def read_faces(folder: Path) -> Iterator[tuple[FaceRow, Fraction | None]]:
         StoreError: the folder holds no store that can be read.
     """
     with connect(folder, read_only=True) as db:
-        for row in db.execute(_FACES):
-            face_id, name, frame, index, x0, y0, x1, y1, score, confidence, *blobs, chip, ticks, time_base = row
-            keypoints, landmarks, affine, embedding = blobs
-            masks = db.execute("SELECT name, size, png FROM mask WHERE face_id = ? ORDER BY name", (face_id,))
-            face = FaceRow(
-                frame=FrameId(name, frame),
-                index=index,
-                box=np.array([x0, y0, x1, y1], np.float32),
-                score=score,
-                confidence=confidence,
-                keypoints=_array(keypoints, "<f4", (-1, 2)),
-                landmarks=_array(landmarks, "<f4", (-1, 2)),
-                frame_to_chip=_array(affine, "<f8", (2, 3)),
-                masks={mask: MaskRow(size=size, png=png) for mask, size, png in masks},
-                embedding=_array(embedding, "<f4", (-1,)),
-                chip=chip,
-            )
-            yield face, _time(ticks, time_base)
+        yield from _faces(db)
+
+
+def _faces(db: sqlite3.Connection) -> Iterator[tuple[FaceRow, Fraction | None]]:
+    for row in db.execute(_FACES):
+        face_id, name, frame, index, x0, y0, x1, y1, score, confidence, *blobs, chip, ticks, time_base = row
+        keypoints, landmarks, affine, embedding = blobs
+        masks = db.execute("SELECT name, size, png FROM mask WHERE face_id = ? ORDER BY name", (face_id,))
+        face = FaceRow(
+            frame=FrameId(name, frame),
+            index=index,
+            box=np.array([x0, y0, x1, y1], np.float32),
+            score=score,
+            confidence=confidence,
+            keypoints=_array(keypoints, "<f4", (-1, 2)),
+            landmarks=_array(landmarks, "<f4", (-1, 2)),
+            frame_to_chip=_array(affine, "<f8", (2, 3)),
+            masks={mask: MaskRow(size=size, png=png) for mask, size, png in masks},
+            embedding=_array(embedding, "<f4", (-1,)),
+            chip=chip,
+        )
+        yield face, _time(ticks, time_base)
 
 
 def read_frames(folder: Path) -> Iterator[dict[str, Any]]:
@@ -79,50 +110,86 @@ def read_frames(folder: Path) -> Iterator[dict[str, Any]]:
             }
 
 
-def face_to_json(face: FaceRow, time: Fraction | None) -> dict[str, Any]:
-    """A face as a line of the JSON export."""
-    masks = {
-        name: {"size": mask.size, "png_base64": base64.b64encode(mask.png).decode()}
-        for name, mask in face.masks.items()
-    }
-    embedding = {} if face.embedding is None else {"embedding": rounded(face.embedding, digits=6)}
-    return {**face.to_json(time), "masks": masks, **embedding, "chip": face.chip}
+@dataclass(frozen=True, slots=True)
+class StoredFrames:
+    """The frames of a store that are done, or have faces, as formats take them; one state of it, whenever looked at."""
+
+    db: sqlite3.Connection
+    chip_size: int | None
+
+    def __iter__(self) -> Iterator[FrameRecord]:
+        faces = itertools.groupby(_faces(self.db), key=lambda told: told[0].frame)
+        for name, index, ticks, time_base, width, height, has_faces in self.db.execute(_STORED):
+            found = next(faces)[1] if has_faces else ()
+            time = _time(ticks, time_base)
+            yield FrameRecord(
+                id=FrameId(name, index),
+                time=None if time is None else float(time),
+                width=width,
+                height=height,
+                faces=tuple(face.to_record(chip_size=self.chip_size) for face, _ in found),
+            )
 
 
-def write_jsonl(lines: Iterator[dict[str, Any]], out: TextIO) -> None:
-    """A line a face or frame."""
-    for line in lines:
-        out.write(json.dumps(line, separators=(",", ":")) + "\n")
+@contextmanager
+def stored_frames(folder: Path) -> Iterator[StoredFrames]:
+    """The frames of a result folder, while it is open.
+
+    Raises:
+        StoreError: the folder holds no store that can be read.
+    """
+    with connect(folder, read_only=True) as db:
+        db.execute("BEGIN")  # what a run writes meanwhile is not seen
+        config = db.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
+        chips = (json.loads(config[0]) if config else {}).get("chips")
+        yield StoredFrames(db, chips["size"] if chips else None)
 
 
-def write_csv(lines: Iterator[dict[str, Any]], out: TextIO) -> None:
-    """A row a face or frame: nested numbers become columns of their own, masks only their names."""
-    writer = None
-    for line in lines:
-        flat = dict(_flatten(line))
-        if writer is None:
-            writer = csv.DictWriter(out, fieldnames=list(flat), restval="", lineterminator="\n")
-            writer.writeheader()
-        writer.writerow(flat)
-
-
-FORMATS: Mapping[str, Callable[[Iterator[dict[str, Any]], TextIO], None]] = {
-    "jsonl": write_jsonl,
-    "csv": write_csv,
-}
+def read_lost(folder: Path, to: Format) -> list[Part]:
+    """What there is in a result folder that a format does not hold."""
+    with connect(folder, read_only=True) as db:
+        there = [part for part, question in _QUESTIONS.items() if db.execute(question).fetchone()]
+    return [part for part in there if part not in to.keeps]
 
 
 def export(folder: Path, out: TextIO, *, to: str, frames: bool) -> None:
-    """Writes the faces of a result folder, or its frames, in one of FORMATS.
+    """Writes the faces of a result folder in a format of text, or its frames as JSON lines or CSV.
+
+    Raises:
+        RequestError: an unknown format, or not one for this.
+        StoreError: the folder holds no store that can be read.
+    """
+    if frames:
+        if to not in _FRAME_FORMATS:
+            raise RequestError(f"frames can be written as {' or '.join(_FRAME_FORMATS)}, not as {to!r}")
+        for _, piece in _FRAME_FORMATS[to](read_frames(folder)):
+            out.write(piece.decode())
+        return
+    chosen = format_named(to)
+    if chosen.is_folder or not chosen.is_text:
+        raise RequestError(f"{chosen.title} cannot be written as text; name a place to write to with --out")
+    with stored_frames(folder) as stored:
+        for _, piece in chosen.write(stored):
+            out.write(piece.decode())
+
+
+def export_to(folder: Path, target: Path, *, to: str) -> None:
+    """Writes the faces of a result folder to a new file, or a new folder where the format is many files.
 
     Raises:
         RequestError: an unknown format.
         StoreError: the folder holds no store that can be read.
+        OSError: the target is there already, or cannot be written.
     """
-    if to not in FORMATS:
-        raise RequestError(f"there is no export to {to!r}; there are: {', '.join(FORMATS)}")
-    lines = read_frames(folder) if frames else (face_to_json(*face) for face in read_faces(folder))
-    FORMATS[to](lines, out)
+    chosen = format_named(to)
+    with stored_frames(folder) as stored:
+        if chosen.is_folder:
+            target.mkdir()
+        for name, pieces in itertools.groupby(chosen.write(stored), key=lambda piece: piece[0]):
+            path = target / name if chosen.is_folder else target
+            path.parent.mkdir(parents=True, exist_ok=True)
+            with path.open("xb") as file:
+                file.writelines(piece for _, piece in pieces)
 
 
 def read_summary(folder: Path, *, problems: int = 20) -> dict[str, Any]:
@@ -172,21 +239,6 @@ def _runs(db: sqlite3.Connection) -> list[dict[str, Any]]:
         }
         for started, finished, outcome, versions, plan, summary in rows
     ]
-
-
-def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    if value is None and name in _SHAPES:
-        value = np.full(_SHAPES[name], None).tolist()
-    if name == "masks":
-        yield name, " ".join(sorted(value))
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _flatten(inner, f"{name}_{key}" if name else key)
-    elif isinstance(value, list):
-        for i, inner in enumerate(value):
-            yield from _flatten(inner, f"{name}_{i}")
-    else:
-        yield name, value
 
 
 def _array(content: bytes | None, dtype: str, shape: tuple[int, ...]) -> Any:

@@ -10,7 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.faces import FrameId
-from faceloom.geometry.affine import Affine, Points
+from faceloom.formats.jsonl import numbers_to_json
+from faceloom.formats.record import FaceRecord, MaskRecord
+from faceloom.geometry.affine import Affine, Points, compose, scaling
 
 _ROW_BYTES = 4096
 """Of a face without its masks: landmarks, an embedding, and what Python adds to them."""
@@ -71,22 +73,30 @@ class FaceRow:
 
     def to_json(self, time: Fraction | None) -> dict[str, Any]:
         """The face as exports and chip files state it, without what is not numbers; `time` is the frame's."""
-        return {
-            "source": self.frame.source,
-            "frame": self.frame.index,
-            "time_s": None if time is None else float(time),
-            "index": self.index,
-            "box": rounded(self.box),
-            "score": round(self.score, 4),
-            "keypoints": rounded(self.keypoints),
-            "landmarks": rounded(self.landmarks),
-            "affine": rounded(self.frame_to_chip, digits=6),
-        }
+        return numbers_to_json(self.frame, None if time is None else float(time), self.to_record())
 
+    def to_record(self, *, chip_size: int | None = None) -> FaceRecord:
+        """The face for a format; masks lie over the square of the chip, if its size is known."""
+        return FaceRecord(
+            index=self.index,
+            box=self.box,
+            score=self.score,
+            keypoints=self.keypoints,
+            landmarks=self.landmarks,
+            confidence=self.confidence,
+            frame_to_chip=self.frame_to_chip,
+            masks={name: self._to_record(mask, chip_size) for name, mask in self.masks.items()},
+            embedding=self.embedding,
+            chip=self.chip,
+        )
 
-def rounded(values: NDArray[Any] | None, *, digits: int = 3) -> list[Any] | None:
-    """Nested lists of numbers of this many decimals."""
-    return None if values is None else np.round(values.astype(np.float64), digits).tolist()
+    def _to_record(self, mask: MaskRow, chip_size: int | None) -> MaskRecord:
+        if self.frame_to_chip is None or chip_size is None:
+            return MaskRecord(size=mask.size, png=mask.png)
+        factor = mask.size / chip_size
+        return MaskRecord(
+            size=mask.size, png=mask.png, frame_to_mask=compose(scaling(factor, factor), self.frame_to_chip)
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,0 +1,94 @@
+"""What every format is written from and read into, and the contract of a format."""
+
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass, field
+from enum import StrEnum
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.faces import FrameId
+from faceloom.geometry.affine import Affine, Points
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MaskRecord:
+    """A mask: a grey PNG, and where it lies."""
+
+    size: int
+    png: bytes
+    frame_to_mask: Affine | None = None
+    """None where only the chip is known to have the same square."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceRecord:
+    """One face of a frame; None is what the file, or the run, does not tell. Pixels of the frame."""
+
+    index: int
+    box: NDArray[np.float32]
+    """(4,) x0, y0, x1, y1."""
+    score: float | None = None
+    keypoints: Points | None = None
+    """(5, 2)"""
+    landmarks: Points | None = None
+    """(68, 2)"""
+    confidence: float | None = None
+    frame_to_chip: Affine | None = None
+    masks: dict[str, MaskRecord] = field(default_factory=dict)
+    embedding: NDArray[np.float32] | None = None
+    chip: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FrameRecord:
+    """One frame and its faces."""
+
+    id: FrameId
+    time: float | None = None
+    """Seconds; None for a still picture."""
+    width: int | None = None
+    height: int | None = None
+    faces: tuple[FaceRecord, ...] = ()
+
+
+class Part(StrEnum):
+    """What a format can hold besides the boxes of frames."""
+
+    TIMES = "times"
+    SIZES = "frame sizes"
+    EMPTY = "frames without a face"
+    SCORES = "scores"
+    KEYPOINTS = "keypoints"
+    LANDMARKS = "landmarks"
+    CONFIDENCE = "confidences of the aligner"
+    AFFINES = "affine maps"
+    MASKS = "masks"
+    EMBEDDINGS = "embeddings"
+    CHIPS = "paths of chips"
+
+
+Frames: TypeAlias = Iterable[FrameRecord]
+"""Sorted by source and index; may be gone through more than once."""
+Piece: TypeAlias = tuple[str, bytes]
+"""Some bytes of a file: its path below the folder ("" for a format of one file), and what comes next in it."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Format:
+    """One format, as `faceloom export --to` and the readers of other programs' files know it."""
+
+    name: str
+    title: str
+    suffix: str
+    keeps: frozenset[Part]
+    changes: str
+    """What a way there and back changes of what is kept."""
+    write: Callable[[Frames], Iterator[Piece]]
+    """The pieces of one file after the other."""
+    read: Callable[[Path], Iterator[FrameRecord]]
+    """The frames of a file or folder; MediaError where it is not of this format, or beyond a limit."""
+    is_text: bool = True
+    is_folder: bool = False

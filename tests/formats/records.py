@@ -1,0 +1,148 @@
+"""Any records, for round trips: with values that each format's decimals state exactly."""
+
+import string
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+from typing import Any
+
+import cv2
+import numpy as np
+from hypothesis import strategies as st
+from numpy.typing import NDArray
+
+from faceloom.faces import FrameId
+from faceloom.formats.record import FaceRecord, Format, FrameRecord, MaskRecord, Part
+
+ODD = [
+    "a, b.jpg", 'q"uote\'.png', "tab\there.jpg", "línea ünï 漢字 🙂.jpg", "caf\\xe9.jpg", "new\\nline.jpg",
+    "<x>&amp;.png", "#1.jpg", "clip.mp4#000001.png", "a/000001_0.jpg", "0", "-1", "nan", "{}", "version: 1", " 12 3.jpg",
+]  # fmt: skip
+"""Names as sources have them: of other bytes and characters that cannot be printed there are escapes."""
+names = st.sampled_from(ODD) | st.text(string.ascii_letters + string.digits + "._-, '\"#&<é漢", min_size=1, max_size=12)
+eighths = st.integers(-800, 80_000).map(lambda n: n / 8)
+
+
+def _points(count: int) -> st.SearchStrategy[NDArray[np.float32]]:
+    return st.tuples(eighths, eighths, st.integers(0, 99)).map(
+        lambda t: (np.arange(2 * count).reshape(count, 2) * (t[2] / 8) + [t[0], t[1]]).astype(np.float32)
+    )
+
+
+@st.composite
+def masks(draw: st.DrawFn) -> MaskRecord:
+    size = draw(st.integers(1, 9))
+    mask = np.full((size, size), draw(st.integers(0, 255)), np.uint8)
+    return MaskRecord(
+        size=size,
+        png=cv2.imencode(".png", mask)[1].tobytes(),
+        frame_to_mask=np.array([[1, 0, draw(eighths)], [0, 1, 0.5]]),
+    )
+
+
+@st.composite
+def faces(draw: st.DrawFn, index: int) -> FaceRecord:
+    x, y, width, height = draw(eighths), draw(eighths), draw(st.integers(0, 999)), draw(st.integers(0, 999))
+    return FaceRecord(
+        index=index,
+        box=np.array([x, y, x + width, y + height], np.float32),
+        score=draw(st.integers(0, 100)) / 100,
+        keypoints=draw(st.none() | _points(5)),
+        landmarks=draw(st.none() | _points(68)),
+        confidence=draw(st.none() | st.integers(0, 4).map(lambda n: n / 4)),
+        frame_to_chip=draw(st.none() | eighths.map(lambda n: np.array([[n, 1, 2], [3, 0.5, 4]]))),
+        masks=draw(st.dictionaries(st.sampled_from(["components", "extended"]), masks(), max_size=2)),
+        embedding=np.array([0.5, -0.5, 0.25], np.float32),
+        chip=draw(st.none() | st.just("chips/a/000000_0.jpg")),
+    )
+
+
+@st.composite
+def frames(draw: st.DrawFn) -> list[FrameRecord]:
+    """Sorted by source and index, of stills and videos."""
+    found = []
+    for source in sorted(draw(st.sets(names.filter(lambda name: name == name.strip()), max_size=3))):
+        is_still = draw(st.booleans())
+        for index in [0] if is_still else sorted(draw(st.sets(st.integers(0, 10**7), min_size=1, max_size=3))):
+            found.append(
+                FrameRecord(
+                    id=FrameId(source, index),
+                    time=None if is_still else index / 8,
+                    width=1920,
+                    height=1080,
+                    faces=tuple(draw(faces(i)) for i in range(draw(st.integers(0, 3)))),
+                )
+            )
+    return found
+
+
+def written(to: Format, found: list[FrameRecord], folder: Path) -> Path:
+    """A file, or a folder, of these frames."""
+    target = folder / f"out{to.suffix}"
+    pieces = list(to.write(found))
+    if to.is_folder:
+        target.mkdir()
+    else:
+        target.write_bytes(b"")
+    for name, content in pieces:
+        path = target / name if to.is_folder else target
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("ab") as file:
+            file.write(content)
+    return target
+
+
+_FACE_FIELDS = {
+    Part.SCORES: "score",
+    Part.KEYPOINTS: "keypoints",
+    Part.LANDMARKS: "landmarks",
+    Part.CONFIDENCE: "confidence",
+    Part.AFFINES: "frame_to_chip",
+    Part.EMBEDDINGS: "embedding",
+    Part.CHIPS: "chip",
+}
+
+
+def kept(found: list[FrameRecord], by: Format) -> list[FrameRecord]:
+    """The frames with what a format says it keeps."""
+    lost: dict[str, Any] = {name: None for part, name in _FACE_FIELDS.items() if part not in by.keeps}
+    if Part.MASKS not in by.keeps:
+        lost["masks"] = {}
+    of_frame: dict[str, Any] = {} if Part.TIMES in by.keeps else {"time": None}
+    if Part.SIZES not in by.keeps:
+        of_frame |= {"width": None, "height": None}
+    return [
+        replace(frame, **of_frame, faces=tuple(replace(face, **lost) for face in frame.faces))
+        for frame in found
+        if frame.faces or Part.EMPTY in by.keeps
+    ]
+
+
+def plain(value: Any) -> Any:
+    """A record as lists and numbers, to compare."""
+    if isinstance(value, np.ndarray):
+        return value.tolist()
+    if isinstance(value, FrameRecord | FaceRecord | MaskRecord):
+        return {field.name: plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, dict):
+        return {key: plain(inner) for key, inner in value.items()}
+    return [plain(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def without_places_of_masks(found: list[FrameRecord]) -> list[FrameRecord]:
+    """For formats whose masks lie over the square of the chip."""
+    return [
+        replace(
+            frame,
+            faces=tuple(
+                replace(face, masks={name: replace(m, frame_to_mask=None) for name, m in face.masks.items()})
+                for face in frame.faces
+            ),
+        )
+        for frame in found
+    ]
+
+
+def read_back(to: Format, found: list[FrameRecord], folder: Path) -> Iterator[FrameRecord]:
+    """The way there and back."""
+    return to.read(written(to, found, folder))

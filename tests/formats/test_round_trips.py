@@ -1,0 +1,74 @@
+import tempfile
+from pathlib import Path
+
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from faceloom.errors import MediaError
+from faceloom.formats import registry
+from faceloom.formats.record import FrameRecord, Part
+from formats.records import frames, kept, plain, read_back, without_places_of_masks, written
+
+ALL = registry.FORMATS
+EXACT = ["jsonl", "csv"]
+"""What they keep comes back as it was; the others have tests of their own beside what they change."""
+few = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
+DOCS = Path(__file__).parents[2] / "docs" / "formats.md"
+
+
+@pytest.mark.parametrize("name", EXACT)
+@few
+@given(data=st.data())
+def test_what_a_format_keeps_comes_back(name: str, data: st.DataObject) -> None:
+    found = data.draw(frames())
+    with tempfile.TemporaryDirectory() as folder:
+        back = list(read_back(ALL[name], found, Path(folder)))
+    assert plain(back) == plain(without_places_of_masks(kept(found, ALL[name])))
+
+
+@pytest.mark.parametrize("name", ALL)
+@few
+@given(data=st.data())
+def test_a_second_way_there_and_back_changes_nothing(name: str, data: st.DataObject) -> None:
+    found = data.draw(frames())
+    with tempfile.TemporaryDirectory() as one, tempfile.TemporaryDirectory() as two:
+        back = list(read_back(ALL[name], found, Path(one)))
+        assert plain(list(read_back(ALL[name], back, Path(two)))) == plain(back)
+
+
+@pytest.mark.parametrize("name", ALL)
+@few
+@given(data=st.data())
+def test_a_damaged_file_is_read_or_refused(name: str, data: st.DataObject) -> None:
+    found: list[FrameRecord] = data.draw(frames())
+    with tempfile.TemporaryDirectory() as folder:
+        target = written(ALL[name], found, Path(folder))
+        files = [path for path in sorted(target.rglob("*")) if path.is_file()] if target.is_dir() else [target]
+        for path in files:
+            content = bytearray(path.read_bytes())
+            for _ in range(data.draw(st.integers(1, 4))):
+                place = data.draw(st.integers(0, max(len(content) - 1, 0)))
+                content[place : place + data.draw(st.integers(0, 9))] = data.draw(st.binary(max_size=9))
+            path.write_bytes(content)
+        try:
+            list(ALL[name].read(target))
+        except MediaError:
+            return
+
+
+@pytest.mark.parametrize("name", ALL)
+def test_a_file_of_another_kind_or_none_is_refused(name: str, tmp_path: Path) -> None:
+    (tmp_path / "some").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(range(256)))
+    for path in (tmp_path / "some", tmp_path / "nothing"):
+        with pytest.raises(MediaError, match="cannot be read as"):
+            list(ALL[name].read(path))
+
+
+def test_the_documentation_has_the_table_of_losses() -> None:
+    assert registry.losses() in DOCS.read_text(encoding="utf-8")
+
+
+def test_every_format_holds_something_besides_boxes_and_not_all_names_are_one() -> None:
+    assert all(found.keeps <= set(Part) for found in ALL.values())
+    assert all(name == found.name for name, found in ALL.items())
