@@ -11,7 +11,7 @@ from faceloom.formats.record import FrameRecord, Part
 from formats.records import frames, kept, plain, read_back, without_places_of_masks, written
 
 ALL = registry.FORMATS
-EXACT = ["jsonl", "csv"]
+EXACT = ["jsonl", "csv", "coco", "wider"]
 """What they keep comes back as it was; the others have tests of their own beside what they change."""
 few = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 DOCS = Path(__file__).parents[2] / "docs" / "formats.md"

@@ -9,10 +9,13 @@ import numpy as np
 import pytest
 
 from faceloom.api import extract
+from faceloom.cli.main import main
+from faceloom.cli.results import FORMATS as LISTED
 from faceloom.errors import RequestError, StoreError
+from faceloom.formats.registry import FORMATS
 from faceloom.geometry.affine import apply
 from faceloom.media.chip_files import read_chip_metadata
-from faceloom.store.exports import export
+from faceloom.store.exports import export, export_to
 from jobs import exported
 
 
@@ -108,3 +111,30 @@ def test_boxes_only_leave_the_rest_empty(samples: Path, tmp_path: Path) -> None:
     export(tmp_path / "out", text, to="csv", frames=False)
     (row,) = csv.DictReader(io.StringIO(text.getvalue()))
     assert row["landmarks_0_0"] == ""
+
+
+def test_what_a_format_does_not_hold_is_told_and_only_if_there_is_any(
+    out: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["export", str(out), "--to", "wider", "--out", str(tmp_path / "a.txt")]) == 0
+    told = capsys.readouterr().err
+    assert told.startswith("not in this format: times, frame sizes, keypoints, landmarks")
+    assert "embeddings" not in told
+    assert (tmp_path / "a.txt").read_text().startswith("clip.mp4#000000.png\n3\n")
+
+
+def test_every_format_writes_what_its_reader_reads(out: Path, tmp_path: Path) -> None:
+    lines = exported(out).splitlines()
+    for found in FORMATS.values():
+        target = tmp_path / found.name
+        export_to(out, target, to=found.name)
+        assert sum(len(frame.faces) for frame in found.read(target)) == len(lines)
+
+
+def test_bytes_are_not_written_as_text(out: Path) -> None:
+    with pytest.raises(RequestError, match="--out"):
+        export(out, io.StringIO(), to="fsa", frames=False)
+
+
+def test_the_command_line_lists_every_format() -> None:
+    assert LISTED.split(", ") == list(FORMATS)

@@ -1,10 +1,12 @@
 """The formats there are, and what each loses, as the documentation states it."""
 
 from faceloom.errors import RequestError
-from faceloom.formats import csv, fsa, jsonl
+from faceloom.formats import coco, csv, fsa, jsonl, wider
 from faceloom.formats.record import Format, Part
 
-FORMATS = {found.name: found for found in (jsonl.FORMAT, csv.FORMAT, fsa.FORMAT)}
+FORMATS = {
+    found.name: found for found in (jsonl.FORMAT, csv.FORMAT, coco.FORMAT, wider.PREDICTIONS, wider.TRUTH, fsa.FORMAT)
+}
 
 
 def format_named(name: str) -> Format:
