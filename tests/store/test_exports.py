@@ -2,6 +2,7 @@ import base64
 import csv
 import io
 import json
+from importlib.util import find_spec
 from pathlib import Path
 
 import cv2
@@ -126,6 +127,8 @@ def test_what_a_format_does_not_hold_is_told_and_only_if_there_is_any(
 def test_every_format_writes_what_its_reader_reads(out: Path, tmp_path: Path) -> None:
     lines = exported(out).splitlines()
     for found in FORMATS.values():
+        if found.name == "parquet" and not find_spec("pyarrow"):
+            continue
         target = tmp_path / found.name
         export_to(out, target, to=found.name)
         assert sum(len(frame.faces) for frame in found.read(target)) == len(lines)

@@ -1,11 +1,21 @@
 """The formats there are, and what each loses, as the documentation states it."""
 
 from faceloom.errors import RequestError
-from faceloom.formats import coco, csv, fsa, jsonl, wider
+from faceloom.formats import coco, csv, fsa, jsonl, parquet, pts, wider
 from faceloom.formats.record import Format, Part
 
 FORMATS = {
-    found.name: found for found in (jsonl.FORMAT, csv.FORMAT, coco.FORMAT, wider.PREDICTIONS, wider.TRUTH, fsa.FORMAT)
+    found.name: found
+    for found in (
+        jsonl.FORMAT,
+        csv.FORMAT,
+        coco.FORMAT,
+        wider.PREDICTIONS,
+        wider.TRUTH,
+        pts.FORMAT,
+        parquet.FORMAT,
+        fsa.FORMAT,
+    )
 }
 
 
