@@ -141,3 +141,14 @@ def test_bytes_are_not_written_as_text(out: Path) -> None:
 
 def test_the_command_line_lists_every_format() -> None:
     assert LISTED.split(", ") == list(FORMATS)
+
+
+def test_an_export_of_no_face_is_a_file_or_folder_of_none(tmp_path: Path) -> None:
+    blank = np.zeros((64, 64, 3), np.uint8)
+    cv2.imwrite(str(tmp_path / "blank.png"), blank)
+    extract(tmp_path / "blank.png", tmp_path / "out")
+    for found in FORMATS.values():
+        if found.name == "parquet" and not find_spec("pyarrow"):
+            continue
+        export_to(tmp_path / "out", tmp_path / found.name, to=found.name)
+        assert not [face for frame in found.read(tmp_path / found.name) for face in frame.faces]

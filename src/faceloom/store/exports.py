@@ -183,13 +183,19 @@ def export_to(folder: Path, target: Path, *, to: str) -> None:
     """
     chosen = format_named(to)
     with stored_frames(folder) as stored:
+        pieces = chosen.write(stored)
+        first = next(pieces, ("", b""))  # whatever forbids this export is known before there is a file
         if chosen.is_folder:
             target.mkdir()
-        for name, pieces in itertools.groupby(chosen.write(stored), key=lambda piece: piece[0]):
-            path = target / name if chosen.is_folder else target
+        else:
+            target.touch(exist_ok=False)
+        for name, same in itertools.groupby(itertools.chain([first], pieces), key=lambda piece: piece[0]):
+            path = target / name if chosen.is_folder and name else target
+            if path.is_dir():  # a folder of nothing
+                continue
             path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("xb") as file:
-                file.writelines(piece for _, piece in pieces)
+            with path.open("wb") as file:
+                file.writelines(piece for _, piece in same)
 
 
 def read_summary(folder: Path, *, problems: int = 20) -> dict[str, Any]:
