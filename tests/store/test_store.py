@@ -14,7 +14,7 @@ import pytest
 from faceloom.errors import RequestError, StoreError
 from faceloom.faces import FrameId
 from faceloom.media.sources import Source, SourceKind, VideoIndex, find_sources, longer_names
-from faceloom.store.database import SCHEMA_VERSION
+from faceloom.store.database import APPLICATION_ID, SCHEMA_VERSION
 from faceloom.store.exports import read_faces, read_frames
 from faceloom.store.folder import DATABASE, file_name, write_file
 from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, MaskRow, Status
@@ -173,6 +173,50 @@ def test_a_store_of_a_newer_version_is_refused(tmp_path: Path) -> None:
     with pytest.raises(StoreError, match="newer faceloom") as caught, Store(tmp_path / "out"):
         pass
     assert (caught.value.found, caught.value.expected) == (SCHEMA_VERSION + 1, SCHEMA_VERSION)
+
+
+def old_store(folder: Path) -> None:
+    """A store as the first version made it, with one source, frame and face."""
+    folder.mkdir()
+    with closing(sqlite3.connect(folder / DATABASE)) as old:
+        old.executescript(Path(__file__).with_name("schema_1.sql").read_text())
+        old.executescript(
+            f"""
+            PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = 1;
+            INSERT INTO run (started_at, versions) VALUES ('2026-01-01', '{{}}');
+            INSERT INTO source (name, path, kind, size_bytes, mtime_ns, run_id)
+                VALUES ('a.jpg', 'a.jpg', 'picture', 1, 1, 1);
+            INSERT INTO frame (source_id, idx, status) VALUES (1, 0, 'done');
+            INSERT INTO face (source_id, frame_idx, idx, x0, y0, x1, y1, score) VALUES (1, 0, 0, 1, 2, 3, 4, 0.5);
+            """
+        )
+
+
+def columns(folder: Path) -> dict[str, set[str]]:
+    """The names of the columns of every table."""
+    with closing(sqlite3.connect(folder / DATABASE)) as db:
+        tables = [name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")]
+        return {table: {row[1] for row in db.execute(f"PRAGMA table_info({table})")} for table in tables}
+
+
+def test_an_older_store_is_brought_up_to_date_when_it_is_written_or_read(tmp_path: Path) -> None:
+    with Store(tmp_path / "new"):
+        pass
+    old_store(tmp_path / "written")
+    with Store(tmp_path / "written"):
+        pass
+    old_store(tmp_path / "read")
+    (face,) = [face for face, _ in read_faces(tmp_path / "read")]
+    assert face.box.tolist() == [1, 2, 3, 4]
+    assert columns(tmp_path / "written") == columns(tmp_path / "read") == columns(tmp_path / "new")
+
+
+def test_an_older_store_that_cannot_be_written_says_what_to_do(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    old_store(tmp_path / "old")
+    monkeypatch.setattr(os, "access", lambda *_: False)  # not by mode: root may write anything
+    with pytest.raises(StoreError, match="older faceloom") as caught:
+        list(read_faces(tmp_path / "old"))
+    assert (caught.value.found, caught.value.expected) == (1, SCHEMA_VERSION)
 
 
 def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:

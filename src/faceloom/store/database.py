@@ -3,21 +3,21 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
 
 from faceloom.errors import StoreError
-from faceloom.store.folder import DATABASE
+from faceloom.store.folder import DATABASE, locked
 
 APPLICATION_ID = 0x46414C4D
 """Marks our files among SQLite's, in `PRAGMA application_id`."""
-SCHEMA_VERSION = 1
+SCHEMA_VERSION = 2
 
 
 @contextmanager
 def connect(folder: Path, *, read_only: bool) -> Iterator[sqlite3.Connection]:
-    """An open store, with its version checked.
+    """An open store of the present version; one that an older faceloom made is brought up to it.
 
     Raises:
         StoreError: there is none, it is not one of ours, or a newer faceloom made it.
@@ -26,9 +26,11 @@ def connect(folder: Path, *, read_only: bool) -> Iterator[sqlite3.Connection]:
     if read_only and not path.is_file():
         raise StoreError(f"{folder} holds no results of faceloom (no {DATABASE})", path=path)
     try:
+        if read_only:
+            _bring_up_to_date(folder, path)
         connection = _open(path, read_only=read_only)
         try:
-            tables = _check_version(connection, path)
+            tables, _ = _check_version(connection, path)
             if read_only and not tables:
                 raise StoreError(f"{folder} holds no results yet: its first run has only begun", path=path)
             connection.execute("PRAGMA foreign_keys = ON")
@@ -52,8 +54,28 @@ def _open(path: Path, *, read_only: bool) -> sqlite3.Connection:
     return sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True, isolation_level=None)
 
 
-def _check_version(connection: sqlite3.Connection, path: Path) -> int:
-    """How many tables there are, if they are ours."""
+def _bring_up_to_date(folder: Path, path: Path) -> None:
+    """Migrates a store that is to be read only, where it is older.
+
+    Raises:
+        StoreError: it cannot be written.
+    """
+    with closing(_open(path, read_only=True)) as connection:
+        tables, found = _check_version(connection, path)
+    if not tables or found == SCHEMA_VERSION:
+        return
+    if not os.access(folder, os.W_OK):
+        message = (
+            f"{path} was made by an older faceloom (schema {found}, this one knows {SCHEMA_VERSION}), and cannot be"
+            " brought up to date where it lies: copy its folder to where it can be written"
+        )
+        raise StoreError(message, path=path, found=found, expected=SCHEMA_VERSION)
+    with locked(folder), closing(_open(path, read_only=False)) as connection:
+        create_schema(connection)
+
+
+def _check_version(connection: sqlite3.Connection, path: Path) -> tuple[int, int]:
+    """How many tables there are, if they are ours, and of which version."""
     (application,) = connection.execute("PRAGMA application_id").fetchone()
     (found,) = connection.execute("PRAGMA user_version").fetchone()
     (tables,) = connection.execute("SELECT count(*) FROM sqlite_master").fetchone()
@@ -64,13 +86,15 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> int:
             f"{path} was made by a newer faceloom (schema {found}, this one knows {SCHEMA_VERSION}); update faceloom"
         )
         raise StoreError(message, path=path, found=found, expected=SCHEMA_VERSION)
-    return int(tables)
+    return int(tables), int(found)
 
 
 def create_schema(connection: sqlite3.Connection) -> None:
-    """Makes the tables of a new file, in one transaction."""
-    if connection.execute("PRAGMA user_version").fetchone()[0]:
+    """Makes the tables of a new file, or brings those of an older version up to this one, in one transaction."""
+    (found,) = connection.execute("PRAGMA user_version").fetchone()
+    steps = [f"migrations/{version}.sql" for version in range(found, SCHEMA_VERSION)] if found else ["schema.sql"]
+    if not steps:
         return
-    schema = resources.files("faceloom.store").joinpath("schema.sql").read_text(encoding="utf-8")
+    texts = [resources.files("faceloom.store").joinpath(step).read_text(encoding="utf-8") for step in steps]
     pragmas = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
-    connection.executescript(f"BEGIN; {schema} {pragmas} COMMIT;")
+    connection.executescript(f"BEGIN; {' '.join(texts)} {pragmas} COMMIT;")

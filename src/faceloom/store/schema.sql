@@ -45,6 +45,12 @@ CREATE TABLE face (
     affine     BLOB,                      -- (2, 3) float64, frame to chip
     embedding  BLOB,                      -- (D,) float32
     chip       TEXT,                      -- path below the result folder
+    pitch      REAL,                      -- degrees, with the next two: how the head is turned
+    yaw        REAL,
+    roll       REAL,
+    sharpness  REAL,                      -- of the pixels that the chip shows
+    rejected   TEXT,                      -- why a filter marked the face; NULL: none did
+    person     TEXT,                      -- whose face it is, as `faceloom group` names them
     UNIQUE (source_id, frame_idx, idx),
     FOREIGN KEY (source_id, frame_idx) REFERENCES frame (source_id, idx) ON DELETE CASCADE
 );

@@ -1,0 +1,85 @@
+-- The store of one result folder. docs/store.md explains every table.
+
+CREATE TABLE meta (
+    key   TEXT PRIMARY KEY,
+    value TEXT NOT NULL
+) WITHOUT ROWID;
+
+CREATE TABLE source (
+    id         INTEGER PRIMARY KEY,
+    name       TEXT NOT NULL UNIQUE,      -- relative to its input folder
+    path       BLOB NOT NULL,             -- as the file system has it
+    kind       TEXT NOT NULL CHECK (kind IN ('picture', 'video')),
+    size_bytes INTEGER NOT NULL,          -- with mtime_ns: whether the file is still the one that was read
+    mtime_ns   INTEGER NOT NULL,
+    sha256     TEXT,                      -- of the content
+    time_base  TEXT,                      -- seconds a tick, as a fraction
+    reading_bytes INTEGER,                -- what reading a frame takes besides the frame; NULL: not looked at yet
+    run_id     INTEGER NOT NULL           -- the last run that was given it
+);
+
+CREATE TABLE frame (
+    source_id  INTEGER NOT NULL REFERENCES source (id) ON DELETE CASCADE,
+    idx        INTEGER NOT NULL,          -- 0-based, in order of presentation
+    ticks      INTEGER,                   -- presentation time
+    seek_ticks INTEGER,                   -- of the last keyframe at or before it
+    height     INTEGER,
+    width      INTEGER,
+    status     TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'done', 'failed')),
+    reason     TEXT,
+    PRIMARY KEY (source_id, idx)
+) WITHOUT ROWID;
+
+CREATE INDEX frame_pending ON frame (source_id, idx) WHERE status = 'pending';
+
+CREATE TABLE face (
+    id         INTEGER PRIMARY KEY,
+    source_id  INTEGER NOT NULL,
+    frame_idx  INTEGER NOT NULL,
+    idx        INTEGER NOT NULL,          -- 0-based, best score first
+    x0 REAL NOT NULL, y0 REAL NOT NULL, x1 REAL NOT NULL, y1 REAL NOT NULL,
+    score      REAL NOT NULL,
+    confidence REAL,                      -- the aligner's
+    keypoints  BLOB,                      -- (5, 2) float32, little-endian
+    landmarks  BLOB,                      -- (68, 2) float32
+    affine     BLOB,                      -- (2, 3) float64, frame to chip
+    embedding  BLOB,                      -- (D,) float32
+    chip       TEXT,                      -- path below the result folder
+    UNIQUE (source_id, frame_idx, idx),
+    FOREIGN KEY (source_id, frame_idx) REFERENCES frame (source_id, idx) ON DELETE CASCADE
+);
+
+CREATE TABLE mask (
+    face_id INTEGER NOT NULL REFERENCES face (id) ON DELETE CASCADE,
+    name    TEXT NOT NULL,
+    size    INTEGER NOT NULL,
+    png     BLOB NOT NULL,                -- 8-bit grey, coverage of the square that the chip shows
+    PRIMARY KEY (face_id, name)
+) WITHOUT ROWID;
+
+CREATE TABLE run (
+    id          INTEGER PRIMARY KEY,
+    started_at  TEXT NOT NULL,
+    finished_at TEXT,                     -- NULL: it was killed, or is going on
+    outcome     TEXT,                     -- done, interrupted, or the error
+    versions    TEXT NOT NULL,            -- JSON
+    plan        TEXT,                     -- JSON
+    summary     TEXT                      -- JSON, as `extract --json` prints it
+);
+
+CREATE TABLE chunk (
+    run_id  INTEGER NOT NULL REFERENCES run (id),
+    number  INTEGER NOT NULL,
+    frames  INTEGER NOT NULL,
+    faces   INTEGER NOT NULL,
+    seconds REAL NOT NULL,
+    PRIMARY KEY (run_id, number)
+) WITHOUT ROWID;
+
+CREATE TABLE event (
+    id     INTEGER PRIMARY KEY,
+    run_id INTEGER NOT NULL REFERENCES run (id),
+    at     TEXT NOT NULL,
+    kind   TEXT NOT NULL,
+    detail TEXT NOT NULL
+);
