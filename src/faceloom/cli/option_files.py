@@ -1,0 +1,128 @@
+"""`faceloom.toml`: any command's options from a file, in place of the parser's own defaults."""
+
+import argparse
+import difflib
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from faceloom.errors import RequestError
+
+FILE = "faceloom.toml"
+_HELP = f"take options from this file (default: {FILE} in the current folder, if there is one)"
+
+
+class Parser(argparse.ArgumentParser):
+    """A parser whose options can have other defaults, by their names."""
+
+    def options(self) -> Iterator[tuple[str, argparse.Action]]:
+        """Every long option, by its name in a file, but for those that print something and end."""
+        for text, action in self._option_string_actions.items():
+            is_denial = isinstance(action, argparse.BooleanOptionalAction) and text.startswith("--no-")
+            if text.startswith("--") and not is_denial and action.dest not in {"help", "version", "config"}:
+                yield text.removeprefix("--").replace("-", "_"), action
+
+
+class _FromFile(list[Any]):
+    """Values of an option that can be repeated: the first one on the command line takes the place of all of them."""
+
+    def __copy__(self) -> list[Any]:  # what argparse appends to
+        return []
+
+
+def add_config_flags(parser: argparse.ArgumentParser, commands: Mapping[str, argparse.ArgumentParser]) -> None:
+    """`--config`, before a command's name and after it."""
+    for one in (parser, *commands.values()):
+        one.add_argument("--config", metavar="FILE", help=_HELP)
+
+
+def take_options(arguments: Sequence[str], commands: Mapping[str, Parser]) -> None:
+    """Gives the commands the defaults that a file states: the one that `--config` names, or the current folder's.
+
+    Raises:
+        RequestError: the file cannot be read, names what is not there, or has a value that the flag would not take.
+    """
+    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    finder.add_argument("--config")
+    named = finder.parse_known_args(arguments)[0].config
+    path = Path(named or FILE)
+    if named is None and not path.is_file():
+        return
+    for command, options in _tables(_read(path), commands, path).items():
+        parser = commands[command]
+        known = dict(parser.options())
+        for name, value in options.items():
+            action = known[name]
+            action.required = False
+            parser.set_defaults(**{action.dest: _value(action, value, f"{path}: {name} of {command}")})
+
+
+def _read(path: Path) -> dict[str, Any]:
+    import tomllib
+
+    try:
+        return tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise RequestError(f"the options of {path} cannot be read: {error.strerror}") from error
+    except ValueError as error:
+        raise RequestError(f"{path} is no TOML: {error}") from error
+
+
+def _tables(told: Mapping[str, Any], commands: Mapping[str, Parser], path: Path) -> dict[str, dict[str, Any]]:
+    """The options of each command: those that stand before all tables, as far as it has them, then its own."""
+    names = {command: {name for name, _ in parser.options()} for command, parser in commands.items()}
+    everywhere = {_key(key): value for key, value in told.items() if not isinstance(value, dict)}
+    for key in everywhere:
+        _require(key, set().union(*names.values()), f"{path}: no command has an option")
+    tables = {command: {k: v for k, v in everywhere.items() if k in has} for command, has in names.items()}
+    for command, table in told.items():
+        if not isinstance(table, dict):
+            continue
+        _require(command, set(names), f"{path}: there is no command")
+        for key, value in table.items():
+            _require(_key(key), names[command], f"{path}: {command} has no option")
+            tables[command][_key(key)] = value
+    return tables
+
+
+def _key(key: str) -> str:
+    return key.replace("-", "_")
+
+
+def _require(key: str, known: set[str], what: str) -> None:
+    if key in known:
+        return
+    nearest = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are: {', '.join(sorted(known)) or 'none'}"
+    raise RequestError(f"{what} {key!r}; {hint}")
+
+
+def _value(action: argparse.Action, value: Any, where: str) -> Any:
+    """What the flag would make of a value."""
+    if isinstance(action, argparse.BooleanOptionalAction):
+        return _is_yes(value, where)
+    if action.nargs == 0:  # a flag without a value
+        return action.const if _is_yes(value, where) else action.default
+    if isinstance(action, argparse._AppendAction) or action.nargs in {"+", "*"}:
+        values = [_one(action, item, where) for item in (value if isinstance(value, list) else [value])]
+        return _FromFile(values)
+    return _one(action, value, where)
+
+
+def _is_yes(value: Any, where: str) -> bool:
+    if not isinstance(value, bool):
+        raise RequestError(f"{where} is {value!r}, but has to be true or false")
+    return value
+
+
+def _one(action: argparse.Action, value: Any, where: str) -> Any:
+    if isinstance(value, bool) or not isinstance(value, str | int | float):
+        raise RequestError(f"{where} is {value!r}, but has to be a text or a number")
+    convert = action.type if callable(action.type) else str
+    try:
+        converted = convert(str(value))
+    except (ValueError, TypeError, argparse.ArgumentTypeError) as error:
+        raise RequestError(f"{where} is {value!r}, which {action.option_strings[-1]} does not take: {error}") from error
+    if action.choices is not None and converted not in action.choices:
+        raise RequestError(f"{where} is {value!r}, but has to be one of: {', '.join(map(str, action.choices))}")
+    return converted

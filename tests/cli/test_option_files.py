@@ -1,0 +1,123 @@
+import argparse
+import contextlib
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faceloom.cli import main as command_line
+from faceloom.cli.main import main
+from faceloom.cli.option_files import FILE, take_options
+from faceloom.errors import RequestError
+from faceloom.store.exports import read_summary
+
+
+@pytest.fixture(autouse=True)
+def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def parsed(*arguments: str) -> argparse.Namespace:
+    parser, commands = command_line._parser()
+    take_options(arguments, commands)
+    return parser.parse_args(arguments)
+
+
+def flags() -> list[tuple[str, str]]:
+    return [(command, name) for command, parser in command_line._parser()[1].items() for name, _ in parser.options()]
+
+
+def needed(command: str, *, but: str) -> list[str]:
+    """What a command has to be given besides one option."""
+    parser = command_line._parser()[1][command]
+    flags = [f"--{name}=1" for name, action in parser.options() if action.required and name != but]
+    return [*flags, *("x" for action in parser._get_positional_actions() if action.nargs not in {"*", "?"})]
+
+
+def value_of(action: argparse.Action) -> Any:
+    """Something that the flag takes."""
+    if action.nargs == 0:
+        return True
+    for value in action.choices or ("some", 7, 0.5, "10%", "1:00"):
+        with contextlib.suppress(ValueError, TypeError, argparse.ArgumentTypeError):
+            (action.type if callable(action.type) else str)(str(value))
+            return value
+    raise AssertionError(f"nothing here is for {action}")
+
+
+@pytest.mark.parametrize(("command", "name"), flags())
+def test_every_flag_of_every_command_means_the_same_in_a_file(command: str, name: str, here: Path) -> None:
+    action = dict(command_line._parser()[1][command].options())[name]
+    value = value_of(action)
+    flag = f"--{name.replace('_', '-')}"
+    typed = parsed(command, *needed(command, but=name), *([flag] if action.nargs == 0 else [flag, str(value)]))
+    for key in (name, name.replace("_", "-")):
+        (here / FILE).write_text(f"[{command}]\n{key} = {json.dumps(value)}\n")
+        assert vars(parsed(command, *needed(command, but=name))) == vars(typed)
+
+
+def test_flags_on_the_command_line_win(here: Path) -> None:
+    (here / FILE).write_text('[extract]\nout = "there"\nsize = 128\nmask = ["unet", "components"]\n')
+    chosen = parsed("extract", "in")
+    assert (chosen.out, chosen.size, chosen.mask) == ("there", 128, ["unet", "components"])
+    chosen = parsed("extract", "in", "--out", "here", "--size", "64", "--mask", "extended", "--mask", "none")
+    assert (chosen.out, chosen.size, chosen.mask) == ("here", 64, ["extended", "none"])
+
+
+def test_what_stands_before_all_tables_is_for_every_command_that_has_it(here: Path) -> None:
+    (here / FILE).write_text('memory = "800MiB"\nsize = 64\n[plan]\nmemory = "2GiB"\n')
+    assert (parsed("extract", "in", "--out", "x").memory, parsed("plan", "in").memory) == ("800MiB", "2GiB")
+    assert not hasattr(parsed("plan", "in"), "size")
+
+
+def test_another_file_is_taken_in_place_of_the_folders(here: Path) -> None:
+    (here / FILE).write_text("[extract]\nsize = 64\nmask_size = 32\n")
+    (here / "other.toml").write_text("[extract]\nsize = 128\n")
+    for arguments in (["--config", "other.toml", "extract"], ["extract", "--config=other.toml"]):
+        chosen = parsed(*arguments, "in", "--out", "x")
+        assert (chosen.size, chosen.mask_size) == (128, 256)
+
+
+@pytest.mark.parametrize(
+    ("content", "words"),
+    [
+        ("[extract]\ndetcet = 'yunet'\n", "extract has no option 'detcet'; did you mean 'detect'?"),
+        ("[extrakt]\n", "no command 'extrakt'; did you mean 'extract'?"),
+        ("memroy = '1GiB'\n", "no command has an option 'memroy'; did you mean 'memory'?"),
+        ("[extract]\nsize = 'large'\n", "size of extract is 'large', which --size does not take"),
+        ("[extract]\nformat = 'gif'\n", "has to be one of: jpg, png"),
+        ("[extract]\noverlay = 1\n", "has to be true or false"),
+        ("[extract]\ndetect = true\n", "has to be a text or a number"),
+        ("[extract]\ndetect = ['yunet']\n", "has to be a text or a number"),
+        ("[extract\n", "is no TOML"),
+    ],
+)
+def test_what_is_wrong_with_a_file_is_said_before_anything_is_done(
+    content: str, words: str, here: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (here / FILE).write_text(content)
+    assert main(["extract", "in", "--out", "x"]) == 2
+    assert words in capsys.readouterr().err
+    assert not (here / "x").exists()
+
+
+def test_a_file_that_is_named_has_to_be_there() -> None:
+    with pytest.raises(RequestError, match="No such file"):
+        parsed("extract", "in", "--out", "x", "--config", "gone.toml")
+
+
+def test_help_tells_of_the_file(capsys: pytest.CaptureFixture[str]) -> None:
+    for arguments in (["--help"], ["extract", "--help"]):
+        with pytest.raises(SystemExit):
+            main(arguments)
+        assert FILE in capsys.readouterr().out
+
+
+def test_a_run_follows_the_file(samples: Path, here: Path) -> None:
+    (here / FILE).write_text('[extract]\nout = "out"\nalign = "none"\nmin-score = 0.9\nno-chips = true\nquiet = true\n')
+    assert main(["extract", str(samples / "portrait.png")]) == 0
+    config = read_summary(here / "out")["config"]
+    assert list(config["stages"]) == ["detect/yunet"]
+    assert (config["stages"]["detect/yunet"]["min_score"], config["chips"]) == (0.9, None)
