@@ -65,10 +65,16 @@ def test_the_rest_of_a_file_is_not_needed(tmp_path: Path, name: str) -> None:
 
 def test_the_file_itself_is_part_of_what_reading_takes() -> None:
     content = FILES["rgb.png"]
-    small, large = (look_inside(io.BytesIO(content), len(content) + more) for more in (0, 1000))
+    small, large = (look_inside(io.BytesIO(content), len(content) + more) for more in (0, 3 << 20))
     assert small is not None
     assert large is not None
-    assert large.reading_bytes == small.reading_bytes + 1000
+    assert large.reading_bytes == small.reading_bytes + (3 << 20)
+
+
+def test_pictures_of_one_size_have_few_shapes_whatever_their_files_take() -> None:
+    content = FILES["rgb.png"]
+    shapes = {look_inside(io.BytesIO(content), size_bytes) for size_bytes in range(100_000, 1_100_000, 997)}
+    assert len(shapes) <= 2
 
 
 def test_what_is_no_file_has_no_shape(tmp_path: Path) -> None:

@@ -23,6 +23,8 @@ SIDEWAYS = frozenset([5, 6, 7, 8])
 _CHANNELS = 3
 _ORIENTATION_TAG = 0x0112
 _HEAD_BYTES = 1 << 16
+_STEP_BYTES = 1 * MIB
+"""To which the bytes of reading are rounded up: a million pictures of one size have a few shapes, and not a million."""
 
 
 def look(source: Source) -> Shape | None:
@@ -59,7 +61,8 @@ def look_inside(file: BinaryIO, size_bytes: int) -> Shape | None:
     except Exception:  # Pillow's readers raise what their formats' parsers happen to raise
         return None
     height, width, factor = found
-    return Shape(height, width, size_bytes + round(factor * _frame_bytes(height, width)) + _FIXED_BYTES)
+    reading_bytes = size_bytes + round(factor * _frame_bytes(height, width)) + _FIXED_BYTES
+    return Shape(height, width, -(-reading_bytes // _STEP_BYTES) * _STEP_BYTES)
 
 
 def orientation_of(picture: PillowImage.Image) -> int:

@@ -190,6 +190,8 @@ def find_sources(inputs: Iterable[Path]) -> Iterator[Source]:
 
 def printable(name: str) -> str:
     """A file name as text that can be stored, printed and used as a name again: odd bytes become escapes."""
+    if name.isascii() and name.isprintable():
+        return name
     text = os.fsencode(name).decode("utf-8", "backslashreplace")
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
 

@@ -45,7 +45,9 @@ class Survey:
         shapes = [(kind, shape) for kind, shape in known if most_bytes is None or _takes(kind, shape) <= most_bytes]
         self.sizes = sorted({_takes(kind, shape) for kind, shape in shapes})
         """What frames take, each size once."""
-        self.too_large = [pair for pair in known if pair not in shapes]
+        self.too_large = [
+            (kind, shape) for kind, shape in known if most_bytes is not None and _takes(kind, shape) > most_bytes
+        ]
         """The shapes that are left out, each with the kind of its sources."""
         reading = [_reading(kind, shape) for kind, shape in shapes]
         self._work = Work(

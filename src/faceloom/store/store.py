@@ -12,6 +12,7 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import Enum, auto
+from itertools import chain
 from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
@@ -163,7 +164,7 @@ class Store:
         """
         path = os.fsencode(source.path.absolute())
         state = _state(source.path)
-        for name in (source.name, *other_names):
+        for name in chain([source.name], other_names):
             row = self._db.execute(
                 "SELECT id, path, size_bytes, mtime_ns, sha256, run_id FROM source WHERE name = ?", (name,)
             ).fetchone()
