@@ -9,6 +9,7 @@ Example:
             print(frame.id, face.box, face.landmarks)
 """
 
+import os
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +31,10 @@ if TYPE_CHECKING:
     from faceloom.media.chip_files import read_chip_metadata as read_chip_metadata
     from faceloom.run.events import Summary as Summary
     from faceloom.version import VERSION as __version__  # noqa: N811
+
+# ONNX Runtime 1.29 and later tells its maker of every session, file names and hashes of networks included, unless this
+# is set before it is imported (microsoft/onnxruntime pull request 27379). Nothing of a run leaves the machine.
+os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 _ERRORS = (
     "BudgetError",

@@ -140,6 +140,9 @@ class OnnxEngine:
         keep tens of megabytes from going (measured). This one's outputs are four bytes, in a block that it made when
         the arena was empty.
         """
+        import onnxruntime
+
+        onnxruntime.disable_telemetry_events()  # for programs that imported it before faceloom (faceloom/__init__.py)
         self._check_provider()
         if self._runtime.kind == "cuda":
             _register_arena("Cpu", 0, limit_bytes=0)
