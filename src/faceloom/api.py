@@ -1,6 +1,7 @@
 """What users import: `extract` writes a result folder, `stream` yields frames with faces as they come."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeAlias, TypedDict, Unpack
@@ -10,7 +11,7 @@ from faceloom.errors import RequestError
 from faceloom.faces import Face, Image
 from faceloom.flow import Flow, build_flow
 from faceloom.frame import Frame
-from faceloom.geometry.chips import frame_to_chip
+from faceloom.geometry.chips import Crop, Framing, frame_to_chip
 from faceloom.media.chip_files import ChipFormat
 from faceloom.memory.cores import usable_cores
 from faceloom.memory.devices import AUTO, choose_devices, find_devices
@@ -82,6 +83,8 @@ def extract(
     *,
     size: int = 512,
     format: str = "jpg",  # noqa: A002  # the flag's name
+    crop: str = "head",
+    level: bool = True,
     chips: bool = True,
     mask_size: int = 256,
     overlay: bool = False,
@@ -99,7 +102,9 @@ def extract(
         inputs: files or folders; folders are searched with everything below them.
         out: a new or empty folder, or one that the same call made before.
         size: side of the aligned chips in pixels, 64 to 1024.
-        format: of the chips, `jpg` or `png`.
+        format: of the chips, `jpg`, `png` or `webp`.
+        crop: what chips show, `face`, `head` or `whole` (with neck and shoulders).
+        level: whether the eyes lie level in chips; if not, chips stand as their frames do.
         chips: whether to write chip files.
         mask_size: side of the stored masks in pixels; a mask covers the square that the chip shows.
         overlay: whether to write a copy of each frame with the faces drawn on it, for looking.
@@ -118,20 +123,11 @@ def extract(
         StageError: a stage cannot be loaded or breaks its contract.
         StoreError: the result folder cannot be written.
     """
-    if size not in CHIP_SIZES:
-        raise RequestError(f"the chip size is {size}, but has to be {CHIP_SIZES.start} to {CHIP_SIZES.stop - 1} pixels")
-    if format not in set(ChipFormat):
-        raise RequestError(f"there is no chip format {format!r}; there are: {', '.join(ChipFormat)}")
+    outputs = make_outputs(size=size, format=format, crop=crop, level=level)
     if not 16 <= mask_size < CHIP_SIZES.stop:
         raise RequestError(f"the mask size is {mask_size}, but has to be 16 to {CHIP_SIZES.stop - 1} pixels")
     paths = _existing(inputs)
-    outputs = Outputs(
-        chip_size=size,
-        chip_format=ChipFormat(format),
-        write_chips=chips,
-        mask_size=mask_size,
-        overlay=overlay,
-    )
+    outputs = replace(outputs, write_chips=chips, mask_size=mask_size, overlay=overlay)
     flow = make_flow(options)
     order = make_order(flow, outputs, options, memory=memory, ram=ram, on_event=on_event)
     with Store(Path(out)) as store:
@@ -149,6 +145,10 @@ def extract(
 def plan(
     inputs: PathLike | Iterable[PathLike],
     *,
+    size: int = 512,
+    format: str = "jpg",  # noqa: A002
+    crop: str = "head",
+    level: bool = True,
     memory: int | str | None = None,
     ram: int | str | None = None,
     what_if: Sequence[int | str] = (),
@@ -159,6 +159,10 @@ def plan(
 
     Args:
         inputs: files or folders, as for `extract`.
+        size: of the chips, with the next three as for `extract`.
+        format: of the chips.
+        crop: what chips show.
+        level: whether the eyes lie level in chips.
         memory: the ceiling, as for `extract`.
         ram: the ceiling for RAM, as for `extract`.
         what_if: plan for each of these ceilings instead.
@@ -169,8 +173,9 @@ def plan(
         As `extract`; a budget that is too small is part of the answer.
     """
     flow = make_flow(options)
-    budgets = [size for item in what_if if (size := _budget(item)) is not None]
-    order = make_order(flow, Outputs(), options, memory=memory, ram=ram, on_event=on_event)
+    budgets = [room for item in what_if if (room := _budget(item)) is not None]
+    outputs = make_outputs(size=size, format=format, crop=crop, level=level)
+    order = make_order(flow, outputs, options, memory=memory, ram=ram, on_event=on_event)
     return forecast(order, _existing(inputs), budgets, on_event=on_event)
 
 
@@ -197,13 +202,20 @@ def profile(
 
 
 def stream(
-    inputs: PathLike | Iterable[PathLike | Image], *, mask_size: int = 256, **options: Unpack[FlowOptions]
+    inputs: PathLike | Iterable[PathLike | Image],
+    *,
+    mask_size: int = 256,
+    crop: str = "head",
+    level: bool = True,
+    **options: Unpack[FlowOptions],
 ) -> Iterator[Frame]:
     """Yields every frame of the inputs with its faces, in order, writing no files and in constant memory.
 
     Args:
         inputs: files, folders, or images as (H, W, 3) uint8 RGB arrays, also from a generator that never ends.
         mask_size: side of the masks in pixels.
+        crop: what chips are to show, and masks to cover, as for `extract`.
+        level: whether the eyes are to lie level in them.
         options: the stages, see `FlowOptions`.
 
     Yields:
@@ -217,7 +229,8 @@ def stream(
     from faceloom.run.live import LiveWorker
 
     flow = make_flow(options)
-    order = make_order(flow, Outputs(mask_size=mask_size), options, on_event=lambda event: None)
+    outputs = Outputs(mask_size=mask_size, framing=make_framing(crop, level=level))
+    order = make_order(flow, outputs, options, on_event=lambda event: None)
     plan = one_phase([stage.name for stage in flow.networks], chunk_frames=1, lanes=min(order.cores, MOST_LANES))
     job = Job(
         flow=flow, weights=order.weights, plan=plan, outputs=order.outputs, room_bytes=ROOM_BYTES, runtime=order.runtime
@@ -227,17 +240,45 @@ def stream(
         yield from worker.frames(items)
 
 
-def chip(face: Face, *, size: int = 512) -> Image:
-    """The aligned chip (size, size, 3) of a face that `stream` yielded.
+def make_outputs(*, size: int, format: str, crop: str, level: bool) -> Outputs:  # noqa: A002
+    """Chips as they are asked for.
 
     Raises:
-        RequestError: the face has no landmarks, since the flow has no aligner.
+        RequestError: a value out of range.
     """
-    from faceloom.run.steps import cut_chip
+    if size not in CHIP_SIZES:
+        raise RequestError(f"the chip size is {size}, but has to be {CHIP_SIZES.start} to {CHIP_SIZES.stop - 1} pixels")
+    if format not in set(ChipFormat):
+        raise RequestError(f"there is no chip format {format!r}; there are: {', '.join(ChipFormat)}")
+    return Outputs(chip_size=size, chip_format=ChipFormat(format), framing=make_framing(crop, level=level))
 
+
+def make_framing(crop: str, *, level: bool) -> Framing:
+    """The square that chips are to show.
+
+    Raises:
+        RequestError: there is no such crop.
+    """
+    if crop not in set(Crop):
+        raise RequestError(f"there is no crop {crop!r}; there are: {', '.join(Crop)}")
+    return Framing(Crop(crop), level=level)
+
+
+def chip(face: Face, *, size: int = 512, crop: str = "head", level: bool = True) -> Image:
+    """The aligned chip (size, size, 3) of a face that `stream` yielded; crop and level as for `extract`.
+
+    Masks cover the square of this chip if `stream` was told the same; unless it was told `whole`, it keeps of the frame
+    what `head` shows, and a larger chip repeats the edge of that.
+
+    Raises:
+        RequestError: the face has no landmarks, since the flow has no aligner; or there is no such crop.
+    """
+    from faceloom.run.steps import cut_kept_chip
+
+    framing = make_framing(crop, level=level)
     if face.landmarks is None or face.patch is None:
         raise RequestError(f"{face} has no landmarks to cut a chip by; stream with an aligner")
-    return cut_chip(face, frame_to_chip(face.landmarks, size=size), size=size)
+    return cut_kept_chip(face, frame_to_chip(face.landmarks, size=size, framing=framing), size=size)
 
 
 def make_flow(options: FlowOptions) -> Flow:
@@ -340,6 +381,9 @@ def _config(flow: Flow, outputs: Outputs, runtime: Runtime) -> dict[str, Any]:
         "chips": chips,
         "mask_size": outputs.mask_size,
         "overlay": outputs.overlay,
+        # Said where they are not as they were when there was nothing to choose: folders of then are gone on with.
+        **({} if outputs.framing.crop is Crop.HEAD else {"crop": outputs.framing.crop}),
+        **({} if outputs.framing.level else {"level": False}),
         # Either engine finds the same in float32, so that one may go on where the other ended.
         **({} if runtime.precision is Precision.FP32 else {"precision": runtime.precision}),
     }

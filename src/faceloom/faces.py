@@ -70,6 +70,9 @@ class Face:
     keypoints: Points | None = None
     """(5, 2)"""
     patch: Patch | None = None
+    """What stages read."""
+    wide_patch: Patch | None = None
+    """What chips are cut from that show more than stages read; the patch looks into it. None: the patch will do."""
     landmarks: Points | None = None
     """(68, 2) in the iBUG order."""
     confidence: float | None = None

@@ -10,11 +10,14 @@ from numpy.typing import NDArray
 from faceloom.geometry.affine import Affine, Points, apply, invert, scale_of, square_to_image
 from faceloom.geometry.chips import (
     EYE_SHARE,
+    Crop,
+    Framing,
     box_to_chip,
     cut,
     eye_angle,
     frame_to_chip,
     in_patch,
+    lay_mask,
     patch_bounds,
 )
 from faceloom.geometry.landmarks import LEFT_EYE, MEAN_FACE, RIGHT_EYE
@@ -122,6 +125,45 @@ def test_the_eyes_of_a_chip_are_level_and_their_share_of_the_side_apart(landmark
     laid = apply(frame_to_chip(landmarks, size=256), landmarks)
     between = laid[RIGHT_EYE].mean(axis=0) - laid[LEFT_EYE].mean(axis=0)
     np.testing.assert_allclose(between, [EYE_SHARE * 256, 0], atol=0.1)
+
+
+@given(poses, st.integers(32, 1024), st.sampled_from(Crop))
+def test_a_crop_shows_its_share_of_the_mean_face_around_one_middle(landmarks: Points, size: int, crop: Crop) -> None:
+    laid = apply(frame_to_chip(landmarks, size=size, framing=Framing(crop)), landmarks)
+    np.testing.assert_allclose(laid, (MEAN_FACE * crop.eye_share + 0.5) * size - 0.5, atol=2e-3 * size)
+
+
+@given(poses, st.integers(32, 1024), st.sampled_from(Crop))
+def test_a_chip_that_is_not_level_is_the_same_square_turned_back(landmarks: Points, size: int, crop: Crop) -> None:
+    level = frame_to_chip(landmarks, size=size, framing=Framing(crop))
+    standing = frame_to_chip(landmarks, size=size, framing=Framing(crop, level=False))
+    centre = np.array([(size - 1) / 2] * 2, np.float32)
+    middle = apply(invert(level), centre)
+    side = size / scale_of(level)
+    expected = square_to_image((float(middle[0]), float(middle[1])), side, angle=0.0, size=size)
+    np.testing.assert_allclose(standing, expected, rtol=1e-4, atol=1e-3 * size)
+
+
+def test_every_landmark_of_the_mean_face_is_in_its_smallest_crop() -> None:
+    face = posed_mean_face(100, 0.0, 0.0, 0.0)
+    laid = apply(frame_to_chip(face, size=64, framing=Framing(Crop.FACE)), face)
+    assert ((laid > 0) & (laid < 63)).all()
+
+
+@given(st.integers(1, 40), st.floats(0.2, 3), angles, st.integers(0, 2**32 - 1))
+def test_a_mask_laid_over_a_chip_is_nothing_where_it_does_not_reach(
+    side: int, factor: float, angle: float, seed: int
+) -> None:
+    mask = np.full((side, side), 255, np.uint8)
+    middle = (side - 1) / 2
+    to_chip = square_to_image((middle, middle), 32 / factor, angle=angle, size=32)
+    laid = lay_mask(mask, to_chip, size=32)
+    places = np.stack(np.meshgrid(np.arange(32), np.arange(32)), axis=2).astype(np.float32)
+    there = apply(invert(to_chip), places)
+    reach = np.abs(there - middle).max(axis=2) - side / 2
+    margin = max(1.0, 2 / factor)  # a block of pixels that is averaged reaches over the edge
+    assert (laid[reach > margin] == 0).all()
+    assert (laid[reach < -margin] == 255).all()
 
 
 @given(angles)

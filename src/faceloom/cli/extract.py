@@ -47,16 +47,7 @@ def add_parsers(commands: Any) -> None:
     add_stage_flags(parser)
     add_machine_flags(parser)
     chips = parser.add_argument_group("what is written")
-    chips.add_argument(
-        "--size",
-        type=int,
-        default=512,
-        metavar="PX",
-        help="side of the aligned crops, 64 to 1024 (default: 512)",
-    )
-    chips.add_argument(
-        "--format", default="jpg", choices=["jpg", "png"], help="of the crops; JPEG has quality 95 and 4:4:4"
-    )
+    add_chip_flags(chips)
     chips.add_argument("--no-chips", dest="chips", action="store_false", help="write no crops, only the store")
     chips.add_argument(
         "--mask-size", type=int, default=256, metavar="PX", help="side of the stored masks (default: 256)"
@@ -68,6 +59,32 @@ def add_parsers(commands: Any) -> None:
     )
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON document")
     parser.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def add_chip_flags(chips: Any) -> None:
+    """Flags that say what chips look like, the same for every command that writes some."""
+    chips.add_argument(
+        "--size",
+        type=int,
+        default=512,
+        metavar="PX",
+        help="side of the aligned crops, 64 to 1024 (default: 512)",
+    )
+    chips.add_argument(
+        "--crop",
+        default="head",
+        choices=["face", "head", "whole"],
+        help="what they show: brows to chin, the head, or neck and shoulders too (default: head)",
+    )
+    chips.add_argument(
+        "--no-level", dest="level", action="store_false", help="leave them as the frame stands: eyes are not made level"
+    )
+    chips.add_argument(
+        "--format",
+        default="jpg",
+        choices=["jpg", "png", "webp"],
+        help="of the crops: JPEG of quality 95 and 4:4:4 (default), PNG, or WebP of quality 95",
+    )
 
 
 def add_stage_flags(parser: argparse.ArgumentParser) -> None:
@@ -156,6 +173,8 @@ def run(chosen: argparse.Namespace) -> int:
                 chosen.out,
                 size=chosen.size,
                 format=chosen.format,
+                crop=chosen.crop,
+                level=chosen.level,
                 chips=chosen.chips,
                 mask_size=chosen.mask_size,
                 overlay=chosen.overlay,

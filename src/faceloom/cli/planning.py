@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from faceloom.cli.extract import add_machine_flags, add_stage_flags, flow_options
+from faceloom.cli.extract import add_chip_flags, add_machine_flags, add_stage_flags, flow_options
 from faceloom.units import MIB, format_bytes, format_seconds, parse_bytes
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ def add_parsers(commands: Any) -> None:
     planned.add_argument("--what-if", metavar="SIZE,...", help="plan for each of these budgets")
     add_stage_flags(planned)
     add_machine_flags(planned)
+    add_chip_flags(planned.add_argument_group("what is written"))
     planned.add_argument("--json", action="store_true", help="print one JSON document")
     measured = commands.add_parser(
         "profile",
@@ -88,6 +89,10 @@ def _plan_inputs(chosen: argparse.Namespace, budgets: list[str]) -> int:
             memory=chosen.memory,
             ram=chosen.ram,
             what_if=budgets,
+            size=chosen.size,
+            format=chosen.format,
+            crop=chosen.crop,
+            level=chosen.level,
             on_event=on_event,
             **flow_options(chosen),
         )

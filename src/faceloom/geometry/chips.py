@@ -1,6 +1,8 @@
 """Chips and patches: the square a stage reads, and the native pixels it is cut from."""
 
 import math
+from dataclasses import dataclass
+from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,6 +12,7 @@ from faceloom.geometry.affine import (
     Points,
     compose,
     fit_similarity,
+    invert,
     scale_of,
     scaling,
     square_to_image,
@@ -18,7 +21,7 @@ from faceloom.geometry.affine import (
 from faceloom.geometry.landmarks import INNER, MEAN_FACE
 
 PATCH_SCALE = 3.0
-"""Side of a patch over the longer side of the face's box; wide enough for every crop (docs/design.md)."""
+"""Side of a patch over the longer side of the face's box; wide enough for all that stages read (docs/accuracy.md)."""
 _STEPS_A_PX = 8
 _STEPS_A_RADIAN = 1024
 """To which a crop's place and size, and its angle, are rounded."""
@@ -26,16 +29,57 @@ EYE_SHARE = 0.22
 """Distance between the eye centres over the side of a chip: hair, chin and ears are in view."""
 _MOST_PADDED = 8
 """Pixels of a chip that an image may have to be copied with a fourth channel: larger copies cost what they gain."""
-_INNER_TARGET = MEAN_FACE[INNER] * EYE_SHARE  # in an image of one pixel, whose centre is (0, 0)
+_INNER = MEAN_FACE[INNER]  # eye distances; their middle is (0, 0)
 
 
-def patch_bounds(box: NDArray[np.float32], *, height: int, width: int) -> tuple[int, int, int, int]:
+class Crop(StrEnum):
+    """How much a chip shows around the middle of the inner landmarks."""
+
+    FACE = "face"
+    """All 68 landmarks of the mean face, from the brows to the chin."""
+    HEAD = "head"
+    """Hair, chin and ears too; what networks are given."""
+    WHOLE = "whole"
+    """The head with all its hair, neck and shoulders."""
+
+    @property
+    def eye_share(self) -> float:
+        """Distance between the eye centres over the side of the chip."""
+        return _EYE_SHARES[self]
+
+    @property
+    def patch_scale(self) -> float:
+        """Side of what the chip is cut from over the longer side of the face's box, so that it covers as much."""
+        return PATCH_SCALE * max(1.0, EYE_SHARE / self.eye_share)
+
+
+_EYE_SHARES = {Crop.FACE: 0.35, Crop.HEAD: EYE_SHARE, Crop.WHOLE: 0.12}
+
+
+@dataclass(frozen=True, slots=True)
+class Framing:
+    """The square that a chip shows."""
+
+    crop: Crop = Crop.HEAD
+    level: bool = True
+    """Whether the eyes lie level; if not, the square has the same middle and side, and stands as the frame does."""
+
+
+STANDARD = Framing()
+"""What networks are given, and chips show unless asked for otherwise."""
+
+
+def patch_bounds(
+    box: NDArray[np.float32], *, height: int, width: int, scale: float = PATCH_SCALE
+) -> tuple[int, int, int, int]:
     """x0, y0, x1, y1 of the patch around a box in a frame of this size: whole pixels, inside the frame.
+
+    Its side is `scale` times the longer side of the box.
 
     A box that lies outside the frame altogether still gets the nearest pixel.
     """
     left, top, right, bottom = box.tolist()
-    reach = PATCH_SCALE / 2 * max(right - left, bottom - top, 1.0)
+    reach = scale / 2 * max(right - left, bottom - top, 1.0)
     x0, x1 = _reached((left + right) / 2, reach, size=width)
     y0, y1 = _reached((top + bottom) / 2, reach, size=height)
     return x0, y0, x1, y1
@@ -57,9 +101,7 @@ def cut(
     """
     import cv2
 
-    shrink = int(1 / max(scale_of(pixels_to_chip), 1e-6))
-    if shrink >= 2:
-        pixels, pixels_to_chip = _shrunk(pixels, pixels_to_chip, factor=shrink)
+    pixels, pixels_to_chip = _averaged(pixels, pixels_to_chip)
     if pixels.shape[0] * pixels.shape[1] > _MOST_PADDED * size * size:
         return _warp(pixels, pixels_to_chip, size=size, into=into)
     # OpenCV warps four channels to the same bits in half the time of three, conversions included.
@@ -77,9 +119,21 @@ def _warp(
     return np.asarray(warped, np.uint8)
 
 
-def _shrunk(pixels: NDArray[np.uint8], pixels_to_chip: Affine, *, factor: int) -> tuple[NDArray[np.uint8], Affine]:
+def lay_mask(mask: NDArray[np.uint8], mask_to_chip: Affine, *, size: int) -> NDArray[np.uint8]:
+    """The part of a mask (S, S) that lies in a chip, (size, size); what the mask does not reach is 0."""
     import cv2
 
+    mask, mask_to_chip = _averaged(mask, mask_to_chip)
+    return np.asarray(cv2.warpAffine(mask, mask_to_chip, (size, size), flags=cv2.INTER_LINEAR), np.uint8)
+
+
+def _averaged(pixels: NDArray[np.uint8], pixels_to_chip: Affine) -> tuple[NDArray[np.uint8], Affine]:
+    """An image and its map, the image averaged if the chip is less than half as large as what it shows."""
+    import cv2
+
+    factor = int(1 / max(scale_of(pixels_to_chip), 1e-6))
+    if factor < 2:
+        return pixels, pixels_to_chip
     height, width = pixels.shape[:2]
     rows, columns = max(1, height // factor), max(1, width // factor)
     small = np.asarray(cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
@@ -114,13 +168,24 @@ def in_patch(frame_to_chip: Affine, *, x: int, y: int) -> Affine:
     return compose(frame_to_chip, translation(x, y))
 
 
-def frame_to_chip(landmarks: Points, *, size: int) -> Affine:
+def frame_to_chip(landmarks: Points, *, size: int, framing: Framing = STANDARD) -> Affine:
     """Frame to chip for the landmarks (68, 2) of one face: the similarity that lays them on the mean face.
 
     The inner points decide: the jaw's slide along it from one annotator, and one pose, to the next. Their
-    mean stands in the middle of the chip, the eyes level and `EYE_SHARE` of its side apart.
+    mean stands in the middle of the chip, the eyes level and the crop's share of its side apart. Where eyes
+    are not to be level, the same square is turned back about its middle.
 
     Raises:
         DegeneratePointsError: all landmarks coincide.
     """
-    return compose(scaling(size, size), fit_similarity(landmarks[INNER], _INNER_TARGET))
+    target = _INNER * framing.crop.eye_share  # in an image of one pixel, whose centre is (0, 0)
+    levelled = compose(scaling(size, size), fit_similarity(landmarks[INNER], target))
+    return levelled if framing.level else _turned_back(levelled, size=size)
+
+
+def _turned_back(frame_to_image: Affine, *, size: int) -> Affine:
+    """The same scale and middle, without the turn."""
+    scale, middle = scale_of(frame_to_image), (size - 1) / 2
+    (a, b, c), (d, e, f) = invert(frame_to_image).tolist()
+    x, y = a * middle + b * middle + c, d * middle + e * middle + f
+    return np.array([[scale, 0.0, middle - scale * x], [0.0, scale, middle - scale * y]])

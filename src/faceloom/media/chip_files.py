@@ -1,5 +1,6 @@
-"""Chip files: a JPEG or PNG that carries what is known of its face in its own metadata."""
+"""Chip files: a JPEG, PNG or WebP that carries what is known of its face in its own metadata."""
 
+import io
 import json
 import struct
 import zlib
@@ -11,9 +12,12 @@ from typing import Any
 from faceloom.errors import MediaError
 from faceloom.faces import Image
 
-JPEG_QUALITY = 95
+QUALITY = 95
+"""Of JPEG and WebP."""
 _KEYWORD = b"faceloom"
 _PNG_HEADER_BYTES = 8 + 25  # signature, then the IHDR chunk
+_IMAGE_DESCRIPTION = 0x010E
+"""Exif 2.32, 4.6.4: the text that viewers show with a picture."""
 
 
 class ChipFormat(StrEnum):
@@ -21,24 +25,51 @@ class ChipFormat(StrEnum):
 
     JPG = "jpg"
     PNG = "png"
+    WEBP = "webp"
+
+
+_BYTES_A_PIXEL = {ChipFormat.JPG: 10, ChipFormat.PNG: 16, ChipFormat.WEBP: 27}
+"""Held for a moment: the chip, its copy with a fourth channel, and what the encoder takes at most (measured)."""
+
+
+def writing_bytes(chip_format: ChipFormat, *, size: int) -> int:
+    """What cutting and encoding a chip takes for a moment, at most, besides the patch."""
+    return _BYTES_A_PIXEL[chip_format] * size**2
 
 
 def encode_chip(image: Image, chip_format: ChipFormat, metadata: Mapping[str, Any]) -> bytes:
-    """The bytes of a chip file: JPEG of quality 95 without chroma subsampling, or PNG."""
-    text = json.dumps(metadata, ensure_ascii=True, separators=(",", ":")).encode()
-    if chip_format is ChipFormat.JPG:
-        return _with_comment(encode_jpeg(image), text)
+    """The bytes of a chip file: JPEG of quality 95 without chroma subsampling, PNG, or WebP of quality 95."""
+    text = json.dumps(metadata, ensure_ascii=True, separators=(",", ":"))
+    match chip_format:
+        case ChipFormat.JPG:
+            return _with_exif(encode_jpeg(image), _exif(text))
+        case ChipFormat.PNG:
+            return _with_text(encode_png(image), text.encode())
+        case ChipFormat.WEBP:
+            return _encode_webp(image, _exif(text))
+
+
+def encode_png(image: Image) -> bytes:
+    """PNG."""
     import cv2
 
     _, content = cv2.imencode(".png", image[..., ::-1])
-    return _with_text(content.tobytes(), text)
+    return bytes(content.tobytes())
+
+
+def _encode_webp(image: Image, exif: bytes) -> bytes:
+    from PIL import Image as PillowImage
+
+    file = io.BytesIO()
+    PillowImage.fromarray(image).save(file, "WEBP", quality=QUALITY, exif=exif)
+    return file.getvalue()
 
 
 def encode_jpeg(image: Image) -> bytes:
     """JPEG of quality 95 without chroma subsampling."""
     import simplejpeg
 
-    return bytes(simplejpeg.encode_jpeg(image, quality=JPEG_QUALITY, colorspace="RGB", colorsubsampling="444"))
+    return bytes(simplejpeg.encode_jpeg(image, quality=QUALITY, colorspace="RGB", colorsubsampling="444"))
 
 
 def read_chip_metadata(path: Path) -> dict[str, Any]:
@@ -51,20 +82,31 @@ def read_chip_metadata(path: Path) -> dict[str, Any]:
 
     try:
         with PillowImage.open(path) as picture:
-            text = picture.info.get("comment") or picture.info[_KEYWORD.decode()]
+            # Chips of before had a comment, or a text chunk of Latin-1.
+            info = picture.info
+            text = picture.getexif().get(_IMAGE_DESCRIPTION) or info.get("comment") or info[_KEYWORD.decode()]
         return dict(json.loads(text))
     except (OSError, KeyError, TypeError, ValueError) as error:
         raise MediaError(f"{path} carries no face metadata: {error!r}", path=path) from error
 
 
-def _with_comment(jpeg: bytes, text: bytes) -> bytes:
-    """ITU T.81 B.2.4.5: a COM segment, right after the JFIF header that the encoder writes first."""
+def _exif(text: str) -> bytes:
+    """A block of Exif whose only entry is a text of ASCII, as JPEG has it."""
+    from PIL import Image as PillowImage
+
+    block = PillowImage.Exif()
+    block[_IMAGE_DESCRIPTION] = text
+    return block.tobytes()
+
+
+def _with_exif(jpeg: bytes, exif: bytes) -> bytes:
+    """Exif 2.32, 4.7.2: an APP1 segment, here right after the JFIF header that the encoder writes first."""
     header = 4 + struct.unpack(">H", jpeg[4:6])[0]
-    return jpeg[:header] + b"\xff\xfe" + struct.pack(">H", len(text) + 2) + text + jpeg[header:]
+    return jpeg[:header] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[header:]
 
 
 def _with_text(png: bytes, text: bytes) -> bytes:
-    """PNG specification 11.3.4.3: a tEXt chunk, right after the header."""
-    content = b"tEXt" + _KEYWORD + b"\0" + text
+    """PNG specification 11.3.4.5: an iTXt chunk, uncompressed and of no language, right after the header."""
+    content = b"iTXt" + _KEYWORD + b"\0\0\0\0\0" + text
     chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
     return png[:_PNG_HEADER_BYTES] + chunk + png[_PNG_HEADER_BYTES:]

@@ -12,28 +12,41 @@ from numpy.typing import NDArray
 from faceloom.faces import Face, Image
 from faceloom.flow import Flow
 from faceloom.frame import Frame
-from faceloom.geometry.affine import apply, invert
-from faceloom.geometry.chips import frame_to_chip
+from faceloom.geometry.affine import Points, apply, compose, invert, scaling
+from faceloom.geometry.chips import STANDARD, Framing, frame_to_chip, lay_mask
 from faceloom.mask import LandmarkMask
 from faceloom.media.chip_files import ChipFormat, encode_chip, encode_jpeg
 from faceloom.run.job import Outputs
-from faceloom.run.steps import TOGETHER, Failure, cut_chip, resize_mask
+from faceloom.run.steps import TOGETHER, Failure, cut_kept_chip, resize_mask
 from faceloom.store.folder import CHIPS, OVERLAYS, file_name, write_file
 from faceloom.store.rows import FaceRow, MaskRow
 from faceloom.version import VERSION
 
 
-def draw_masks(face: Face, flow: Flow, *, size: int) -> dict[str, NDArray[np.uint8]]:
-    """Every mask of a face at one size: those that networks made, and those drawn from its landmarks."""
-    in_chip = None if face.landmarks is None else apply(frame_to_chip(face.landmarks, size=size), face.landmarks)
+def draw_masks(face: Face, flow: Flow, *, size: int, framing: Framing = STANDARD) -> dict[str, NDArray[np.uint8]]:
+    """Every mask of a face over the square of its chip: those that networks made, and those drawn from its landmarks.
+
+    A face without landmarks has none.
+    """
+    landmarks = face.landmarks
+    if landmarks is None:
+        return {}
+    in_chip = apply(frame_to_chip(landmarks, size=size, framing=framing), landmarks)
     masks: dict[str, NDArray[np.uint8]] = {}
     for stage in flow.of("mask"):
         if isinstance(stage.plugin, LandmarkMask):
-            if in_chip is not None:
-                masks[stage.short_name] = stage.plugin.draw(in_chip, size=size)
+            masks[stage.short_name] = stage.plugin.draw(in_chip, size=size)
         elif stage.short_name in face.masks:
-            masks[stage.short_name] = resize_mask(face.masks[stage.short_name], size=size)
+            masks[stage.short_name] = _framed(face.masks[stage.short_name], landmarks, size=size, framing=framing)
     return masks
+
+
+def _framed(mask: NDArray[np.uint8], landmarks: Points, *, size: int, framing: Framing) -> NDArray[np.uint8]:
+    """What a network made of the standard square (S, S), over the square of the chip."""
+    if framing == STANDARD:
+        return resize_mask(mask, size=size)
+    to_frame = invert(frame_to_chip(landmarks, size=len(mask)))
+    return lay_mask(mask, compose(frame_to_chip(landmarks, size=size, framing=framing), to_frame), size=size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,8 +73,10 @@ class FinishStep:
 
     def _finish(self, face: Face) -> FaceRow:
         outputs = self.outputs
-        masks = draw_masks(face, self.flow, size=outputs.mask_size)
-        affine = None if face.landmarks is None else frame_to_chip(face.landmarks, size=outputs.chip_size)
+        masks = draw_masks(face, self.flow, size=outputs.mask_size, framing=outputs.framing)
+        affine = None
+        if face.landmarks is not None:
+            affine = frame_to_chip(face.landmarks, size=outputs.chip_size, framing=outputs.framing)
         path = None
         if affine is not None and outputs.write_chips:
             name = f"{face.frame.index:06}_{face.index}.{outputs.chip_format}"
@@ -80,7 +95,7 @@ class FinishStep:
             chip=path,
         )
         if affine is not None and path is not None:
-            chip = cut_chip(face, affine, size=outputs.chip_size)
+            chip = cut_kept_chip(face, affine, size=outputs.chip_size)
             metadata = {"faceloom": VERSION, **row.to_json(face.time), "models": self.models}
             write_file(self.folder / path, encode_chip(chip, outputs.chip_format, metadata))
         return row
@@ -143,10 +158,11 @@ def draw_overlay(image: Image, faces: Sequence[FaceRow], *, chip_size: int) -> I
 
 def _outlines(face: FaceRow, mask: MaskRow, *, chip_size: int) -> list[NDArray[np.int32]]:
     """Edges of a stored mask, in frame pixels."""
-    assert face.landmarks is not None
+    assert face.frame_to_chip is not None
     coverage = np.asarray(cv2.imdecode(np.frombuffer(mask.png, np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)
     contours, _ = cv2.findContours(coverage // 128, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    mask_to_frame = invert(frame_to_chip(face.landmarks, size=mask.size))
+    factor = mask.size / chip_size
+    mask_to_frame = invert(compose(scaling(factor, factor), face.frame_to_chip))
     return [np.rint(apply(mask_to_frame, contour.astype(np.float32))).astype(np.int32) for contour in contours]
 
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 from faceloom.engines.runtime import ON_CPU, Runtime
 from faceloom.flow import Flow
+from faceloom.geometry.chips import STANDARD, Framing
 from faceloom.media.chip_files import ChipFormat
 from faceloom.plan.plan import Plan
 
@@ -19,6 +20,8 @@ class Outputs:
     write_chips: bool = True
     mask_size: int = 256
     overlay: bool = False
+    framing: Framing = STANDARD
+    """The square that chips show, and masks cover."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -116,8 +116,9 @@ class LiveWorker:
     def _frame(self, frame: Frame | Unreadable, faces: Sequence[Face], problems: Sequence[str]) -> Frame:
         if isinstance(frame, Unreadable):
             return Frame(id=frame.id, time=None, image=np.zeros((0, 0, 3), np.uint8), problem=frame.reason)
-        size = self._job.outputs.mask_size
-        done = [replace(face, masks=draw_masks(face, self._job.flow, size=size)) for face in faces]
+        outputs, flow = self._job.outputs, self._job.flow
+        size, framing = outputs.mask_size, outputs.framing
+        done = [replace(face, masks=draw_masks(face, flow, size=size, framing=framing)) for face in faces]
         reasons = [*([frame.problem] if frame.problem else []), *sorted(problems)]
         ordered = tuple(sorted(done, key=lambda face: face.index))
         return replace(frame, faces=ordered, problem="; ".join(reasons) or None)

@@ -46,7 +46,7 @@ class Work:
     decoder_bytes: int
     """What a decoder holds between frames, at most."""
     reading_bytes: int
-    """What reading a frame takes besides, at most, and for a moment."""
+    """What reading a frame takes besides, at most, and for a moment; or making a chip."""
     faces_a_frame: float
     kept_bytes_a_frame: float
     """Of the patches that wait for the next phase, expected."""

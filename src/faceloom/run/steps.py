@@ -14,7 +14,7 @@ from faceloom.faces import Candidates, Face, FrameId, Image, Images, Patch
 from faceloom.frame import Frame
 from faceloom.geometry.affine import Affine, Points, apply, apply_each, fit_similarity, invert, scale_of
 from faceloom.geometry.boxes import Boxes, nms
-from faceloom.geometry.chips import box_to_chip, cut, eye_angle, frame_to_chip, in_patch, patch_bounds
+from faceloom.geometry.chips import PATCH_SCALE, box_to_chip, cut, eye_angle, frame_to_chip, in_patch, patch_bounds
 from faceloom.geometry.landmarks import eye_centres, five_keypoints
 from faceloom.geometry.letterbox import canvas_shape, letterbox_all
 from faceloom.identify import Identifier
@@ -50,16 +50,17 @@ def size_of(item: Any) -> int:
     if isinstance(item, Frame):
         return item.image.nbytes
     if isinstance(item, Face):
-        return (item.patch.held_bytes if item.patch else 0) + sum(mask.nbytes for mask in item.masks.values())
+        patches = (patch for patch in (item.patch, item.wide_patch) if patch is not None)
+        return sum(patch.held_bytes for patch in patches) + sum(mask.nbytes for mask in item.masks.values())
     return 0
 
 
-def network_step(stage: Stage, infer: Infer, *, batch: int) -> Step:
-    """The step of a stage whose network is loaded."""
+def network_step(stage: Stage, infer: Infer, *, batch: int, patch_scale: float = PATCH_SCALE) -> Step:
+    """The step of a stage whose network is loaded; a detector's leaves patches of this scale."""
     plugin = stage.plugin
     match plugin:
         case Detector():
-            return DetectStep(stage.name, plugin, infer, batch)
+            return DetectStep(stage.name, plugin, infer, batch, patch_scale)
         case Aligner():
             return AlignStep(stage.name, plugin, infer, batch)
         case NetworkMask():
@@ -94,6 +95,7 @@ class DetectStep(_NetworkStep):
     """Frames become faces with patches, and what is left of each frame."""
 
     plugin: Detector
+    patch_scale: float = PATCH_SCALE
 
     def group(self, item: Frame) -> Hashable:
         height, width = item.image.shape[:2]
@@ -108,7 +110,8 @@ class DetectStep(_NetworkStep):
         found = plugin.detect(self.infer, canvases)
         results: list[Face | Final] = []
         for frame, candidates, canvas_to_frame in zip(items, found, maps, strict=True):
-            results += faces_of(frame, candidates, canvas_to_frame=canvas_to_frame, max_iou=plugin.max_iou)
+            faces = faces_of(frame, candidates, canvas_to_frame=canvas_to_frame, max_iou=plugin.max_iou)
+            results += with_patches(faces, frame.image, scale=self.patch_scale)
             height, width = frame.image.shape[:2]
             seen = Seen(id=frame.id, height=height, width=width, problem=frame.problem, digest=frame.digest)
             results.append(Final(seen))
@@ -116,11 +119,10 @@ class DetectStep(_NetworkStep):
 
 
 def faces_of(frame: Frame, candidates: Candidates, *, canvas_to_frame: Affine, max_iou: float) -> list[Face]:
-    """The faces among a frame's candidates, best score first, each with its patch."""
+    """The faces among a frame's candidates, best score first."""
     kept = nms(candidates.boxes, candidates.scores, max_iou=max_iou)
     boxes = apply(canvas_to_frame, candidates.boxes[kept].reshape(-1, 2, 2)).reshape(-1, 4)
     keypoints = None if candidates.keypoints is None else apply(canvas_to_frame, candidates.keypoints[kept])
-    patches = _patches(frame.image, boxes)
     return [
         Face(
             frame=frame.id,
@@ -129,28 +131,37 @@ def faces_of(frame: Frame, candidates: Candidates, *, canvas_to_frame: Affine, m
             score=float(candidates.scores[kept[i]]),
             time=frame.time,
             keypoints=None if keypoints is None else keypoints[i],
-            patch=patches[i],
         )
         for i in range(len(kept))
     ]
 
 
-def _patches(image: Image, boxes: Boxes) -> list[Patch]:
-    """The patches of a frame; where copies would take more than the frame itself, they look into it instead."""
+def with_patches(faces: Sequence[Face], image: Image, *, scale: float) -> list[Face]:
+    """The faces of a frame, each with what stages read of it and, where `scale` is larger, with more around that.
+
+    Where copies would take more than the frame itself, patches look into it instead.
+    """
     height, width = image.shape[:2]
-    bounds = [patch_bounds(box, height=height, width=width) for box in boxes]
+    bounds = [patch_bounds(face.box, height=height, width=width, scale=scale) for face in faces]
     views = [image[y0:y1, x0:x1] for x0, y0, x1, y1 in bounds]
     sharing = sum(view.nbytes for view in views) >= image.nbytes
     share = -(-image.nbytes // max(1, len(views)))
-    return [
-        Patch(
-            pixels=view if sharing else view.copy(),
-            x=x0,
-            y=y0,
-            held_bytes=share if sharing else view.nbytes,
-        )
+    found = (
+        Patch(pixels=view if sharing else view.copy(), x=x0, y=y0, held_bytes=share if sharing else view.nbytes)
         for view, (x0, y0, _, _) in zip(views, bounds, strict=True)
+    )
+    if scale == PATCH_SCALE:
+        return [replace(face, patch=patch) for face, patch in zip(faces, found, strict=True)]
+    return [
+        replace(face, patch=_inside(patch, patch_bounds(face.box, height=height, width=width)), wide_patch=patch)
+        for face, patch in zip(faces, found, strict=True)
     ]
+
+
+def _inside(wide: Patch, bounds: tuple[int, int, int, int]) -> Patch:
+    """The part of a patch between these bounds of the frame."""
+    x0, y0, x1, y1 = bounds
+    return Patch(pixels=wide.pixels[y0 - wide.y : y1 - wide.y, x0 - wide.x : x1 - wide.x], x=x0, y=y0, held_bytes=0)
 
 
 @dataclass(frozen=True)
@@ -241,9 +252,19 @@ class IdentifyStep(_FaceStep):
 
 
 def cut_chip(face: Face, face_to_chip: Affine, *, size: int, into: Image | None = None) -> Image:
-    """The chip of a face, from its patch."""
+    """The chip of a face that a stage reads, from its patch."""
     assert face.patch is not None
-    patch = face.patch
+    return _cut(face.patch, face_to_chip, size=size, into=into)
+
+
+def cut_kept_chip(face: Face, face_to_chip: Affine, *, size: int) -> Image:
+    """The chip of a face that the user keeps, from all that there is of its frame."""
+    patch = face.wide_patch or face.patch
+    assert patch is not None
+    return _cut(patch, face_to_chip, size=size)
+
+
+def _cut(patch: Patch, face_to_chip: Affine, *, size: int, into: Image | None = None) -> Image:
     return cut(patch.pixels, in_patch(face_to_chip, x=patch.x, y=patch.y), size=size, into=into)
 
 

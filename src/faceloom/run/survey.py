@@ -5,12 +5,14 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from faceloom.errors import BudgetError
+from faceloom.geometry.chips import PATCH_SCALE
+from faceloom.media.chip_files import writing_bytes
 from faceloom.media.sources import Shape, SourceKind
 from faceloom.memory.footprints import Footprint
 from faceloom.memory.usage import peak_bytes
 from faceloom.run.crew import Crew
 from faceloom.run.events import OnEvent
-from faceloom.run.job import Order
+from faceloom.run.job import Order, Outputs
 from faceloom.run.planner import Planner
 from faceloom.run.planning import Planned, Room, Work
 from faceloom.run.profiling import Profiler, network_shape
@@ -54,9 +56,9 @@ class Survey:
             frames=store.counts().pending,
             frame_bytes=max(shape.frame_bytes for _, shape in shapes),
             decoder_bytes=max(decoder for decoder, _ in reading),
-            reading_bytes=max(moment for _, moment in reading),
+            reading_bytes=max(*(moment for _, moment in reading), _writing_bytes(order.outputs)),
             faces_a_frame=EXPECTED_FACES,
-            kept_bytes_a_frame=EXPECTED_FACES * EXPECTED_PATCH_BYTES,
+            kept_bytes_a_frame=EXPECTED_FACES * EXPECTED_PATCH_BYTES * _patch_area(order.outputs),
             decode_s=0.0,
         )
         self._profiler = Profiler(order, crew, on_event)
@@ -152,6 +154,16 @@ def _reading(kind: SourceKind, shape: Shape) -> tuple[int, int]:
         return 0, shape.reading_bytes
     # A video's decoder keeps pictures; the copy that is turned into RGB goes with each frame.
     return shape.reading_bytes - shape.frame_bytes, shape.frame_bytes
+
+
+def _writing_bytes(outputs: Outputs) -> int:
+    """What making a chip takes for a moment: nothing else of a frame is then under way."""
+    return writing_bytes(outputs.chip_format, size=outputs.chip_size) if outputs.write_chips else 0
+
+
+def _patch_area(outputs: Outputs) -> float:
+    """Of what is kept of a frame around a face, over that of a patch as stages read it."""
+    return (outputs.framing.crop.patch_scale / PATCH_SCALE) ** 2
 
 
 def _largest_canvas(order: Order, shapes: list[tuple[int, int]]) -> tuple[int, int]:

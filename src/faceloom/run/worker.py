@@ -38,6 +38,7 @@ class Worker:
         self._starved: list[tuple[str, int]] = []
         self._on_progress: OnProgress = _unheard
         self._kept_bytes = 0
+        self._patch_scale = job.outputs.framing.crop.patch_scale
         masks = (stage.plugin for stage in job.flow.networks if isinstance(stage.plugin, NetworkMask))
         self._face_bytes = _ROW_EXTRA_BYTES + sum(plugin.input_size**2 for plugin in masks)
         """What later phases add to a face: a bound on faces has to count it from the start."""
@@ -145,7 +146,9 @@ class Worker:
             if self._job.reserve_bytes:
                 self._engine.reserve(self._job.reserve_bytes[number])
         return [
-            network_step(stage, self._networks[stage.name], batch=placements[stage.name].batch)
+            network_step(
+                stage, self._networks[stage.name], batch=placements[stage.name].batch, patch_scale=self._patch_scale
+            )
             for stage in self._job.flow.networks
             if stage.name in placements
         ]
