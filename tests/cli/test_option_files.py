@@ -69,7 +69,7 @@ def test_flags_on_the_command_line_win(here: Path) -> None:
 def test_what_stands_before_all_tables_is_for_every_command_that_has_it(here: Path) -> None:
     (here / FILE).write_text('memory = "800MiB"\nsize = 64\n[plan]\nmemory = "2GiB"\n')
     assert (parsed("extract", "in", "--out", "x").memory, parsed("plan", "in").memory) == ("800MiB", "2GiB")
-    assert not hasattr(parsed("plan", "in"), "size")
+    assert not hasattr(parsed("profile"), "size")
 
 
 def test_another_file_is_taken_in_place_of_the_folders(here: Path) -> None:
