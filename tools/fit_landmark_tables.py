@@ -14,7 +14,7 @@ Pictures with landmarks made by people are not read: they are what benchmarks/ac
 
 import itertools
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 
 import cv2
@@ -25,8 +25,8 @@ from faceloom.align.facemesh import FaceMesh, mesh_points
 from faceloom.align.pfld import Pfld
 from faceloom.detect.yunet import YuNet
 from faceloom.engines.onnx import OnnxEngine
-from faceloom.geometry.affine import apply, fit_similarity, invert
-from faceloom.geometry.boxes import nms
+from faceloom.geometry.affine import Points, apply, fit_similarity, invert
+from faceloom.geometry.boxes import Boxes, nms
 from faceloom.geometry.chips import box_to_chip, cut, eye_angle
 from faceloom.geometry.landmarks import INNER, LEFT_EYE, RIGHT_EYE, extent, outer_eye_distance
 from faceloom.geometry.letterbox import letterbox
@@ -56,9 +56,9 @@ def load(plugin: NetworkPlugin) -> Infer:
     return OnnxEngine().load(WeightCache.of_user().prepare(plugin.weights))
 
 
-def pictures(root: Path) -> Iterator[NDArray[np.uint8]]:
+def pictures(root: Path, folders: Sequence[str] = FOLDERS) -> Iterator[NDArray[np.uint8]]:
     """Every picture and its mirror image, so that the tables come out nearly symmetric."""
-    for folder in FOLDERS:
+    for folder in folders:
         for path in sorted((root / folder).rglob("*")):
             if path.suffix in {".jpg", ".png"}:
                 image = np.asarray(cv2.imread(str(path), cv2.IMREAD_COLOR_RGB), np.uint8)
@@ -66,17 +66,18 @@ def pictures(root: Path) -> Iterator[NDArray[np.uint8]]:
                 yield np.ascontiguousarray(image[:, ::-1])
 
 
-def measure(root: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Mesh (F, 468, 2) and PFLD landmarks (F, 68, 2) of the same faces, frame pixels."""
-    detector, mesher, aligner = YuNet(min_score=0.8), FaceMesh(), Pfld()
-    detect, mesh, align = load(detector), load(mesher), load(aligner)
-    meshes, targets = [], []
-    for image in pictures(root):
+def meshes_of(
+    images: Iterable[NDArray[np.uint8]],
+) -> Iterator[tuple[NDArray[np.uint8], Boxes, Points, NDArray[np.float32]]]:
+    """Every face large enough: picture, box (4,), mesh (468, 2) in frame pixels, and (468, 3) as the network has it."""
+    detector, mesher = YuNet(min_score=0.8), FaceMesh()
+    detect, mesh = load(detector), load(mesher)
+    for image in images:
         canvas, canvas_to_frame = letterbox(image, longest_side=2048, side_multiple=32)
         (found,) = detector.detect(detect, canvas[None])
         assert found.keypoints is not None
         for i in nms(found.boxes, found.scores, max_iou=0.3):
-            box = apply(canvas_to_frame, found.boxes[i].reshape(2, 2)).reshape(4)
+            found_box = box = apply(canvas_to_frame, found.boxes[i].reshape(2, 2)).reshape(4)
             if box[2] - box[0] < MIN_SIDE_PX:
                 continue
             angle, size = eye_angle(found.keypoints[i]), mesher.input_size
@@ -85,11 +86,19 @@ def measure(root: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
                 outputs = mesh(mesher.prepare(cut(image, frame_to_chip, size=size)[None]))
                 points = apply(invert(frame_to_chip), mesh_points(outputs))
                 box, angle = extent(points)[0], float(np.arctan2(*(points[0, 263] - points[0, 33])[::-1]))
-            box = apply(canvas_to_frame, found.boxes[i].reshape(2, 2)).reshape(4)
-            frame_to_chip = box_to_chip(box, scale=aligner.first_crop.scale, angle=0, size=aligner.input_size)
-            answer = aligner.align(align, cut(image, frame_to_chip, size=aligner.input_size)[None])
-            meshes.append(points[0])
-            targets.append(apply(invert(frame_to_chip), answer.landmarks[0]))
+            yield image, found_box, points[0], outputs["conv2d_20"].reshape(468, 3)
+
+
+def measure(root: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Mesh (F, 468, 2) and PFLD landmarks (F, 68, 2) of the same faces, frame pixels."""
+    aligner = Pfld()
+    align = load(aligner)
+    meshes, targets = [], []
+    for image, box, mesh, _ in meshes_of(pictures(root)):
+        frame_to_chip = box_to_chip(box, scale=aligner.first_crop.scale, angle=0, size=aligner.input_size)
+        answer = aligner.align(align, cut(image, frame_to_chip, size=aligner.input_size)[None])
+        meshes.append(mesh)
+        targets.append(apply(invert(frame_to_chip), answer.landmarks[0]))
     return np.stack(meshes), np.stack(targets)
 
 

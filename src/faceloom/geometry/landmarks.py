@@ -46,7 +46,10 @@ def from_wflw(points: Points) -> Points:
 
 
 def from_mesh(points: Points) -> Points:
-    """(N, 68, 2) of (N, 468, 2) in the scheme of MediaPipe's FaceMesh: vertices, or weighted means of three."""
+    """(N, 68, C) of (N, 468, C) in the scheme of MediaPipe's FaceMesh: vertices, or weighted means of three.
+
+    In the plane (C = 2), or in space (C = 3).
+    """
     return np.asarray((points[:, _MESH_VERTICES] * _MESH_WEIGHTS[..., None]).sum(axis=2), np.float32)
 
 
