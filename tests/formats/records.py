@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from faceloom.faces import FrameId
 from faceloom.formats.record import FaceRecord, Format, FrameRecord, MaskRecord, Part
+from faceloom.geometry.pose import Pose
 
 ODD = [
     "a, b.jpg", 'q"uote\'.png', "tab\there.jpg", "línea ünï 漢字 🙂.jpg", "caf\\xe9.jpg", "new\\nline.jpg",
@@ -22,6 +23,7 @@ ODD = [
 """Names as sources have them: of other bytes and characters that cannot be printed there are escapes."""
 names = st.sampled_from(ODD) | st.text(string.ascii_letters + string.digits + "._-, '\"#&<é漢", min_size=1, max_size=12)
 eighths = st.integers(-800, 80_000).map(lambda n: n / 8)
+quarters = st.integers(-720, 720).map(lambda n: n / 4)
 
 
 def _points(count: int) -> st.SearchStrategy[NDArray[np.float32]]:
@@ -51,6 +53,8 @@ def faces(draw: st.DrawFn, index: int) -> FaceRecord:
         keypoints=draw(st.none() | _points(5)),
         landmarks=draw(st.none() | _points(68)),
         confidence=draw(st.none() | st.integers(0, 4).map(lambda n: n / 4)),
+        pose=draw(st.none() | st.tuples(quarters, quarters, quarters).map(lambda t: Pose(*t))),
+        sharpness=draw(st.none() | quarters.map(abs)),
         frame_to_chip=draw(st.none() | eighths.map(lambda n: np.array([[n, 1, 2], [3, 0.5, 4]]))),
         masks=draw(st.dictionaries(st.sampled_from(["components", "extended"]), masks(), max_size=2)),
         embedding=np.array([0.5, -0.5, 0.25], np.float32),
@@ -98,6 +102,8 @@ _FACE_FIELDS = {
     Part.KEYPOINTS: "keypoints",
     Part.LANDMARKS: "landmarks",
     Part.CONFIDENCE: "confidence",
+    Part.POSES: "pose",
+    Part.SHARPNESS: "sharpness",
     Part.AFFINES: "frame_to_chip",
     Part.EMBEDDINGS: "embedding",
     Part.CHIPS: "chip",

@@ -32,11 +32,12 @@ def out(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_line_a_face_in_the_form_of_the_contract(out: Path) -> None:
     lines = [json.loads(line) for line in exported(out).splitlines()]
     assert len(lines) == 226
-    keys = ["source", "frame", "time_s", "index", "box", "score", "keypoints", "landmarks", "affine", "masks", "chip"]
+    keys = ["source", "frame", "time_s", "index", "box", "score", "keypoints", "landmarks", "affine"]
+    keys += ["pose", "sharpness", "masks", "chip"]
     for line in lines:
         assert list(line) == keys
-        shapes = [np.shape(line[name]) for name in ("box", "keypoints", "landmarks", "affine")]
-        assert shapes == [(4,), (5, 2), (68, 2), (2, 3)]
+        shapes = [np.shape(line[name]) for name in ("box", "keypoints", "landmarks", "affine", "pose", "sharpness")]
+        assert shapes == [(4,), (5, 2), (68, 2), (2, 3), (3,), ()]
         assert set(line["masks"]) == {"components", "extended"}
 
 
@@ -65,7 +66,8 @@ def test_a_chip_file_says_what_the_export_says(out: Path) -> None:
     line = json.loads(exported(out).splitlines()[0])
     metadata = read_chip_metadata(out / line["chip"])
     shared = set(metadata) & set(line)
-    assert shared == {"source", "frame", "time_s", "index", "box", "score", "keypoints", "landmarks", "affine"}
+    numbers = ["box", "score", "keypoints", "landmarks", "affine", "pose", "sharpness"]
+    assert shared == {"source", "frame", "time_s", "index", *numbers}
     assert all(metadata[key] == line[key] for key in shared)
     assert set(metadata["models"]) == {"detect/yunet", "align/facemesh"}
 
@@ -91,6 +93,7 @@ def test_csv_has_the_same_numbers_in_columns_of_their_own(out: Path) -> None:
     for row, line in zip(rows, lines, strict=True):
         assert [float(row[f"box_{i}"]) for i in range(4)] == line["box"]
         assert float(row["landmarks_67_1"]) == line["landmarks"][67][1]
+        assert [float(row[f"pose_{i}"]) for i in range(3)] == line["pose"]
         assert row["masks"] == "components extended"
 
 
@@ -108,6 +111,7 @@ def test_boxes_only_leave_the_rest_empty(samples: Path, tmp_path: Path) -> None:
     extract(samples / "portrait.png", tmp_path / "out", align=None)
     (line,) = (json.loads(line) for line in exported(tmp_path / "out").splitlines())
     assert (line["landmarks"], line["affine"], line["masks"], line["chip"]) == (None, None, {}, None)
+    assert (line["pose"], line["sharpness"]) == (None, None)
     text = io.StringIO()
     export(tmp_path / "out", text, to="csv", frames=False)
     (row,) = csv.DictReader(io.StringIO(text.getvalue()))

@@ -13,6 +13,7 @@ from faceloom.errors import MediaError
 from faceloom.faces import FrameId
 from faceloom.formats.record import FaceRecord, FrameRecord
 from faceloom.geometry.affine import Affine
+from faceloom.geometry.pose import Pose
 from faceloom.units import MIB, format_bytes
 
 MAX_FILE_BYTES = 256 * MIB
@@ -84,6 +85,11 @@ def optional_affine(values: Any) -> Affine | None:
     return None if values is None else numbers(values, (2, 3), "the affine map")
 
 
+def optional_pose(values: Any) -> Pose | None:
+    """Angles that may be missing."""
+    return None if values is None else Pose(*numbers(values, (3,), "a pose").tolist())
+
+
 def box(x0: float, y0: float, x1: float, y1: float) -> NDArray[np.float32]:
     """A box, its corners in order."""
     corners = pixels([x0, y0, x1, y1], (4,), "a box")
@@ -93,7 +99,7 @@ def box(x0: float, y0: float, x1: float, y1: float) -> NDArray[np.float32]:
 
 
 def score(value: Any) -> float | None:
-    """A score, which detectors of other programs may have above 1."""
+    """A score or another number; detectors of other programs may have scores above 1."""
     return None if value is None else float(numbers(value, (), "a score"))
 
 

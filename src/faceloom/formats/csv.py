@@ -11,7 +11,7 @@ import numpy as np
 from faceloom.formats import checks, jsonl
 from faceloom.formats.record import Format, FrameRecord, Frames, Part, Piece
 
-_SHAPES = {"keypoints": (5, 2), "landmarks": (68, 2), "affine": (2, 3)}
+_SHAPES = {"keypoints": (5, 2), "landmarks": (68, 2), "affine": (2, 3), "pose": (3,)}
 """Of what may be missing, so that every row of a table has the same columns."""
 
 
@@ -63,11 +63,11 @@ def _unflatten(row: dict[str, str], *, embedding: int) -> dict[str, Any]:
     """The line of a row, its numbers as numbers."""
     line: dict[str, Any] = {"source": row["source"], "chip": row.get("chip") or None}
     line |= {name: int(row[name]) for name in ("frame", "index")}
-    line |= {name: float(row[name]) if row.get(name) else None for name in ("time_s", "score")}
+    line |= {name: float(row[name]) if row.get(name) else None for name in ("time_s", "score", "sharpness")}
     line["box"] = [float(row[f"box_{i}"]) for i in range(4)]
-    for name, (rows, columns) in _SHAPES.items():
-        cells = [[row.get(f"{name}_{i}_{j}") for j in range(columns)] for i in range(rows)]
-        line[name] = None if not cells[0][0] else [[float(cell or "nan") for cell in cells_of] for cells_of in cells]
+    for name, shape in _SHAPES.items():
+        cells = [row.get("_".join(map(str, (name, *place)))) for place in np.ndindex(shape)]
+        line[name] = None if not cells[0] else np.reshape([float(cell or "nan") for cell in cells], shape).tolist()
     values = [row[f"embedding_{i}"] for i in range(embedding)]
     return line | ({"embedding": [float(value) for value in values]} if any(values) else {})
 

@@ -14,10 +14,8 @@ from faceloom.faces import FrameId
 from faceloom.formats import checks
 from faceloom.formats.record import FaceRecord, Format, FrameRecord, Frames, MaskRecord, Part, Piece
 
-KEEPS = frozenset(
-    [Part.TIMES, Part.SCORES, Part.KEYPOINTS, Part.LANDMARKS, Part.AFFINES, Part.MASKS, Part.EMBEDDINGS, Part.CHIPS]
-)
-CHANGES = "pixels are rounded to 3 decimals, scores to 4, affine maps and embeddings to 6"
+KEEPS = frozenset(Part) - {Part.SIZES, Part.EMPTY, Part.CONFIDENCE}
+CHANGES = "pixels are rounded to 3 decimals, scores to 4, affine maps and embeddings to 6, poses and sharpness to 2"
 
 
 def rounded(values: NDArray[Any] | None, *, digits: int = 3) -> list[Any] | None:
@@ -44,6 +42,8 @@ def numbers_to_json(frame: FrameId, time: float | None, face: FaceRecord) -> dic
         "keypoints": rounded(face.keypoints),
         "landmarks": rounded(face.landmarks),
         "affine": rounded(face.frame_to_chip, digits=6),
+        "pose": None if face.pose is None else [round(angle, 2) for angle in face.pose],
+        "sharpness": None if face.sharpness is None else round(face.sharpness, 2),
     }
 
 
@@ -70,6 +70,8 @@ def face_from_json(line: Any) -> tuple[FrameId, float | None, FaceRecord]:
         keypoints=checks.optional_pixels(line.get("keypoints"), (5, 2), "keypoints"),
         landmarks=checks.optional_pixels(line.get("landmarks"), (68, 2), "landmarks"),
         frame_to_chip=checks.optional_affine(line.get("affine")),
+        pose=checks.optional_pose(line.get("pose")),
+        sharpness=checks.score(line.get("sharpness")),
         masks={checks.name(name, "a mask"): _mask(mask) for name, mask in line.get("masks", {}).items()},
         embedding=None if embedding is None else checks.numbers(embedding, (-1,), "an embedding").astype(np.float32),
         chip=None if line.get("chip") is None else checks.name(line["chip"], "a chip's path"),

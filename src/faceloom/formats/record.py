@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from faceloom.faces import FrameId
 from faceloom.geometry.affine import Affine, Points
+from faceloom.geometry.pose import Pose
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,6 +37,8 @@ class FaceRecord:
     landmarks: Points | None = None
     """(68, 2)"""
     confidence: float | None = None
+    pose: Pose | None = None
+    sharpness: float | None = None
     frame_to_chip: Affine | None = None
     masks: dict[str, MaskRecord] = field(default_factory=dict)
     embedding: NDArray[np.float32] | None = None
@@ -64,6 +67,8 @@ class Part(StrEnum):
     KEYPOINTS = "keypoints"
     LANDMARKS = "landmarks"
     CONFIDENCE = "confidences of the aligner"
+    POSES = "poses"
+    SHARPNESS = "sharpness"
     AFFINES = "affine maps"
     MASKS = "masks"
     EMBEDDINGS = "embeddings"

@@ -89,6 +89,8 @@ class FinishStep:
             keypoints=face.keypoints,
             landmarks=face.landmarks,
             confidence=face.confidence,
+            pose=face.pose,
+            sharpness=face.sharpness,
             frame_to_chip=affine,
             masks={name: MaskRow(size=outputs.mask_size, png=_encode_mask(mask)) for name, mask in masks.items()},
             embedding=face.embedding,

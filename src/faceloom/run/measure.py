@@ -21,7 +21,7 @@ from faceloom.memory.ceilings import limit_process
 from faceloom.memory.footprints import Footprint, fit
 from faceloom.memory.usage import ProcessMemory
 from faceloom.run.messages import Measure
-from faceloom.run.steps import network_step
+from faceloom.run.networks import network_step
 
 _Call = Callable[[int], None]
 """Calls the network once, with so many items."""

@@ -8,19 +8,18 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceloom.align import Aligner, Alignment
 from faceloom.detect import Detector
 from faceloom.faces import Candidates, Face, FrameId, Image, Images, Patch
 from faceloom.frame import Frame
-from faceloom.geometry.affine import Affine, Points, apply, apply_each, fit_similarity, invert, scale_of
-from faceloom.geometry.boxes import Boxes, nms
-from faceloom.geometry.chips import PATCH_SCALE, box_to_chip, cut, eye_angle, frame_to_chip, in_patch, patch_bounds
-from faceloom.geometry.landmarks import eye_centres, five_keypoints
+from faceloom.geometry.affine import Affine, Points, apply, fit_similarity
+from faceloom.geometry.boxes import nms
+from faceloom.geometry.chips import PATCH_SCALE, cut, frame_to_chip, in_patch, patch_bounds
+from faceloom.geometry.landmarks import five_keypoints
 from faceloom.geometry.letterbox import canvas_shape, letterbox_all
 from faceloom.identify import Identifier
 from faceloom.mask import NetworkMask
-from faceloom.run.pipeline import Final, Step
-from faceloom.stage import Infer, NetworkPlugin, Stage
+from faceloom.run.pipeline import Final
+from faceloom.stage import Infer, NetworkPlugin
 
 TOGETHER = 8
 """Faces that take a step together, in calls of the planned batch."""
@@ -53,21 +52,6 @@ def size_of(item: Any) -> int:
         patches = (patch for patch in (item.patch, item.wide_patch) if patch is not None)
         return sum(patch.held_bytes for patch in patches) + sum(mask.nbytes for mask in item.masks.values())
     return 0
-
-
-def network_step(stage: Stage, infer: Infer, *, batch: int, patch_scale: float = PATCH_SCALE) -> Step:
-    """The step of a stage whose network is loaded; a detector's leaves patches of this scale."""
-    plugin = stage.plugin
-    match plugin:
-        case Detector():
-            return DetectStep(stage.name, plugin, infer, batch, patch_scale)
-        case Aligner():
-            return AlignStep(stage.name, plugin, infer, batch)
-        case NetworkMask():
-            return MaskStep(stage.name, plugin, infer, batch)
-        case Identifier():
-            return IdentifyStep(stage.name, plugin, infer, batch)
-    raise TypeError(f"{stage.name} is of no known kind")
 
 
 @dataclass(frozen=True)
@@ -165,7 +149,7 @@ def _inside(wide: Patch, bounds: tuple[int, int, int, int]) -> Patch:
 
 
 @dataclass(frozen=True)
-class _FaceStep(_NetworkStep):
+class FaceStep(_NetworkStep):
     """Faces learn more from chips that a network looks at."""
 
     @property
@@ -173,55 +157,14 @@ class _FaceStep(_NetworkStep):
         """Several calls on end: a network that ran just before is still in the processor's caches."""
         return self.batch * max(1, TOGETHER // self.batch)
 
-    def _calls(self, faces: Sequence[Face], maps: Sequence[Affine], *, size: int) -> Iterator[Images]:
+    def calls(self, faces: Sequence[Face], maps: Sequence[Affine], *, size: int) -> Iterator[Images]:
         """The chips of each call (N, S, S, 3); no more of them are there at a time."""
         for i in range(0, len(faces), self.batch):
             yield _chips(faces[i : i + self.batch], maps[i : i + self.batch], size=size)
 
 
 @dataclass(frozen=True)
-class AlignStep(_FaceStep):
-    """Faces get landmarks, in one look or two."""
-
-    plugin: Aligner
-
-    def run(self, items: Sequence[Face]) -> Sequence[Face]:
-        first = self.plugin.first_crop
-        angles = [eye_angle(face.keypoints) if first.turned and face.keypoints is not None else 0.0 for face in items]
-        boxes = np.stack([face.box for face in items])
-        found = self._look(items, first.around(boxes), scale=first.scale, angles=angles)
-        second = self.plugin.second_crop
-        if second is not None:
-            angles = [eye_angle(points) if second.turned else 0.0 for points in eye_centres(found.landmarks)]
-            found = self._look(items, second.around(found.extent), scale=second.scale, angles=angles)
-        return [
-            replace(face, landmarks=landmarks, confidence=float(confidence))
-            for face, landmarks, confidence in zip(items, found.landmarks, found.confidence, strict=True)
-        ]
-
-    def _look(self, faces: Sequence[Face], boxes: Boxes, *, scale: float, angles: Sequence[float]) -> Alignment:
-        """What the network finds in squares laid around boxes (N, 4), in frame pixels."""
-        size = self.plugin.input_size
-        maps = [box_to_chip(box, scale=scale, angle=angle, size=size) for box, angle in zip(boxes, angles, strict=True)]
-        answers = [self.plugin.align(self.infer, chips) for chips in self._calls(faces, maps, size=size)]
-        chips_to_frame = np.stack([invert(chip) for chip in maps])
-        return Alignment(
-            landmarks=apply_each(chips_to_frame, np.concatenate([answer.landmarks for answer in answers])),
-            confidence=np.concatenate([answer.confidence for answer in answers]),
-            extent=_turned(np.concatenate([answer.extent for answer in answers]), chips_to_frame),
-        )
-
-
-def _turned(boxes: Boxes, maps: NDArray[np.float64]) -> Boxes:
-    """Boxes (N, 4) of chips as boxes of the frame: a turned box is none, its middle and sides' lengths are kept."""
-    middles = apply_each(maps, boxes.reshape(-1, 2, 2).mean(axis=1, keepdims=True))[:, 0]
-    scales = np.array([[scale_of(one)] for one in maps], np.float32)
-    halves = (boxes[:, 2:] - boxes[:, :2]) / 2 * scales
-    return np.concatenate([middles - halves, middles + halves], axis=1)
-
-
-@dataclass(frozen=True)
-class MaskStep(_FaceStep):
+class MaskStep(FaceStep):
     """Faces get a mask from a network."""
 
     plugin: NetworkMask
@@ -231,13 +174,13 @@ class MaskStep(_FaceStep):
         maps = [frame_to_chip(_landmarks(face), size=size) for face in items]
         name = self.stage.partition("/")[2]
         masks = (
-            mask for chips in self._calls(items, maps, size=size) for mask in self.plugin.segment(self.infer, chips)
+            mask for chips in self.calls(items, maps, size=size) for mask in self.plugin.segment(self.infer, chips)
         )
         return [replace(face, masks={**face.masks, name: mask}) for face, mask in zip(items, masks, strict=True)]
 
 
 @dataclass(frozen=True)
-class IdentifyStep(_FaceStep):
+class IdentifyStep(FaceStep):
     """Faces get an embedding."""
 
     plugin: Identifier
@@ -246,7 +189,7 @@ class IdentifyStep(_FaceStep):
         template, size = self.plugin.template, self.plugin.input_size
         maps = [fit_similarity(five_keypoints(_landmarks(face)), template) for face in items]
         embeddings = (
-            row for chips in self._calls(items, maps, size=size) for row in self.plugin.embed(self.infer, chips)
+            row for chips in self.calls(items, maps, size=size) for row in self.plugin.embed(self.infer, chips)
         )
         return [replace(face, embedding=embedding) for face, embedding in zip(items, embeddings, strict=True)]
 

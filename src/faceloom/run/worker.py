@@ -16,9 +16,10 @@ from faceloom.media.reading import FrameReader, Read, can_read_side_by_side
 from faceloom.plan.plan import Phase, Placement
 from faceloom.run.finish import FinishStep, OverlayStep
 from faceloom.run.job import Job
+from faceloom.run.networks import network_step
 from faceloom.run.pipeline import Bounds, Final, Step, run_pipeline
 from faceloom.run.pipeline import Source as ItemSource
-from faceloom.run.steps import Failure, Seen, network_step, size_of
+from faceloom.run.steps import Failure, Seen, size_of
 from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, Status
 
 OnProgress = Callable[[int, int], None]

@@ -17,6 +17,7 @@ from faceloom.faces import FrameId
 from faceloom.formats import csv, jsonl
 from faceloom.formats.record import Format, FrameRecord, Part, Piece
 from faceloom.formats.registry import format_named
+from faceloom.geometry.pose import Pose
 from faceloom.store.database import connect
 from faceloom.store.rows import FaceRow, MaskRow, Status
 
@@ -24,7 +25,7 @@ from faceloom.store.rows import FaceRow, MaskRow, Status
 # file first.
 _FACES = (
     "SELECT face.id, name, frame_idx, face.idx, x0, y0, x1, y1, score, confidence,"
-    " keypoints, landmarks, affine, embedding, chip, ticks, time_base"
+    " pitch, yaw, roll, sharpness, keypoints, landmarks, affine, embedding, chip, ticks, time_base"
     " FROM source CROSS JOIN face ON face.source_id = source.id"
     " JOIN frame ON frame.source_id = source.id AND frame.idx = frame_idx ORDER BY name, frame_idx, face.idx"
 )
@@ -52,6 +53,8 @@ _QUESTIONS = {
     Part.KEYPOINTS: "SELECT 1 FROM face WHERE keypoints IS NOT NULL LIMIT 1",
     Part.LANDMARKS: "SELECT 1 FROM face WHERE landmarks IS NOT NULL LIMIT 1",
     Part.CONFIDENCE: "SELECT 1 FROM face WHERE confidence IS NOT NULL LIMIT 1",
+    Part.POSES: "SELECT 1 FROM face WHERE yaw IS NOT NULL LIMIT 1",
+    Part.SHARPNESS: "SELECT 1 FROM face WHERE sharpness IS NOT NULL LIMIT 1",
     Part.AFFINES: "SELECT 1 FROM face WHERE affine IS NOT NULL LIMIT 1",
     Part.MASKS: "SELECT 1 FROM mask LIMIT 1",
     Part.EMBEDDINGS: "SELECT 1 FROM face WHERE embedding IS NOT NULL LIMIT 1",
@@ -72,8 +75,8 @@ def read_faces(folder: Path) -> Iterator[tuple[FaceRow, Fraction | None]]:
 
 def _faces(db: sqlite3.Connection) -> Iterator[tuple[FaceRow, Fraction | None]]:
     for row in db.execute(_FACES):
-        face_id, name, frame, index, x0, y0, x1, y1, score, confidence, *blobs, chip, ticks, time_base = row
-        keypoints, landmarks, affine, embedding = blobs
+        face_id, name, frame, index, x0, y0, x1, y1, score, confidence, *others, chip, ticks, time_base = row
+        pitch, yaw, roll, sharpness, keypoints, landmarks, affine, embedding = others
         masks = db.execute("SELECT name, size, png FROM mask WHERE face_id = ? ORDER BY name", (face_id,))
         face = FaceRow(
             frame=FrameId(name, frame),
@@ -84,6 +87,8 @@ def _faces(db: sqlite3.Connection) -> Iterator[tuple[FaceRow, Fraction | None]]:
             keypoints=_array(keypoints, "<f4", (-1, 2)),
             landmarks=_array(landmarks, "<f4", (-1, 2)),
             frame_to_chip=_array(affine, "<f8", (2, 3)),
+            pose=None if yaw is None else Pose(pitch, yaw, roll),
+            sharpness=sharpness,
             masks={mask: MaskRow(size=size, png=png) for mask, size, png in masks},
             embedding=_array(embedding, "<f4", (-1,)),
             chip=chip,

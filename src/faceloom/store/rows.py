@@ -13,6 +13,7 @@ from faceloom.faces import FrameId
 from faceloom.formats.jsonl import numbers_to_json
 from faceloom.formats.record import FaceRecord, MaskRecord
 from faceloom.geometry.affine import Affine, Points, compose, scaling
+from faceloom.geometry.pose import Pose
 
 _ROW_BYTES = 4096
 """Of a face without its masks: landmarks, an embedding, and what Python adds to them."""
@@ -61,6 +62,8 @@ class FaceRow:
     landmarks: Points | None
     confidence: float | None
     frame_to_chip: Affine | None
+    pose: Pose | None = None
+    sharpness: float | None = None
     masks: Mapping[str, MaskRow] = field(default_factory=dict)
     embedding: NDArray[np.float32] | None = None
     chip: str | None = None
@@ -85,6 +88,8 @@ class FaceRow:
             landmarks=self.landmarks,
             confidence=self.confidence,
             frame_to_chip=self.frame_to_chip,
+            pose=self.pose,
+            sharpness=self.sharpness,
             masks={name: self._to_record(mask, chip_size) for name, mask in self.masks.items()},
             embedding=self.embedding,
             chip=self.chip,

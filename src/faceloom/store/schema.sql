@@ -48,7 +48,7 @@ CREATE TABLE face (
     pitch      REAL,                      -- degrees, with the next two: how the head is turned
     yaw        REAL,
     roll       REAL,
-    sharpness  REAL,                      -- of the pixels that the chip shows
+    sharpness  REAL,                      -- between brows and mouth, see docs/store.md
     rejected   TEXT,                      -- why a filter marked the face; NULL: none did
     person     TEXT,                      -- whose face it is, as `faceloom group` names them
     UNIQUE (source_id, frame_idx, idx),

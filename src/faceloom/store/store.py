@@ -359,7 +359,8 @@ class Store:
     def _insert_face(self, source_id: int, face: FaceRow) -> None:
         cursor = self._db.execute(
             "INSERT INTO face (source_id, frame_idx, idx, x0, y0, x1, y1, score, confidence,"
-            " keypoints, landmarks, affine, embedding, chip) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " keypoints, landmarks, affine, embedding, chip, pitch, yaw, roll, sharpness)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 source_id,
                 face.frame.index,
@@ -372,6 +373,8 @@ class Store:
                 _blob(face.frame_to_chip, "<f8"),
                 _blob(face.embedding, "<f4"),
                 face.chip,
+                *(face.pose or (None, None, None)),
+                face.sharpness,
             ),
         )
         masks = [(cursor.lastrowid, name, mask.size, mask.png) for name, mask in face.masks.items()]

@@ -1,0 +1,72 @@
+"""Faces get landmarks, and what follows from landmarks and patch alone: pose and sharpness."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.align import Aligner, Alignment
+from faceloom.faces import Face
+from faceloom.geometry.affine import apply_each, invert, scale_of
+from faceloom.geometry.boxes import Boxes
+from faceloom.geometry.chips import box_to_chip, eye_angle
+from faceloom.geometry.landmarks import eye_centres
+from faceloom.geometry.pose import fit_pose
+from faceloom.geometry.sharpness import sharpness
+from faceloom.run.steps import FaceStep
+
+
+@dataclass(frozen=True)
+class AlignStep(FaceStep):
+    """Faces get landmarks, in one look or two."""
+
+    plugin: Aligner
+
+    def run(self, items: Sequence[Face]) -> Sequence[Face]:
+        first = self.plugin.first_crop
+        angles = [eye_angle(face.keypoints) if first.turned and face.keypoints is not None else 0.0 for face in items]
+        boxes = np.stack([face.box for face in items])
+        found = self._look(items, first.around(boxes), scale=first.scale, angles=angles)
+        second = self.plugin.second_crop
+        if second is not None:
+            angles = [eye_angle(points) if second.turned else 0.0 for points in eye_centres(found.landmarks)]
+            found = self._look(items, second.around(found.extent), scale=second.scale, angles=angles)
+        return [
+            described(replace(face, landmarks=landmarks, confidence=float(confidence)))
+            for face, landmarks, confidence in zip(items, found.landmarks, found.confidence, strict=True)
+        ]
+
+    def _look(self, faces: Sequence[Face], boxes: Boxes, *, scale: float, angles: Sequence[float]) -> Alignment:
+        """What the network finds in squares laid around boxes (N, 4), in frame pixels."""
+        size = self.plugin.input_size
+        maps = [box_to_chip(box, scale=scale, angle=angle, size=size) for box, angle in zip(boxes, angles, strict=True)]
+        answers = [self.plugin.align(self.infer, chips) for chips in self.calls(faces, maps, size=size)]
+        chips_to_frame = np.stack([invert(chip) for chip in maps])
+        return Alignment(
+            landmarks=apply_each(chips_to_frame, np.concatenate([answer.landmarks for answer in answers])),
+            confidence=np.concatenate([answer.confidence for answer in answers]),
+            extent=_turned(np.concatenate([answer.extent for answer in answers]), chips_to_frame),
+        )
+
+
+def _turned(boxes: Boxes, maps: NDArray[np.float64]) -> Boxes:
+    """Boxes (N, 4) of chips as boxes of the frame: a turned box is none, its middle and sides' lengths are kept."""
+    middles = apply_each(maps, boxes.reshape(-1, 2, 2).mean(axis=1, keepdims=True))[:, 0]
+    scales = np.array([[scale_of(one)] for one in maps], np.float32)
+    halves = (boxes[:, 2:] - boxes[:, :2]) / 2 * scales
+    return np.concatenate([middles - halves, middles + halves], axis=1)
+
+
+def described(face: Face) -> Face:
+    """A face that has landmarks, with its pose and, if it has its pixels, its sharpness.
+
+    Raises:
+        DegeneratePointsError: all landmarks coincide.
+    """
+    assert face.landmarks is not None
+    pose, patch = fit_pose(face.landmarks), face.patch
+    if patch is None:
+        return replace(face, pose=pose)
+    in_patch = face.landmarks - np.array([patch.x, patch.y], np.float32)
+    return replace(face, pose=pose, sharpness=sharpness(patch.pixels, in_patch))
