@@ -7,22 +7,23 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypedDict, Unpack
 
 from faceloom.engines.runtime import CPU, Precision, Runtime, choose_runtime
-from faceloom.errors import RequestError
+from faceloom.errors import RequestError, WeightsError
 from faceloom.faces import Face, Image
-from faceloom.flow import Flow, build_flow
+from faceloom.flow import Flow, build_flow, find_plugin
 from faceloom.frame import Frame
 from faceloom.geometry.chips import Crop, Framing, frame_to_chip
 from faceloom.media.chip_files import ChipFormat
 from faceloom.memory.cores import usable_cores
 from faceloom.memory.devices import AUTO, choose_devices, find_devices
 from faceloom.memory.footprints import Footprint
-from faceloom.models.weights import WeightCache
+from faceloom.models.weights import CONVERTED, WeightCache, own_file
 from faceloom.plan.plan import one_phase
 from faceloom.run.events import Fetching, OnEvent, Summary
 from faceloom.run.forecast import Forecast, forecast, measure_now
 from faceloom.run.job import Job, Order, Outputs
 from faceloom.run.supervisor import run_job
 from faceloom.run.takeup import ShouldStop
+from faceloom.stage import NetworkPlugin, PinnedFile
 from faceloom.store.store import Store
 from faceloom.units import parse_bytes
 
@@ -60,6 +61,8 @@ class FlowOptions(TypedDict, total=False):
     """Masks, `components` and `extended` if left out."""
     identify: str | None
     """Identifier, none if left out: faces become comparable only when that is asked for."""
+    weights: Mapping[str, PathLike]
+    """Weight files of your own by stage, like `identify/arcface`, in place of those of the catalog."""
     detect_size: int
     """Longer side in pixels to which larger frames are scaled down for the detector."""
     min_score: float
@@ -293,7 +296,36 @@ def make_flow(options: FlowOptions) -> Flow:
     identify = options.get("identify")
     names = [detect, *([f"align/{align}"] if align else []), *(f"mask/{mask}" for mask in masks)]
     names += [f"identify/{identify}"] if identify else []
-    return build_flow(names, {detect: _detect_options(options)})
+    own = _own_weights(options.get("weights", {}), names)
+    told = {stage: _options_of_weights(stage, file) for stage, file in own.items()}
+    return build_flow(names, {**told, detect: {**told.get(detect, {}), **_detect_options(options)}}, own)
+
+
+def _own_weights(paths: Mapping[str, PathLike], names: Sequence[str]) -> dict[str, PinnedFile]:
+    """The user's own weight files by stage."""
+    files = {}
+    for stage, path in paths.items():
+        if stage not in names:
+            message = f"weights are named for {stage!r}, which is no stage of this flow; it has: {', '.join(names)}"
+            raise RequestError(message)
+        plugin = find_plugin(*stage.split("/", 1))
+        if plugin.weights is None:
+            raise RequestError(f"{stage} runs no network, so it takes no weights")
+        if not plugin.network and Path(path).suffix not in CONVERTED:
+            raise RequestError(f"{path} is no weight file for {stage}; it can be: {', '.join(CONVERTED)}")
+        files[stage] = own_file(Path(path), plugin.weights)
+    return files
+
+
+def _options_of_weights(stage: str, file: PinnedFile) -> Mapping[str, Any]:
+    """What a file of the user's own decides of its plugin."""
+    plugin = find_plugin(*stage.split("/", 1))
+    if not issubclass(plugin, NetworkPlugin) or plugin.network:
+        return {}
+    try:
+        return plugin.options_for(WeightCache.of_user().signature(file))
+    except ValueError as error:
+        raise WeightsError(f"{file.path} is no network for {stage}: {error}", name=file.name) from error
 
 
 def _detect_options(options: FlowOptions) -> Mapping[str, Any]:
@@ -347,11 +379,7 @@ def make_order(
     def on_bytes(name: str, done: int, total: int) -> None:
         on_event(Fetching(name=name, done_bytes=done, total_bytes=total))
 
-    weights = {
-        stage.name: cache.prepare(stage.plugin.weights, on_bytes=on_bytes)
-        for stage in flow.networks
-        if stage.plugin.weights
-    }
+    weights = {stage.name: cache.prepare(stage.weights, on_bytes=on_bytes) for stage in flow.networks if stage.weights}
     return Order(
         flow=flow,
         weights=weights,

@@ -16,7 +16,7 @@ from faceloom.detect import Detector
 from faceloom.errors import RequestError
 from faceloom.identify import Identifier
 from faceloom.mask import LandmarkMask, NetworkMask
-from faceloom.stage import NetworkPlugin, Plugin, Stage
+from faceloom.stage import NetworkPlugin, PinnedFile, Plugin, Stage
 
 KINDS = ("detect", "align", "mask", "identify")
 ENTRY_POINTS = "faceloom.stages"
@@ -83,7 +83,7 @@ class Flow:
     @property
     def digests(self) -> dict[str, str]:
         """sha256 of the weights of each stage that has some, by stage name."""
-        return {stage.name: stage.plugin.weights.sha256 for stage in self.stages if stage.plugin.weights}
+        return {stage.name: stage.weights.sha256 for stage in self.stages if stage.weights}
 
     def describe(self) -> dict[str, Any]:
         """Every stage with its options and the content of its weights: what results depend on."""
@@ -96,14 +96,26 @@ class Flow:
         }
 
 
-def build_flow(names: Sequence[str], options: Mapping[str, Mapping[str, Any]] | None = None) -> Flow:
+def build_flow(
+    names: Sequence[str],
+    options: Mapping[str, Mapping[str, Any]] | None = None,
+    weights: Mapping[str, PinnedFile] | None = None,
+) -> Flow:
     """The flow of stages such as `detect/yunet`, in any order, with the options of their plugins by stage name.
+
+    `weights` are the user's own files, by stage name.
 
     Raises:
         RequestError: an unknown plugin or option, a stage named twice, or one that reads what no stage writes.
     """
-    chosen = options or {}
-    stages = [Stage(name=name, plugin=_plugin(name, chosen.get(name, {}))) for name in dict.fromkeys(names)]
+    chosen, own = options or {}, weights or {}
+    stages = [
+        Stage(name=name, plugin=_plugin(name, chosen.get(name, {})), own_weights=own.get(name))
+        for name in dict.fromkeys(names)
+    ]
+    for stage in stages:
+        if stage.weights and not stage.weights.sha256:
+            raise RequestError(f"{stage.name} has no weights of its own; name a file with --weights {stage.name}=FILE")
     ordered: list[Stage] = []
     written = {"frames"}
     while stages:

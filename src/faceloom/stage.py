@@ -7,6 +7,7 @@ frames, budgets, files or devices. Each kind of plugin refines this in its own f
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
@@ -36,6 +37,17 @@ class PinnedFile:
     """Whose network it is and what it was trained on, as far as its authors say."""
     dynamic: tuple[str, ...] = ()
     """Axes of the input that the file fixes and that are freed when it is prepared, e.g. `batch`."""
+    path: Path | None = None
+    """Where it is, if it is a file of the user's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signature:
+    """What a prepared network says of its inputs and outputs: their shapes by name, None for a free axis."""
+
+    inputs: Mapping[str, tuple[int | None, ...]]
+    outputs: Mapping[str, tuple[int | None, ...]]
+    """An empty shape is one that nobody knows."""
 
 
 class Plugin(ABC):
@@ -65,6 +77,16 @@ class NetworkPlugin(Plugin):
     """A plugin that runs a network: `prepare` and `decode` are pure, the engine stands between them."""
 
     weights: ClassVar[PinnedFile]
+    """Without a sha256 there are none of its own: the user names a file."""
+
+    @classmethod
+    def options_for(cls, signature: Signature) -> Mapping[str, Any]:
+        """Options that a file of the user's own decides.
+
+        Raises:
+            ValueError: it is no network for this plugin; the message says why.
+        """
+        return {}
 
     @abstractmethod
     def prepare(self, images: NDArray[np.uint8]) -> Tensors:
@@ -78,6 +100,13 @@ class Stage:
     name: str
     """Kind and plugin: `detect/yunet`."""
     plugin: Plugin
+    own_weights: PinnedFile | None = None
+    """The user's, in place of the plugin's."""
+
+    @property
+    def weights(self) -> PinnedFile | None:
+        """The file of the stage's network."""
+        return self.own_weights or self.plugin.weights
 
     @property
     def short_name(self) -> str:

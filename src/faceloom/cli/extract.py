@@ -113,6 +113,12 @@ def add_stage_flags(parser: argparse.ArgumentParser) -> None:
         help="mask, may be repeated, or none (default: components and extended)",
     )
     stages.add_argument("--identify", metavar="NAME", help="identifier (default: none; no embeddings unless asked for)")
+    stages.add_argument(
+        "--weights",
+        action="append",
+        metavar="STAGE=FILE",
+        help="a weight file of your own, as in identify/arcface=net.onnx; may be repeated",
+    )
 
 
 def add_machine_flags(parser: argparse.ArgumentParser) -> None:
@@ -145,6 +151,8 @@ def flow_options(chosen: argparse.Namespace) -> dict[str, Any]:
     }
     if chosen.mask is not None:
         options["mask"] = [] if chosen.mask == ["none"] else chosen.mask
+    if chosen.weights is not None:
+        options["weights"] = dict(_stage_and_file(item) for item in chosen.weights)
     given = {
         name: getattr(chosen, name, None)
         for name in (
@@ -159,6 +167,15 @@ def flow_options(chosen: argparse.Namespace) -> dict[str, Any]:
         )
     }
     return {**options, **{name: value for name, value in given.items() if value is not None}}
+
+
+def _stage_and_file(item: str) -> tuple[str, str]:
+    from faceloom.errors import RequestError
+
+    stage, is_told, file = item.partition("=")
+    if not (is_told and file):
+        raise RequestError(f"--weights {item} is not of the form STAGE=FILE, as in identify/arcface=net.onnx")
+    return stage, file
 
 
 def run(chosen: argparse.Namespace) -> int:

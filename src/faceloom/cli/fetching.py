@@ -46,12 +46,13 @@ def models(chosen: argparse.Namespace) -> int:
     cache = WeightCache.of_user()
     rows = []
     for name, weights in _plugins().items():
-        found = cache.find(weights) if weights else None
+        is_own = weights is not None and not weights.sha256
+        found = cache.find(weights) if weights and not is_own else None
         rows.append(
             {
                 "stage": name,
                 "weights": weights and weights.name,
-                "sha256": weights and weights.sha256,
+                "sha256": weights and (weights.sha256 or None),
                 "size_bytes": weights.size_bytes if weights else 0,
                 "licence": weights and weights.licence,
                 "about": weights.about if weights else "drawn from the landmarks, no network",
@@ -62,8 +63,8 @@ def models(chosen: argparse.Namespace) -> int:
         print(json.dumps(rows))
         return 0
     for row in rows:
-        size = format_bytes(row["size_bytes"]) if row["weights"] else "-"
-        where = row["path"] or ("not fetched yet" if row["weights"] else "-")
+        size = format_bytes(row["size_bytes"]) if row["sha256"] else "-"
+        where = row["path"] or ("not fetched yet" if row["sha256"] else "-")
         print(f"{row['stage']:<20} {size:>9}  {row['licence'] or '-':<11} {where}")
         print(f"{'':<20} {row['about']}")
     return 0
@@ -77,7 +78,7 @@ def pull(chosen: argparse.Namespace) -> int:
     from faceloom.models.weights import WeightCache
     from faceloom.run.events import Fetching
 
-    known = {name: weights for name, weights in _plugins().items() if weights}
+    known = {name: weights for name, weights in _plugins().items() if weights and weights.sha256}
     by_name = {**{weights.name: weights for weights in known.values()}, **known}
     names = list(known) if chosen.all else chosen.names or [stage.name for stage in make_flow({}).networks]
     unknown = [name for name in names if name not in by_name]

@@ -11,6 +11,12 @@ from faceloom.faces import Images
 from faceloom.geometry.affine import Points
 from faceloom.stage import Infer, NetworkPlugin, Tensors, require, require_finite
 
+ARCFACE_SIZE = 112
+ARCFACE_TEMPLATE: Points = np.array(
+    [[38.2946, 51.6963], [73.5318, 51.5014], [56.0252, 71.7366], [41.5493, 92.3655], [70.7299, 92.2041]], np.float32
+)
+"""Where most networks want the five keypoints in a chip of 112 pixels. Source: Deng et al. 2019, arXiv 1801.07698."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Identifier(NetworkPlugin):
@@ -22,6 +28,8 @@ class Identifier(NetworkPlugin):
     input_size: ClassVar[int]
     template: ClassVar[Points]
     """(5, 2) where the network wants the five keypoints, in chip pixels."""
+    same_person: ClassVar[float]
+    """Cosine from which on two faces pass for one person's, unless the user says otherwise."""
 
     @abstractmethod
     def decode(self, outputs: Tensors) -> NDArray[np.float32]:

@@ -8,9 +8,9 @@ import onnx.shape_inference
 from google.protobuf.message import DecodeError
 
 from faceloom.errors import WeightsError
+from faceloom.models import dlib, tflite
 from faceloom.models.dynamic import free_axes
 from faceloom.models.rewrites import rewrite
-from faceloom.models.tflite import to_onnx
 
 
 def convert(content: bytes, *, file: str, axes: list[str]) -> onnx.ModelProto:
@@ -20,7 +20,9 @@ def convert(content: bytes, *, file: str, axes: list[str]) -> onnx.ModelProto:
         WeightsError: the content is not what its suffix says, or cannot be converted.
     """
     if file.endswith(".tflite"):
-        return rewrite(to_onnx(content, name=file))
+        return rewrite(tflite.to_onnx(content, name=file))
+    if file.endswith(".dat"):
+        return rewrite(dlib.to_onnx(content, name=file))
     try:
         model = onnx.load_model_from_string(content)
     except DecodeError as error:

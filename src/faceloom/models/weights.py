@@ -5,23 +5,24 @@ file is called there), then at the catalog's places. Nothing is used before its 
 """
 
 import hashlib
+import json
 import os
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import platformdirs
 
 from faceloom.errors import WeightsError
 from faceloom.models.places import OnBytes, fetch
-from faceloom.stage import PinnedFile
+from faceloom.stage import PinnedFile, Signature
 
-CONVERTED = (".onnx", ".tflite")
+CONVERTED = (".onnx", ".tflite", ".dat")
 """Suffixes of files that are made into ONNX with free axes before use."""
 RECIPE = 2
 """Counts the changes to conversion; files prepared by another recipe are prepared again."""
@@ -96,7 +97,22 @@ class WeightCache:
             _convert(source, fresh, pinned)
             return fresh.replace(folder / f"{stem}.{sha256_of(fresh)[:16]}.onnx")
 
+    def signature(self, pinned: PinnedFile) -> Signature:
+        """What the network takes and answers, read by a process of its own.
+
+        Raises:
+            WeightsError: as `prepare`.
+        """
+        told = _run_apart("faceloom.models.signature", [str(self.prepare(pinned))], pinned)
+        inputs, outputs = json.loads(told)
+        return Signature(
+            inputs={name: tuple(shape) for name, shape in inputs.items()},
+            outputs={name: tuple(shape) for name, shape in outputs.items()},
+        )
+
     def _candidates(self, pinned: PinnedFile) -> Iterator[Path]:
+        if pinned.path:
+            yield pinned.path
         yield self._own(pinned)
         for mirror in self.mirrors:
             yield from sorted(mirror.iterdir()) if mirror.is_dir() else ()
@@ -137,17 +153,27 @@ def _verify(path: Path, pinned: PinnedFile, place: str) -> None:
         raise WeightsError(message, name=pinned.name, expected=pinned.sha256, actual=actual)
 
 
+def own_file(path: Path, stand_in_for: PinnedFile) -> PinnedFile:
+    """A file of the user's own, pinned by what is in it now.
+
+    Raises:
+        WeightsError: it cannot be read.
+    """
+    try:
+        digest, size = sha256_of(path), path.stat().st_size
+    except OSError as error:
+        raise WeightsError(f"the weights {path} cannot be read: {error}", name=stand_in_for.name) from error
+    return replace(stand_in_for, file=path.name, sha256=digest, size_bytes=size, places=(), path=path)
+
+
 def _convert(source: Path, target: Path, pinned: PinnedFile) -> None:
+    _run_apart("faceloom.models.convert", [pinned.file, str(source), str(target), *pinned.dynamic], pinned)
+
+
+def _run_apart(module: str, arguments: Sequence[str], pinned: PinnedFile) -> str:
+    """What a module of ours prints, run in a process of its own."""
     package_root = Path(__file__).resolve().parents[2]
-    command = [
-        sys.executable,
-        "-m",
-        "faceloom.models.convert",
-        pinned.file,
-        str(source),
-        str(target),
-        *pinned.dynamic,
-    ]
+    command = [sys.executable, "-m", module, *arguments]
     paths = os.pathsep.join(filter(None, [str(package_root), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": paths}
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
@@ -156,3 +182,4 @@ def _convert(source: Path, target: Path, pinned: PinnedFile) -> None:
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise WeightsError(f"weights {pinned.name!r} could not be prepared: {reason}", name=pinned.name)
+    return done.stdout

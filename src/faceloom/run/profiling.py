@@ -107,7 +107,7 @@ class Profiler:
 
     def _traits(self, stage: Stage, largest: tuple[int, int]) -> dict[str, Any]:
         """Everything that what a stage costs depends on."""
-        weights = stage.plugin.weights
+        weights = stage.weights
         assert weights is not None
         return {
             "stage": stage.name,

@@ -1,0 +1,85 @@
+"""How well identifiers tell people apart: every pair of the pictures of known people below `shared/data`.
+
+    python benchmarks/identity.py [--identify dlib] [--identify sface] [--weights identify/arcface=FILE]
+
+Prints a table of docs/accuracy.md: of pairs of one person how many are accepted at the identifier's own threshold, of
+pairs of two people how many are, and the threshold at which one in a thousand of the latter is.
+"""
+
+import argparse
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+import faceloom
+from faceloom.errors import WeightsError
+from faceloom.flow import find_plugin, plugin_names
+from faceloom.identify import Identifier
+
+SET = Path(__file__).parents[2] / "shared/data/lfw_subset_krasserm/images"
+_STRICT = 0.001
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    parser.add_argument("--identify", action="append", help="identifiers (default: all that can be had)")
+    parser.add_argument("--weights", action="append", default=[], metavar="STAGE=FILE")
+    chosen = parser.parse_args()
+    weights = dict(item.split("=", 1) for item in chosen.weights)
+    print("| identifier | threshold | true accepted | false accepted | at 1 in 1,000 false: threshold, true accepted |")
+    print("| --- | --- | --- | --- | --- |")
+    for name in chosen.identify or plugin_names("identify"):
+        try:
+            print(_row(name, {stage: file for stage, file in weights.items() if stage == f"identify/{name}"}))
+        except (faceloom.RequestError, WeightsError) as error:
+            print(f"| {name} | cannot be had: {error} |")
+    return 0
+
+
+def _row(name: str, weights: Mapping[str, str]) -> str:
+    people, embeddings = _embeddings(name, weights)
+    same, other = pairs(people, embeddings)
+    plugin = find_plugin("identify", name)
+    assert issubclass(plugin, Identifier)
+    threshold = plugin.same_person
+    strict = float(np.quantile(other, 1 - _STRICT))
+    return (
+        f"| {name} | {threshold} | {_share(same, threshold)} | {_share(other, threshold)} |"
+        f" {strict:.3f}, {_share(same, strict)} |"
+    )
+
+
+def _share(cosines: NDArray[np.float64], threshold: float) -> str:
+    return f"{(cosines >= threshold).mean():.2%} of {len(cosines)}"
+
+
+def _embeddings(name: str, weights: Mapping[str, str]) -> tuple[list[str], NDArray[np.float32]]:
+    """Who is on each picture, and the embedding of the face nearest to its middle."""
+    found = list(_faces(name, weights))
+    return [person for person, _ in found], np.stack([embedding for _, embedding in found])
+
+
+def _faces(name: str, weights: Mapping[str, str]) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    for frame in faceloom.stream(SET, identify=name, weights=weights, mask=[]):
+        middle = np.array(frame.image.shape[1::-1]) / 2
+        distances = {
+            id(face): float(np.linalg.norm(face.box.reshape(2, 2).mean(axis=0) - middle)) for face in frame.faces
+        }
+        for face in sorted(frame.faces, key=lambda face: distances[id(face)])[:1]:
+            if face.embedding is not None:
+                yield frame.id.source.partition("/")[0], face.embedding
+
+
+def pairs(people: list[str], embeddings: NDArray[np.float32]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Cosines of all pairs of one person, and of all pairs of two."""
+    first, second = np.triu_indices(len(people), k=1)
+    cosines = np.asarray((embeddings[first].astype(np.float64) * embeddings[second]).sum(axis=1))
+    names = np.array(people)
+    is_same = names[first] == names[second]
+    return cosines[is_same], cosines[~is_same]
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
