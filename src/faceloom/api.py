@@ -6,18 +6,20 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeAlias, TypedDict, Unpack
 
-from faceloom.engines.runtime import CPU, Precision, Runtime, choose_runtime
+from faceloom.engines.runtime import CPU, Precision, choose_runtime
 from faceloom.errors import RequestError, WeightsError
 from faceloom.faces import Face, Image
 from faceloom.flow import Flow, build_flow, find_plugin
 from faceloom.frame import Frame
 from faceloom.geometry.chips import Crop, Framing, frame_to_chip
 from faceloom.media.chip_files import ChipFormat
+from faceloom.media.excerpts import Excerpt, in_words, parse_position
 from faceloom.memory.cores import usable_cores
 from faceloom.memory.devices import AUTO, choose_devices, find_devices
 from faceloom.memory.footprints import Footprint
 from faceloom.models.weights import CONVERTED, WeightCache, own_file
 from faceloom.plan.plan import one_phase
+from faceloom.run.choice import Choice, length_of
 from faceloom.run.events import Fetching, OnEvent, Summary
 from faceloom.run.forecast import Forecast, forecast, measure_now
 from faceloom.run.job import Job, Order, Outputs
@@ -67,6 +69,18 @@ class FlowOptions(TypedDict, total=False):
     """Longer side in pixels to which larger frames are scaled down for the detector."""
     min_score: float
     """Least score of a face, 0 to 1; the detector's own default if left out."""
+    min_size: int | float | str
+    """Least size of a face: the longer side of its box in pixels, or like `5%` of the frame's shorter side."""
+    max_size: int | float | str
+    """Greatest size of a face, likewise."""
+    max_faces: int
+    """In a frame: the best of those of the right size are kept."""
+    every: int
+    """Of a video every so-manieth frame, the first of them at `start`."""
+    start: str
+    """Where in a video to begin: seconds, `1:23.5`, or the index of a frame like `250f`."""
+    end: str
+    """Where in a video to end, likewise: the frame there is not wanted any more."""
     threads: int
     """Cores to use; all there are if left out."""
     device: str
@@ -134,7 +148,7 @@ def extract(
     flow = make_flow(options)
     order = make_order(flow, outputs, options, memory=memory, ram=ram, on_event=on_event)
     with Store(Path(out)) as store:
-        store.use_config(_config(flow, outputs, order.runtime))
+        store.use_config(_config(order))
         store.begin_run(versions=_versions())
         try:
             summary = run_job(order, paths, store, on_event=on_event, should_stop=should_stop)
@@ -236,10 +250,16 @@ def stream(
     order = make_order(flow, outputs, options, on_event=lambda event: None)
     plan = one_phase([stage.name for stage in flow.networks], chunk_frames=1, lanes=min(order.cores, MOST_LANES))
     job = Job(
-        flow=flow, weights=order.weights, plan=plan, outputs=order.outputs, room_bytes=ROOM_BYTES, runtime=order.runtime
+        flow=flow,
+        weights=order.weights,
+        plan=plan,
+        outputs=order.outputs,
+        room_bytes=ROOM_BYTES,
+        choice=order.choice,
+        runtime=order.runtime,
     )
     items = [inputs] if isinstance(inputs, str | Path) else inputs
-    with LiveWorker(job) as worker:
+    with LiveWorker(job, order.excerpt) as worker:
         yield from worker.frames(items)
 
 
@@ -341,6 +361,36 @@ def _detect_options(options: FlowOptions) -> Mapping[str, Any]:
     return chosen
 
 
+def make_excerpt(options: FlowOptions) -> Excerpt:
+    """The frames of videos that the options ask for.
+
+    Raises:
+        RequestError: a value is none that could be meant.
+    """
+    every = options.get("every", 1)
+    if every < 1:
+        raise RequestError(f"every {every}-th frame is none; ask for 1 or more")
+    start, end = (parse_position(str(options[key])) if key in options else None for key in ("start", "end"))
+    if start is not None and end is not None and isinstance(start, int) == isinstance(end, int) and end <= start:
+        raise RequestError(f"nothing lies between --start {options['start']} and --end {options['end']}")
+    return Excerpt(every=every, start=start, end=end)
+
+
+def make_choice(options: FlowOptions) -> Choice:
+    """The faces that the options ask for.
+
+    Raises:
+        RequestError: a value is none that could be meant.
+    """
+    most = options.get("max_faces")
+    if most is not None and most < 1:
+        raise RequestError(f"at most {most} faces of a frame are none; ask for 1 or more")
+    least, greatest = (length_of(options[key]) if key in options else None for key in ("min_size", "max_size"))
+    if least and greatest and least.is_share == greatest.is_share and greatest.value < least.value:
+        raise RequestError(f"no face is at least {options['min_size']} and at most {options['max_size']} in size")
+    return Choice(min_size=least, max_size=greatest, max_faces=most)
+
+
 def make_order(
     flow: Flow,
     outputs: Outputs,
@@ -387,6 +437,8 @@ def make_order(
         cores=threads or usable_cores(),
         budget_bytes=budget_bytes,
         footprints=cache.folder / "footprints",
+        excerpt=make_excerpt(options),
+        choice=make_choice(options),
         runtime=runtime,
     )
 
@@ -401,11 +453,12 @@ def _budget(memory: int | str | None) -> int | None:
     return size
 
 
-def _config(flow: Flow, outputs: Outputs, runtime: Runtime) -> dict[str, Any]:
+def _config(order: Order) -> dict[str, Any]:
+    outputs = order.outputs
     chips = {"size": outputs.chip_size, "format": outputs.chip_format} if outputs.write_chips else None
     return {
         "results": RESULTS,
-        "stages": flow.describe(),
+        "stages": order.flow.describe(),
         "chips": chips,
         "mask_size": outputs.mask_size,
         "overlay": outputs.overlay,
@@ -413,7 +466,22 @@ def _config(flow: Flow, outputs: Outputs, runtime: Runtime) -> dict[str, Any]:
         **({} if outputs.framing.crop is Crop.HEAD else {"crop": outputs.framing.crop}),
         **({} if outputs.framing.level else {"level": False}),
         # Either engine finds the same in float32, so that one may go on where the other ended.
-        **({} if runtime.precision is Precision.FP32 else {"precision": runtime.precision}),
+        **({} if order.runtime.precision is Precision.FP32 else {"precision": order.runtime.precision}),
+        # Said where something is left out: folders made when there was nothing to choose are gone on with.
+        **{name: str(value) for name, value in _left_out(order).items() if value is not None},
+    }
+
+
+def _left_out(order: Order) -> dict[str, object]:
+    """Of what keeps frames and faces out of a result, that which was asked for."""
+    excerpt, choice = order.excerpt, order.choice
+    return {
+        "every": None if excerpt.every == 1 else excerpt.every,
+        "start": None if excerpt.start is None else in_words(excerpt.start),
+        "end": None if excerpt.end is None else in_words(excerpt.end),
+        "min_size": choice.min_size,
+        "max_size": choice.max_size,
+        "max_faces": choice.max_faces,
     }
 
 

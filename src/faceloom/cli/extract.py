@@ -101,6 +101,16 @@ def add_stage_flags(parser: argparse.ArgumentParser) -> None:
         "--min-score", type=float, metavar="SCORE", help="least score of a face (default: the detector's own)"
     )
     stages.add_argument(
+        "--min-size",
+        metavar="SIZE",
+        help="least size of a face, the longer side of its box: pixels like 40, or 5%% of the frame's shorter side",
+    )
+    stages.add_argument("--max-size", metavar="SIZE", help="greatest size of a face, likewise")
+    stages.add_argument("--max-faces", type=int, metavar="N", help="keep the N best faces of a frame (default: all)")
+    stages.add_argument("--every", type=int, metavar="N", help="of videos, do every N-th frame (default: 1)")
+    stages.add_argument("--start", metavar="PLACE", help="of videos, begin at this time (83.5, 1:23.5) or frame (250f)")
+    stages.add_argument("--end", metavar="PLACE", help="of videos, end before this time or frame")
+    stages.add_argument(
         "--align",
         default="facemesh",
         metavar="NAME",
@@ -158,6 +168,12 @@ def flow_options(chosen: argparse.Namespace) -> dict[str, Any]:
         for name in (
             "detect_size",
             "min_score",
+            "min_size",
+            "max_size",
+            "max_faces",
+            "every",
+            "start",
+            "end",
             "identify",
             "threads",
             "device",

@@ -68,7 +68,9 @@ def _surveyed(
     with tempfile.TemporaryDirectory(prefix="faceloom-plan-") as folder, Store(Path(folder) / "plan") as store:
         store.begin_run(versions={})
         with Crew() as crew:
-            take_up(inputs, store, crew, limit_bytes=0, on_event=on_event, should_stop=should_stop)
+            take_up(
+                inputs, store, crew, excerpt=order.excerpt, limit_bytes=0, on_event=on_event, should_stop=should_stop
+            )
             crew.dismiss()
             yield Survey(order, store, crew, on_event=on_event), store.counts().pending
 

@@ -8,7 +8,9 @@ from faceloom.engines.runtime import ON_CPU, Runtime
 from faceloom.flow import Flow
 from faceloom.geometry.chips import STANDARD, Framing
 from faceloom.media.chip_files import ChipFormat
+from faceloom.media.excerpts import WHOLE, Excerpt
 from faceloom.plan.plan import Plan
+from faceloom.run.choice import EVERY_FACE, Choice
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,6 +39,10 @@ class Order:
     """RAM for all processes together; None: what is free, but for a reserve."""
     footprints: Path
     """Folder of measured footprints."""
+    excerpt: Excerpt = WHOLE
+    """Of every video."""
+    choice: Choice = EVERY_FACE
+    """Of what detectors find."""
     runtime: Runtime = ON_CPU
     """What runs the networks."""
 
@@ -58,6 +64,8 @@ class Job:
     """What to reserve in the arena for each phase; nothing if left out."""
     limit_bytes: int = 0
     """Limit of what a worker process may hold; 0 is none."""
+    choice: Choice = EVERY_FACE
+    """Of what detectors find."""
     has_loose_heap: bool = False
     """Whether a worker process keeps what it frees, which is faster."""
     runtime: Runtime = ON_CPU

@@ -14,6 +14,7 @@ from faceloom.errors import MediaError, RequestError
 from faceloom.faces import Face, FrameId, Image
 from faceloom.frame import Frame
 from faceloom.media.chunks import PendingFrame, Unreadable, cut_chunks
+from faceloom.media.excerpts import WHOLE, Excerpt
 from faceloom.media.reading import FrameReader, Read, read_still
 from faceloom.media.sources import Source, SourceKind, find_sources
 from faceloom.media.video_index import index_video
@@ -33,8 +34,9 @@ _TOGETHER = 8
 class LiveWorker:
     """Takes files, folders and arrays through a plan, and keeps nothing."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, excerpt: Excerpt = WHOLE) -> None:
         self._job = job
+        self._excerpt = excerpt
         self._worker = Worker(job)
         self._reader = FrameReader()
 
@@ -86,6 +88,7 @@ class LiveWorker:
     def _video_reads(self, source: Source) -> Iterator[Sequence[Read]]:
         try:
             index = index_video(source.path)
+            wanted = self._excerpt.frames(index)
         except MediaError as error:
             unreadable = Unreadable(id=FrameId(source.name, 0), reason=str(error))
             yield [lambda: unreadable]
@@ -94,6 +97,7 @@ class LiveWorker:
         frames = (
             PendingFrame(source=source, index=i, ticks=ticks, seek_ticks=seek)
             for i, (ticks, seek) in enumerate(index.times())
+            if i in wanted
         )
         for spans in cut_chunks(frames, frames_a_chunk=lambda: _TOGETHER):
             yield list(self._reader.reads(spans))

@@ -6,17 +6,20 @@ from faceloom.geometry.chips import PATCH_SCALE
 from faceloom.identify import Identifier
 from faceloom.mask import NetworkMask
 from faceloom.run.aligning import AlignStep
+from faceloom.run.choice import EVERY_FACE, Choice
 from faceloom.run.pipeline import Step
 from faceloom.run.steps import DetectStep, IdentifyStep, MaskStep
 from faceloom.stage import Infer, Stage
 
 
-def network_step(stage: Stage, infer: Infer, *, batch: int, patch_scale: float = PATCH_SCALE) -> Step:
-    """The step of a stage whose network is loaded; a detector's leaves patches of this scale."""
+def network_step(
+    stage: Stage, infer: Infer, *, batch: int, patch_scale: float = PATCH_SCALE, choice: Choice = EVERY_FACE
+) -> Step:
+    """The step of a stage whose network is loaded; a detector's keeps a choice, with patches of a scale."""
     plugin = stage.plugin
     match plugin:
         case Detector():
-            return DetectStep(stage.name, plugin, infer, batch, patch_scale)
+            return DetectStep(stage.name, plugin, infer, batch, patch_scale, choice)
         case Aligner():
             return AlignStep(stage.name, plugin, infer, batch)
         case NetworkMask():

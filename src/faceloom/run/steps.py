@@ -18,6 +18,7 @@ from faceloom.geometry.landmarks import five_keypoints
 from faceloom.geometry.letterbox import canvas_shape, letterbox_all
 from faceloom.identify import Identifier
 from faceloom.mask import NetworkMask
+from faceloom.run.choice import EVERY_FACE, Choice
 from faceloom.run.pipeline import Final
 from faceloom.stage import Infer, NetworkPlugin
 
@@ -80,6 +81,7 @@ class DetectStep(_NetworkStep):
 
     plugin: Detector
     patch_scale: float = PATCH_SCALE
+    choice: Choice = EVERY_FACE
 
     def group(self, item: Frame) -> Hashable:
         height, width = item.image.shape[:2]
@@ -94,18 +96,25 @@ class DetectStep(_NetworkStep):
         found = plugin.detect(self.infer, canvases)
         results: list[Face | Final] = []
         for frame, candidates, canvas_to_frame in zip(items, found, maps, strict=True):
-            faces = faces_of(frame, candidates, canvas_to_frame=canvas_to_frame, max_iou=plugin.max_iou)
-            results += with_patches(faces, frame.image, scale=self.patch_scale)
             height, width = frame.image.shape[:2]
+            faces = faces_of(
+                frame, candidates, canvas_to_frame=canvas_to_frame, max_iou=plugin.max_iou, choice=self.choice
+            )
+            results += with_patches(faces, frame.image, scale=self.patch_scale)
             seen = Seen(id=frame.id, height=height, width=width, problem=frame.problem, digest=frame.digest)
             results.append(Final(seen))
         return results
 
 
-def faces_of(frame: Frame, candidates: Candidates, *, canvas_to_frame: Affine, max_iou: float) -> list[Face]:
-    """The faces among a frame's candidates, best score first."""
+def faces_of(
+    frame: Frame, candidates: Candidates, *, canvas_to_frame: Affine, max_iou: float, choice: Choice = EVERY_FACE
+) -> list[Face]:
+    """The faces among a frame's candidates, those of the choice, best score first."""
+    height, width = frame.image.shape[:2]
     kept = nms(candidates.boxes, candidates.scores, max_iou=max_iou)
     boxes = apply(canvas_to_frame, candidates.boxes[kept].reshape(-1, 2, 2)).reshape(-1, 4)
+    chosen = choice.kept(boxes, height=height, width=width)
+    kept, boxes = kept[chosen], boxes[chosen]
     keypoints = None if candidates.keypoints is None else apply(canvas_to_frame, candidates.keypoints[kept])
     return [
         Face(

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from faceloom.errors import BudgetError, MediaError, StageError
 from faceloom.faces import FrameId
+from faceloom.media.excerpts import WHOLE
 from faceloom.memory.ram import read_ram
 from faceloom.memory.usage import held_bytes, peak_bytes
 from faceloom.plan.plan import Plan, one_phase
@@ -61,13 +62,14 @@ def run_job(
 
     with Crew() as crew:
         limit = clerk_bytes(budget_of(order, read_ram()))
-        take_up(inputs, store, crew, limit_bytes=limit, on_event=tell, should_stop=should_stop)
+        take_up(inputs, store, crew, excerpt=order.excerpt, limit_bytes=limit, on_event=tell, should_stop=should_stop)
         for member in crew.used:
             crew.dismiss(member)
         is_known = not should_stop()
         before = store.counts()
         if not before.pending + before.done + before.failed and not should_stop():
-            raise MediaError(f"no picture and no video among {', '.join(map(str, inputs))}")
+            why = "" if order.excerpt == WHOLE else " with a frame between --start and --end"
+            raise MediaError(f"no picture and no video{why} among {', '.join(map(str, inputs))}")
         if not before.pending + before.done:
             _refuse_if_starved(store, order)
         run = None
@@ -208,6 +210,7 @@ class _Run:
             arena_bytes=max(_LEAST_ARENA_BYTES, planned.worker_bytes - planned.problem.base_bytes),
             reserve_bytes=self._planner.reserves(plan),
             limit_bytes=planned.worker_bytes,
+            choice=self._order.choice,
             has_loose_heap=planned.loose_heap_bytes > 0,
             runtime=self._order.runtime,
         )

@@ -3,6 +3,8 @@
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
+from faceloom.errors import MediaError
+from faceloom.media.excerpts import WHOLE, Excerpt
 from faceloom.media.sources import Source, SourceKind, find_sources, longer_names
 from faceloom.run.crew import Crew
 from faceloom.run.events import OUT_OF_MEMORY, SOURCE_CHANGED, WORKER_RESTARTED, Looking, Notice, OnEvent
@@ -21,11 +23,14 @@ def take_up(
     store: Store,
     crew: Crew,
     *,
+    excerpt: Excerpt = WHOLE,
     limit_bytes: int,
     on_event: OnEvent,
     should_stop: ShouldStop,
 ) -> None:
     """Gives every source under the inputs its rows, and every frame its size as far as that can be known.
+
+    Of a video only the frames of the excerpt get rows.
 
     The process that looks into the files may hold `limit_bytes`; 0 is no limit. A video for which that is too little
     is a failed frame until the next run.
@@ -33,7 +38,7 @@ def take_up(
     clerk = _Clerk(crew, limit_bytes=limit_bytes, on_event=on_event)
     _take_up_sources(inputs, store, on_event=on_event, should_stop=should_stop)
     store.retry_starved()
-    _count_videos(clerk, store, on_event=on_event, should_stop=should_stop)
+    _count_videos(clerk, store, excerpt, on_event=on_event, should_stop=should_stop)
     _look_at_pictures(clerk, store, should_stop=should_stop)
 
 
@@ -58,8 +63,10 @@ def _take_up_sources(inputs: Sequence[Path], store: Store, *, on_event: OnEvent,
             on_event(Notice(kind=SOURCE_CHANGED, text=text))
 
 
-def _count_videos(clerk: "_Clerk", store: Store, *, on_event: OnEvent, should_stop: ShouldStop) -> None:
-    """Gives every frame of every video its row."""
+def _count_videos(
+    clerk: "_Clerk", store: Store, excerpt: Excerpt, *, on_event: OnEvent, should_stop: ShouldStop
+) -> None:
+    """Gives every wanted frame of every video its row."""
     frames = 0
     for number, source in enumerate(store.uncounted(), start=1):
         if should_stop():
@@ -71,12 +78,22 @@ def _count_videos(clerk: "_Clerk", store: Store, *, on_event: OnEvent, should_st
             answer = Counted(source, reason=(STARVED if isinstance(answer, Starved) else "") + answer.reason)
         assert isinstance(answer, Counted)
         with store.adding():
-            if answer.index is not None:
-                store.add_video(source, answer.index, sha256=answer.sha256)
-                frames += len(answer.index.keyframes)
-            else:
-                store.add_failed(source, answer.reason or "unreadable")
+            frames += _add_video(store, source, answer, excerpt)
         on_event(Looking(sources=number, frames=frames))
+
+
+def _add_video(store: Store, source: Source, counted: Counted, excerpt: Excerpt) -> int:
+    """Gives a video's frames their rows, or one that says why there are none; how many frames are to be done."""
+    if counted.index is None:
+        store.add_failed(source, counted.reason or "unreadable")
+        return 0
+    try:
+        wanted = excerpt.frames(counted.index)
+    except MediaError as error:
+        store.add_failed(source, str(error))
+        return 0
+    store.add_video(source, counted.index, sha256=counted.sha256, wanted=wanted)
+    return len(wanted)
 
 
 def _look_at_pictures(clerk: "_Clerk", store: Store, *, should_stop: ShouldStop) -> None:

@@ -148,7 +148,11 @@ class Worker:
                 self._engine.reserve(self._job.reserve_bytes[number])
         return [
             network_step(
-                stage, self._networks[stage.name], batch=placements[stage.name].batch, patch_scale=self._patch_scale
+                stage,
+                self._networks[stage.name],
+                batch=placements[stage.name].batch,
+                patch_scale=self._patch_scale,
+                choice=self._job.choice,
             )
             for stage in self._job.flow.networks
             if stage.name in placements

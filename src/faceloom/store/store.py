@@ -202,7 +202,7 @@ class Store:
     def uncounted(self) -> Iterator[Source]:
         """The videos of this run whose frames have not been counted; commits may go on meanwhile."""
         query = (
-            "SELECT id, name, path FROM source WHERE run_id = ? AND kind = 'video' AND id > ?"
+            "SELECT id, name, path FROM source WHERE run_id = ? AND kind = 'video' AND time_base IS NULL AND id > ?"
             " AND NOT EXISTS (SELECT 1 FROM frame WHERE source_id = source.id) ORDER BY id LIMIT 1"
         )
         at = -1
@@ -255,14 +255,18 @@ class Store:
         """The only frame of a picture, to be done. Call within `adding`."""
         self._db.execute("INSERT INTO frame (source_id, idx) SELECT id, 0 FROM source WHERE name = ?", (source.name,))
 
-    def add_video(self, source: Source, index: VideoIndex, *, sha256: str) -> None:
-        """The frames of a video, to be done. Call within `adding`."""
+    def add_video(self, source: Source, index: VideoIndex, *, sha256: str, wanted: range | None = None) -> None:
+        """The frames of a video, to be done, or those with these indexes. Call within `adding`."""
         self._db.execute(
             "UPDATE source SET time_base = ?, sha256 = ?, reading_bytes = ? WHERE name = ?",
             (str(index.time_base), sha256, index.reading_bytes, source.name),
         )
         (source_id,) = self._db.execute("SELECT id FROM source WHERE name = ?", (source.name,)).fetchone()
-        rows = ((source_id, i, ticks, seek, index.height, index.width) for i, (ticks, seek) in enumerate(index.times()))
+        rows = (
+            (source_id, i, ticks, seek, index.height, index.width)
+            for i, (ticks, seek) in enumerate(index.times())
+            if wanted is None or i in wanted
+        )
         columns = "source_id, idx, ticks, seek_ticks, height, width"
         self._db.executemany(f"INSERT INTO frame ({columns}) VALUES (?, ?, ?, ?, ?, ?)", rows)
         last = len(index.keyframes) - 1  # after which something is missing, if anything is
