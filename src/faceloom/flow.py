@@ -100,10 +100,13 @@ def build_flow(
     names: Sequence[str],
     options: Mapping[str, Mapping[str, Any]] | None = None,
     weights: Mapping[str, PinnedFile] | None = None,
+    *,
+    known: frozenset[str] = frozenset(),
 ) -> Flow:
     """The flow of stages such as `detect/yunet`, in any order, with the options of their plugins by stage name.
 
-    `weights` are the user's own files, by stage name.
+    `weights` are the user's own files, by stage name. `known` is what faces come with, in a flow that finds none: boxes,
+    and landmarks where all or some have them.
 
     Raises:
         RequestError: an unknown plugin or option, a stage named twice, or one that reads what no stage writes.
@@ -117,7 +120,7 @@ def build_flow(
         if stage.weights and not stage.weights.sha256:
             raise RequestError(f"{stage.name} has no weights of its own; name a file with --weights {stage.name}=FILE")
     ordered: list[Stage] = []
-    written = {"frames"}
+    written = {"frames", *known}
     while stages:
         ready = [stage for stage in stages if stage.plugin.reads <= written]
         if not ready:

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faceloom.engines.runtime import ON_CPU, Runtime
+from faceloom.faces import Face
 from faceloom.media.chunks import Chunk
 from faceloom.media.sources import Shape, Source, VideoIndex
 from faceloom.memory.footprints import Footprint
@@ -46,6 +47,8 @@ class Do:
 
     chunk: Chunk
     folder: Path
+    known: tuple[Face, ...] = ()
+    """The faces of its frames, for a flow that finds none."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

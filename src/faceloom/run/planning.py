@@ -32,6 +32,10 @@ _HEAP_BYTES = 6 * MIB
 _LOOSE_HEAP_BYTES = 8 * MIB
 _LOOSE_HEAP_FRAMES = 1.5
 """More of that, where the heap keeps blocks as large as frames, at most (measured at 1080p and 4K)."""
+_PROCESS_BYTES = 112 * MIB
+"""Of a worker that runs no network: what one holds with everything imported (measured: 107 to 110 MiB)."""
+_NO_NETWORK_S = 0.016
+"""A frame, read and its chip written, at 1080p (measured); the number of workers hangs on its being above 0."""
 _ONE_PHASE = 1e15
 """Seconds for a switch between phases, where there is to be none."""
 
@@ -89,11 +93,11 @@ def make_plan(flow: Flow, footprints: Mapping[str, Footprint], work: Work, room:
         BudgetError: none fits. It names the stage, what the run would need for it, and the budget.
     """
     stages = stage_costs(flow, footprints, work)
-    found = [
-        planned
+    candidates = (
+        _candidates(stages, footprints, work, room, workers) if stages else _without_networks(work, room, workers)
         for workers in range(1, max(1, min(room.workers, work.frames)) + 1)
-        for planned in _candidates(stages, footprints, work, room, workers)
-    ]
+    )
+    found = [planned for some in candidates for planned in some]
     if not found:
         problem = _problem(stages, footprints, work, keep_bytes=KEEP_BYTES[0], frames=1)
         raise _does_not_fit(problem, room, is_measured=all(one.is_measured for one in footprints.values()))
@@ -119,7 +123,7 @@ def frugal_plan(flow: Flow, footprints: Mapping[str, Footprint], work: Work, roo
     problem = replace(_problem(stages, footprints, work, keep_bytes=KEEP_BYTES[0], frames=1), budget_bytes=LARGEST)
     alone = [replace(stage, needs=frozenset(), batch_s={1: min(stage.batch_s.values())}) for stage in stages]
     phases = tuple(solve(replace(problem, stages=(stage,))).phases[0] for stage in alone)
-    plan = Plan(phases=phases, chunk_frames=1, lanes=1)
+    plan = Plan(phases=phases or _no_network(problem).phases, chunk_frames=1, lanes=1)
     planned = _planned(plan, problem, work, room, 1, chunk_frames=1, keep_bytes=KEEP_BYTES[0], start_s=0.0)
     # Less cannot be done with. What was asked for is a ceiling; what others happen to leave free is not.
     needed = max(phase.peak_bytes for phase in phases)
@@ -186,24 +190,44 @@ def _candidates(
             return
 
 
+def _without_networks(work: Work, room: Room, workers: int) -> Iterator[Planned]:
+    """The only plan of so many workers where no stage runs a network, if it fits."""
+    frames = -(-work.frames // workers)
+    problem = _problem((), {}, work, keep_bytes=KEEP_BYTES[0], frames=frames)
+    if problem.base_bytes <= _worker_bytes(room, workers):
+        chunk_frames = max(1, min(CHUNK_FRAMES, -(-frames // CHUNKS_A_WORKER)))
+        keep_bytes, plan = KEEP_BYTES[0], _no_network(problem)
+        yield _planned(
+            plan, problem, work, room, workers, chunk_frames=chunk_frames, keep_bytes=keep_bytes, start_s=0.0
+        )
+
+
+def _no_network(problem: Problem) -> Plan:
+    """Reading and writing, in one phase of no stage."""
+    phase = Phase(placements=(), peak_bytes=problem.base_bytes, seconds=problem.frames * _NO_NETWORK_S)
+    return Plan(phases=(phase,), chunk_frames=problem.frames, lanes=1, peak_bytes=problem.base_bytes)
+
+
 def _problem(
     stages: tuple[StageCost, ...], footprints: Mapping[str, Footprint], work: Work, *, keep_bytes: int, frames: int
 ) -> Problem:
     """One worker and what it does between two transactions, or in the whole run; without a budget."""
-    process_bytes = max(footprint.process_bytes for footprint in footprints.values())
+    process_bytes = max((footprint.process_bytes for footprint in footprints.values()), default=_PROCESS_BYTES)
     # While a frame is read, or its patches are copied, no network runs, and what its calls hold besides is free.
-    transient = max(footprint.transient_bytes for footprint in footprints.values())
+    transient = max((footprint.transient_bytes for footprint in footprints.values()), default=0)
+    # A detector counts the frames that wait for it as its own; where there is none, one is in hand.
+    waiting = 0 if any(stage.reads_frames for stage in stages) else work.frame_bytes
     moment = max(0, max(work.reading_bytes, work.frame_bytes) - transient)
     return Problem(
         frames=frames,
         budget_bytes=0,
-        base_bytes=process_bytes + _HEAP_BYTES + work.decoder_bytes + moment + keep_bytes,
+        base_bytes=process_bytes + _HEAP_BYTES + work.decoder_bytes + moment + waiting + keep_bytes,
         arena=Arena.SHARED,
         overlap=False,
         decode_s=work.decode_s,
         patch_read_s=0.0,
         patch_write_s=0.0,
-        switch_s=max(footprint.switch_s for footprint in footprints.values()),
+        switch_s=max((footprint.switch_s for footprint in footprints.values()), default=0.0),
         stages=stages,
     )
 
@@ -254,7 +278,14 @@ def _whole_peak(worker_peak_bytes: int, room: Room, workers: int) -> int:
 
 
 def _does_not_fit(problem: Problem, room: Room, *, is_measured: bool) -> BudgetError:
-    """Why no plan fits: one stage alone is too large."""
+    """Why no plan fits: one stage alone is too large, or reading and writing are."""
+    if not problem.stages:
+        needed = _whole_peak(problem.base_bytes, room, 1)
+        message = (
+            f"reading frames and writing what is found does not fit into {format_bytes(room.budget_bytes)}; the smallest"
+            f" budget that would do is {_rounded_up(needed)}: raise --memory"
+        )
+        return BudgetError(message, needed_bytes=needed, budget_bytes=room.budget_bytes)
     try:
         solve(problem)
     except BudgetError as error:

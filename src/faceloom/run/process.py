@@ -39,7 +39,6 @@ from faceloom.run.messages import (
 from faceloom.units import MIB
 
 if TYPE_CHECKING:
-    from faceloom.media.chunks import Chunk
     from faceloom.run.worker import Worker
 
 _REPORT_EVERY_S = 0.2
@@ -206,9 +205,9 @@ def _serve(requests: "queue.SimpleQueue[Request]", speaker: _Speaker) -> None:
                 speaker.say(_count(request))
             case Look(sources):
                 speaker.say(Looked(sources, tuple(map(_look, sources))))
-            case Do(chunk, folder):
+            case Do() as request:
                 assert worker is not None
-                speaker.say(_do(worker, chunk, folder, speaker))
+                speaker.say(_do(worker, request, speaker))
             case Measure() as request:
                 speaker.say(_measure(request))
             case Guess() as request:
@@ -239,11 +238,11 @@ def _measure(request: Measure) -> Answer:
         return Starved(request.stage.name, repr(error))
 
 
-def _do(worker: "Worker", chunk: "Chunk", folder: Path, speaker: _Speaker) -> Answer:
+def _do(worker: "Worker", request: Do, speaker: _Speaker) -> Answer:
     from faceloom.run.pipeline import StarvedError
 
     try:
-        return Done(worker.run(chunk, folder, on_progress=speaker.count))
+        return Done(worker.run(request.chunk, request.folder, known=request.known, on_progress=speaker.count))
     except StarvedError as error:
         return Starved(error.stage, str(error))
     except MemoryError as error:

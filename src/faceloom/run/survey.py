@@ -167,7 +167,12 @@ def _patch_area(outputs: Outputs) -> float:
 
 
 def _largest_canvas(order: Order, shapes: list[tuple[int, int]]) -> tuple[int, int]:
-    """Of frame shapes (height, width), the one of which the flow's detector makes the largest canvas."""
+    """Of frame shapes (height, width), the one of which the flow's detector makes the largest canvas.
+
+    Where faces are known there is no detector, and nothing that is measured depends on frames.
+    """
+    if not order.flow.of("detect"):
+        return shapes[0]
     (detect,) = order.flow.of("detect")
 
     def pixels(shape: tuple[int, int]) -> tuple[int, tuple[int, int]]:

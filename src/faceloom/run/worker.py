@@ -16,6 +16,7 @@ from faceloom.media.reading import FrameReader, Read, can_read_side_by_side
 from faceloom.plan.plan import Phase, Placement
 from faceloom.run.finish import FinishStep, OverlayStep
 from faceloom.run.job import Job
+from faceloom.run.known import KnownStep, by_frame, needs_landmarks, unless_known
 from faceloom.run.networks import network_step
 from faceloom.run.pipeline import Bounds, Final, Step, run_pipeline
 from faceloom.run.pipeline import Source as ItemSource
@@ -54,8 +55,10 @@ class Worker:
         self._networks.clear()
         self._reader.close()
 
-    def run(self, chunk: Chunk, folder: Path, *, on_progress: OnProgress) -> ChunkRows:
+    def run(self, chunk: Chunk, folder: Path, *, known: Sequence[Face] = (), on_progress: OnProgress) -> ChunkRows:
         """Everything found in a chunk; chips and overlays are written below `folder`.
+
+        `known` are the faces of its frames where the flow finds none.
 
         When the plan's bound on what is kept is reached, the chunk ends there: its last frames have no rows.
 
@@ -70,12 +73,12 @@ class Worker:
         flow = self._job.flow
         finish = FinishStep(flow=flow, models=flow.digests, outputs=outputs, folder=folder)
         results = self.run_phases(
-            self._frames(chunk.spans), last_step=finish, keep_bytes=self._job.plan.keep_bytes or None
+            self._frames(chunk.spans, by_frame(known)), last_step=finish, keep_bytes=self._job.plan.keep_bytes or None
         )
         faces = sorted((row for row in results if isinstance(row, FaceRow)), key=lambda row: (row.frame, row.index))
         rows = _frame_rows(results)
         if outputs.overlay:
-            overlay = OverlayStep(faces=_by_frame(faces), outputs=outputs, folder=folder)
+            overlay = OverlayStep(faces=by_frame(faces), outputs=outputs, folder=folder)
             self._on_progress = _unheard
             results += self._pipeline(self._frames(split(chunk.spans, len(rows))[0]), [overlay])
             rows = _frame_rows(results)
@@ -125,15 +128,18 @@ class Worker:
         self._starved.append((stage, batch))
         self._engine.shrink()
 
-    def _frames(self, spans: Sequence[Span]) -> ItemSource:
-        reads = (self._announced(read) for read in self._reader.reads(spans))
+    def _frames(self, spans: Sequence[Span], known: Mapping[FrameId, Sequence[Face]] | None = None) -> ItemSource:
+        reads = (self._announced(read, known or {}) for read in self._reader.reads(spans))
         return ItemSource(reads=reads, parallel=can_read_side_by_side(spans))
 
-    def _announced(self, read: Read) -> Callable[[], Any]:
+    def _announced(self, read: Read, known: Mapping[FrameId, Sequence[Face]]) -> Callable[[], Any]:
         def announced() -> Any:
             answer = read()
             self._on_progress(1, 0)
-            return Final(answer) if isinstance(answer, Unreadable) else answer
+            if isinstance(answer, Unreadable):
+                return Final(answer)
+            faces = known.get(answer.id)
+            return replace(answer, faces=tuple(faces)) if faces else answer
 
         return announced
 
@@ -146,7 +152,7 @@ class Worker:
             self._load(placements)
             if self._job.reserve_bytes:
                 self._engine.reserve(self._job.reserve_bytes[number])
-        return [
+        steps: list[Step] = [
             network_step(
                 stage,
                 self._networks[stage.name],
@@ -157,6 +163,10 @@ class Worker:
             for stage in self._job.flow.networks
             if stage.name in placements
         ]
+        if self._job.flow.of("detect"):
+            return steps
+        known = KnownStep(needs_landmarks=needs_landmarks(self._job.flow), patch_scale=self._patch_scale)
+        return [*([known] if number == 0 else []), *map(unless_known, steps)]
 
     def _load(self, placements: Mapping[str, Placement]) -> None:
         for stage in self._job.flow.networks:
@@ -173,13 +183,6 @@ def _one_by_one(faces: deque[Face]) -> Iterator[Callable[[], Face]]:
 
 def _unheard(_frames: int, _phase: int) -> None:
     """Nobody watches."""
-
-
-def _by_frame(faces: Sequence[FaceRow]) -> dict[FrameId, list[FaceRow]]:
-    frames: dict[FrameId, list[FaceRow]] = defaultdict(list)
-    for face in faces:
-        frames[face.frame].append(face)
-    return frames
 
 
 def _frame_rows(results: Sequence[Any]) -> tuple[FrameRow, ...]:
