@@ -22,7 +22,8 @@ from faceloom.plan.plan import one_phase
 from faceloom.run.choice import Choice, length_of
 from faceloom.run.events import Fetching, OnEvent, Summary
 from faceloom.run.forecast import Forecast, forecast, measure_now
-from faceloom.run.job import Job, Order, Outputs
+from faceloom.run.importing import faces_file
+from faceloom.run.job import FacesFile, Job, Order, Outputs
 from faceloom.run.supervisor import run_job
 from faceloom.run.takeup import ShouldStop
 from faceloom.stage import NetworkPlugin, PinnedFile
@@ -32,6 +33,8 @@ from faceloom.units import parse_bytes
 RESULTS = 2
 """Counts the changes to our own arithmetic that change what is found; part of every configuration."""
 CHIP_SIZES = range(64, 1025)
+IMPORT = "import"
+"""In place of a detector's name: faces are known from a file."""
 ROOM_BYTES = 64 << 20
 """Pixels in flight: ten frames of 1080p, enough to keep the lanes busy."""
 MOST_LANES = 8
@@ -56,7 +59,11 @@ class FlowOptions(TypedDict, total=False):
     """Which stages a job has; every one of these can be left out."""
 
     detect: str
-    """Detector, `yunet` if left out."""
+    """Detector, `yunet` if left out; `import` where a file tells which faces there are."""
+    from_: PathLike
+    """With `import`: the file, or folder, that tells; those of its faces that have landmarks keep them."""
+    from_format: str
+    """Its format, as `faceloom export --to` names it; by its suffix if left out."""
     align: str | None
     """Aligner, `facemesh` if left out; None for boxes only."""
     mask: Sequence[str]
@@ -147,6 +154,8 @@ def extract(
     outputs = replace(outputs, write_chips=chips, mask_size=mask_size, overlay=overlay)
     flow = make_flow(options)
     order = make_order(flow, outputs, options, memory=memory, ram=ram, on_event=on_event)
+    if options.get("detect") == IMPORT:
+        order = replace(order, faces_file=_faces_file(options))
     with Store(Path(out)) as store:
         store.use_config(_config(order))
         store.begin_run(versions=_versions())
@@ -245,6 +254,8 @@ def stream(
     """
     from faceloom.run.live import LiveWorker
 
+    if options.get("detect") == IMPORT:
+        raise RequestError("a stream has no faces from a file; use extract, or name a detector")
     flow = make_flow(options)
     outputs = Outputs(mask_size=mask_size, framing=make_framing(crop, level=level))
     order = make_order(flow, outputs, options, on_event=lambda event: None)
@@ -311,14 +322,37 @@ def make_flow(options: FlowOptions) -> Flow:
         RequestError: an unknown plugin or a value out of range.
     """
     detect = f"detect/{options.get('detect', 'yunet')}"
+    imports = options.get("detect") == IMPORT
     align = options.get("align", "facemesh")
-    masks = options.get("mask", ("components", "extended") if align else ())
+    masks = options.get("mask", ("components", "extended") if align or imports else ())
     identify = options.get("identify")
-    names = [detect, *([f"align/{align}"] if align else []), *(f"mask/{mask}" for mask in masks)]
+    names = [
+        *([] if imports else [detect]),
+        *([f"align/{align}"] if align else []),
+        *(f"mask/{mask}" for mask in masks),
+    ]
     names += [f"identify/{identify}"] if identify else []
     own = _own_weights(options.get("weights", {}), names)
     told = {stage: _options_of_weights(stage, file) for stage, file in own.items()}
+    if imports:
+        _refuse_options_of_detectors(options)
+        return build_flow(names, told, own, known=frozenset({"boxes"} if align else {"boxes", "landmarks"}))
+    if "from_" in options or "from_format" in options:
+        raise RequestError("a file that tells of faces (--from) is for --detect import")
     return build_flow(names, {**told, detect: {**told.get(detect, {}), **_detect_options(options)}}, own)
+
+
+def _refuse_options_of_detectors(options: FlowOptions) -> None:
+    if "from_" not in options:
+        raise RequestError("--detect import takes faces from a file; name it with --from")
+    for name in ("detect_size", "min_score"):
+        if name in options:
+            raise RequestError(f"{name} is for a detector, and with --detect import there is none")
+
+
+def _faces_file(options: FlowOptions) -> FacesFile:
+    (path,) = _existing(options["from_"])
+    return faces_file(path, format=options.get("from_format"))
 
 
 def _own_weights(paths: Mapping[str, PathLike], names: Sequence[str]) -> dict[str, PinnedFile]:
@@ -454,7 +488,7 @@ def _budget(memory: int | str | None) -> int | None:
 
 
 def _config(order: Order) -> dict[str, Any]:
-    outputs = order.outputs
+    outputs, file = order.outputs, order.faces_file
     chips = {"size": outputs.chip_size, "format": outputs.chip_format} if outputs.write_chips else None
     return {
         "results": RESULTS,
@@ -467,6 +501,7 @@ def _config(order: Order) -> dict[str, Any]:
         **({} if outputs.framing.level else {"level": False}),
         # Either engine finds the same in float32, so that one may go on where the other ended.
         **({} if order.runtime.precision is Precision.FP32 else {"precision": order.runtime.precision}),
+        **({"import": {"format": file.format, "sha256": file.sha256}} if file else {}),
         # Said where something is left out: folders made when there was nothing to choose are gone on with.
         **{name: str(value) for name, value in _left_out(order).items() if value is not None},
     }

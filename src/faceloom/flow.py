@@ -105,8 +105,8 @@ def build_flow(
 ) -> Flow:
     """The flow of stages such as `detect/yunet`, in any order, with the options of their plugins by stage name.
 
-    `weights` are the user's own files, by stage name. `known` is what faces come with, in a flow that finds none: boxes,
-    and landmarks where all or some have them.
+    `weights` are the user's own files, by stage name. `known` is what faces come with, in a flow that finds none:
+    boxes, and landmarks where all or some have them.
 
     Raises:
         RequestError: an unknown plugin or option, a stage named twice, or one that reads what no stage writes.

@@ -90,7 +90,19 @@ def add_chip_flags(chips: Any) -> None:
 def add_stage_flags(parser: argparse.ArgumentParser) -> None:
     """Flags that choose the stages, the same for every command that has a flow."""
     stages = parser.add_argument_group("stages (see: faceloom models)")
-    stages.add_argument("--detect", default="yunet", metavar="NAME", help="detector (default: yunet)")
+    stages.add_argument(
+        "--detect",
+        default="yunet",
+        metavar="NAME",
+        help="detector, or import for the faces that --from tells of (default: yunet)",
+    )
+    stages.add_argument(
+        "--from",
+        dest="from_",
+        metavar="FILE",
+        help="with --detect import: boxes, keypoints or landmarks in any format of faceloom export",
+    )
+    stages.add_argument("--from-format", metavar="FORMAT", help="of that file (default: by its suffix)")
     stages.add_argument(
         "--detect-size",
         type=int,
@@ -166,6 +178,8 @@ def flow_options(chosen: argparse.Namespace) -> dict[str, Any]:
     given = {
         name: getattr(chosen, name, None)
         for name in (
+            "from_",
+            "from_format",
             "detect_size",
             "min_score",
             "min_size",

@@ -104,7 +104,7 @@ def _run_in_words(run: dict[str, Any]) -> list[str]:
     lines = [f"run       {run['started_at'][:19]}Z: {outcome}{_cost_in_words(told) if told else ''}"]
     for number, phase in enumerate((run["plan"] or {}).get("phases", []), start=1):
         stages = ", ".join(f"{stage['stage']} x{stage['batch']} on {stage['device']}" for stage in phase["stages"])
-        lines.append(f"  pass {number}  {stages}")
+        lines.append(f"  pass {number}  {stages or 'no network'}")
     return lines
 
 

@@ -27,6 +27,15 @@ class Outputs:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class FacesFile:
+    """A file, or a folder, that tells which faces there are, so that no detector need look for them."""
+
+    path: Path
+    format: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """What is asked for; how it is done is planned when the inputs are known."""
 
@@ -45,6 +54,8 @@ class Order:
     """Of what detectors find."""
     runtime: Runtime = ON_CPU
     """What runs the networks."""
+    faces_file: FacesFile | None = None
+    """Where the faces are known from, if the flow has no detector."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,12 +5,16 @@ from collections.abc import Hashable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol, TypeVar
 
+import numpy as np
+
 from faceloom.faces import Face, FrameId
 from faceloom.flow import Flow
 from faceloom.frame import Frame
 from faceloom.mask import LandmarkMask
+from faceloom.run.aligning import AlignStep
+from faceloom.run.choice import EVERY_FACE, Choice
 from faceloom.run.pipeline import Final, Step
-from faceloom.run.steps import AlignStep, Failure, Seen, with_patches
+from faceloom.run.steps import Failure, Seen, with_patches
 
 
 class _OfFrame(Protocol):
@@ -42,6 +46,7 @@ class KnownStep:
     needs_landmarks: bool
     patch_scale: float
     """Side of a patch over the longer side of the face's box."""
+    choice: Choice = EVERY_FACE
     batch: int = 1
     together: int = 1
     stage: str = "patches"
@@ -58,8 +63,11 @@ class KnownStep:
     def _found(self, frame: Frame) -> list[Face | Final]:
         height, width = frame.image.shape[:2]
         seen = Seen(id=frame.id, height=height, width=width, problem=frame.problem, digest=frame.digest)
-        lost = [face for face in frame.faces if self.needs_landmarks and face.landmarks is None]
-        faces = [face for face in frame.faces if not (self.needs_landmarks and face.landmarks is None)]
+        best_first = sorted(frame.faces, key=lambda face: -face.score)
+        boxes = np.array([face.box for face in best_first], np.float32).reshape(-1, 4)
+        chosen = [best_first[i] for i in self.choice.kept(boxes, height=height, width=width)]
+        lost = [face for face in chosen if self.needs_landmarks and face.landmarks is None]
+        faces = [face for face in chosen if not (self.needs_landmarks and face.landmarks is None)]
         return [
             *with_patches([replace(face, time=frame.time) for face in faces], frame.image, scale=self.patch_scale),
             *(

@@ -52,6 +52,15 @@ class Do:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Tell:
+    """To a worker that has been confined: write the faces that a file tells of into a database of their own."""
+
+    file: Path
+    format: str
+    database: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Measure:
     """To a scratch process: measure what a stage costs."""
 
@@ -89,6 +98,11 @@ class Looked:
 
     sources: tuple[Source, ...]
     shapes: tuple[Shape | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """From a worker: all that a file tells is in its database."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,5 +151,5 @@ class Died:
     reason: str
 
 
-Request = Begin | Confine | Count | Look | Do | Measure | Guess
-Answer = Counted | Looked | Reading | Done | Starved | Measured | Fatal | Died
+Request = Begin | Confine | Count | Look | Tell | Do | Measure | Guess
+Answer = Counted | Looked | Told | Reading | Done | Starved | Measured | Fatal | Died

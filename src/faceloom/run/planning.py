@@ -282,8 +282,8 @@ def _does_not_fit(problem: Problem, room: Room, *, is_measured: bool) -> BudgetE
     if not problem.stages:
         needed = _whole_peak(problem.base_bytes, room, 1)
         message = (
-            f"reading frames and writing what is found does not fit into {format_bytes(room.budget_bytes)}; the smallest"
-            f" budget that would do is {_rounded_up(needed)}: raise --memory"
+            f"reading frames and writing what is found does not fit into {format_bytes(room.budget_bytes)};"
+            f" the smallest budget that would do is {_rounded_up(needed)}: raise --memory"
         )
         return BudgetError(message, needed_bytes=needed, budget_bytes=room.budget_bytes)
     try:

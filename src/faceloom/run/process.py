@@ -35,6 +35,8 @@ from faceloom.run.messages import (
     Reading,
     Request,
     Starved,
+    Tell,
+    Told,
 )
 from faceloom.units import MIB
 
@@ -205,6 +207,8 @@ def _serve(requests: "queue.SimpleQueue[Request]", speaker: _Speaker) -> None:
                 speaker.say(_count(request))
             case Look(sources):
                 speaker.say(Looked(sources, tuple(map(_look, sources))))
+            case Tell() as request:
+                speaker.say(_tell(request))
             case Do() as request:
                 assert worker is not None
                 speaker.say(_do(worker, request, speaker))
@@ -279,6 +283,21 @@ def _count(request: Count) -> Counted | Starved:
         return Starved("counting", str(error) or "its frames cannot be counted")
     except Exception as error:  # becomes the reason in the video's row
         return Counted(request.source, reason=str(error) or type(error).__name__)
+
+
+def _tell(request: Tell) -> Told | Starved:
+    from faceloom.errors import MediaError
+    from faceloom.formats.registry import format_named
+    from faceloom.store.known import write_known
+
+    title = format_named(request.format)
+    try:
+        write_known(title.read(request.file), request.database)
+    except MemoryError as error:
+        return Starved("reading", str(error) or "out of memory")
+    except ValueError as error:
+        raise MediaError(f"{request.file} cannot be used: {error}", path=request.file) from error
+    return Told()
 
 
 def _sha256(path: Path) -> str:

@@ -15,6 +15,7 @@ from faceloom.plan.plan import Plan, one_phase
 from faceloom.run.agenda import Agenda, Attempt
 from faceloom.run.crew import Crew, Member
 from faceloom.run.events import OUT_OF_MEMORY, REPLANNED, WORKER_RESTARTED, Event, Notice, OnEvent, Summary
+from faceloom.run.importing import take_faces
 from faceloom.run.job import Job, Order
 from faceloom.run.messages import Answer, Begin, Died, Do, Done, Reading, Starved
 from faceloom.run.meter import Meter
@@ -63,6 +64,8 @@ def run_job(
     with Crew() as crew:
         limit = clerk_bytes(budget_of(order, read_ram()))
         take_up(inputs, store, crew, excerpt=order.excerpt, limit_bytes=limit, on_event=tell, should_stop=should_stop)
+        if order.faces_file and not should_stop():
+            take_faces(order.faces_file, store, crew, limit_bytes=limit, on_event=tell)
         for member in crew.used:
             crew.dismiss(member)
         is_known = not should_stop()
@@ -112,6 +115,7 @@ class _Run:
 
     def __init__(self, order: Order, store: Store, crew: Crew, *, on_event: OnEvent, should_stop: ShouldStop) -> None:
         self._order = order
+        self._finds_faces = bool(order.flow.of("detect"))
         self._store = store
         self._crew = crew
         self._tell = on_event
@@ -187,7 +191,8 @@ class _Run:
                 chunk = self._agenda.begin(member)
                 if chunk is None:
                     break
-                member.send(Do(chunk, self._store.files_of(chunk.number)))
+                known = () if self._finds_faces else tuple(self._store.known.faces(chunk.spans))
+                member.send(Do(chunk, self._store.files_of(chunk.number), known))
 
     def _best_plan(self) -> Planned:
         try:
@@ -200,7 +205,7 @@ class _Run:
         self._dismiss(*self._crew.used)
         self.planned, self._wanted = planned, None
         plan = planned.plan
-        waiting = max((p.batch for p in plan.phases[0].placements), default=1)
+        waiting = max((p.batch for p in plan.phases[0].placements if self._finds_faces), default=1)
         self._job = Job(
             flow=self._order.flow,
             weights=self._order.weights,

@@ -165,7 +165,9 @@ class Worker:
         ]
         if self._job.flow.of("detect"):
             return steps
-        known = KnownStep(needs_landmarks=needs_landmarks(self._job.flow), patch_scale=self._patch_scale)
+        known = KnownStep(
+            needs_landmarks=needs_landmarks(self._job.flow), patch_scale=self._patch_scale, choice=self._job.choice
+        )
         return [*([known] if number == 0 else []), *map(unless_known, steps)]
 
     def _load(self, placements: Mapping[str, Placement]) -> None:

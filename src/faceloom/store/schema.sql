@@ -63,6 +63,18 @@ CREATE TABLE mask (
     PRIMARY KEY (face_id, name)
 ) WITHOUT ROWID;
 
+CREATE TABLE known (                      -- faces that a file tells of, before their frames are done
+    source     TEXT NOT NULL,             -- the source's name, or what the file calls it
+    frame_idx  INTEGER NOT NULL,
+    idx        INTEGER NOT NULL,
+    x0 REAL NOT NULL, y0 REAL NOT NULL, x1 REAL NOT NULL, y1 REAL NOT NULL,
+    score      REAL NOT NULL,
+    confidence REAL,
+    keypoints  BLOB,
+    landmarks  BLOB,
+    PRIMARY KEY (source, frame_idx, idx)
+) WITHOUT ROWID;
+
 CREATE TABLE run (
     id          INTEGER PRIMARY KEY,
     started_at  TEXT NOT NULL,

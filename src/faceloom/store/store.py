@@ -17,9 +17,6 @@ from pathlib import Path, PurePosixPath
 from types import TracebackType
 from typing import Any, Self
 
-import numpy as np
-from numpy.typing import NDArray
-
 from faceloom.errors import RequestError, StoreError
 from faceloom.media.chunks import PendingFrame
 from faceloom.media.sources import Shape, Source, SourceKind, VideoIndex
@@ -33,6 +30,7 @@ from faceloom.store.folder import (
     recover_files,
     remove_files,
 )
+from faceloom.store.known import KnownFaces, blob
 from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, Status
 
 _PAGE = 1000
@@ -85,6 +83,7 @@ class Store:
             self._db.execute(f"PRAGMA journal_mode = {'DELETE' if on_network(self.folder) else 'WAL'}")
             self._db.execute("PRAGMA synchronous = NORMAL")
             create_schema(self._db)
+            self.known = KnownFaces(self._db)
             recover_files(self.folder, self._is_committed)
             self._stack = stack.pop_all()
         return self
@@ -372,10 +371,10 @@ class Store:
                 *face.box.tolist(),
                 face.score,
                 face.confidence,
-                _blob(face.keypoints, "<f4"),
-                _blob(face.landmarks, "<f4"),
-                _blob(face.frame_to_chip, "<f8"),
-                _blob(face.embedding, "<f4"),
+                blob(face.keypoints, "<f4"),
+                blob(face.landmarks, "<f4"),
+                blob(face.frame_to_chip, "<f8"),
+                blob(face.embedding, "<f4"),
                 face.chip,
                 *(face.pose or (None, None, None)),
                 face.sharpness,
@@ -410,10 +409,6 @@ class Store:
                 self._db.execute("ROLLBACK")
             raise
         self._db.execute("COMMIT")
-
-
-def _blob(values: NDArray[Any] | None, dtype: str) -> bytes | None:
-    return None if values is None else np.ascontiguousarray(values, dtype).tobytes()
 
 
 def _state(path: Path) -> tuple[int, int]:

@@ -6,3 +6,15 @@ ALTER TABLE face ADD COLUMN roll REAL;
 ALTER TABLE face ADD COLUMN sharpness REAL;
 ALTER TABLE face ADD COLUMN rejected TEXT;
 ALTER TABLE face ADD COLUMN person TEXT;
+
+CREATE TABLE known (
+    source     TEXT NOT NULL,
+    frame_idx  INTEGER NOT NULL,
+    idx        INTEGER NOT NULL,
+    x0 REAL NOT NULL, y0 REAL NOT NULL, x1 REAL NOT NULL, y1 REAL NOT NULL,
+    score      REAL NOT NULL,
+    confidence REAL,
+    keypoints  BLOB,
+    landmarks  BLOB,
+    PRIMARY KEY (source, frame_idx, idx)
+) WITHOUT ROWID;
