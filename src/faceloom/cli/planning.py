@@ -181,7 +181,7 @@ def _in_words(found: "Forecast", planned: "Planned") -> str:
 def _table(plan: "Plan", share: "Plan", problem: "Problem", notes: Sequence[str] = ()) -> str:
     from faceloom.plan.explain import explain
 
-    width = max(len(p.stage) for phase in plan.phases for p in phase.placements)
+    width = max((len(p.stage) for phase in plan.phases for p in phase.placements), default=len("no network"))
     lines = [f"pass  {'stage':<{width}}  device  batch      MiB   seconds"]
     for number, phase in enumerate(plan.phases, start=1):
         for i, placement in enumerate(phase.placements):
@@ -189,8 +189,10 @@ def _table(plan: "Plan", share: "Plan", problem: "Problem", notes: Sequence[str]
             end = f"{phase.peak_bytes / MIB:>9,.0f} {phase.seconds:>9,.1f}" if i == 0 else ""
             row = f"{start:<4}  {placement.stage:<{width}}  {placement.device:<6}  {placement.batch:>5}{end}"
             lines.append(row.rstrip())
+    if not problem.stages:
+        lines.append(f"{'1':<4}  no network{plan.peak_bytes / MIB:>26,.0f} {plan.seconds:>9,.1f}")
     whose = f"each of {plan.workers} workers: " if plan.workers > 1 else ""
-    lines += ["", *(f"{whose}{reason}" for reason in explain(share, problem)), *notes]
+    lines += ["", *(f"{whose}{reason}" for reason in (explain(share, problem) if problem.stages else ())), *notes]
     if plan.host_budget_bytes:
         used, budget = format_bytes(plan.host_peak_bytes), format_bytes(plan.host_budget_bytes)
         lines.append(f"on the host {used} of {budget}")
