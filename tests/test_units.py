@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faceloom.units import GIB, KIB, MIB, format_bytes, format_seconds, parse_bytes
+from faceloom.units import GIB, KIB, MIB, format_bytes, format_seconds, format_time, parse_bytes
 
 
 @pytest.mark.parametrize(
@@ -45,3 +45,15 @@ def test_a_duration_is_printed_to_the_second(seconds: int) -> None:
     for part in format_seconds(seconds).split(":"):
         total = total * 60 + int(part)
     assert total == seconds
+
+
+@given(st.integers(0, 10**9))
+def test_a_place_in_a_film_is_told_to_the_millisecond(milliseconds: int) -> None:
+    hours, minutes, seconds = format_time(milliseconds / 1000).split(":")
+    assert (int(hours) * 60 + int(minutes)) * 60_000 + round(float(seconds) * 1000) == milliseconds
+    assert (len(minutes), len(seconds)) == (2, 6)
+
+
+def test_a_place_before_the_beginning_has_a_sign() -> None:
+    assert format_time(-0.04) == "-0:00:00.040"
+    assert format_time(-0.0004) == "0:00:00.000"

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from faceloom.api import chip as chip
     from faceloom.api import extract as extract
     from faceloom.api import stream as stream
+    from faceloom.api import where as where
     from faceloom.errors import BudgetError as BudgetError
     from faceloom.errors import FaceloomError as FaceloomError
     from faceloom.errors import MediaError as MediaError
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from faceloom.frame import Frame as Frame
     from faceloom.media.chip_files import read_chip_metadata as read_chip_metadata
     from faceloom.run.events import Summary as Summary
+    from faceloom.store.origins import Origin as Origin
     from faceloom.version import VERSION as __version__  # noqa: N811
 
 # ONNX Runtime 1.29 and later tells its maker of every session, file names and hashes of networks included, unless this
@@ -46,12 +48,13 @@ _ERRORS = (
     "WeightsError",
 )
 _HOMES = {
-    **dict.fromkeys(("FlowOptions", "chip", "extract", "stream"), "faceloom.api"),
+    **dict.fromkeys(("FlowOptions", "chip", "extract", "stream", "where"), "faceloom.api"),
     **dict.fromkeys(_ERRORS, "faceloom.errors"),
     **dict.fromkeys(("Face", "FrameId"), "faceloom.faces"),
     "Frame": "faceloom.frame",
     "read_chip_metadata": "faceloom.media.chip_files",
     "Summary": "faceloom.run.events",
+    "Origin": "faceloom.store.origins",
 }
 __all__ = ["__version__", *_HOMES]
 

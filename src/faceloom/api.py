@@ -27,6 +27,7 @@ from faceloom.run.job import FacesFile, Job, Order, Outputs
 from faceloom.run.supervisor import run_job
 from faceloom.run.takeup import ShouldStop
 from faceloom.stage import NetworkPlugin, PinnedFile
+from faceloom.store.origins import Origin, find_origin
 from faceloom.store.store import Store
 from faceloom.units import parse_bytes
 
@@ -313,6 +314,28 @@ def chip(face: Face, *, size: int = 512, crop: str = "head", level: bool = True)
     if face.landmarks is None or face.patch is None:
         raise RequestError(f"{face} has no landmarks to cut a chip by; stream with an aligner")
     return cut_kept_chip(face, frame_to_chip(face.landmarks, size=size, framing=framing), size=size)
+
+
+def where(chip: PathLike) -> Origin:
+    """Where a chip file comes from: by the store of its result folder, else by what it says of itself.
+
+    Raises:
+        MediaError: neither tells.
+        StoreError: the store cannot be read.
+    """
+    return find_origin(Path(chip))
+
+
+def draw_origin(origin: Origin, target: Path) -> None:
+    """Writes the frame that a chip comes from, with its face drawn on it, to a new PNG or JPEG file.
+
+    Raises:
+        RequestError: the target is there already, or has another suffix; or the chip lies in no result folder.
+        MediaError: the frame cannot be read.
+    """
+    from faceloom.run.origins import draw_origin as draw
+
+    draw(origin, target)
 
 
 def make_flow(options: FlowOptions) -> Flow:

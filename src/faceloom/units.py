@@ -45,3 +45,11 @@ def format_seconds(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
+
+
+def format_time(seconds: float) -> str:
+    """A place in a film, to the millisecond: `0:00:00.480`, `1:02:03.000`, `-0:00:00.040`."""
+    minutes, rest = divmod(round(abs(seconds) * 1000), 60_000)
+    hours, minutes = divmod(minutes, 60)
+    sign = "-" if seconds < 0 and rest + minutes + hours else ""
+    return f"{sign}{hours}:{minutes:02}:{rest // 1000:02}.{rest % 1000:03}"

@@ -27,8 +27,9 @@ _FACES = (
     "SELECT face.id, name, frame_idx, face.idx, x0, y0, x1, y1, score, confidence,"
     " pitch, yaw, roll, sharpness, keypoints, landmarks, affine, embedding, chip, ticks, time_base"
     " FROM source CROSS JOIN face ON face.source_id = source.id"
-    " JOIN frame ON frame.source_id = source.id AND frame.idx = frame_idx ORDER BY name, frame_idx, face.idx"
+    " JOIN frame ON frame.source_id = source.id AND frame.idx = frame_idx"
 )
+_IN_ORDER = "ORDER BY name, frame_idx, face.idx"
 _FRAMES = (
     "SELECT name, frame.idx, ticks, time_base, frame.width, frame.height, status, reason,"
     " (SELECT count(*) FROM face WHERE face.source_id = source.id AND frame_idx = frame.idx)"
@@ -73,8 +74,21 @@ def read_faces(folder: Path) -> Iterator[tuple[FaceRow, Fraction | None]]:
         yield from _faces(db)
 
 
-def _faces(db: sqlite3.Connection) -> Iterator[tuple[FaceRow, Fraction | None]]:
-    for row in db.execute(_FACES):
+def read_faces_of(folder: Path, frame: FrameId) -> list[FaceRow]:
+    """The faces of one frame of a result folder.
+
+    Raises:
+        StoreError: the folder holds no store that can be read.
+    """
+    with connect(folder, read_only=True) as db:
+        where = "WHERE name = ? AND frame_idx = ?"
+        return [face for face, _ in _faces(db, where, (frame.source, frame.index))]
+
+
+def _faces(
+    db: sqlite3.Connection, where: str = "", values: tuple[Any, ...] = ()
+) -> Iterator[tuple[FaceRow, Fraction | None]]:
+    for row in db.execute(f"{_FACES} {where} {_IN_ORDER}", values):
         face_id, name, frame, index, x0, y0, x1, y1, score, confidence, *others, chip, ticks, time_base = row
         pitch, yaw, roll, sharpness, keypoints, landmarks, affine, embedding = others
         masks = db.execute("SELECT name, size, png FROM mask WHERE face_id = ? ORDER BY name", (face_id,))
@@ -145,9 +159,23 @@ def stored_frames(folder: Path) -> Iterator[StoredFrames]:
     """
     with connect(folder, read_only=True) as db:
         db.execute("BEGIN")  # what a run writes meanwhile is not seen
-        config = db.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
-        chips = (json.loads(config[0]) if config else {}).get("chips")
-        yield StoredFrames(db, chips["size"] if chips else None)
+        yield StoredFrames(db, _chip_size(db))
+
+
+def read_chip_size(folder: Path) -> int | None:
+    """Side of the chips of a result folder, in pixels; None if there are none.
+
+    Raises:
+        StoreError: the folder holds no store that can be read.
+    """
+    with connect(folder, read_only=True) as db:
+        return _chip_size(db)
+
+
+def _chip_size(db: sqlite3.Connection) -> int | None:
+    config = db.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
+    chips = (json.loads(config[0]) if config else {}).get("chips")
+    return int(chips["size"]) if chips else None
 
 
 def read_lost(folder: Path, to: Format) -> list[Part]:
