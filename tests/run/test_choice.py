@@ -9,8 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from clips import write_clip
 from faceloom.api import FlowOptions, extract, stream
 from faceloom.errors import MediaError, RequestError
+from faceloom.media.video_index import index_video
 from faceloom.run.choice import Choice, Length, parse_length
 from jobs import exported
 
@@ -52,6 +54,8 @@ def test_what_is_no_size_is_refused(text: str) -> None:
         {"start": "5", "end": "5"},
         {"start": "9f", "end": "3f"},
         {"min_size": 50, "max_size": "40"},
+        {"min_size": float("nan")},
+        {"max_size": -3},
         {"start": "soon"},
     ],
 )
@@ -154,3 +158,39 @@ def test_a_video_that_ends_before_the_start_has_no_frame(samples: Path, tmp_path
         extract(samples / "clip.mp4", tmp_path / "out", start="1:00", align=None)
     both = [samples / "clip.mp4", samples / "portrait.png"]
     assert extract(both, tmp_path / "both", start="1:00", align=None).frames == 1
+
+
+@pytest.fixture(scope="module")
+def cut_off(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A clip that states three seconds, with frames of the first second or two."""
+    path = tmp_path_factory.mktemp("cut") / "cut.mkv"
+    content = write_clip(path, range(0, 270_000, 3600)).read_bytes()
+    path.write_bytes(content[: len(content) // 2])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("options", "says_so"),
+    [
+        ({"every": 1}, True),
+        ({"every": 7}, True),
+        ({"every": 1000}, True),
+        ({"end": "2.9"}, True),
+        ({"end": "3f"}, False),
+    ],
+)
+def test_the_last_wanted_frame_says_that_the_others_are_cut_off(
+    options: FlowOptions, says_so: bool, cut_off: Path, tmp_path: Path
+) -> None:
+    options = {**options, "align": None}
+    extract(cut_off, tmp_path / "out", **options)
+    reasons = [json.loads(line)["reason"] for line in exported(tmp_path / "out", frames=True).splitlines()]
+    assert reasons[:-1] == [None] * (len(reasons) - 1)
+    assert reasons[-1] == (index_video(cut_off).problem if says_so else None)
+
+
+def test_a_video_that_is_cut_off_before_the_start_fails(cut_off: Path, samples: Path, tmp_path: Path) -> None:
+    summary = extract([cut_off, samples / "portrait.png"], tmp_path / "out", start="2.8", align=None)
+    assert (summary.frames, summary.failed) == (2, 1)
+    again = extract([cut_off, samples / "portrait.png"], tmp_path / "out", start="2.8", align=None)
+    assert (again.frames, again.failed) == (2, 1)

@@ -71,6 +71,6 @@ def length_of(value: LengthLike) -> Length:
     """A length as pixels or text.
 
     Raises:
-        RequestError: it is none.
+        RequestError: it is none, not finite, or below 0.
     """
-    return parse_length(value) if isinstance(value, str) else Length(float(value), is_share=False)
+    return parse_length(str(value))

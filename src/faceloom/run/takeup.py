@@ -92,6 +92,10 @@ def _add_video(store: Store, source: Source, counted: Counted, excerpt: Excerpt)
     except MediaError as error:
         store.add_failed(source, str(error))
         return 0
+    problem = counted.index.problem
+    if problem and not wanted and wanted.stop == len(counted.index.keyframes):  # there may have been some, cut off
+        store.add_failed(source, problem)
+        return 0
     store.add_video(source, counted.index, sha256=counted.sha256, wanted=wanted)
     return len(wanted)
 

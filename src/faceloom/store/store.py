@@ -261,17 +261,18 @@ class Store:
             (str(index.time_base), sha256, index.reading_bytes, source.name),
         )
         (source_id,) = self._db.execute("SELECT id FROM source WHERE name = ?", (source.name,)).fetchone()
+        indexes = range(len(index.keyframes)) if wanted is None else wanted
         rows = (
             (source_id, i, ticks, seek, index.height, index.width)
             for i, (ticks, seek) in enumerate(index.times())
-            if wanted is None or i in wanted
+            if i in indexes
         )
         columns = "source_id, idx, ticks, seek_ticks, height, width"
         self._db.executemany(f"INSERT INTO frame ({columns}) VALUES (?, ?, ?, ?, ?, ?)", rows)
-        last = len(index.keyframes) - 1  # after which something is missing, if anything is
-        self._db.execute(
-            "UPDATE frame SET reason = ? WHERE source_id = ? AND idx = ?", (index.problem, source_id, last)
-        )
+        if indexes and indexes.stop == len(index.keyframes):  # after the last something is missing, if anything is
+            self._db.execute(
+                "UPDATE frame SET reason = ? WHERE source_id = ? AND idx = ?", (index.problem, source_id, indexes[-1])
+            )
 
     def add_failed(self, source: Source, reason: str) -> None:
         """A source of which no frame can be had, as one failed frame. Call within `adding`."""
