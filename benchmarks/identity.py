@@ -44,6 +44,7 @@ def _row(name: str, weights: Mapping[str, str]) -> str:
     plugin = find_plugin("identify", name)
     assert issubclass(plugin, Identifier)
     threshold = plugin.same_person
+    assert threshold is not None
     strict = float(np.quantile(other, 1 - _STRICT))
     return (
         f"| {name} | {threshold} | {_share(same, threshold)} | {_share(other, threshold)} |"

@@ -24,6 +24,7 @@ from faceloom.run.events import Fetching, OnEvent, Summary
 from faceloom.run.forecast import Forecast, forecast, measure_now
 from faceloom.run.importing import faces_file
 from faceloom.run.job import FacesFile, Job, Order, Outputs
+from faceloom.run.references import find_people, want_people
 from faceloom.run.supervisor import run_job
 from faceloom.run.takeup import ShouldStop
 from faceloom.stage import NetworkPlugin, PinnedFile
@@ -113,6 +114,9 @@ def extract(
     chips: bool = True,
     mask_size: int = 256,
     overlay: bool = False,
+    like: PathLike | Iterable[PathLike] = (),
+    unlike: PathLike | Iterable[PathLike] = (),
+    threshold: float | None = None,
     memory: int | str | None = None,
     ram: int | str | None = None,
     on_event: OnEvent = lambda event: None,
@@ -133,6 +137,9 @@ def extract(
         chips: whether to write chip files.
         mask_size: side of the stored masks in pixels; a mask covers the square that the chip shows.
         overlay: whether to write a copy of each frame with the faces drawn on it, for looking.
+        like: pictures of one face each; only faces like one of them are kept, the others are marked and have no chips.
+        unlike: the same the other way round; a face that is like one of `like` too is not kept either.
+        threshold: cosine from which on two faces are one person's, -1 to 1; the identifier's own if left out.
         memory: a ceiling for all processes of the run together, as bytes or like `800MiB`; what is free, but for a
             reserve, if left out.
         ram: a ceiling for the RAM that they take; on the CPU `memory` is that too, and the lower of the two holds.
@@ -154,11 +161,14 @@ def extract(
     paths = _existing(inputs)
     outputs = replace(outputs, write_chips=chips, mask_size=mask_size, overlay=overlay)
     flow = make_flow(options)
+    wanted = want_people(flow, like=_references(like), unlike=_references(unlike), threshold=threshold)
     order = make_order(flow, outputs, options, memory=memory, ram=ram, on_event=on_event)
     if options.get("detect") == IMPORT:
         order = replace(order, faces_file=_faces_file(options))
+    if wanted:  # before there is a folder: a bad reference leaves none
+        order = replace(order, people=find_people(order, wanted, on_event=on_event))
     with Store(Path(out)) as store:
-        store.use_config(_config(order))
+        store.use_config(_config(order) | ({"people": wanted.to_json()} if wanted else {}))
         store.begin_run(versions=_versions())
         try:
             summary = run_job(order, paths, store, on_event=on_event, should_stop=should_stop)
@@ -552,6 +562,11 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def _references(pictures: PathLike | Iterable[PathLike]) -> list[Path]:
+    paths = [pictures] if isinstance(pictures, str | Path) else list(pictures)
+    return _existing(paths) if paths else []
 
 
 def _existing(inputs: PathLike | Iterable[PathLike]) -> list[Path]:

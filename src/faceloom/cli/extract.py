@@ -57,6 +57,7 @@ def add_parsers(commands: Any) -> None:
         action="store_true",
         help="also write each frame with boxes, points and masks drawn on it",
     )
+    _add_people_flags(parser)
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON document")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -84,6 +85,20 @@ def add_chip_flags(chips: Any) -> None:
         default="jpg",
         choices=["jpg", "png", "webp"],
         help="of the crops: JPEG of quality 95 and 4:4:4 (default), PNG, or WebP of quality 95",
+    )
+
+
+def _add_people_flags(parser: argparse.ArgumentParser) -> None:
+    people = parser.add_argument_group("whose faces (needs --identify)")
+    for flag, what in (("--like", "keep only faces like one of these"), ("--unlike", "drop faces like one of these")):
+        people.add_argument(
+            flag, nargs="+", action="extend", default=[], metavar="PICTURE", help=f"{what}; each shows one face"
+        )
+    people.add_argument(
+        "--threshold",
+        type=float,
+        metavar="COSINE",
+        help="from which on two faces are one person's, -1 to 1 (default: the identifier's own)",
     )
 
 
@@ -225,6 +240,9 @@ def run(chosen: argparse.Namespace) -> int:
                 chips=chosen.chips,
                 mask_size=chosen.mask_size,
                 overlay=chosen.overlay,
+                like=chosen.like,
+                unlike=chosen.unlike,
+                threshold=chosen.threshold,
                 memory=chosen.memory,
                 ram=chosen.ram,
                 on_event=on_event,

@@ -85,6 +85,8 @@ def _in_words(summary: dict[str, Any]) -> str:
         f"frames    {frames['done']:,} done, {frames['failed']:,} failed, {frames['pending']:,} to do",
         f"faces     {summary['faces']:,}, in {summary['frames_with_faces']:,} frames",
     ]
+    if summary["rejected"]:
+        lines.append(f"rejected  {summary['rejected']:,} more faces, which have no crops and are not exported")
     lines += (
         [f"masks     {', '.join(f'{name} {number:,}' for name, number in summary['masks'].items())}"]
         if summary["masks"]

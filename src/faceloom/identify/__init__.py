@@ -28,8 +28,8 @@ class Identifier(NetworkPlugin):
     input_size: ClassVar[int]
     template: ClassVar[Points]
     """(5, 2) where the network wants the five keypoints, in chip pixels."""
-    same_person: ClassVar[float]
-    """Cosine from which on two faces pass for one person's, unless the user says otherwise."""
+    same_person: ClassVar[float | None] = None
+    """Cosine from which on two faces pass for one person's, unless the user says otherwise; None: it has to be said."""
 
     @abstractmethod
     def decode(self, outputs: Tensors) -> NDArray[np.float32]:

@@ -17,6 +17,7 @@ from faceloom.geometry.chips import STANDARD, Framing, frame_to_chip, lay_mask
 from faceloom.mask import LandmarkMask
 from faceloom.media.chip_files import ChipFormat, encode_chip, encode_jpeg
 from faceloom.run.job import Outputs
+from faceloom.run.people import People
 from faceloom.run.steps import TOGETHER, Failure, cut_kept_chip, resize_mask
 from faceloom.store.folder import CHIPS, OVERLAYS, file_name, write_file
 from faceloom.store.rows import FaceRow, MaskRow
@@ -58,6 +59,7 @@ class FinishStep:
     """What chips say of the networks: stage name to sha256."""
     outputs: Outputs
     folder: Path
+    people: People | None = None
     batch: int = 1
     together: int = TOGETHER
     stage: str = "chips"
@@ -73,12 +75,15 @@ class FinishStep:
 
     def _finish(self, face: Face) -> FaceRow:
         outputs = self.outputs
-        masks = draw_masks(face, self.flow, size=outputs.mask_size, framing=outputs.framing)
+        rejected = self.people.objection(face.embedding) if self.people and face.embedding is not None else None
+        masks = {}
+        if rejected is None:
+            masks = draw_masks(face, self.flow, size=outputs.mask_size, framing=outputs.framing)
         affine = None
         if face.landmarks is not None:
             affine = frame_to_chip(face.landmarks, size=outputs.chip_size, framing=outputs.framing)
         path = None
-        if affine is not None and outputs.write_chips:
+        if affine is not None and outputs.write_chips and rejected is None:
             name = f"{face.frame.index:06}_{face.index}.{outputs.chip_format}"
             path = f"{CHIPS}/{file_name(face.frame.source)}/{name}"
         row = FaceRow(
@@ -95,6 +100,7 @@ class FinishStep:
             masks={name: MaskRow(size=outputs.mask_size, png=_encode_mask(mask)) for name, mask in masks.items()},
             embedding=face.embedding,
             chip=path,
+            rejected=rejected,
         )
         if affine is not None and path is not None:
             chip = cut_kept_chip(face, affine, size=outputs.chip_size)

@@ -11,6 +11,7 @@ from faceloom.media.chip_files import ChipFormat
 from faceloom.media.excerpts import WHOLE, Excerpt
 from faceloom.plan.plan import Plan
 from faceloom.run.choice import EVERY_FACE, Choice
+from faceloom.run.people import People
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,6 +57,8 @@ class Order:
     """What runs the networks."""
     faces_file: FacesFile | None = None
     """Where the faces are known from, if the flow has no detector."""
+    people: People | None = None
+    """Whose faces are kept; everybody's if left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,3 +84,5 @@ class Job:
     """Whether a worker process keeps what it frees, which is faster."""
     runtime: Runtime = ON_CPU
     """What runs the networks."""
+    people: People | None = None
+    """Whose faces are kept; everybody's if left out."""

@@ -218,6 +218,7 @@ class _Run:
             choice=self._order.choice,
             has_loose_heap=planned.loose_heap_bytes > 0,
             runtime=self._order.runtime,
+            people=self._order.people,
         )
         self._crew.hire(plan.workers, Begin(self._job))
         self.predicted_peak_bytes = max(self.predicted_peak_bytes, plan.peak_bytes)

@@ -71,14 +71,15 @@ class Worker:
         self._on_progress = on_progress
         outputs = self._job.outputs
         flow = self._job.flow
-        finish = FinishStep(flow=flow, models=flow.digests, outputs=outputs, folder=folder)
+        finish = FinishStep(flow=flow, models=flow.digests, outputs=outputs, folder=folder, people=self._job.people)
         results = self.run_phases(
             self._frames(chunk.spans, by_frame(known)), last_step=finish, keep_bytes=self._job.plan.keep_bytes or None
         )
         faces = sorted((row for row in results if isinstance(row, FaceRow)), key=lambda row: (row.frame, row.index))
         rows = _frame_rows(results)
         if outputs.overlay:
-            overlay = OverlayStep(faces=by_frame(faces), outputs=outputs, folder=folder)
+            kept = [face for face in faces if face.rejected is None]
+            overlay = OverlayStep(faces=by_frame(kept), outputs=outputs, folder=folder)
             self._on_progress = _unheard
             results += self._pipeline(self._frames(split(chunk.spans, len(rows))[0]), [overlay])
             rows = _frame_rows(results)

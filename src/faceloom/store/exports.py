@@ -28,16 +28,18 @@ _FACES = (
     " pitch, yaw, roll, sharpness, keypoints, landmarks, affine, embedding, chip, ticks, time_base"
     " FROM source CROSS JOIN face ON face.source_id = source.id"
     " JOIN frame ON frame.source_id = source.id AND frame.idx = frame_idx"
+    " WHERE rejected IS NULL"
 )
 _IN_ORDER = "ORDER BY name, frame_idx, face.idx"
 _FRAMES = (
     "SELECT name, frame.idx, ticks, time_base, frame.width, frame.height, status, reason,"
-    " (SELECT count(*) FROM face WHERE face.source_id = source.id AND frame_idx = frame.idx)"
+    " (SELECT count(*) FROM face WHERE face.source_id = source.id AND frame_idx = frame.idx AND rejected IS NULL)"
     " FROM source JOIN frame ON frame.source_id = source.id WHERE status != ? ORDER BY name, frame.idx"
 )
 _STORED = (
     "SELECT name, frame.idx, ticks, time_base, frame.width, frame.height,"
-    " EXISTS (SELECT 1 FROM face WHERE face.source_id = source.id AND frame_idx = frame.idx) AS has_faces"
+    " EXISTS (SELECT 1 FROM face WHERE face.source_id = source.id AND frame_idx = frame.idx AND rejected IS NULL)"
+    " AS has_faces"
     " FROM source JOIN frame ON frame.source_id = source.id WHERE status = 'done' OR has_faces"
     " ORDER BY name, frame.idx"
 )
@@ -65,7 +67,7 @@ _QUESTIONS = {
 
 
 def read_faces(folder: Path) -> Iterator[tuple[FaceRow, Fraction | None]]:
-    """Every face of a result folder and its frame's time, sorted by source, frame and index.
+    """Every face of a result folder that no filter rejected, and its frame's time, sorted by source, frame and index.
 
     Raises:
         StoreError: the folder holds no store that can be read.
@@ -81,7 +83,7 @@ def read_faces_of(folder: Path, frame: FrameId) -> list[FaceRow]:
         StoreError: the folder holds no store that can be read.
     """
     with connect(folder, read_only=True) as db:
-        where = "WHERE name = ? AND frame_idx = ?"
+        where = "AND name = ? AND frame_idx = ?"
         return [face for face, _ in _faces(db, where, (frame.source, frame.index))]
 
 
@@ -236,9 +238,10 @@ def read_summary(folder: Path, *, problems: int = 20) -> dict[str, Any]:
     with connect(folder, read_only=True) as db:
         statuses = dict(db.execute("SELECT status, count(*) FROM frame GROUP BY status").fetchall())
         kinds = dict(db.execute("SELECT kind, count(*) FROM source GROUP BY kind").fetchall())
-        (faces,) = db.execute("SELECT count(*) FROM face").fetchone()
+        (faces,) = db.execute("SELECT count(*) FROM face WHERE rejected IS NULL").fetchone()
+        (rejected,) = db.execute("SELECT count(*) FROM face WHERE rejected IS NOT NULL").fetchone()
         (frames_with_faces,) = db.execute(
-            "SELECT count(*) FROM (SELECT DISTINCT source_id, frame_idx FROM face)"
+            "SELECT count(*) FROM (SELECT DISTINCT source_id, frame_idx FROM face WHERE rejected IS NULL)"
         ).fetchone()
         masks = dict(db.execute("SELECT name, count(*) FROM mask GROUP BY name ORDER BY name").fetchall())
         config = db.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
@@ -246,6 +249,7 @@ def read_summary(folder: Path, *, problems: int = 20) -> dict[str, Any]:
             "sources": kinds,
             "frames": {status.value: statuses.get(status, 0) for status in Status},
             "faces": faces,
+            "rejected": rejected,
             "frames_with_faces": frames_with_faces,
             "masks": masks,
             "config": json.loads(config[0]) if config else None,

@@ -68,6 +68,8 @@ class FaceRow:
     embedding: NDArray[np.float32] | None = None
     chip: str | None = None
     """Path of the chip below the result folder."""
+    rejected: str | None = None
+    """Why a filter marked the face: it has no chip and no masks, and is left out of exports."""
 
     @property
     def held_bytes(self) -> int:

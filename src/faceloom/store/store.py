@@ -317,7 +317,7 @@ class Store:
             "SELECT status, count(*) FROM frame JOIN source ON source.id = source_id WHERE run_id = ? GROUP BY status"
         )
         states = dict(self._db.execute(query, (self.run_id,)).fetchall())
-        query = "SELECT count(*) FROM face JOIN source ON source.id = source_id WHERE run_id = ?"
+        query = "SELECT count(*) FROM face JOIN source ON source.id = source_id WHERE run_id = ? AND rejected IS NULL"
         (faces,) = self._db.execute(query, (self.run_id,)).fetchone()
         pending, done, failed = (states.get(status, 0) for status in (Status.PENDING, Status.DONE, Status.FAILED))
         return Counts(pending=pending, done=done, failed=failed, faces=faces)
@@ -363,8 +363,8 @@ class Store:
     def _insert_face(self, source_id: int, face: FaceRow) -> None:
         cursor = self._db.execute(
             "INSERT INTO face (source_id, frame_idx, idx, x0, y0, x1, y1, score, confidence,"
-            " keypoints, landmarks, affine, embedding, chip, pitch, yaw, roll, sharpness)"
-            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+            " keypoints, landmarks, affine, embedding, chip, pitch, yaw, roll, sharpness, rejected)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
             (
                 source_id,
                 face.frame.index,
@@ -379,6 +379,7 @@ class Store:
                 face.chip,
                 *(face.pose or (None, None, None)),
                 face.sharpness,
+                face.rejected,
             ),
         )
         masks = [(cursor.lastrowid, name, mask.size, mask.png) for name, mask in face.masks.items()]
