@@ -74,6 +74,8 @@ class FlowOptions(TypedDict, total=False):
     """Identifier, none if left out: faces become comparable only when that is asked for."""
     weights: Mapping[str, PathLike]
     """Weight files of your own by stage, like `identify/arcface`, in place of those of the catalog."""
+    settings: Mapping[str, Mapping[str, Any]]
+    """Options of plugins by stage and name, like `{"detect/yunet": {"max_iou": 0.4}}`; they are the plugins' fields."""
     detect_size: int
     """Longer side in pixels to which larger frames are scaled down for the detector."""
     min_score: float
@@ -85,7 +87,7 @@ class FlowOptions(TypedDict, total=False):
     max_faces: int
     """In a frame: the best of those of the right size are kept."""
     every: int
-    """Of a video every so-manieth frame, the first of them at `start`."""
+    """Of a video every n-th frame, the first of them at `start`."""
     start: str
     """Where in a video to begin: seconds, `1:23.5`, or the index of a frame like `250f`."""
     end: str
@@ -367,12 +369,16 @@ def make_flow(options: FlowOptions) -> Flow:
     names += [f"identify/{identify}"] if identify else []
     own = _own_weights(options.get("weights", {}), names)
     told = {stage: _options_of_weights(stage, file) for stage, file in own.items()}
+    settings = options.get("settings", {})
+    for stage in settings.keys() - set(names):
+        raise RequestError(f"options are set for {stage!r}, which is no stage of this flow; it has: {', '.join(names)}")
+    told = {stage: {**told.get(stage, {}), **settings.get(stage, {})} for stage in names}
     if imports:
         _refuse_options_of_detectors(options)
         return build_flow(names, told, own, known=frozenset({"boxes"} if align else {"boxes", "landmarks"}))
     if "from_" in options or "from_format" in options:
         raise RequestError("a file that tells of faces (--from) is for --detect import")
-    return build_flow(names, {**told, detect: {**told.get(detect, {}), **_detect_options(options)}}, own)
+    return build_flow(names, {**told, detect: {**told[detect], **_detect_options(options)}}, own)
 
 
 def _refuse_options_of_detectors(options: FlowOptions) -> None:

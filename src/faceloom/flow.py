@@ -144,4 +144,27 @@ def _plugin(name: str, options: Mapping[str, Any]) -> Plugin:
     unknown = sorted(set(options) - known)
     if unknown:
         raise RequestError(f"{name} has no option {unknown[0]!r}; it has: {', '.join(sorted(known)) or 'none'}")
-    return plugin(**options)
+    usual = plugin().options
+    try:
+        return plugin(**{option: _like(usual[option], value) for option, value in options.items()})
+    except ValueError as error:
+        raise RequestError(f"{name} cannot be told {_in_words(options)}: {error}") from error
+
+
+def _like(usual: Any, value: Any) -> Any:
+    """A value for an option that usually is another: a number, a truth, a text, or so many numbers.
+
+    Raises:
+        ValueError: it is of another kind.
+    """
+    if isinstance(usual, tuple) and isinstance(value, list | tuple):
+        return tuple(value)
+    if isinstance(usual, float) and isinstance(value, int) and not isinstance(value, bool):
+        return float(value)
+    if type(value) is not type(usual):
+        raise ValueError(f"{value!r} is not like {usual!r}")
+    return value
+
+
+def _in_words(options: Mapping[str, Any]) -> str:
+    return ", ".join(f"{name}={value}" for name, value in options.items())

@@ -1,5 +1,7 @@
 """Between images and network tensors: what most plugins need in `prepare` and `decode`."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -25,6 +27,22 @@ def planes(images: Images, *, order: tuple[int, int, int] = RGB, scale: float = 
     if scale != 1.0:
         tensor *= np.float32(scale)
     return tensor
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Values:
+    """What a network takes for a pixel: (value * scale - mean) / deviation, channel by channel."""
+
+    order: tuple[int, int, int] = RGB
+    scale: float = 1.0
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    """Like the next, in the order of the tensor's channels."""
+    deviation: tuple[float, ...] = (1.0, 1.0, 1.0)
+
+    def of(self, images: Images) -> NDArray[np.float32]:
+        """(N, 3, H, W) float32 of images (N, H, W, 3)."""
+        mean, deviation = (np.array(one, np.float32)[:, None, None] for one in (self.mean, self.deviation))
+        return (planes(images, order=self.order, scale=self.scale) - mean) / deviation
 
 
 def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:

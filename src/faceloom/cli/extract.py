@@ -5,6 +5,7 @@ import json
 import os
 import signal
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -156,6 +157,12 @@ def add_stage_flags(parser: argparse.ArgumentParser) -> None:
         metavar="STAGE=FILE",
         help="a weight file of your own, as in identify/arcface=net.onnx; may be repeated",
     )
+    stages.add_argument(
+        "--set",
+        action="append",
+        metavar="STAGE.OPTION=VALUE",
+        help="an option of a plugin (docs/plugins.md), as in detect/yunet.max_iou=0.4; may be repeated",
+    )
 
 
 def add_machine_flags(parser: argparse.ArgumentParser) -> None:
@@ -190,6 +197,8 @@ def flow_options(chosen: argparse.Namespace) -> dict[str, Any]:
         options["mask"] = [] if chosen.mask == ["none"] else chosen.mask
     if chosen.weights is not None:
         options["weights"] = dict(_stage_and_file(item) for item in chosen.weights)
+    if chosen.set is not None:
+        options["settings"] = _settings(chosen.set)
     given = {
         name: getattr(chosen, name, None)
         for name in (
@@ -221,6 +230,24 @@ def _stage_and_file(item: str) -> tuple[str, str]:
     if not (is_told and file):
         raise RequestError(f"--weights {item} is not of the form STAGE=FILE, as in identify/arcface=net.onnx")
     return stage, file
+
+
+def _settings(items: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Options by stage and name; a value that is no JSON is a text."""
+    from faceloom.errors import RequestError
+
+    settings: dict[str, dict[str, Any]] = {}
+    for item in items:
+        place, is_told, text = item.partition("=")
+        stage, has_option, option = place.rpartition(".")
+        if not (is_told and has_option and stage and option):
+            raise RequestError(f"--set {item} is not of the form STAGE.OPTION=VALUE, as in detect/yunet.max_iou=0.4")
+        try:
+            value = json.loads(text)
+        except ValueError:
+            value = text
+        settings.setdefault(stage, {})[option] = value
+    return settings
 
 
 def run(chosen: argparse.Namespace) -> int:

@@ -1,0 +1,93 @@
+"""Any network that segments faces, from a file of the user's own: `--mask onnx --weights mask/onnx=FILE`."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.faces import Images, Masks
+from faceloom.mask import NetworkMask
+from faceloom.stage import PinnedFile, Signature, Tensors
+from faceloom.tensors import BGR, RGB, Values, sigmoid
+
+_SIZES = range(32, 1025)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OnnxMask(NetworkMask):
+    """One number a pixel, or one a class and pixel, of aligned chips with three planes of colour."""
+
+    weights = PinnedFile(
+        name="mask-onnx",
+        file="mask.onnx",
+        sha256="",
+        size_bytes=0,
+        licence="the file's",
+        about="any ONNX network that segments a face, by --weights mask/onnx=FILE (docs/plugins.md)",
+        places=(),
+        dynamic=("batch",),
+    )
+    input_size: int = 256  # type: ignore[misc]  # here the file decides, as it does the next
+    input_name: str = "input"
+    order: str = "rgb"
+    scale: float = 1 / 255
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    deviation: tuple[float, ...] = (1.0, 1.0, 1.0)
+    answers: str = "probabilities"
+    """Or `logits`: of one class by itself, of several against each other."""
+    classes: tuple[int, ...] = (0,)
+    """Those that are the face."""
+
+    def __post_init__(self) -> None:
+        _hold(self.order, ("rgb", "bgr"))
+        _hold(self.answers, ("probabilities", "logits"))
+
+    @classmethod
+    def options_for(cls, signature: Signature) -> Mapping[str, Any]:
+        if len(signature.inputs) != 1 or len(signature.outputs) != 1:
+            raise ValueError(
+                f"it has {len(signature.inputs)} inputs and {len(signature.outputs)} outputs, not one each"
+            )
+        ((name, shape),) = signature.inputs.items()
+        if len(shape) != 4 or shape[1] not in {3, None} or shape[2] != shape[3]:
+            raise ValueError(f"its input {name!r} is {shape}, not (faces, 3, side, side)")
+        size = shape[2] or 256
+        if size not in _SIZES:
+            raise ValueError(
+                f"it looks at chips of {size} pixels, but {_SIZES.start} to {_SIZES.stop - 1} are possible"
+            )
+        return {"input_size": size, "input_name": name}
+
+    def prepare(self, images: Images) -> Tensors:
+        order = RGB if self.order == "rgb" else BGR
+        values = Values(order=order, scale=self.scale, mean=self.mean, deviation=self.deviation)
+        return {self.input_name: values.of(images)}
+
+    def decode(self, outputs: Tensors) -> Masks:
+        (answer,) = outputs.values()
+        maps = answer[:, None] if answer.ndim == 3 else answer  # (N, C, S, S)
+        share = maps if self.answers == "probabilities" else _probabilities(maps)
+        coverage = np.clip(share[:, list(self.classes)].sum(axis=1), 0, 1)  # (N, S, S)
+        return np.stack([_at(np.asarray(np.rint(255 * one), np.uint8), self.input_size) for one in coverage])
+
+
+def _hold(value: str, known: tuple[str, ...]) -> None:
+    if value not in known:
+        raise ValueError(f"{value!r} is none of {', '.join(known)}")
+
+
+def _probabilities(logits: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Of logits (N, C, S, S): over the classes, or of the only one."""
+    if logits.shape[1] == 1:
+        return sigmoid(logits)
+    powers = np.exp(logits - logits.max(axis=1, keepdims=True))
+    return np.asarray(powers / powers.sum(axis=1, keepdims=True), np.float32)
+
+
+def _at(mask: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    import cv2
+
+    resized = mask if mask.shape == (size, size) else cv2.resize(mask, (size, size), interpolation=cv2.INTER_LINEAR)
+    return np.asarray(resized, np.uint8)
