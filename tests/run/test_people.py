@@ -117,6 +117,15 @@ def stand_in(tmp_path: Path) -> dict[str, Any]:
     return {"identify": "sface", "weights": {"identify/sface": write_sface(tmp_path / "sface.onnx")}, "size": 64}
 
 
+def test_a_reference_may_be_named_from_the_current_folder(
+    samples: Path, stand_in: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(samples)
+    portrait = Path("portrait.png")
+    assert extract(portrait, tmp_path / "like", like=portrait, **stand_in).faces == 1
+    assert not read_summary(tmp_path / "like")["problems"]
+
+
 def test_a_reference_with_several_faces_says_how_many_and_where(
     samples: Path, stand_in: dict[str, Any], tmp_path: Path
 ) -> None:

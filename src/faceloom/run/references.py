@@ -76,14 +76,15 @@ def find_people(order: Order, wanted: Wanted, *, on_event: OnEvent) -> People:
     """
     found = find_references(order, [*wanted.like, *wanted.unlike], on_event=on_event)
     return People(
-        like=[found[path] for path in wanted.like],
-        unlike=[found[path] for path in wanted.unlike],
+        like=[found[path.absolute()] for path in wanted.like],
+        unlike=[found[path.absolute()] for path in wanted.unlike],
         threshold=wanted.threshold,
     )
 
 
 def find_references(order: Order, paths: Sequence[Path], *, on_event: OnEvent) -> dict[Path, Reference]:
-    """The one face of each picture, found under the order's own budget; what it took is gone afterwards.
+    """The one face of each picture, by its absolute path, found under the order's own budget; what it took is gone
+    afterwards.
 
     Raises:
         RequestError: one is no picture that can be read, or shows no face, or several; the message says which.
