@@ -29,6 +29,7 @@ from faceloom.geometry.affine import apply, scaling
 from faceloom.geometry.boxes import Boxes
 from faceloom.geometry.letterbox import canvas_shape, letterbox
 from faceloom.models.weights import WeightCache
+from faceloom.run.looking import Sight
 from faceloom.run.steps import DetectStep, faces_of
 from faceloom.samples import write_samples
 from truth import (
@@ -327,7 +328,8 @@ def _parts_ms(finder: Finder, frame: Image, size: int) -> list[float]:
     outputs = finder.network(inputs)
     marks.append(time.process_time())
     (found,) = plugin.decode(outputs, height=canvas.shape[0], width=canvas.shape[1])
-    faces_of(_frame(frame), found, canvas_to_frame=canvas_to_frame, max_iou=plugin.max_iou)
+    sight = Sight(candidates=found, canvas_to_frame=canvas_to_frame)
+    faces_of(_frame(frame), sight, max_iou=plugin.max_iou)
     marks.append(time.process_time())
     return [float(part) * 1000 for part in np.diff(marks)]
 

@@ -24,6 +24,7 @@ from faceloom.run.events import Fetching, OnEvent, Summary
 from faceloom.run.forecast import Forecast, forecast, measure_now
 from faceloom.run.importing import faces_file
 from faceloom.run.job import FacesFile, Job, Order, Outputs
+from faceloom.run.looking import parse_turns
 from faceloom.run.references import find_people, want_people
 from faceloom.run.supervisor import run_job
 from faceloom.run.takeup import ShouldStop
@@ -84,6 +85,9 @@ class FlowOptions(TypedDict, total=False):
     """Least size of a face: the longer side of its box in pixels, or like `5%` of the frame's shorter side."""
     max_size: int | float | str
     """Greatest size of a face, likewise."""
+    rotate: int | float | str
+    """Where no face is found upright, look again turned: `90` by its multiples, `0,45,315` by these angles in degrees,
+    clockwise, in this order; the first at which a face is found counts."""
     max_faces: int
     """In a frame: the best of those of the right size are kept."""
     every: int
@@ -431,6 +435,8 @@ def _detect_options(options: FlowOptions) -> Mapping[str, Any]:
         chosen["min_score"] = options["min_score"]
         if not 0 < options["min_score"] <= 1:
             raise RequestError(f"the least score is {options['min_score']}, but has to be above 0 and at most 1")
+    if "rotate" in options:
+        chosen["turns"] = parse_turns(str(options["rotate"]))
     return chosen
 
 

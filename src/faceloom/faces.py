@@ -70,6 +70,8 @@ class Face:
     """Exact presentation time of the frame in seconds; None for a still picture."""
     keypoints: Points | None = None
     """(5, 2)"""
+    turned_deg: float = 0.0
+    """How far the frame had to be turned back until the face was found: it lies turned clockwise by about this."""
     patch: Patch | None = None
     """What stages read."""
     wide_patch: Patch | None = None

@@ -89,7 +89,7 @@ class Flow:
         """Every stage with its options and the content of its weights: what results depend on."""
         return {
             stage.name: {
-                **stage.plugin.options,
+                **stage.plugin.configuration,
                 "weights": self.digests.get(stage.name),
             }
             for stage in self.stages

@@ -72,6 +72,11 @@ class Plugin(ABC):
         """The plugin's options by name, as plain values."""
         return asdict(self)  # type: ignore[call-overload, no-any-return]  # every plugin is a dataclass
 
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """The options on which results depend, as a result folder keeps them."""
+        return self.options
+
 
 class NetworkPlugin(Plugin):
     """A plugin that runs a network: `prepare` and `decode` are pure, the engine stands between them."""

@@ -90,7 +90,7 @@ def test_the_crop_of_fan_is_upstreams() -> None:
     box = np.array([[100, 50, 175, 150]], np.float32)
     crop = Fan.first_crop
     side = crop.scale * 100
-    ((x0, y0, x1, y1),) = crop.around(box)
+    ((x0, y0, x1, y1),) = crop.around(box, np.zeros(1))
     centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
     np.testing.assert_allclose(centre, [137.5, 100 - 0.12 * 100])
     np.testing.assert_allclose(side, 200 * (75 + 100) / 195)

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from faceloom.faces import Images
 from faceloom.geometry.affine import Points
 from faceloom.geometry.boxes import Boxes
+from faceloom.geometry.turning import is_lying
 from faceloom.stage import Infer, NetworkPlugin, Tensors, require, require_finite
 
 
@@ -24,10 +25,15 @@ class Crop:
     raised: float = 0.0
     """How far its middle lies above the box's, over the box's height."""
 
-    def around(self, boxes: Boxes) -> Boxes:
-        """Boxes (N, 4) of the same size, in whose middles the squares' are to be."""
-        up = self.raised * (boxes[:, 3] - boxes[:, 1])
-        return np.asarray(boxes - up[:, None] * np.array([0, 1, 0, 1]), np.float32)
+    def around(self, boxes: Boxes, turns: NDArray[np.float64]) -> Boxes:
+        """Boxes (N, 4) of the same size, in whose middles the squares' are to be.
+
+        Turns (N,) are the radians by which the faces lie turned clockwise: where up is, and which side is the height.
+        """
+        sides = boxes[:, 2:] - boxes[:, :2]
+        up = self.raised * np.where(is_lying(turns), sides[:, 0], sides[:, 1])
+        down = np.stack([-np.sin(turns), np.cos(turns)] * 2, axis=1)
+        return np.asarray(boxes - up[:, None] * down, np.float32)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

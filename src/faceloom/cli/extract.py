@@ -126,6 +126,11 @@ def add_stage_flags(parser: argparse.ArgumentParser) -> None:
         help="scale larger frames down to this longer side (default: 1024)",
     )
     stages.add_argument(
+        "--rotate",
+        metavar="DEGREES",
+        help="where no face is found upright, look again turned by each step of 90, or by angles like 0,45,315",
+    )
+    stages.add_argument(
         "--min-score", type=float, metavar="SCORE", help="least score of a face (default: the detector's own)"
     )
     stages.add_argument(
@@ -205,6 +210,7 @@ def flow_options(chosen: argparse.Namespace) -> dict[str, Any]:
             "from_",
             "from_format",
             "detect_size",
+            "rotate",
             "min_score",
             "min_size",
             "max_size",

@@ -2,12 +2,14 @@
 
 from abc import abstractmethod
 from dataclasses import dataclass
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 
 from faceloom.faces import Candidates, Images
 from faceloom.stage import Infer, NetworkPlugin, Tensors, require, require_finite
+
+_LOOKS = frozenset({"turns"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,6 +28,14 @@ class Detector(NetworkPlugin):
     """Of two boxes that overlap by more than this, the better one stays."""
     longest_side: int = 1024
     """A larger frame is scaled down until its longer side has this many pixels; a smaller one is left as it is."""
+    turns: tuple[float, ...] = ()
+    """Degrees by which faces may lie turned clockwise, each above 0 and below 360: a frame in which no face is found
+    upright is looked at again turned back by each of these, until a face is found."""
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """Without the looks that were not asked for: folders made before there were any can still be gone on with."""
+        return {name: value for name, value in self.options.items() if value or name not in _LOOKS}
 
     @abstractmethod
     def decode(self, outputs: Tensors, *, height: int, width: int) -> tuple[Candidates, ...]:

@@ -1,7 +1,5 @@
 """Letterboxing: a frame scaled down to what a detector looks at, padded to the sides that it allows."""
 
-from collections.abc import Sequence
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,7 +8,7 @@ from faceloom.geometry.affine import Affine, scaling
 
 def canvas_shape(height: int, width: int, *, longest_side: int, side_multiple: int) -> tuple[int, int]:
     """Height and width of the canvas for a frame of this size."""
-    rows, columns = _scaled_shape(height, width, longest_side)
+    rows, columns = scaled_shape(height, width, longest_side)
     return -(-rows // side_multiple) * side_multiple, -(-columns // side_multiple) * side_multiple
 
 
@@ -21,31 +19,27 @@ def letterbox(image: NDArray[np.uint8], *, longest_side: int, side_multiple: int
     longer side is at most `longest_side` is not resampled: enlarging small pictures finds no faces of use
     (docs/detect-size.md).
     """
-    canvases, maps = letterbox_all([image], longest_side=longest_side, side_multiple=side_multiple)
-    return canvases[0], maps[0]
+    height, width = canvas_shape(*image.shape[:2], longest_side=longest_side, side_multiple=side_multiple)
+    canvas = np.zeros((height, width, 3), np.uint8)
+    return canvas, lay(image, longest_side=longest_side, into=canvas)
 
 
-def letterbox_all(
-    images: Sequence[NDArray[np.uint8]], *, longest_side: int, side_multiple: int
-) -> tuple[NDArray[np.uint8], list[Affine]]:
-    """`letterbox` for frames whose canvases have one shape: canvases (N, H, W, 3), and a map for each."""
-    height, width = canvas_shape(*images[0].shape[:2], longest_side=longest_side, side_multiple=side_multiple)
-    canvases = np.zeros((len(images), height, width, 3), np.uint8)
-    return canvases, [_lay(image, longest_side, into=canvas) for image, canvas in zip(images, canvases, strict=True)]
-
-
-def _lay(image: NDArray[np.uint8], longest_side: int, *, into: NDArray[np.uint8]) -> Affine:
+def lay(image: NDArray[np.uint8], *, longest_side: int, into: NDArray[np.uint8]) -> Affine:
+    """Lays a frame into the top-left corner of a black canvas; returns the map from canvas to frame."""
     height, width = image.shape[:2]
-    rows, columns = _scaled_shape(height, width, longest_side)
+    rows, columns = scaled_shape(height, width, longest_side)
     if (rows, columns) == (height, width):
         into[:rows, :columns] = image
     else:
-        _shrink(image, into=into[:rows, :columns])
+        shrink(image, into=into[:rows, :columns])
     return scaling(width / columns, height / rows)
 
 
-def _shrink(image: NDArray[np.uint8], *, into: NDArray[np.uint8]) -> None:
-    """Averages by a whole factor, then interpolates: averaging by any other takes six times as long as both."""
+def shrink(image: NDArray[np.uint8], *, into: NDArray[np.uint8]) -> None:
+    """Scales an image down to another's size: averages by a whole factor, then interpolates.
+
+    Averaging by any other factor takes six times as long as both (docs/detect-size.md).
+    """
     import cv2
 
     rows, columns = into.shape[:2]
@@ -56,6 +50,7 @@ def _shrink(image: NDArray[np.uint8], *, into: NDArray[np.uint8]) -> None:
     cv2.resize(image, (columns, rows), dst=into, interpolation=cv2.INTER_LINEAR)
 
 
-def _scaled_shape(height: int, width: int, longest_side: int) -> tuple[int, int]:
+def scaled_shape(height: int, width: int, longest_side: int) -> tuple[int, int]:
+    """Height and width of a frame once it is scaled down to this longer side; a smaller one is left as it is."""
     scale = min(1.0, longest_side / max(height, width))
     return max(1, round(height * scale)), max(1, round(width * scale))

@@ -25,13 +25,17 @@ class AlignStep(FaceStep):
 
     def run(self, items: Sequence[Face]) -> Sequence[Face]:
         first = self.plugin.first_crop
-        angles = [eye_angle(face.keypoints) if first.turned and face.keypoints is not None else 0.0 for face in items]
+        turns = np.radians([face.turned_deg for face in items])
+        angles = [
+            eye_angle(face.keypoints) if first.turned and face.keypoints is not None else turn
+            for face, turn in zip(items, turns.tolist(), strict=True)
+        ]
         boxes = np.stack([face.box for face in items])
-        found = self._look(items, first.around(boxes), scale=first.scale, angles=angles)
+        found = self._look(items, first.around(boxes, turns), scale=first.scale, angles=angles)
         second = self.plugin.second_crop
         if second is not None:
-            angles = [eye_angle(points) if second.turned else 0.0 for points in eye_centres(found.landmarks)]
-            found = self._look(items, second.around(found.extent), scale=second.scale, angles=angles)
+            angles = [eye_angle(eyes) for eyes in eye_centres(found.landmarks)] if second.turned else turns.tolist()
+            found = self._look(items, second.around(found.extent, turns), scale=second.scale, angles=angles)
         return [
             described(replace(face, landmarks=landmarks, confidence=float(confidence)))
             for face, landmarks, confidence in zip(items, found.landmarks, found.confidence, strict=True)

@@ -16,6 +16,7 @@ from faceloom.memory.footprints import Footprint
 from faceloom.plan.plan import Phase, Plan
 from faceloom.plan.problem import LARGEST, Arena, Problem, StageCost
 from faceloom.plan.solve import solve
+from faceloom.run.looking import scratch_bytes
 from faceloom.stage import Stage
 from faceloom.units import MIB, format_bytes
 
@@ -55,6 +56,8 @@ class Work:
     kept_bytes_a_frame: float
     """Of the patches that wait for the next phase, expected."""
     decode_s: float
+    looks_a_frame: float = 1.0
+    """Of a detector at the largest canvas, expected."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -138,7 +141,9 @@ def stage_costs(flow: Flow, footprints: Mapping[str, Footprint], work: Work) -> 
 
 
 def _stage_cost(flow: Flow, stage: Stage, footprint: Footprint, work: Work) -> StageCost:
-    reads_frames = isinstance(stage.plugin, Detector)
+    plugin = stage.plugin
+    reads_frames = isinstance(plugin, Detector)
+    scratch = scratch_bytes(plugin, work.frame_bytes) if isinstance(plugin, Detector) else 0
     networks = {other.name for other in flow.networks}
     return StageCost(
         stage=stage.name,
@@ -147,9 +152,9 @@ def _stage_cost(flow: Flow, stage: Stage, footprint: Footprint, work: Work) -> S
         weights_bytes=footprint.weights_bytes,
         load_spike=footprint.load_spike,
         load_s=footprint.load_s,
-        fixed_bytes=footprint.fixed_bytes,
+        fixed_bytes=footprint.fixed_bytes + scratch,
         item_bytes=footprint.item_bytes + (work.frame_bytes if reads_frames else 0),
-        items_per_frame=1.0 if reads_frames else work.faces_a_frame,
+        items_per_frame=work.looks_a_frame if reads_frames else work.faces_a_frame,
         batch_s=dict(footprint.batch_s),
     )
 

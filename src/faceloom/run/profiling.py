@@ -3,19 +3,19 @@
 import hashlib
 import inspect
 import platform
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
 from faceloom.detect import Detector
 from faceloom.errors import StageError
-from faceloom.geometry.letterbox import canvas_shape
 from faceloom.memory.footprints import Footprint, FootprintCache
 from faceloom.models.weights import RECIPE
 from faceloom.run.crew import Crew
 from faceloom.run.events import NOT_MEASURED, Measuring, Notice, OnEvent
 from faceloom.run.job import Order
+from faceloom.run.looking import largest_canvas, plain
 from faceloom.run.messages import Guess, Measure, Measured
 from faceloom.stage import Stage
 from faceloom.version import VERSION
@@ -75,7 +75,7 @@ class Profiler:
         (scratch,) = self._crew.members
         scratch.send(
             Measure(
-                stage=stage,
+                stage=_as_measured(stage, shape),
                 weights=weights,
                 frame_shape=shape,
                 limit_bytes=max(1, limit_bytes),
@@ -109,13 +109,14 @@ class Profiler:
         """Everything that what a stage costs depends on."""
         weights = stage.weights
         assert weights is not None
+        shape = network_shape(stage, largest)
         return {
             "stage": stage.name,
             "code": _code_sha256(stage),
-            "options": stage.plugin.options,
+            "options": _as_measured(stage, shape).plugin.options,
             "weights": weights.sha256,
             "recipe": RECIPE,
-            "shape": network_shape(stage, largest),
+            "shape": shape,
             "runtime": asdict(self._order.runtime),
             "threads": 1,
             **self._machine,
@@ -123,11 +124,14 @@ class Profiler:
 
 
 def network_shape(stage: Stage, frame: tuple[int, int]) -> tuple[int, int]:
-    """Height and width of the canvas that a detector makes of a frame; nothing of other stages depends on frames."""
+    """Height and width of the largest canvas that a detector makes of a frame; no other stage depends on frames."""
     plugin = stage.plugin
-    if not isinstance(plugin, Detector):
-        return (0, 0)
-    return canvas_shape(*frame, longest_side=plugin.longest_side, side_multiple=plugin.side_multiple)
+    return largest_canvas(plugin, *frame) if isinstance(plugin, Detector) else (0, 0)
+
+
+def _as_measured(stage: Stage, shape: tuple[int, int]) -> Stage:
+    """The stage with nothing but one look at a canvas of this shape: a frame's other looks are no larger."""
+    return replace(stage, plugin=plain(stage.plugin, shape)) if isinstance(stage.plugin, Detector) else stage
 
 
 def _code_sha256(stage: Stage) -> str:

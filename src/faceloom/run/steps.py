@@ -9,16 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.detect import Detector
-from faceloom.faces import Candidates, Face, FrameId, Image, Images, Patch
+from faceloom.faces import Face, FrameId, Image, Images, Patch
 from faceloom.frame import Frame
-from faceloom.geometry.affine import Affine, Points, apply, fit_similarity
+from faceloom.geometry.affine import Affine, Points, fit_similarity
 from faceloom.geometry.boxes import nms
 from faceloom.geometry.chips import PATCH_SCALE, cut, frame_to_chip, in_patch, patch_bounds
 from faceloom.geometry.landmarks import five_keypoints
-from faceloom.geometry.letterbox import canvas_shape, letterbox_all
 from faceloom.identify import Identifier
 from faceloom.mask import NetworkMask
 from faceloom.run.choice import EVERY_FACE, Choice
+from faceloom.run.looking import Sight, better, is_beyond_doubt, look, upright_canvas
 from faceloom.run.pipeline import Final
 from faceloom.stage import Infer, NetworkPlugin
 
@@ -84,38 +84,34 @@ class DetectStep(_NetworkStep):
     choice: Choice = EVERY_FACE
 
     def group(self, item: Frame) -> Hashable:
-        height, width = item.image.shape[:2]
-        plugin = self.plugin
-        return canvas_shape(height, width, longest_side=plugin.longest_side, side_multiple=plugin.side_multiple)
+        return upright_canvas(self.plugin, *item.image.shape[:2])
 
     def run(self, items: Sequence[Frame]) -> Sequence[Face | Final]:
-        plugin = self.plugin
-        canvases, maps = letterbox_all(
-            [frame.image for frame in items], longest_side=plugin.longest_side, side_multiple=plugin.side_multiple
-        )
-        found = plugin.detect(self.infer, canvases)
+        found: list[Sequence[Face]] = [() for _ in items]
+        for turned_deg in (0.0, *self.plugin.turns):
+            rest = [i for i, faces in enumerate(found) if not is_beyond_doubt(faces)]
+            images = [items[i].image for i in rest]
+            sights = look(self.plugin, self.infer, images, turned_deg=turned_deg, batch=self.batch)
+            for i, sight in zip(rest, sights, strict=True):
+                seen_now = faces_of(items[i], sight, max_iou=self.plugin.max_iou, choice=self.choice)
+                found[i] = better(found[i], seen_now)
         results: list[Face | Final] = []
-        for frame, candidates, canvas_to_frame in zip(items, found, maps, strict=True):
-            height, width = frame.image.shape[:2]
-            faces = faces_of(
-                frame, candidates, canvas_to_frame=canvas_to_frame, max_iou=plugin.max_iou, choice=self.choice
-            )
+        for frame, faces in zip(items, found, strict=True):
             results += with_patches(faces, frame.image, scale=self.patch_scale)
+            height, width = frame.image.shape[:2]
             seen = Seen(id=frame.id, height=height, width=width, problem=frame.problem, digest=frame.digest)
             results.append(Final(seen))
         return results
 
 
-def faces_of(
-    frame: Frame, candidates: Candidates, *, canvas_to_frame: Affine, max_iou: float, choice: Choice = EVERY_FACE
-) -> list[Face]:
-    """The faces among a frame's candidates, those of the choice, best score first."""
+def faces_of(frame: Frame, sight: Sight, *, max_iou: float, choice: Choice = EVERY_FACE) -> list[Face]:
+    """The faces among what was seen in a frame, those of the choice, best score first."""
     height, width = frame.image.shape[:2]
+    candidates = sight.candidates
     kept = nms(candidates.boxes, candidates.scores, max_iou=max_iou)
-    boxes = apply(canvas_to_frame, candidates.boxes[kept].reshape(-1, 2, 2)).reshape(-1, 4)
+    boxes, keypoints = sight.in_frame(kept)
     chosen = choice.kept(boxes, height=height, width=width)
-    kept, boxes = kept[chosen], boxes[chosen]
-    keypoints = None if candidates.keypoints is None else apply(canvas_to_frame, candidates.keypoints[kept])
+    kept, boxes, keypoints = kept[chosen], boxes[chosen], None if keypoints is None else keypoints[chosen]
     return [
         Face(
             frame=frame.id,
@@ -124,6 +120,7 @@ def faces_of(
             score=float(candidates.scores[kept[i]]),
             time=frame.time,
             keypoints=None if keypoints is None else keypoints[i],
+            turned_deg=sight.turned_deg,
         )
         for i in range(len(kept))
     ]

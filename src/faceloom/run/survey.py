@@ -4,6 +4,7 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING
 
+from faceloom.detect import Detector
 from faceloom.errors import BudgetError
 from faceloom.geometry.chips import PATCH_SCALE
 from faceloom.media.chip_files import writing_bytes
@@ -13,6 +14,7 @@ from faceloom.memory.usage import peak_bytes
 from faceloom.run.crew import Crew
 from faceloom.run.events import OnEvent
 from faceloom.run.job import Order, Outputs
+from faceloom.run.looking import looks_a_frame
 from faceloom.run.planner import Planner
 from faceloom.run.planning import Planned, Room, Work
 from faceloom.run.profiling import Profiler, network_shape
@@ -52,6 +54,7 @@ class Survey:
         ]
         """The shapes that are left out, each with the kind of its sources."""
         reading = [_reading(kind, shape) for kind, shape in shapes]
+        self._canvas_of = _largest_canvas(order, [(shape.height, shape.width) for _, shape in shapes])
         self._work = Work(
             frames=store.counts().pending,
             frame_bytes=max(shape.frame_bytes for _, shape in shapes),
@@ -60,9 +63,9 @@ class Survey:
             faces_a_frame=EXPECTED_FACES,
             kept_bytes_a_frame=EXPECTED_FACES * EXPECTED_PATCH_BYTES * _patch_area(order.outputs),
             decode_s=0.0,
+            looks_a_frame=_looks_a_frame(order, self._canvas_of),
         )
         self._profiler = Profiler(order, crew, on_event)
-        self._canvas_of = _largest_canvas(order, [(shape.height, shape.width) for _, shape in shapes])
 
     def up_to(self, most_bytes: int) -> "Survey":
         """A survey of the frames that take no more than this."""
@@ -164,6 +167,14 @@ def _writing_bytes(outputs: Outputs) -> int:
 def _patch_area(outputs: Outputs) -> float:
     """Of what is kept of a frame around a face, over that of a patch as stages read it."""
     return (outputs.framing.crop.patch_scale / PATCH_SCALE) ** 2
+
+
+def _looks_a_frame(order: Order, shape: tuple[int, int]) -> float:
+    """How often the flow's detector is expected to look at a frame of this shape."""
+    looks = [
+        looks_a_frame(stage.plugin, *shape) for stage in order.flow.of("detect") if isinstance(stage.plugin, Detector)
+    ]
+    return max(looks, default=1.0)
 
 
 def _largest_canvas(order: Order, shapes: list[tuple[int, int]]) -> tuple[int, int]:
