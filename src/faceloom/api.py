@@ -21,6 +21,7 @@ from faceloom.models.weights import CONVERTED, WeightCache, own_file
 from faceloom.plan.plan import one_phase
 from faceloom.run.choice import Choice, length_of
 from faceloom.run.events import Fetching, OnEvent, Summary
+from faceloom.run.filters import parse_filters
 from faceloom.run.forecast import Forecast, forecast, measure_now
 from faceloom.run.importing import faces_file
 from faceloom.run.job import FacesFile, Job, Order, Outputs
@@ -69,6 +70,9 @@ class FlowOptions(TypedDict, total=False):
     """Its format, as `faceloom export --to` names it; by its suffix if left out."""
     align: str | None
     """Aligner, `facemesh` if left out; None for boxes only."""
+    filter: Sequence[str]
+    """What marks faces as rejected by their landmarks: `confidence`, `distance`, `scale`, `roll`, `order`, or as in
+    `roll=45` with a threshold other than the default; none if left out. They stay, and no later stage sees them."""
     mask: Sequence[str]
     """Masks, `components` and `extended` if left out."""
     identify: str | None
@@ -377,12 +381,17 @@ def make_flow(options: FlowOptions) -> Flow:
     for stage in settings.keys() - set(names):
         raise RequestError(f"options are set for {stage!r}, which is no stage of this flow; it has: {', '.join(names)}")
     told = {stage: {**told.get(stage, {}), **settings.get(stage, {})} for stage in names}
+    asked = {f"align/{align}": _align_options(options)}
     if imports:
         _refuse_options_of_detectors(options)
-        return build_flow(names, told, own, known=frozenset({"boxes"} if align else {"boxes", "landmarks"}))
-    if "from_" in options or "from_format" in options:
+    elif "from_" in options or "from_format" in options:
         raise RequestError("a file that tells of faces (--from) is for --detect import")
-    return build_flow(names, {**told, detect: {**told[detect], **_detect_options(options)}}, own)
+    else:
+        asked[detect] = _detect_options(options)
+    given = {stage: {**told[stage], **asked.get(stage, {})} for stage in names}
+    if imports:
+        return build_flow(names, given, own, known=frozenset({"boxes"} if align else {"boxes", "landmarks"}))
+    return build_flow(names, given, own)
 
 
 def _refuse_options_of_detectors(options: FlowOptions) -> None:
@@ -520,6 +529,15 @@ def make_order(
         choice=make_choice(options),
         runtime=runtime,
     )
+
+
+def _align_options(options: FlowOptions) -> Mapping[str, Any]:
+    filters = parse_filters(options.get("filter", ()))
+    if filters and not options.get("align", "facemesh"):
+        raise RequestError(
+            "filters judge landmarks, and there is no aligner that finds any; leave out filter, or name one"
+        )
+    return {"filters": filters} if filters else {}
 
 
 def _budget(memory: int | str | None) -> int | None:

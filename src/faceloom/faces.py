@@ -84,6 +84,8 @@ class Face:
     """How the head is turned."""
     sharpness: float | None = None
     """Of the pixels between brows and mouth, see `geometry.sharpness`."""
+    rejected: str | None = None
+    """What filters have against it; such a face keeps what it has, and no later stage is given it."""
     masks: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
     """Plugin name to (S, S) coverage of the square that the chip shows."""
     embedding: NDArray[np.float32] | None = None

@@ -144,9 +144,9 @@ def _plugin(name: str, options: Mapping[str, Any]) -> Plugin:
     unknown = sorted(set(options) - known)
     if unknown:
         raise RequestError(f"{name} has no option {unknown[0]!r}; it has: {', '.join(sorted(known)) or 'none'}")
-    usual = plugin().options
+    usual = plugin()
     try:
-        return plugin(**{option: _like(usual[option], value) for option, value in options.items()})
+        return plugin(**{option: _like(getattr(usual, option), value) for option, value in options.items()})
     except ValueError as error:
         raise RequestError(f"{name} cannot be told {_in_words(options)}: {error}") from error
 

@@ -1,8 +1,8 @@
 """What an aligner is: square chips around a face in, 68 landmarks out, both in chip pixels."""
 
 from abc import abstractmethod
-from dataclasses import dataclass
-from typing import ClassVar
+from dataclasses import dataclass, fields
+from typing import Any, ClassVar, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -48,9 +48,19 @@ class Alignment:
     """(N, 4) box around every point the network found, also those outside the 68."""
 
 
+Limit: TypeAlias = tuple[str, float | None]
+"""A filter's name, and its threshold if it has one."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Aligner(NetworkPlugin):
-    """Finds the landmarks of one face."""
+    """Finds the landmarks of one face.
+
+    The fields are the same for all aligners, and for the step that calls them: a plugin has nothing to do with them.
+    """
+
+    filters: tuple[Limit, ...] = ()
+    """Which faces are marked as rejected when their landmarks are known (`run.filters`)."""
 
     kind = "align"
     reads = frozenset({"boxes"})
@@ -61,6 +71,12 @@ class Aligner(NetworkPlugin):
     """Laid around the detector's box."""
     second_crop: ClassVar[Crop | None] = None
     """Laid around the extent of the first answer, for networks that gain from a second look."""
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Without those of all aligners that are as they are without being asked for."""
+        usual = {field.name: field.default for field in fields(Aligner)}
+        return {name: value for name, value in super().options.items() if name not in usual or value != usual[name]}
 
     @abstractmethod
     def decode(self, outputs: Tensors) -> Alignment:

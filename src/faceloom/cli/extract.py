@@ -150,6 +150,12 @@ def add_stage_flags(parser: argparse.ArgumentParser) -> None:
         help="aligner, or none for boxes only (default: facemesh)",
     )
     stages.add_argument(
+        "--filter",
+        action="append",
+        metavar="NAME[=LIMIT]",
+        help="mark faces as rejected by their landmarks: confidence, distance, scale, roll or order; may be repeated",
+    )
+    stages.add_argument(
         "--mask",
         action="append",
         metavar="NAME",
@@ -218,6 +224,7 @@ def flow_options(chosen: argparse.Namespace) -> dict[str, Any]:
             "every",
             "start",
             "end",
+            "filter",
             "identify",
             "threads",
             "device",

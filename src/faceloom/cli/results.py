@@ -35,6 +35,11 @@ def add_parsers(commands: Any) -> None:
         action="store_true",
         help="with jsonl and csv: a line a frame instead: size, time, faces, what failed and why",
     )
+    exported.add_argument(
+        "--rejected",
+        action="store_true",
+        help="with jsonl, csv, parquet: also the faces that were rejected, and why",
+    )
     exported.add_argument("--out", metavar="FILE", help="write to a new file, or folder (default: stdout)")
 
 
@@ -59,7 +64,7 @@ def export(chosen: argparse.Namespace) -> int:
         lost = read_lost(folder, format_named(chosen.to))
         print(f"not in this format: {', '.join(lost)}" if lost else "", end="\n" * bool(lost), file=sys.stderr)
     if chosen.out is None:
-        write(folder, sys.stdout, to=chosen.to, frames=chosen.frames)
+        write(folder, sys.stdout, to=chosen.to, frames=chosen.frames, rejected=chosen.rejected)
         sys.stdout.flush()
         return 0
     try:
@@ -67,7 +72,7 @@ def export(chosen: argparse.Namespace) -> int:
             with Path(chosen.out).open("x", encoding="utf-8") as file:
                 write(folder, file, to=chosen.to, frames=True)
         else:
-            export_to(folder, Path(chosen.out), to=chosen.to)
+            export_to(folder, Path(chosen.out), to=chosen.to, rejected=chosen.rejected)
     except FileExistsError as error:
         raise RequestError(f"{chosen.out} is there already; name another, or remove it") from error
     except OSError as error:
@@ -86,7 +91,8 @@ def _in_words(summary: dict[str, Any]) -> str:
         f"faces     {summary['faces']:,}, in {summary['frames_with_faces']:,} frames",
     ]
     if summary["rejected"]:
-        lines.append(f"rejected  {summary['rejected']:,} more faces, which have no crops and are not exported")
+        kinds = ", ".join(f"{name} {number:,}" for name, number in summary["rejected_by"].items())
+        lines.append(f"rejected  {summary['rejected']:,} more faces, without crops: {kinds}")
     lines += (
         [f"masks     {', '.join(f'{name} {number:,}' for name, number in summary['masks'].items())}"]
         if summary["masks"]

@@ -118,6 +118,11 @@ def name(value: Any, what: str) -> str:
     return value
 
 
+def optional_name(value: Any, what: str) -> str | None:
+    """A name, or another short text, that may be missing."""
+    return None if value is None else name(value, what)
+
+
 def grouped(faces: Iterable[tuple[FrameId, float | None, FaceRecord]]) -> Iterator[FrameRecord]:
     """Frames of faces that follow each other, with the frame's time."""
     for frame, same in itertools.groupby(faces, key=lambda told: told[0]):

@@ -46,7 +46,8 @@ def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _write(frames: Frames) -> Iterator[Piece]:
-    return write_rows(jsonl.face_lines(frames))
+    # Every row of a table has the same columns.
+    return write_rows({**line, "rejected": line.get("rejected")} for line in jsonl.face_lines(frames))
 
 
 def _read(path: Path) -> Iterator[FrameRecord]:
@@ -61,7 +62,11 @@ def _read(path: Path) -> Iterator[FrameRecord]:
 
 def _unflatten(row: dict[str, str], *, embedding: int) -> dict[str, Any]:
     """The line of a row, its numbers as numbers."""
-    line: dict[str, Any] = {"source": row["source"], "chip": row.get("chip") or None}
+    line: dict[str, Any] = {
+        "source": row["source"],
+        "chip": row.get("chip") or None,
+        "rejected": row.get("rejected") or None,
+    }
     line |= {name: int(row[name]) for name in ("frame", "index")}
     line |= {name: float(row[name]) if row.get(name) else None for name in ("time_s", "score", "sharpness")}
     line["box"] = [float(row[f"box_{i}"]) for i in range(4)]

@@ -53,7 +53,8 @@ def _face_to_json(frame: FrameRecord, face: FaceRecord) -> dict[str, Any]:
         for name, mask in face.masks.items()
     }
     embedding = {} if face.embedding is None else {"embedding": rounded(face.embedding, digits=6)}
-    return {**numbers_to_json(frame.id, frame.time, face), "masks": masks, **embedding, "chip": face.chip}
+    rejected = {} if face.rejected is None else {"rejected": face.rejected}
+    return {**numbers_to_json(frame.id, frame.time, face), **rejected, "masks": masks, **embedding, "chip": face.chip}
 
 
 def face_from_json(line: Any) -> tuple[FrameId, float | None, FaceRecord]:
@@ -72,9 +73,10 @@ def face_from_json(line: Any) -> tuple[FrameId, float | None, FaceRecord]:
         frame_to_chip=checks.optional_affine(line.get("affine")),
         pose=checks.optional_pose(line.get("pose")),
         sharpness=checks.score(line.get("sharpness")),
+        rejected=checks.optional_name(line.get("rejected"), "a reason"),
         masks={checks.name(name, "a mask"): _mask(mask) for name, mask in line.get("masks", {}).items()},
         embedding=None if embedding is None else checks.numbers(embedding, (-1,), "an embedding").astype(np.float32),
-        chip=None if line.get("chip") is None else checks.name(line["chip"], "a chip's path"),
+        chip=checks.optional_name(line.get("chip"), "a chip's path"),
     )
     frame = FrameId(checks.name(line["source"], "a source"), checks.whole(line["frame"], "a frame"))
     return frame, checks.score(line.get("time_s")), face

@@ -39,6 +39,8 @@ class FaceRecord:
     confidence: float | None = None
     pose: Pose | None = None
     sharpness: float | None = None
+    rejected: str | None = None
+    """Why a filter marked it."""
     frame_to_chip: Affine | None = None
     masks: dict[str, MaskRecord] = field(default_factory=dict)
     embedding: NDArray[np.float32] | None = None
@@ -69,6 +71,7 @@ class Part(StrEnum):
     CONFIDENCE = "confidences of the aligner"
     POSES = "poses"
     SHARPNESS = "sharpness"
+    REJECTED = "rejected faces"
     AFFINES = "affine maps"
     MASKS = "masks"
     EMBEDDINGS = "embeddings"

@@ -6,6 +6,7 @@ from importlib import resources
 from typing import NamedTuple, TypeAlias
 
 import numpy as np
+from numpy.typing import NDArray
 
 from faceloom.errors import DegeneratePointsError
 from faceloom.geometry.affine import Points
@@ -53,15 +54,37 @@ def fit_pose(landmarks: Points) -> Pose:
         step this is; solved by Gauss-Newton, from straight ahead, which is as far from either of the two poses that
         points of little depth allow. Angles: the head pitches first, then yaws, then rolls.
     """
+    return _angles(_fit(_centred(landmarks))[0])
+
+
+def distance_to_mean_head(landmarks: Points) -> float:
+    """How far the inner landmarks of a face (68, 2) lie from those of the mean head in its pose, on the mean.
+
+    In distances between the eyes; people are apart by 0.03 to 0.1.
+
+    Raises:
+        DegeneratePointsError: all landmarks coincide.
+    """
+    points = _centred(landmarks)
+    turn, scale = _fit(points)
+    return float(np.linalg.norm(points / scale - _INNER @ np.array(turn[:2]).T, axis=1).mean())
+
+
+def _centred(landmarks: Points) -> NDArray[np.float64]:
+    """The inner points (51, 2) around their middle."""
     points = landmarks[INNER].astype(np.float64)
-    across, down = ((points - points.mean(axis=0)).T @ _INNER).tolist()
+    return np.asarray(points - points.mean(axis=0), np.float64)
+
+
+def _fit(points: NDArray[np.float64]) -> tuple[_Turn, float]:
+    across, down = (points.T @ _INNER).tolist()
     turn, scale = _straight_ahead(across, down)
     for _ in range(_MOST_ROUNDS):
         step, growth = _step(turn, across, down, scale)
         turn, scale = _turned(turn, step), scale * math.exp(growth)
         if max(abs(growth), *map(abs, step)) < _CLOSE_RAD:
             break
-    return _angles(turn)
+    return turn, scale
 
 
 def _dot(one: _Row, other: _Row) -> float:

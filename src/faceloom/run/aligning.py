@@ -1,4 +1,4 @@
-"""Faces get landmarks, and what follows from landmarks and patch alone: pose and sharpness."""
+"""Faces get landmarks, and what follows from landmarks and patch alone: pose, sharpness, and whether to go on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -6,7 +6,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from numpy.typing import NDArray
 
-from faceloom.align import Aligner, Alignment
+from faceloom.align import Aligner, Alignment, Limit
 from faceloom.faces import Face
 from faceloom.geometry.affine import apply_each, invert, scale_of
 from faceloom.geometry.boxes import Boxes
@@ -14,6 +14,7 @@ from faceloom.geometry.chips import box_to_chip, eye_angle
 from faceloom.geometry.landmarks import eye_centres
 from faceloom.geometry.pose import fit_pose
 from faceloom.geometry.sharpness import sharpness
+from faceloom.run.filters import why_rejected
 from faceloom.run.steps import FaceStep
 
 
@@ -23,22 +24,22 @@ class AlignStep(FaceStep):
 
     plugin: Aligner
 
-    def run(self, items: Sequence[Face]) -> Sequence[Face]:
+    def learn(self, faces: Sequence[Face]) -> Sequence[Face]:
         first = self.plugin.first_crop
-        turns = np.radians([face.turned_deg for face in items])
+        turns = np.radians([face.turned_deg for face in faces])
         angles = [
             eye_angle(face.keypoints) if first.turned and face.keypoints is not None else turn
-            for face, turn in zip(items, turns.tolist(), strict=True)
+            for face, turn in zip(faces, turns.tolist(), strict=True)
         ]
-        boxes = np.stack([face.box for face in items])
-        found = self._look(items, first.around(boxes, turns), scale=first.scale, angles=angles)
+        boxes = np.stack([face.box for face in faces])
+        found = self._look(faces, first.around(boxes, turns), scale=first.scale, angles=angles)
         second = self.plugin.second_crop
         if second is not None:
             angles = [eye_angle(eyes) for eyes in eye_centres(found.landmarks)] if second.turned else turns.tolist()
-            found = self._look(items, second.around(found.extent, turns), scale=second.scale, angles=angles)
+            found = self._look(faces, second.around(found.extent, turns), scale=second.scale, angles=angles)
         return [
-            described(replace(face, landmarks=landmarks, confidence=float(confidence)))
-            for face, landmarks, confidence in zip(items, found.landmarks, found.confidence, strict=True)
+            described(replace(face, landmarks=landmarks, confidence=float(confidence)), self.plugin.filters)
+            for face, landmarks, confidence in zip(faces, found.landmarks, found.confidence, strict=True)
         ]
 
     def _look(self, faces: Sequence[Face], boxes: Boxes, *, scale: float, angles: Sequence[float]) -> Alignment:
@@ -62,15 +63,16 @@ def _turned(boxes: Boxes, maps: NDArray[np.float64]) -> Boxes:
     return np.concatenate([middles - halves, middles + halves], axis=1)
 
 
-def described(face: Face) -> Face:
-    """A face that has landmarks, with its pose and, if it has its pixels, its sharpness.
+def described(face: Face, limits: Sequence[Limit]) -> Face:
+    """A face that has landmarks, with its pose, its sharpness if it has its pixels, and what filters have against it.
 
     Raises:
         DegeneratePointsError: all landmarks coincide.
     """
-    assert face.landmarks is not None
-    pose, patch = fit_pose(face.landmarks), face.patch
-    if patch is None:
-        return replace(face, pose=pose)
-    in_patch = face.landmarks - np.array([patch.x, patch.y], np.float32)
-    return replace(face, pose=pose, sharpness=sharpness(patch.pixels, in_patch))
+    landmarks, patch = face.landmarks, face.patch
+    assert landmarks is not None
+    face = replace(face, pose=fit_pose(landmarks))
+    sharp = None
+    if patch is not None:
+        sharp = sharpness(patch.pixels, landmarks - np.array([patch.x, patch.y], np.float32))
+    return replace(face, sharpness=sharp, rejected=why_rejected(face, limits))

@@ -1,7 +1,7 @@
 """The last steps: faces become rows with encoded masks and a chip file, and frames become overlays."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,7 @@ from faceloom.geometry.affine import Points, apply, compose, invert, scaling
 from faceloom.geometry.chips import STANDARD, Framing, frame_to_chip, lay_mask
 from faceloom.mask import LandmarkMask
 from faceloom.media.chip_files import ChipFormat, encode_chip, encode_jpeg
+from faceloom.run.aligning import described
 from faceloom.run.job import Outputs
 from faceloom.run.people import People
 from faceloom.run.steps import TOGETHER, Failure, cut_kept_chip, resize_mask
@@ -27,10 +28,10 @@ from faceloom.version import VERSION
 def draw_masks(face: Face, flow: Flow, *, size: int, framing: Framing = STANDARD) -> dict[str, NDArray[np.uint8]]:
     """Every mask of a face over the square of its chip: those that networks made, and those drawn from its landmarks.
 
-    A face without landmarks has none.
+    A face without landmarks, or rejected, has none.
     """
     landmarks = face.landmarks
-    if landmarks is None:
+    if landmarks is None or face.rejected is not None:
         return {}
     in_chip = apply(frame_to_chip(landmarks, size=size, framing=framing), landmarks)
     masks: dict[str, NDArray[np.uint8]] = {}
@@ -75,15 +76,16 @@ class FinishStep:
 
     def _finish(self, face: Face) -> FaceRow:
         outputs = self.outputs
-        rejected = self.people.objection(face.embedding) if self.people and face.embedding is not None else None
-        masks = {}
-        if rejected is None:
-            masks = draw_masks(face, self.flow, size=outputs.mask_size, framing=outputs.framing)
+        if face.landmarks is not None and face.pose is None:  # it came with them, and no aligner was asked
+            face = described(face, ())
+        if self.people and face.embedding is not None and face.rejected is None:
+            face = replace(face, rejected=self.people.objection(face.embedding))
+        masks = draw_masks(face, self.flow, size=outputs.mask_size, framing=outputs.framing)
         affine = None
         if face.landmarks is not None:
             affine = frame_to_chip(face.landmarks, size=outputs.chip_size, framing=outputs.framing)
         path = None
-        if affine is not None and outputs.write_chips and rejected is None:
+        if affine is not None and outputs.write_chips and face.rejected is None:
             name = f"{face.frame.index:06}_{face.index}.{outputs.chip_format}"
             path = f"{CHIPS}/{file_name(face.frame.source)}/{name}"
         row = FaceRow(
@@ -96,11 +98,11 @@ class FinishStep:
             confidence=face.confidence,
             pose=face.pose,
             sharpness=face.sharpness,
+            rejected=face.rejected,
             frame_to_chip=affine,
             masks={name: MaskRow(size=outputs.mask_size, png=_encode_mask(mask)) for name, mask in masks.items()},
             embedding=face.embedding,
             chip=path,
-            rejected=rejected,
         )
         if affine is not None and path is not None:
             chip = cut_kept_chip(face, affine, size=outputs.chip_size)

@@ -11,7 +11,7 @@ from faceloom.faces import Face, FrameId
 from faceloom.flow import Flow
 from faceloom.frame import Frame
 from faceloom.mask import LandmarkMask
-from faceloom.run.aligning import AlignStep
+from faceloom.run.aligning import AlignStep, described
 from faceloom.run.choice import EVERY_FACE, Choice
 from faceloom.run.pipeline import Final, Step
 from faceloom.run.steps import Failure, Seen, with_patches
@@ -104,7 +104,10 @@ class _UnlessKnown:
 
     def run(self, items: Sequence[Face]) -> Sequence[Face]:
         unknown = [face for face in items if face.landmarks is None]
-        known = [face for face in items if face.landmarks is not None]
+        filters = self.step.plugin.filters
+        known = [
+            described(face, filters) if face.pose is None else face for face in items if face.landmarks is not None
+        ]
         return [*known, *(self.step.run(unknown) if unknown else ())]
 
 

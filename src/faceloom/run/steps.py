@@ -156,7 +156,16 @@ def _inside(wide: Patch, bounds: tuple[int, int, int, int]) -> Patch:
 
 @dataclass(frozen=True)
 class FaceStep(_NetworkStep):
-    """Faces learn more from chips that a network looks at."""
+    """Faces learn more from chips that a network looks at; those that a filter has rejected do not."""
+
+    def run(self, items: Sequence[Face]) -> Sequence[Face]:
+        going_on = [face for face in items if face.rejected is None]
+        learned = self.learn(going_on) if going_on else []
+        return [*learned, *(face for face in items if face.rejected is not None)]
+
+    def learn(self, faces: Sequence[Face]) -> Sequence[Face]:
+        """The faces, each with what the network says of it."""
+        raise NotImplementedError
 
     @property
     def together(self) -> int:
@@ -175,14 +184,14 @@ class MaskStep(FaceStep):
 
     plugin: NetworkMask
 
-    def run(self, items: Sequence[Face]) -> Sequence[Face]:
+    def learn(self, faces: Sequence[Face]) -> Sequence[Face]:
         size = self.plugin.input_size
-        maps = [frame_to_chip(_landmarks(face), size=size) for face in items]
+        maps = [frame_to_chip(_landmarks(face), size=size) for face in faces]
         name = self.stage.partition("/")[2]
         masks = (
-            mask for chips in self.calls(items, maps, size=size) for mask in self.plugin.segment(self.infer, chips)
+            mask for chips in self.calls(faces, maps, size=size) for mask in self.plugin.segment(self.infer, chips)
         )
-        return [replace(face, masks={**face.masks, name: mask}) for face, mask in zip(items, masks, strict=True)]
+        return [replace(face, masks={**face.masks, name: mask}) for face, mask in zip(faces, masks, strict=True)]
 
 
 @dataclass(frozen=True)
@@ -191,13 +200,13 @@ class IdentifyStep(FaceStep):
 
     plugin: Identifier
 
-    def run(self, items: Sequence[Face]) -> Sequence[Face]:
+    def learn(self, faces: Sequence[Face]) -> Sequence[Face]:
         template, size = self.plugin.template, self.plugin.input_size
-        maps = [fit_similarity(five_keypoints(_landmarks(face)), template) for face in items]
+        maps = [fit_similarity(five_keypoints(_landmarks(face)), template) for face in faces]
         embeddings = (
-            row for chips in self.calls(items, maps, size=size) for row in self.plugin.embed(self.infer, chips)
+            row for chips in self.calls(faces, maps, size=size) for row in self.plugin.embed(self.infer, chips)
         )
-        return [replace(face, embedding=embedding) for face, embedding in zip(items, embeddings, strict=True)]
+        return [replace(face, embedding=embedding) for face, embedding in zip(faces, embeddings, strict=True)]
 
 
 def cut_chip(face: Face, face_to_chip: Affine, *, size: int, into: Image | None = None) -> Image:

@@ -3,6 +3,7 @@
 import itertools
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -25,10 +26,10 @@ from faceloom.store.rows import FaceRow, MaskRow, Status
 # file first.
 _FACES = (
     "SELECT face.id, name, frame_idx, face.idx, x0, y0, x1, y1, score, confidence,"
-    " pitch, yaw, roll, sharpness, keypoints, landmarks, affine, embedding, chip, ticks, time_base"
+    " pitch, yaw, roll, sharpness, rejected, keypoints, landmarks, affine, embedding, chip, ticks, time_base"
     " FROM source CROSS JOIN face ON face.source_id = source.id"
     " JOIN frame ON frame.source_id = source.id AND frame.idx = frame_idx"
-    " WHERE rejected IS NULL"
+    " WHERE (rejected IS NULL OR ?)"
 )
 _IN_ORDER = "ORDER BY name, frame_idx, face.idx"
 _FRAMES = (
@@ -38,8 +39,8 @@ _FRAMES = (
 )
 _STORED = (
     "SELECT name, frame.idx, ticks, time_base, frame.width, frame.height,"
-    " EXISTS (SELECT 1 FROM face WHERE face.source_id = source.id AND frame_idx = frame.idx AND rejected IS NULL)"
-    " AS has_faces"
+    " EXISTS (SELECT 1 FROM face WHERE face.source_id = source.id AND frame_idx = frame.idx"
+    " AND (rejected IS NULL OR ?)) AS has_faces"
     " FROM source JOIN frame ON frame.source_id = source.id WHERE status = 'done' OR has_faces"
     " ORDER BY name, frame.idx"
 )
@@ -58,6 +59,7 @@ _QUESTIONS = {
     Part.CONFIDENCE: "SELECT 1 FROM face WHERE confidence IS NOT NULL LIMIT 1",
     Part.POSES: "SELECT 1 FROM face WHERE yaw IS NOT NULL LIMIT 1",
     Part.SHARPNESS: "SELECT 1 FROM face WHERE sharpness IS NOT NULL LIMIT 1",
+    Part.REJECTED: "SELECT 1 FROM face WHERE rejected IS NOT NULL LIMIT 1",
     Part.AFFINES: "SELECT 1 FROM face WHERE affine IS NOT NULL LIMIT 1",
     Part.MASKS: "SELECT 1 FROM mask LIMIT 1",
     Part.EMBEDDINGS: "SELECT 1 FROM face WHERE embedding IS NOT NULL LIMIT 1",
@@ -88,11 +90,11 @@ def read_faces_of(folder: Path, frame: FrameId) -> list[FaceRow]:
 
 
 def _faces(
-    db: sqlite3.Connection, where: str = "", values: tuple[Any, ...] = ()
+    db: sqlite3.Connection, where: str = "", values: tuple[Any, ...] = (), *, rejected: bool = False
 ) -> Iterator[tuple[FaceRow, Fraction | None]]:
-    for row in db.execute(f"{_FACES} {where} {_IN_ORDER}", values):
+    for row in db.execute(f"{_FACES} {where} {_IN_ORDER}", (rejected, *values)):
         face_id, name, frame, index, x0, y0, x1, y1, score, confidence, *others, chip, ticks, time_base = row
-        pitch, yaw, roll, sharpness, keypoints, landmarks, affine, embedding = others
+        pitch, yaw, roll, sharpness, reason, keypoints, landmarks, affine, embedding = others
         masks = db.execute("SELECT name, size, png FROM mask WHERE face_id = ? ORDER BY name", (face_id,))
         face = FaceRow(
             frame=FrameId(name, frame),
@@ -105,6 +107,7 @@ def _faces(
             frame_to_chip=_array(affine, "<f8", (2, 3)),
             pose=None if yaw is None else Pose(pitch, yaw, roll),
             sharpness=sharpness,
+            rejected=reason,
             masks={mask: MaskRow(size=size, png=png) for mask, size, png in masks},
             embedding=_array(embedding, "<f4", (-1,)),
             chip=chip,
@@ -137,10 +140,12 @@ class StoredFrames:
 
     db: sqlite3.Connection
     chip_size: int | None
+    rejected: bool
+    """Whether faces are among them that a filter rejected."""
 
     def __iter__(self) -> Iterator[FrameRecord]:
-        faces = itertools.groupby(_faces(self.db), key=lambda told: told[0].frame)
-        for name, index, ticks, time_base, width, height, has_faces in self.db.execute(_STORED):
+        faces = itertools.groupby(_faces(self.db, rejected=self.rejected), key=lambda told: told[0].frame)
+        for name, index, ticks, time_base, width, height, has_faces in self.db.execute(_STORED, (self.rejected,)):
             found = next(faces)[1] if has_faces else ()
             time = _time(ticks, time_base)
             yield FrameRecord(
@@ -153,15 +158,15 @@ class StoredFrames:
 
 
 @contextmanager
-def stored_frames(folder: Path) -> Iterator[StoredFrames]:
-    """The frames of a result folder, while it is open.
+def stored_frames(folder: Path, *, rejected: bool = False) -> Iterator[StoredFrames]:
+    """The frames of a result folder, while it is open, on demand with the faces that filters rejected.
 
     Raises:
         StoreError: the folder holds no store that can be read.
     """
     with connect(folder, read_only=True) as db:
         db.execute("BEGIN")  # what a run writes meanwhile is not seen
-        yield StoredFrames(db, _chip_size(db))
+        yield StoredFrames(db, _chip_size(db), rejected)
 
 
 def read_chip_size(folder: Path) -> int | None:
@@ -180,6 +185,13 @@ def _chip_size(db: sqlite3.Connection) -> int | None:
     return int(chips["size"]) if chips else None
 
 
+def _format_of(to: str, *, rejected: bool) -> Format:
+    chosen = format_named(to)
+    if rejected and Part.REJECTED not in chosen.keeps:
+        raise RequestError(f"{chosen.title} cannot mark faces as rejected, and there they would pass for others")
+    return chosen
+
+
 def read_lost(folder: Path, to: Format) -> list[Part]:
     """What there is in a result folder that a format does not hold."""
     with connect(folder, read_only=True) as db:
@@ -187,8 +199,10 @@ def read_lost(folder: Path, to: Format) -> list[Part]:
     return [part for part in there if part not in to.keeps]
 
 
-def export(folder: Path, out: TextIO, *, to: str, frames: bool) -> None:
+def export(folder: Path, out: TextIO, *, to: str, frames: bool, rejected: bool = False) -> None:
     """Writes the faces of a result folder in a format of text, or its frames as JSON lines or CSV.
+
+    On demand those that filters rejected are among them, marked as that.
 
     Raises:
         RequestError: an unknown format, or not one for this.
@@ -200,24 +214,26 @@ def export(folder: Path, out: TextIO, *, to: str, frames: bool) -> None:
         for _, piece in _FRAME_FORMATS[to](read_frames(folder)):
             out.write(piece.decode())
         return
-    chosen = format_named(to)
+    chosen = _format_of(to, rejected=rejected)
     if chosen.is_folder or not chosen.is_text:
         raise RequestError(f"{chosen.title} cannot be written as text; name a place to write to with --out")
-    with stored_frames(folder) as stored:
+    with stored_frames(folder, rejected=rejected) as stored:
         for _, piece in chosen.write(stored):
             out.write(piece.decode())
 
 
-def export_to(folder: Path, target: Path, *, to: str) -> None:
+def export_to(folder: Path, target: Path, *, to: str, rejected: bool = False) -> None:
     """Writes the faces of a result folder to a new file, or a new folder where the format is many files.
 
+    On demand those that filters rejected are among them, marked as that.
+
     Raises:
-        RequestError: an unknown format.
+        RequestError: an unknown format, or one that cannot mark faces.
         StoreError: the folder holds no store that can be read.
         OSError: the target is there already, or cannot be written.
     """
-    chosen = format_named(to)
-    with stored_frames(folder) as stored:
+    chosen = _format_of(to, rejected=rejected)
+    with stored_frames(folder, rejected=rejected) as stored:
         pieces = chosen.write(stored)
         first = next(pieces, ("", b""))  # whatever forbids this export is known before there is a file
         if chosen.is_folder:
@@ -251,11 +267,19 @@ def read_summary(folder: Path, *, problems: int = 20) -> dict[str, Any]:
             "faces": faces,
             "rejected": rejected,
             "frames_with_faces": frames_with_faces,
+            "rejected_by": _rejected_by(db),
             "masks": masks,
             "config": json.loads(config[0]) if config else None,
             "problems": _problems(db, problems),
             "runs": _runs(db),
         }
+
+
+def _rejected_by(db: sqlite3.Connection) -> dict[str, int]:
+    """How many faces each filter has rejected, by its name; one may be rejected by several."""
+    reasons = (reason for (reason,) in db.execute("SELECT rejected FROM face WHERE rejected IS NOT NULL"))
+    names = (part.partition(":")[0] for reason in reasons for part in reason.split("; "))
+    return dict(sorted(Counter(names).items()))
 
 
 def _problems(db: sqlite3.Connection, limit: int) -> list[dict[str, Any]]:

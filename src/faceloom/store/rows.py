@@ -69,7 +69,7 @@ class FaceRow:
     chip: str | None = None
     """Path of the chip below the result folder."""
     rejected: str | None = None
-    """Why a filter marked the face: it has no chip and no masks, and is left out of exports."""
+    """Why a filter marked the face: it has no chip and no masks, and exports leave it out unless asked for it."""
 
     @property
     def held_bytes(self) -> int:
@@ -92,6 +92,7 @@ class FaceRow:
             frame_to_chip=self.frame_to_chip,
             pose=self.pose,
             sharpness=self.sharpness,
+            rejected=self.rejected,
             masks={name: self._to_record(mask, chip_size) for name, mask in self.masks.items()},
             embedding=self.embedding,
             chip=self.chip,
