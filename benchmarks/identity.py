@@ -3,10 +3,12 @@
     python benchmarks/identity.py [--identify dlib] [--identify sface] [--weights identify/arcface=FILE]
 
 Prints a table of docs/accuracy.md: of pairs of one person how many are accepted at the identifier's own threshold, of
-pairs of two people how many are, and the threshold at which one in a thousand of the latter is.
+pairs of two people how many are, and the threshold at which one in a thousand of the latter is; then what
+`faceloom group` makes of the faces.
 """
 
 import argparse
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from numpy.typing import NDArray
 import faceloom
 from faceloom.errors import WeightsError
 from faceloom.flow import find_plugin, plugin_names
+from faceloom.geometry.linkage import average_linkage
 from faceloom.identify import Identifier
 
 SET = Path(__file__).parents[2] / "shared/data/lfw_subset_krasserm/images"
@@ -28,8 +31,9 @@ def main() -> int:
     parser.add_argument("--weights", action="append", default=[], metavar="STAGE=FILE")
     chosen = parser.parse_args()
     weights = dict(item.split("=", 1) for item in chosen.weights)
-    print("| identifier | threshold | true accepted | false accepted | at 1 in 1,000 false: threshold, true accepted |")
-    print("| --- | --- | --- | --- | --- |")
+    columns = ["identifier", "threshold", "true accepted", "false accepted"]
+    columns += ["at 1 in 1,000 false: threshold, true accepted", "groups", "purity"]
+    print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
     for name in chosen.identify or plugin_names("identify"):
         try:
             print(_row(name, {stage: file for stage, file in weights.items() if stage == f"identify/{name}"}))
@@ -48,8 +52,17 @@ def _row(name: str, weights: Mapping[str, str]) -> str:
     strict = float(np.quantile(other, 1 - _STRICT))
     return (
         f"| {name} | {threshold} | {_share(same, threshold)} | {_share(other, threshold)} |"
-        f" {strict:.3f}, {_share(same, strict)} |"
+        f" {strict:.3f}, {_share(same, strict)} | {_groups(people, embeddings, threshold)} |"
     )
+
+
+def _groups(people: list[str], embeddings: NDArray[np.float32], threshold: float) -> str:
+    """What `faceloom group` makes of them: how many groups, and the share of faces that are of their group's person."""
+    groups: dict[int, Counter[str]] = defaultdict(Counter)
+    for person, label in zip(people, average_linkage(embeddings, threshold=threshold).tolist(), strict=True):
+        groups[label][person] += 1
+    pure = sum(max(counts.values()) for counts in groups.values())
+    return f"{len(groups)} of {len(set(people))} people | {pure / len(people):.2%}"
 
 
 def _share(cosines: NDArray[np.float64], threshold: float) -> str:

@@ -31,6 +31,8 @@ if TYPE_CHECKING:
     from faceloom.frame import Frame as Frame
     from faceloom.media.chip_files import read_chip_metadata as read_chip_metadata
     from faceloom.run.events import Summary as Summary
+    from faceloom.run.grouping import Person as Person
+    from faceloom.run.grouping import group as group
     from faceloom.store.origins import Origin as Origin
     from faceloom.version import VERSION as __version__  # noqa: N811
 
@@ -54,6 +56,7 @@ _HOMES = {
     "Frame": "faceloom.frame",
     "read_chip_metadata": "faceloom.media.chip_files",
     "Summary": "faceloom.run.events",
+    **dict.fromkeys(("Person", "group"), "faceloom.run.grouping"),
     "Origin": "faceloom.store.origins",
 }
 __all__ = ["__version__", *_HOMES]

@@ -60,6 +60,7 @@ def faces(draw: st.DrawFn, index: int) -> FaceRecord:
         masks=draw(st.dictionaries(st.sampled_from(["components", "extended"]), masks(), max_size=2)),
         embedding=np.array([0.5, -0.5, 0.25], np.float32),
         chip=draw(st.none() | st.just("chips/a/000000_0.jpg")),
+        person=draw(st.sampled_from(["", "person 1"])),
     )
 
 
@@ -109,6 +110,7 @@ _FACE_FIELDS = {
     Part.AFFINES: "frame_to_chip",
     Part.EMBEDDINGS: "embedding",
     Part.CHIPS: "chip",
+    Part.PERSONS: "person",
 }
 
 

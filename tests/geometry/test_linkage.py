@@ -16,7 +16,7 @@ def people(seed: int, *, count: int, each: int, spread: float) -> NDArray[np.flo
     middles = random.normal(size=(count, 16))
     vectors = np.repeat(middles, each, axis=0) + random.normal(size=(count * each, 16)) * spread
     random.shuffle(vectors)
-    return (vectors / np.linalg.norm(vectors, axis=1, keepdims=True)).astype(np.float32)
+    return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), np.float32)
 
 
 def same(labels: NDArray[np.intp]) -> NDArray[np.bool_]:

@@ -90,6 +90,8 @@ def _in_words(summary: dict[str, Any]) -> str:
         f"frames    {frames['done']:,} done, {frames['failed']:,} failed, {frames['pending']:,} to do",
         f"faces     {summary['faces']:,}, in {summary['frames_with_faces']:,} frames",
     ]
+    if summary["persons"]:
+        lines.append(f"persons   {summary['persons']:,}")
     if summary["rejected"]:
         kinds = ", ".join(f"{name} {number:,}" for name, number in summary["rejected_by"].items())
         lines.append(f"rejected  {summary['rejected']:,} more faces, without crops: {kinds}")

@@ -67,6 +67,7 @@ def _unflatten(row: dict[str, str], *, embedding: int) -> dict[str, Any]:
         "chip": row.get("chip") or None,
         "rejected": row.get("rejected") or None,
     }
+    line |= {"person": row["person"]} if "person" in row else {}
     line |= {name: int(row[name]) for name in ("frame", "index")}
     line |= {name: float(row[name]) if row.get(name) else None for name in ("time_s", "score", "sharpness")}
     line["box"] = [float(row[f"box_{i}"]) for i in range(4)]

@@ -54,7 +54,9 @@ def _face_to_json(frame: FrameRecord, face: FaceRecord) -> dict[str, Any]:
     }
     embedding = {} if face.embedding is None else {"embedding": rounded(face.embedding, digits=6)}
     rejected = {} if face.rejected is None else {"rejected": face.rejected}
-    return {**numbers_to_json(frame.id, frame.time, face), **rejected, "masks": masks, **embedding, "chip": face.chip}
+    person = {} if face.person is None else {"person": face.person or None}
+    numbers = numbers_to_json(frame.id, frame.time, face)
+    return {**numbers, **rejected, "masks": masks, **embedding, **person, "chip": face.chip}
 
 
 def face_from_json(line: Any) -> tuple[FrameId, float | None, FaceRecord]:
@@ -77,9 +79,14 @@ def face_from_json(line: Any) -> tuple[FrameId, float | None, FaceRecord]:
         masks={checks.name(name, "a mask"): _mask(mask) for name, mask in line.get("masks", {}).items()},
         embedding=None if embedding is None else checks.numbers(embedding, (-1,), "an embedding").astype(np.float32),
         chip=checks.optional_name(line.get("chip"), "a chip's path"),
+        person=_person(line["person"]) if "person" in line else None,
     )
     frame = FrameId(checks.name(line["source"], "a source"), checks.whole(line["frame"], "a frame"))
     return frame, checks.score(line.get("time_s")), face
+
+
+def _person(told: Any) -> str:
+    return checks.name(told, "a person") if told else ""
 
 
 def _mask(told: Any) -> MaskRecord:

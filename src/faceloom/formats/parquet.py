@@ -52,6 +52,7 @@ def _schema(arrow: Any) -> Any:
             "masks": arrow.list_(mask),
             "embedding": pixels,
             "chip": arrow.string(),
+            "person": arrow.string(),
         }
     )
 
@@ -118,6 +119,7 @@ def _to_row(frame: FrameRecord, face: FaceRecord) -> dict[str, Any]:
         "masks": masks,
         "embedding": _flat(face.embedding),
         "chip": face.chip,
+        "person": face.person,
     }
 
 

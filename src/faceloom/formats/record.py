@@ -45,6 +45,8 @@ class FaceRecord:
     masks: dict[str, MaskRecord] = field(default_factory=dict)
     embedding: NDArray[np.float32] | None = None
     chip: str | None = None
+    person: str | None = None
+    """Whose it is; empty if nobody's that is known, None if nobody was asked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,6 +78,7 @@ class Part(StrEnum):
     MASKS = "masks"
     EMBEDDINGS = "embeddings"
     CHIPS = "paths of chips"
+    PERSONS = "persons"
 
 
 Frames: TypeAlias = Iterable[FrameRecord]

@@ -26,7 +26,7 @@ from faceloom.store.rows import FaceRow, MaskRow, Status
 # file first.
 _FACES = (
     "SELECT face.id, name, frame_idx, face.idx, x0, y0, x1, y1, score, confidence,"
-    " pitch, yaw, roll, sharpness, rejected, keypoints, landmarks, affine, embedding, chip, ticks, time_base"
+    " pitch, yaw, roll, sharpness, rejected, keypoints, landmarks, affine, embedding, person, chip, ticks, time_base"
     " FROM source CROSS JOIN face ON face.source_id = source.id"
     " JOIN frame ON frame.source_id = source.id AND frame.idx = frame_idx"
     " WHERE (rejected IS NULL OR ?)"
@@ -64,6 +64,7 @@ _QUESTIONS = {
     Part.MASKS: "SELECT 1 FROM mask LIMIT 1",
     Part.EMBEDDINGS: "SELECT 1 FROM face WHERE embedding IS NOT NULL LIMIT 1",
     Part.CHIPS: "SELECT 1 FROM face WHERE chip IS NOT NULL LIMIT 1",
+    Part.PERSONS: "SELECT 1 FROM face WHERE person IS NOT NULL LIMIT 1",
 }
 """Whether a store has any of it."""
 
@@ -92,9 +93,10 @@ def read_faces_of(folder: Path, frame: FrameId) -> list[FaceRow]:
 def _faces(
     db: sqlite3.Connection, where: str = "", values: tuple[Any, ...] = (), *, rejected: bool = False
 ) -> Iterator[tuple[FaceRow, Fraction | None]]:
+    is_grouped = db.execute(_QUESTIONS[Part.PERSONS]).fetchone() is not None
     for row in db.execute(f"{_FACES} {where} {_IN_ORDER}", (rejected, *values)):
         face_id, name, frame, index, x0, y0, x1, y1, score, confidence, *others, chip, ticks, time_base = row
-        pitch, yaw, roll, sharpness, reason, keypoints, landmarks, affine, embedding = others
+        pitch, yaw, roll, sharpness, reason, keypoints, landmarks, affine, embedding, person = others
         masks = db.execute("SELECT name, size, png FROM mask WHERE face_id = ? ORDER BY name", (face_id,))
         face = FaceRow(
             frame=FrameId(name, frame),
@@ -111,6 +113,7 @@ def _faces(
             masks={mask: MaskRow(size=size, png=png) for mask, size, png in masks},
             embedding=_array(embedding, "<f4", (-1,)),
             chip=chip,
+            person=(person or "") if is_grouped else None,
         )
         yield face, _time(ticks, time_base)
 
@@ -255,6 +258,7 @@ def read_summary(folder: Path, *, problems: int = 20) -> dict[str, Any]:
         statuses = dict(db.execute("SELECT status, count(*) FROM frame GROUP BY status").fetchall())
         kinds = dict(db.execute("SELECT kind, count(*) FROM source GROUP BY kind").fetchall())
         (faces,) = db.execute("SELECT count(*) FROM face WHERE rejected IS NULL").fetchone()
+        (persons,) = db.execute("SELECT count(DISTINCT person) FROM face").fetchone()
         (rejected,) = db.execute("SELECT count(*) FROM face WHERE rejected IS NOT NULL").fetchone()
         (frames_with_faces,) = db.execute(
             "SELECT count(*) FROM (SELECT DISTINCT source_id, frame_idx FROM face WHERE rejected IS NULL)"
@@ -266,6 +270,7 @@ def read_summary(folder: Path, *, problems: int = 20) -> dict[str, Any]:
             "frames": {status.value: statuses.get(status, 0) for status in Status},
             "faces": faces,
             "rejected": rejected,
+            "persons": persons,
             "frames_with_faces": frames_with_faces,
             "rejected_by": _rejected_by(db),
             "masks": masks,

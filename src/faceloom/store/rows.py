@@ -68,6 +68,8 @@ class FaceRow:
     embedding: NDArray[np.float32] | None = None
     chip: str | None = None
     """Path of the chip below the result folder."""
+    person: str | None = None
+    """Whose it is, by `faceloom group`; empty if nobody's that is known, None if nothing was grouped."""
     rejected: str | None = None
     """Why a filter marked the face: it has no chip and no masks, and exports leave it out unless asked for it."""
 
@@ -96,6 +98,7 @@ class FaceRow:
             masks={name: self._to_record(mask, chip_size) for name, mask in self.masks.items()},
             embedding=self.embedding,
             chip=self.chip,
+            person=self.person,
         )
 
     def _to_record(self, mask: MaskRow, chip_size: int | None) -> MaskRecord:

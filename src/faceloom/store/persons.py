@@ -1,0 +1,118 @@
+"""Persons: reading what faces are told apart by, and writing whose they are."""
+
+import json
+import sqlite3
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.errors import RequestError, StoreError
+from faceloom.faces import FrameId
+from faceloom.store.database import connect
+
+_IN_ORDER = "rejected IS NULL AND embedding IS NOT NULL ORDER BY name, frame_idx, idx"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceTraits:
+    """A face as persons are shown by it: where it is, and what faces can be sorted by."""
+
+    frame: FrameId
+    index: int
+    chip: str | None
+    score: float
+    size_px: float
+    """Longer side of its box."""
+    sharpness: float | None
+    yaw: float | None
+    """Degrees, as the next."""
+    pitch: float | None
+
+
+def read_embeddings(folder: Path) -> tuple[list[int], NDArray[np.float32]]:
+    """Row numbers (N) and embeddings (N, D) of all faces that have one and no filter rejected, by source and frame.
+
+    Raises:
+        RequestError: there is none.
+        StoreError: the folder holds no store that can be read, or embeddings of several lengths.
+    """
+    with connect(folder, read_only=True) as db:
+        query = f"FROM face JOIN source ON source.id = source_id WHERE {_IN_ORDER}"
+        lengths = db.execute("SELECT DISTINCT length(embedding) FROM face WHERE embedding IS NOT NULL").fetchall()
+        (count,) = db.execute(f"SELECT count(*) {query}").fetchone()
+        if not count:
+            raise _no_embeddings(folder)
+        if len(lengths) != 1:
+            raise StoreError(
+                f"{folder} holds embeddings of {len(lengths)} lengths, of several identifiers", path=folder
+            )
+        ids = []
+        embeddings = np.empty((count, lengths[0][0] // 4), np.float32)
+        for row, (face_id, content) in enumerate(db.execute(f"SELECT face.id, embedding {query}")):
+            ids.append(face_id)
+            embeddings[row] = np.frombuffer(content, "<f4")
+        return ids, embeddings
+
+
+def read_identifier(folder: Path) -> str:
+    """The identifier that a folder was made with, as in `identify/dlib`.
+
+    Raises:
+        RequestError: it was made without.
+        StoreError: the folder holds no store that can be read.
+    """
+    with connect(folder, read_only=True) as db:
+        config = db.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
+    stages = json.loads(config[0])["stages"] if config else {}
+    found = next((stage for stage in stages if stage.startswith("identify/")), None)
+    if found is None:
+        raise _no_embeddings(folder)
+    return str(found)
+
+
+def _no_embeddings(folder: Path) -> RequestError:
+    return RequestError(
+        f"{folder} holds no embeddings, which tell faces apart; make them with an identifier,"
+        " as in faceloom extract INPUT --out DIR --identify dlib"
+    )
+
+
+def write_persons(folder: Path, ids: Sequence[int], persons: Sequence[str]) -> None:
+    """Says whose these faces are; all others are nobody's from now on. Call it with the folder locked."""
+    with connect(folder, read_only=False) as db:
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("UPDATE face SET person = NULL WHERE person IS NOT NULL")
+        db.executemany("UPDATE face SET person = ? WHERE id = ?", zip(persons, ids, strict=True))
+        db.execute("COMMIT")
+
+
+def read_persons(folder: Path) -> dict[str, list[FaceTraits]]:
+    """The faces of each person, by source, frame and index."""
+    found: dict[str, list[FaceTraits]] = defaultdict(list)
+    with connect(folder, read_only=True) as db:
+        for person, face in _traits(db):
+            found[person].append(face)
+    return found
+
+
+def _traits(db: sqlite3.Connection) -> Iterator[tuple[str, FaceTraits]]:
+    query = (
+        "SELECT person, name, frame_idx, idx, chip, score, max(x1 - x0, y1 - y0), sharpness, yaw, pitch"
+        " FROM face JOIN source ON source.id = source_id WHERE person IS NOT NULL ORDER BY name, frame_idx, idx"
+    )
+    for person, name, frame, index, chip, score, size, sharpness, yaw, pitch in db.execute(query):
+        face = FaceTraits(
+            frame=FrameId(name, frame),
+            index=index,
+            chip=chip,
+            score=score,
+            size_px=size,
+            sharpness=sharpness,
+            yaw=yaw,
+            pitch=pitch,
+        )
+        yield person, face
