@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from faceloom.api import FlowOptions as FlowOptions
     from faceloom.api import chip as chip
+    from faceloom.api import derive as derive
     from faceloom.api import extract as extract
     from faceloom.api import stream as stream
     from faceloom.api import where as where
@@ -50,7 +51,7 @@ _ERRORS = (
     "WeightsError",
 )
 _HOMES = {
-    **dict.fromkeys(("FlowOptions", "chip", "extract", "stream", "where"), "faceloom.api"),
+    **dict.fromkeys(("FlowOptions", "chip", "derive", "extract", "stream", "where"), "faceloom.api"),
     **dict.fromkeys(_ERRORS, "faceloom.errors"),
     **dict.fromkeys(("Face", "FrameId"), "faceloom.faces"),
     "Frame": "faceloom.frame",

@@ -24,12 +24,13 @@ from faceloom.run.events import Fetching, OnEvent, Summary
 from faceloom.run.filters import parse_filters
 from faceloom.run.forecast import Forecast, forecast, measure_now
 from faceloom.run.importing import faces_file
-from faceloom.run.job import FacesFile, Job, Order, Outputs
+from faceloom.run.job import Derivation, FacesFile, Job, Order, Outputs
 from faceloom.run.looking import parse_turns
 from faceloom.run.references import find_people, want_people
 from faceloom.run.supervisor import run_job
 from faceloom.run.takeup import ShouldStop
 from faceloom.stage import NetworkPlugin, PinnedFile
+from faceloom.store.exports import has_landmarks, read_config
 from faceloom.store.origins import Origin, find_origin
 from faceloom.store.store import Store
 from faceloom.units import parse_bytes
@@ -124,6 +125,7 @@ def extract(
     chips: bool = True,
     mask_size: int = 256,
     overlay: bool = False,
+    overlay_chips: bool = False,
     like: PathLike | Iterable[PathLike] = (),
     unlike: PathLike | Iterable[PathLike] = (),
     threshold: float | None = None,
@@ -147,6 +149,7 @@ def extract(
         chips: whether to write chip files.
         mask_size: side of the stored masks in pixels; a mask covers the square that the chip shows.
         overlay: whether to write a copy of each frame with the faces drawn on it, for looking.
+        overlay_chips: whether to write a copy of each chip with its face drawn on it.
         like: pictures of one face each; only faces like one of them are kept, the others are marked and have no chips.
         unlike: the same the other way round; a face that is like one of `like` too is not kept either.
         threshold: cosine from which on two faces are one person's, -1 to 1; the identifier's own if left out.
@@ -169,7 +172,7 @@ def extract(
     if not 16 <= mask_size < CHIP_SIZES.stop:
         raise RequestError(f"the mask size is {mask_size}, but has to be 16 to {CHIP_SIZES.stop - 1} pixels")
     paths = _existing(inputs)
-    outputs = replace(outputs, write_chips=chips, mask_size=mask_size, overlay=overlay)
+    outputs = replace(outputs, write_chips=chips, mask_size=mask_size, overlay=overlay, overlay_chips=overlay_chips)
     flow = make_flow(options)
     wanted = want_people(flow, like=_references(like), unlike=_references(unlike), threshold=threshold)
     order = make_order(flow, outputs, options, memory=memory, ram=ram, on_event=on_event)
@@ -177,16 +180,100 @@ def extract(
         order = replace(order, faces_file=_faces_file(options))
     if wanted:  # before there is a folder: a bad reference leaves none
         order = replace(order, people=find_people(order, wanted, on_event=on_event))
-    with Store(Path(out)) as store:
-        store.use_config(_config(order) | ({"people": wanted.to_json()} if wanted else {}))
+    config = _config(order) | ({"people": wanted.to_json()} if wanted else {})
+    return _run(order, paths, Path(out), config, on_event=on_event, should_stop=should_stop)
+
+
+def _run(
+    order: Order,
+    inputs: Sequence[Path],
+    out: Path,
+    config: Mapping[str, Any],
+    *,
+    on_event: OnEvent,
+    should_stop: ShouldStop,
+) -> Summary:
+    """Does what is asked for in a result folder of this configuration."""
+    with Store(out) as store:
+        store.use_config(config)
         store.begin_run(versions=_versions())
         try:
-            summary = run_job(order, paths, store, on_event=on_event, should_stop=should_stop)
+            summary = run_job(order, inputs, store, on_event=on_event, should_stop=should_stop)
         except BaseException as error:
             store.end_run(outcome=f"{type(error).__name__}: {error}", summary={})
             raise
         store.end_run(outcome=summary.outcome, summary=summary.to_json())
         return summary
+
+
+def derive(
+    folder: PathLike,
+    out: PathLike,
+    *,
+    size: int = 512,
+    format: str = "jpg",  # noqa: A002  # the flag's name
+    crop: str = "head",
+    level: bool = True,
+    overlay: bool = False,
+    overlay_chips: bool = False,
+    memory: int | str | None = None,
+    ram: int | str | None = None,
+    threads: int | None = None,
+    on_event: OnEvent = lambda event: None,
+    should_stop: ShouldStop = lambda: False,
+) -> Summary:
+    """Cuts the chips of a result folder again, in another way, from its sources; no network is run.
+
+    The new result folder has the same faces. Called again with the same arguments it goes on where it ended; where the
+    other folder has gained faces, theirs come too.
+
+    Args:
+        folder: a finished result folder.
+        out: a new or empty folder, or one that the same call made before.
+        size: as for `extract`, with all that follow.
+        format: of the chips.
+        crop: what chips show; masks cover that square.
+        level: whether the eyes lie level in chips.
+        overlay: whether to draw on frames.
+        overlay_chips: whether to draw on chips.
+        memory: the ceiling.
+        ram: the ceiling for RAM.
+        threads: cores to use; all there are if left out.
+        on_event: told how the run goes on.
+        should_stop: asked now and then.
+
+    Raises:
+        RequestError: an argument is wrong, or the folder is not finished or has no landmarks.
+        BudgetError: reading frames does not fit into the memory.
+        StoreError: a result folder cannot be read, or written.
+    """
+    before, after = Path(folder), Path(out)
+    if before.resolve() == after.resolve():
+        raise RequestError(f"{after} holds the faces that chips are to be cut of; choose another folder for the chips")
+    found = read_config(before)
+    if not found.get("stages") or found.get("derived"):
+        raise RequestError(f"{before} was not made by faceloom extract; derive from the folder that was")
+    if not has_landmarks(before):
+        raise RequestError(f"the faces of {before} have no landmarks to cut chips by; extract with an aligner")
+    outputs = make_outputs(size=size, format=format, crop=crop, level=level)
+    outputs = replace(outputs, mask_size=found["mask_size"], overlay=overlay, overlay_chips=overlay_chips)
+    flow = _landmark_masks(found["stages"])
+    options: FlowOptions = {"device": CPU, **({} if threads is None else {"threads": threads})}
+    order = make_order(flow, outputs, options, memory=memory, ram=ram, on_event=on_event)
+    framing = Framing(Crop(found.get("crop", Crop.HEAD)), level=found.get("level", True))
+    models = {stage: told["weights"] for stage, told in found["stages"].items() if told.get("weights")}
+    order = replace(order, derivation=Derivation(folder=before, framing=framing, models=models))
+    same = {name: value for name, value in found.items() if name not in {"crop", "level", "overlay_chips"}}
+    chosen = {name: value for name, value in _config(order).items() if name not in {"results", "stages"}}
+    config = {**same, **chosen, "derived": True}
+    return _run(order, [], after, config, on_event=on_event, should_stop=should_stop)
+
+
+def _landmark_masks(stages: Mapping[str, Mapping[str, Any]]) -> Flow:
+    """Of the stages of a result folder the masks that need no network, with their options."""
+    names = [name for name, told in stages.items() if name.startswith("mask/") and not told.get("weights")]
+    options = {name: {key: value for key, value in stages[name].items() if key != "weights"} for name in names}
+    return build_flow(names, options, known=frozenset({"boxes", "landmarks"}))
 
 
 def plan(
@@ -562,6 +649,7 @@ def _config(order: Order) -> dict[str, Any]:
         # Said where they are not as they were when there was nothing to choose: folders of then are gone on with.
         **({} if outputs.framing.crop is Crop.HEAD else {"crop": outputs.framing.crop}),
         **({} if outputs.framing.level else {"level": False}),
+        **({"overlay_chips": True} if outputs.overlay_chips else {}),
         # Either engine finds the same in float32, so that one may go on where the other ended.
         **({} if order.runtime.precision is Precision.FP32 else {"precision": order.runtime.precision}),
         **({"import": {"format": file.format, "sha256": file.sha256}} if file else {}),

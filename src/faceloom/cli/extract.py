@@ -53,11 +53,7 @@ def add_parsers(commands: Any) -> None:
     chips.add_argument(
         "--mask-size", type=int, default=256, metavar="PX", help="side of the stored masks (default: 256)"
     )
-    chips.add_argument(
-        "--overlay",
-        action="store_true",
-        help="also write each frame with boxes, points and masks drawn on it",
-    )
+    add_overlay_flags(chips)
     _add_people_flags(parser)
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON document")
     parser.add_argument("--quiet", action="store_true", help="no progress")
@@ -86,6 +82,20 @@ def add_chip_flags(chips: Any) -> None:
         default="jpg",
         choices=["jpg", "png", "webp"],
         help="of the crops: JPEG of quality 95 and 4:4:4 (default), PNG, or WebP of quality 95",
+    )
+
+
+def add_overlay_flags(chips: Any) -> None:
+    """Flags for pictures to look at."""
+    chips.add_argument(
+        "--overlay",
+        action="store_true",
+        help="also write each frame with boxes, points and masks drawn on it",
+    )
+    chips.add_argument(
+        "--overlay-chips",
+        action="store_true",
+        help="also write each crop with box, points and masks drawn on it",
     )
 
 
@@ -179,14 +189,7 @@ def add_stage_flags(parser: argparse.ArgumentParser) -> None:
 def add_machine_flags(parser: argparse.ArgumentParser) -> None:
     """Flags that say what a run may take."""
     machine = parser.add_argument_group("what it may take")
-    machine.add_argument(
-        "--memory",
-        metavar="SIZE",
-        help="ceiling for all processes together, like 800MiB or 2GiB (default: what is free, but for a reserve)",
-    )
-    machine.add_argument(
-        "--ram", metavar="SIZE", help="ceiling for RAM; on the CPU --memory is one too, and the lower of the two holds"
-    )
+    add_ceiling_flags(machine)
     machine.add_argument("--device", metavar="NAME", help="cpu, or auto (default); faceloom doctor lists what there is")
     machine.add_argument("--exclude-device", metavar="NAME,...", help="devices to leave alone")
     machine.add_argument(
@@ -194,6 +197,18 @@ def add_machine_flags(parser: argparse.ArgumentParser) -> None:
     )
     machine.add_argument(
         "--precision", metavar="NAME", help="fp32, or on a card tf32 or fp16, which find other faces (default: fp32)"
+    )
+
+
+def add_ceiling_flags(machine: Any) -> None:
+    """Flags that say how much memory and how many cores a run may take."""
+    machine.add_argument(
+        "--memory",
+        metavar="SIZE",
+        help="ceiling for all processes together, like 800MiB or 2GiB (default: what is free, but for a reserve)",
+    )
+    machine.add_argument(
+        "--ram", metavar="SIZE", help="ceiling for RAM; on the CPU --memory is one too, and the lower of the two holds"
     )
     machine.add_argument("--threads", type=int, metavar="N", help="cores to use (default: all)")
 
@@ -269,7 +284,7 @@ def run(chosen: argparse.Namespace) -> int:
     from faceloom.cli.progress import silence, watch
 
     try:
-        with _Interrupts() as interrupts, silence() if chosen.quiet else watch() as on_event:
+        with Interrupts() as interrupts, silence() if chosen.quiet else watch() as on_event:
             summary = extract(
                 chosen.inputs,
                 chosen.out,
@@ -280,6 +295,7 @@ def run(chosen: argparse.Namespace) -> int:
                 chips=chosen.chips,
                 mask_size=chosen.mask_size,
                 overlay=chosen.overlay,
+                overlay_chips=chosen.overlay_chips,
                 like=chosen.like,
                 unlike=chosen.unlike,
                 threshold=chosen.threshold,
@@ -291,6 +307,11 @@ def run(chosen: argparse.Namespace) -> int:
             )
     except Terminated:
         return 128 + signal.SIGTERM
+    return report(summary, chosen)
+
+
+def report(summary: "Summary", chosen: argparse.Namespace) -> int:
+    """Prints how a run ended, as one JSON document or in words; the exit code."""
     print(json.dumps(summary.to_json()) if chosen.json else _in_words(summary, Path(chosen.out)))
     for failure in summary.failures:
         print(f"faceloom: failed: {failure}", file=sys.stderr)
@@ -303,14 +324,14 @@ def run(chosen: argparse.Namespace) -> int:
     return 1 if summary.failed else 0
 
 
-class _Interrupts:
+class Interrupts:
     """The first Ctrl-C lets the chunk in hand be finished, the second drops it; SIGTERM drops it at once."""
 
     def __init__(self) -> None:
         self._asked = False
         self._before: dict[int, Any] = {}
 
-    def __enter__(self) -> "_Interrupts":
+    def __enter__(self) -> "Interrupts":
         self._before = {
             signal.SIGINT: signal.signal(signal.SIGINT, self._interrupt),
             signal.SIGTERM: signal.signal(signal.SIGTERM, self._terminate),

@@ -1,11 +1,20 @@
-"""`faceloom where`: where chips come from."""
+"""`faceloom where` and `faceloom derive`: where chips come from, and other chips of the same faces."""
 
 import argparse
 import json
+import signal
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from faceloom.cli.extract import (
+    Interrupts,
+    Terminated,
+    add_ceiling_flags,
+    add_chip_flags,
+    add_overlay_flags,
+    report,
+)
 from faceloom.units import format_time
 
 if TYPE_CHECKING:
@@ -18,6 +27,14 @@ copied elsewhere says itself which source, by name, and which frame it is from.
   faceloom where faces/chips/clip.mp4/000012_0.jpg
   faceloom where best/*.jpg --json
   faceloom where faces/chips/clip.mp4/000012_0.jpg --out frame.png
+"""
+_DERIVE_EPILOG = """\
+Frames are read again from the sources, which have to be where they were and as they were; one that is not fails,
+with the reason, until it is. Run the same command again after any kind of end: it goes on where it stopped.
+
+  faceloom derive faces --out heads --size 256 --format png       smaller crops, lossless
+  faceloom derive faces --out shoulders --crop whole              crops that show more
+  faceloom derive faces --out look --overlay --overlay-chips      pictures to look at
 """
 
 
@@ -36,6 +53,52 @@ def add_parsers(commands: Any) -> None:
         "--out", metavar="PICTURE", help="write the frame to a new .png or .jpg, with the face drawn on it; of one chip"
     )
     parser.add_argument("--json", action="store_true", help="print one JSON document")
+
+    derived = commands.add_parser(
+        "derive",
+        help="other crops of the faces in a result folder, without finding them again",
+        description="Cuts the crops of a result folder again from its sources, in another way. No network is run.",
+        epilog=_DERIVE_EPILOG,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    derived.set_defaults(run=derive)
+    derived.add_argument("folder", metavar="DIR", help="a finished result folder")
+    derived.add_argument(
+        "--out", required=True, metavar="DIR", help="result folder: new, empty, or made by the same command"
+    )
+    chips = derived.add_argument_group("what is written")
+    add_chip_flags(chips)
+    add_overlay_flags(chips)
+    add_ceiling_flags(derived.add_argument_group("what it may take"))
+    derived.add_argument("--json", action="store_true", help="print the summary as one JSON document")
+    derived.add_argument("--quiet", action="store_true", help="no progress")
+
+
+def derive(chosen: argparse.Namespace) -> int:
+    """Derives, and prints how that ended."""
+    from faceloom.api import derive as cut_again
+    from faceloom.cli.progress import silence, watch
+
+    try:
+        with Interrupts() as interrupts, silence() if chosen.quiet else watch() as on_event:
+            summary = cut_again(
+                chosen.folder,
+                chosen.out,
+                size=chosen.size,
+                format=chosen.format,
+                crop=chosen.crop,
+                level=chosen.level,
+                overlay=chosen.overlay,
+                overlay_chips=chosen.overlay_chips,
+                memory=chosen.memory,
+                ram=chosen.ram,
+                threads=chosen.threads,
+                on_event=on_event,
+                should_stop=interrupts.should_stop,
+            )
+    except Terminated:
+        return 128 + signal.SIGTERM
+    return report(summary, chosen)
 
 
 def where(chosen: argparse.Namespace) -> int:

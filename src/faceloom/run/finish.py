@@ -2,6 +2,7 @@
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -9,10 +10,10 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from faceloom.faces import Face, Image
+from faceloom.faces import Face, FrameId, Image
 from faceloom.flow import Flow
 from faceloom.frame import Frame
-from faceloom.geometry.affine import Points, apply, compose, invert, scaling
+from faceloom.geometry.affine import Affine, Points, apply, compose, invert, scaling
 from faceloom.geometry.chips import STANDARD, Framing, frame_to_chip, lay_mask
 from faceloom.mask import LandmarkMask
 from faceloom.media.chip_files import ChipFormat, encode_chip, encode_jpeg
@@ -86,8 +87,7 @@ class FinishStep:
             affine = frame_to_chip(face.landmarks, size=outputs.chip_size, framing=outputs.framing)
         path = None
         if affine is not None and outputs.write_chips and face.rejected is None:
-            name = f"{face.frame.index:06}_{face.index}.{outputs.chip_format}"
-            path = f"{CHIPS}/{file_name(face.frame.source)}/{name}"
+            path = chip_path(face.frame, face.index, outputs.chip_format)
         row = FaceRow(
             frame=face.frame,
             index=face.index,
@@ -100,15 +100,32 @@ class FinishStep:
             sharpness=face.sharpness,
             rejected=face.rejected,
             frame_to_chip=affine,
-            masks={name: MaskRow(size=outputs.mask_size, png=_encode_mask(mask)) for name, mask in masks.items()},
+            masks={name: MaskRow(size=outputs.mask_size, png=encode_mask(mask)) for name, mask in masks.items()},
             embedding=face.embedding,
             chip=path,
         )
-        if affine is not None and path is not None:
+        if affine is not None and face.rejected is None and (outputs.write_chips or outputs.overlay_chips):
             chip = cut_kept_chip(face, affine, size=outputs.chip_size)
-            metadata = {"faceloom": VERSION, **row.to_json(face.time), "models": self.models}
-            write_file(self.folder / path, encode_chip(chip, outputs.chip_format, metadata))
+            write_pictures(chip, row, face.time, outputs=outputs, models=self.models, folder=self.folder)
         return row
+
+
+def chip_path(frame: FrameId, index: int, chip_format: ChipFormat) -> str:
+    """Where a chip lies below the result folder."""
+    return f"{CHIPS}/{file_name(frame.source)}/{frame.index:06}_{index}.{chip_format}"
+
+
+def write_pictures(
+    chip: Image, row: FaceRow, time: Fraction | None, *, outputs: Outputs, models: Mapping[str, str], folder: Path
+) -> None:
+    """Writes the chip of a face, if its row says where, and the chip with the face drawn on it, if that is wanted."""
+    if row.chip is not None:
+        metadata = {"faceloom": VERSION, **row.to_json(time), "models": dict(sorted(models.items()))}
+        write_file(folder / row.chip, encode_chip(chip, outputs.chip_format, metadata))
+    if outputs.overlay_chips:
+        name = f"{row.frame.index:06}_{row.index}.{ChipFormat.JPG}"
+        path = f"{OVERLAYS}/{file_name(row.frame.source)}/{name}"
+        write_file(folder / path, encode_jpeg(draw_on_chip(chip, row)))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,22 +177,46 @@ def draw_overlay(image: Image, faces: Sequence[FaceRow], *, chip_size: int) -> I
             line,
         )
         for (_, mask), colour in zip(sorted(face.masks.items()), _COLOURS, strict=False):
-            cv2.polylines(canvas, _outlines(face, mask, chip_size=chip_size), True, colour, line, cv2.LINE_AA)
+            outlines = _outlines(mask, _mask_to_frame(face, mask, chip_size=chip_size))
+            cv2.polylines(canvas, outlines, True, colour, line, cv2.LINE_AA)
         for x, y in [] if face.landmarks is None else np.rint(face.landmarks).astype(int).tolist():
             cv2.circle(canvas, (x, y), line, _POINT_COLOUR, -1, cv2.LINE_AA)
     return canvas
 
 
-def _outlines(face: FaceRow, mask: MaskRow, *, chip_size: int) -> list[NDArray[np.int32]]:
-    """Edges of a stored mask, in frame pixels."""
+def draw_on_chip(chip: Image, face: FaceRow) -> Image:
+    """A copy of a chip with its face drawn on it; a box is a box of the frame, so it may be turned."""
     assert face.frame_to_chip is not None
+    canvas = chip.copy()
+    size = len(chip)
+    line = max(1, round(size / 400))
+    x0, y0, x1, y1 = face.box.tolist()
+    corners = np.array([[x0, y0], [x1, y0], [x1, y1], [x0, y1]], np.float32)
+    box = np.rint(apply(face.frame_to_chip, corners)).astype(np.int32)
+    cv2.polylines(canvas, [box], True, _BOX_COLOUR, line, cv2.LINE_AA)
+    for (_, mask), colour in zip(sorted(face.masks.items()), _COLOURS, strict=False):
+        factor = size / mask.size
+        cv2.polylines(canvas, _outlines(mask, scaling(factor, factor)), True, colour, line, cv2.LINE_AA)
+    if face.landmarks is not None:
+        for x, y in np.rint(apply(face.frame_to_chip, face.landmarks)).astype(int).tolist():
+            cv2.circle(canvas, (x, y), line, _POINT_COLOUR, -1, cv2.LINE_AA)
+    return canvas
+
+
+def _mask_to_frame(face: FaceRow, mask: MaskRow, *, chip_size: int) -> Affine:
+    assert face.frame_to_chip is not None
+    factor = mask.size / chip_size
+    return invert(compose(scaling(factor, factor), face.frame_to_chip))
+
+
+def _outlines(mask: MaskRow, mask_to_canvas: Affine) -> list[NDArray[np.int32]]:
+    """Edges of a stored mask, in pixels of what they are drawn on."""
     coverage = np.asarray(cv2.imdecode(np.frombuffer(mask.png, np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)
     contours, _ = cv2.findContours(coverage // 128, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
-    factor = mask.size / chip_size
-    mask_to_frame = invert(compose(scaling(factor, factor), face.frame_to_chip))
-    return [np.rint(apply(mask_to_frame, contour.astype(np.float32))).astype(np.int32) for contour in contours]
+    return [np.rint(apply(mask_to_canvas, contour.astype(np.float32))).astype(np.int32) for contour in contours]
 
 
-def _encode_mask(mask: NDArray[np.uint8]) -> bytes:
+def encode_mask(mask: NDArray[np.uint8]) -> bytes:
+    """A mask as it is stored, PNG."""
     _, content = cv2.imencode(".png", mask)
     return bytes(content.tobytes())

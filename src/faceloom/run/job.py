@@ -23,6 +23,7 @@ class Outputs:
     write_chips: bool = True
     mask_size: int = 256
     overlay: bool = False
+    overlay_chips: bool = False
     framing: Framing = STANDARD
     """The square that chips show, and masks cover."""
 
@@ -34,6 +35,17 @@ class FacesFile:
     path: Path
     format: str
     sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Derivation:
+    """The result folder whose faces get other chips."""
+
+    folder: Path
+    framing: Framing
+    """The square that its masks cover."""
+    models: Mapping[str, str]
+    """sha256 of the weights of each stage that found them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,6 +71,8 @@ class Order:
     """Where the faces are known from, if the flow has no detector."""
     people: People | None = None
     """Whose faces are kept; everybody's if left out."""
+    derivation: Derivation | None = None
+    """Whose faces get other chips, if nothing is to be found."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,3 +100,5 @@ class Job:
     """What runs the networks."""
     people: People | None = None
     """Whose faces are kept; everybody's if left out."""
+    derivation: Derivation | None = None
+    """Whose faces get other chips, if nothing is to be found."""

@@ -63,7 +63,12 @@ def run_job(
 
     with Crew() as crew:
         limit = clerk_bytes(budget_of(order, read_ram()))
-        take_up(inputs, store, crew, excerpt=order.excerpt, limit_bytes=limit, on_event=tell, should_stop=should_stop)
+        if order.derivation is not None:
+            store.adopt(order.derivation.folder)
+        else:
+            take_up(
+                inputs, store, crew, excerpt=order.excerpt, limit_bytes=limit, on_event=tell, should_stop=should_stop
+            )
         if order.faces_file and not should_stop():
             take_faces(order.faces_file, store, crew, limit_bytes=limit, on_event=tell)
         for member in crew.used:
@@ -219,6 +224,7 @@ class _Run:
             has_loose_heap=planned.loose_heap_bytes > 0,
             runtime=self._order.runtime,
             people=self._order.people,
+            derivation=self._order.derivation,
         )
         self._crew.hire(plan.workers, Begin(self._job))
         self.predicted_peak_bytes = max(self.predicted_peak_bytes, plan.peak_bytes)

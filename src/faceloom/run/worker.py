@@ -14,13 +14,15 @@ from faceloom.mask import NetworkMask
 from faceloom.media.chunks import Chunk, Span, Unreadable, split
 from faceloom.media.reading import FrameReader, Read, can_read_side_by_side
 from faceloom.plan.plan import Phase, Placement
+from faceloom.run.deriving import DeriveStep
 from faceloom.run.finish import FinishStep, OverlayStep
-from faceloom.run.job import Job
+from faceloom.run.job import Derivation, Job
 from faceloom.run.known import KnownStep, by_frame, needs_landmarks, unless_known
 from faceloom.run.networks import network_step
 from faceloom.run.pipeline import Bounds, Final, Step, run_pipeline
 from faceloom.run.pipeline import Source as ItemSource
 from faceloom.run.steps import Failure, Seen, size_of
+from faceloom.store.exports import stored_faces
 from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, Status
 
 OnProgress = Callable[[int, int], None]
@@ -71,10 +73,13 @@ class Worker:
         self._on_progress = on_progress
         outputs = self._job.outputs
         flow = self._job.flow
-        finish = FinishStep(flow=flow, models=flow.digests, outputs=outputs, folder=folder, people=self._job.people)
-        results = self.run_phases(
-            self._frames(chunk.spans, by_frame(known)), last_step=finish, keep_bytes=self._job.plan.keep_bytes or None
-        )
+        keep_bytes = self._job.plan.keep_bytes or None
+        if self._job.derivation is not None:
+            results = self._derive(self._job.derivation, chunk, folder, keep_bytes=keep_bytes)
+        else:
+            finish = FinishStep(flow=flow, models=flow.digests, outputs=outputs, folder=folder, people=self._job.people)
+            source = self._frames(chunk.spans, by_frame(known))
+            results = self.run_phases(source, last_step=finish, keep_bytes=keep_bytes)
         faces = sorted((row for row in results if isinstance(row, FaceRow)), key=lambda row: (row.frame, row.index))
         rows = _frame_rows(results)
         if outputs.overlay:
@@ -91,6 +96,21 @@ class Worker:
             starved=tuple(self._starved),
             kept_bytes=self._kept_bytes,
         )
+
+    def _derive(self, derivation: Derivation, chunk: Chunk, folder: Path, *, keep_bytes: int | None) -> list[Any]:
+        """The rows of the faces that another store knows, with new chips."""
+        self._on_progress(0, 0)
+        with stored_faces(derivation.folder) as faces_of:
+            step = DeriveStep(
+                faces_of=faces_of,
+                flow=self._job.flow,
+                derivation=derivation,
+                outputs=self._job.outputs,
+                folder=folder,
+            )
+            results = self._pipeline(self._frames(chunk.spans), [step], keep_bytes=keep_bytes)
+        self._kept_bytes = sum(map(self._size_of, results))
+        return results
 
     def run_phases(
         self, source: ItemSource, *, last_step: Step | None = None, keep_bytes: int | None = None

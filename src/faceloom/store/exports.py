@@ -85,9 +85,24 @@ def read_faces_of(folder: Path, frame: FrameId) -> list[FaceRow]:
     Raises:
         StoreError: the folder holds no store that can be read.
     """
+    with stored_faces(folder) as faces_of:
+        return faces_of(frame)
+
+
+@contextmanager
+def stored_faces(folder: Path) -> Iterator[Callable[[FrameId], list[FaceRow]]]:
+    """Gives the faces of any frame of a result folder, while it is open.
+
+    Raises:
+        StoreError: the folder holds no store that can be read.
+    """
     with connect(folder, read_only=True) as db:
-        where = "AND name = ? AND frame_idx = ?"
-        return [face for face, _ in _faces(db, where, (frame.source, frame.index))]
+
+        def faces_of(frame: FrameId) -> list[FaceRow]:
+            where = "AND name = ? AND frame_idx = ?"
+            return [face for face, _ in _faces(db, where, (frame.source, frame.index))]
+
+        yield faces_of
 
 
 def _faces(
@@ -183,8 +198,7 @@ def read_chip_size(folder: Path) -> int | None:
 
 
 def _chip_size(db: sqlite3.Connection) -> int | None:
-    config = db.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
-    chips = (json.loads(config[0]) if config else {}).get("chips")
+    chips = _config(db).get("chips")
     return int(chips["size"]) if chips else None
 
 
@@ -193,6 +207,32 @@ def _format_of(to: str, *, rejected: bool) -> Format:
     if rejected and Part.REJECTED not in chosen.keeps:
         raise RequestError(f"{chosen.title} cannot mark faces as rejected, and there they would pass for others")
     return chosen
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The configuration that a result folder was made with.
+
+    Raises:
+        StoreError: the folder holds no store that can be read.
+    """
+    with connect(folder, read_only=True) as db:
+        return _config(db)
+
+
+def has_landmarks(folder: Path) -> bool:
+    """Whether any face of a result folder has landmarks, or there are none.
+
+    Raises:
+        StoreError: the folder holds no store that can be read.
+    """
+    with connect(folder, read_only=True) as db:
+        query = "SELECT count(*) = 0 OR max(landmarks IS NOT NULL) FROM face"
+        return bool(db.execute(query).fetchone()[0])
+
+
+def _config(db: sqlite3.Connection) -> dict[str, Any]:
+    config = db.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
+    return dict(json.loads(config[0])) if config else {}
 
 
 def read_lost(folder: Path, to: Format) -> list[Part]:

@@ -20,6 +20,7 @@ from typing import Any, Self
 from faceloom.errors import RequestError, StoreError
 from faceloom.media.chunks import PendingFrame
 from faceloom.media.sources import Shape, Source, SourceKind, VideoIndex
+from faceloom.store.adoption import Adoption
 from faceloom.store.database import connect, create_schema
 from faceloom.store.folder import (
     claim_folder,
@@ -84,6 +85,7 @@ class Store:
             self._db.execute("PRAGMA synchronous = NORMAL")
             create_schema(self._db)
             self.known = KnownFaces(self._db)
+            self._adoption = Adoption(self._db, self.folder)
             recover_files(self.folder, self._is_committed)
             self._stack = stack.pop_all()
         return self
@@ -149,6 +151,12 @@ class Store:
             )
 
     # --- sources and frames ------------------------------------------------------------------------
+
+    def adopt(self, given: Path) -> None:
+        """Makes the sources of another result folder this run's; see `Adoption.take`."""
+        with self._transaction():
+            self._adoption.take(given, run_id=self.run_id)
+        self.retry_starved()
 
     @contextmanager
     def adding(self) -> Iterator[None]:

@@ -1,0 +1,119 @@
+"""Adoption: the sources and frames of another result folder become those of this one, to be done in another way."""
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+from faceloom.errors import RequestError
+from faceloom.store.database import connect
+from faceloom.store.folder import remove_files
+from faceloom.store.rows import Status
+
+_SOURCE = "name, path, kind, size_bytes, mtime_ns, sha256, time_base, reading_bytes"
+_FRAME = "idx, ticks, seek_ticks, height, width, status, reason"
+NOT_THERE = "the source "
+"""How the reason of a frame begins whose source is not as it was."""
+
+
+class Adoption:
+    """The sources of an open store, as those of another."""
+
+    def __init__(self, db: sqlite3.Connection, folder: Path) -> None:
+        self._db = db
+        self._folder = folder
+
+    def take(self, given: Path, *, run_id: int) -> None:
+        """Makes the sources of another result folder this run's, and its frames with faces those that are to be done.
+
+        What is here already of a source with the same content stays; what is of none any more goes. Frames of a source
+        that is not where it was, or not as it was, fail until it is. Call within a transaction.
+
+        Raises:
+            RequestError: the other folder has frames that are still to be done, or no frames.
+            StoreError: the other folder holds no store that can be read.
+        """
+        with connect(given, read_only=True) as other:
+            other.execute("BEGIN")  # what a run writes meanwhile is not seen
+            _refuse_unfinished(other, given)
+            for source_id, *source in other.execute(f"SELECT id, {_SOURCE} FROM source ORDER BY name"):
+                name, sha256 = source[0], source[5]
+                here = self._db.execute("SELECT id, sha256 FROM source WHERE name = ?", (name,)).fetchone()
+                if here is not None and here[1] != sha256:
+                    self._forget(here[0], name)
+                    here = None
+                if here is None:
+                    own_id = self._insert(source, _frames(other, source_id), run_id)
+                else:
+                    (own_id, _) = here
+                    query = "UPDATE source SET run_id = ?, path = ?, mtime_ns = ? WHERE id = ?"
+                    self._db.execute(query, (run_id, source[1], source[4], own_id))
+                self._hold_to(own_id)
+        for source_id, name in self._db.execute("SELECT id, name FROM source WHERE run_id != ?", (run_id,)).fetchall():
+            self._forget(source_id, name)
+
+    def _insert(self, source: list[object], frames: Iterator[tuple[object, ...]], run_id: int) -> int:
+        marks = ", ".join("?" * (len(source) + 1))
+        cursor = self._db.execute(f"INSERT INTO source ({_SOURCE}, run_id) VALUES ({marks})", (*source, run_id))
+        own_id = int(cursor.lastrowid or 0)
+        rows = ((own_id, *frame) for frame in frames)
+        self._db.executemany(f"INSERT INTO frame (source_id, {_FRAME}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        return own_id
+
+    def _hold_to(self, source_id: int) -> None:
+        """Has the frames of a source that are still to be done fail if its file is another, or gone."""
+        is_waiting = "source_id = ? AND status = 'failed' AND substr(reason, 1, ?) = ?"
+        values = (source_id, len(NOT_THERE), NOT_THERE)
+        self._db.execute(f"UPDATE frame SET status = 'pending', reason = NULL WHERE {is_waiting}", values)
+        pending = "SELECT 1 FROM frame WHERE source_id = ? AND status = 'pending' LIMIT 1"
+        if self._db.execute(pending, (source_id,)).fetchone() is None:
+            return
+        columns = "path, size_bytes, mtime_ns, sha256"
+        row = self._db.execute(f"SELECT {columns} FROM source WHERE id = ?", (source_id,)).fetchone()
+        reason = _why_not(Path(os.fsdecode(row[0])), size_bytes=row[1], mtime_ns=row[2], sha256=row[3])
+        if reason:
+            self._db.execute(
+                "UPDATE frame SET status = 'failed', reason = ? WHERE source_id = ? AND status = 'pending'",
+                (NOT_THERE + reason, source_id),
+            )
+
+    def _forget(self, source_id: int, name: str) -> None:
+        remove_files(self._folder, name)
+        self._db.execute("DELETE FROM source WHERE id = ?", (source_id,))
+
+
+def _refuse_unfinished(other: sqlite3.Connection, given: Path) -> None:
+    (frames, pending) = other.execute("SELECT count(*), sum(status = ?) FROM frame", (Status.PENDING,)).fetchone()
+    if not frames:
+        raise RequestError(f"{given} holds no frames")
+    if pending:
+        raise RequestError(
+            f"{given} is not finished, {pending:,} of its frames are still to be done; run its command again first"
+        )
+
+
+def _frames(other: sqlite3.Connection, source_id: int) -> Iterator[tuple[object, ...]]:
+    """The frames of a source that have faces, to be done, and those without, as they are; not those that failed."""
+    is_of_frame = "face.source_id = frame.source_id AND frame_idx = frame.idx"
+    has_faces = f"EXISTS (SELECT 1 FROM face WHERE {is_of_frame} AND rejected IS NULL)"
+    query = (
+        f"SELECT {_FRAME}, {has_faces} AS has_faces FROM frame"
+        " WHERE source_id = ? AND (has_faces OR status = 'done') ORDER BY idx"
+    )
+    for *frame, status, reason, has_faces_too in other.execute(query, (source_id,)):
+        yield (*frame, Status.PENDING, None) if has_faces_too else (*frame, status, reason)
+
+
+def _why_not(path: Path, *, size_bytes: int, mtime_ns: int, sha256: str | None) -> str | None:
+    """Why a file is not the one whose faces are known."""
+    try:
+        state = path.stat()
+        if (state.st_size, state.st_mtime_ns) == (size_bytes, mtime_ns):
+            return None
+        with path.open("rb") as file:
+            if state.st_size == size_bytes and hashlib.file_digest(file, "sha256").hexdigest() == sha256:
+                return None
+    except OSError as error:
+        return f"is not at {path} any more ({error.strerror}); put it back there, or extract anew from where it is"
+    return f"at {path} has changed since its faces were found; extract anew"
