@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from faceloom.api import FlowOptions as FlowOptions
     from faceloom.api import chip as chip
     from faceloom.api import derive as derive
+    from faceloom.api import extend as extend
     from faceloom.api import extract as extract
     from faceloom.api import stream as stream
     from faceloom.api import where as where
@@ -51,7 +52,7 @@ _ERRORS = (
     "WeightsError",
 )
 _HOMES = {
-    **dict.fromkeys(("FlowOptions", "chip", "derive", "extract", "stream", "where"), "faceloom.api"),
+    **dict.fromkeys(("FlowOptions", "chip", "derive", "extend", "extract", "stream", "where"), "faceloom.api"),
     **dict.fromkeys(_ERRORS, "faceloom.errors"),
     **dict.fromkeys(("Face", "FrameId"), "faceloom.faces"),
     "Frame": "faceloom.frame",

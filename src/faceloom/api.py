@@ -1,6 +1,6 @@
 """What users import: `extract` writes a result folder, `stream` yields frames with faces as they come."""
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -19,7 +19,7 @@ from faceloom.memory.devices import AUTO, choose_devices, find_devices
 from faceloom.memory.footprints import Footprint
 from faceloom.models.weights import CONVERTED, WeightCache, own_file
 from faceloom.plan.plan import one_phase
-from faceloom.run.choice import Choice, length_of
+from faceloom.run.choice import EVERY_FACE, Choice, length_of
 from faceloom.run.events import Fetching, OnEvent, Summary
 from faceloom.run.filters import parse_filters
 from faceloom.run.forecast import Forecast, forecast, measure_now
@@ -27,7 +27,7 @@ from faceloom.run.importing import faces_file
 from faceloom.run.job import Derivation, FacesFile, Job, Order, Outputs
 from faceloom.run.looking import parse_turns
 from faceloom.run.references import find_people, want_people
-from faceloom.run.supervisor import run_job
+from faceloom.run.supervisor import run_again, run_job
 from faceloom.run.takeup import ShouldStop
 from faceloom.stage import NetworkPlugin, PinnedFile
 from faceloom.store.exports import has_landmarks, read_config
@@ -60,7 +60,21 @@ _PACKAGES = (
 PathLike: TypeAlias = str | Path
 
 
-class FlowOptions(TypedDict, total=False):
+class MachineOptions(TypedDict, total=False):
+    """What a job may take besides memory; every one of these can be left out."""
+
+    threads: int
+    """Cores to use; all there are if left out."""
+    device: str
+    """`cpu`, `cuda:0`, several with commas between, or `auto` if left out: the card with the most free memory that can
+    be used, else the CPU."""
+    exclude_device: str
+    """Devices to leave alone, with commas between."""
+    engine: str
+    """`onnx` or `torch`; if left out, the one that can do the work, ONNX Runtime where both can."""
+
+
+class FlowOptions(MachineOptions, total=False):
     """Which stages a job has; every one of these can be left out."""
 
     detect: str
@@ -101,15 +115,6 @@ class FlowOptions(TypedDict, total=False):
     """Where in a video to begin: seconds, `1:23.5`, or the index of a frame like `250f`."""
     end: str
     """Where in a video to end, likewise: the frame there is not wanted any more."""
-    threads: int
-    """Cores to use; all there are if left out."""
-    device: str
-    """`cpu`, `cuda:0`, several with commas between, or `auto` if left out: the card with the most free memory that can
-    be used, else the CPU."""
-    exclude_device: str
-    """Devices to leave alone, with commas between."""
-    engine: str
-    """`onnx` or `torch`; if left out, the one that can do the work, ONNX Runtime where both can."""
     precision: str
     """Of the networks' arithmetic on a card: `fp32` if left out, `tf32` or `fp16`."""
 
@@ -129,6 +134,7 @@ def extract(
     like: PathLike | Iterable[PathLike] = (),
     unlike: PathLike | Iterable[PathLike] = (),
     threshold: float | None = None,
+    only_empty: bool = False,
     memory: int | str | None = None,
     ram: int | str | None = None,
     on_event: OnEvent = lambda event: None,
@@ -153,6 +159,8 @@ def extract(
         like: pictures of one face each; only faces like one of them are kept, the others are marked and have no chips.
         unlike: the same the other way round; a face that is like one of `like` too is not kept either.
         threshold: cosine from which on two faces are one person's, -1 to 1; the identifier's own if left out.
+        only_empty: look a second time, with another detector, at the frames of `out` in which none was found; all else
+            as the folder was made.
         memory: a ceiling for all processes of the run together, as bytes or like `800MiB`; what is free, but for a
             reserve, if left out.
         ram: a ceiling for the RAM that they take; on the CPU `memory` is that too, and the lower of the two holds.
@@ -181,6 +189,12 @@ def extract(
     if wanted:  # before there is a folder: a bad reference leaves none
         order = replace(order, people=find_people(order, wanted, on_event=on_event))
     config = _config(order) | ({"people": wanted.to_json()} if wanted else {})
+    if only_empty:
+        with Store(Path(out)) as store:
+            look = store.use_look(config)
+            return _noted(
+                store, lambda: run_job(order, paths, store, look=look, on_event=on_event, should_stop=should_stop)
+            )
     return _run(order, paths, Path(out), config, on_event=on_event, should_stop=should_stop)
 
 
@@ -193,17 +207,88 @@ def _run(
     on_event: OnEvent,
     should_stop: ShouldStop,
 ) -> Summary:
-    """Does what is asked for in a result folder of this configuration."""
+    """Does what is asked for in a result folder of this configuration; also what an extension has left undone."""
     with Store(out) as store:
         store.use_config(config)
-        store.begin_run(versions=_versions())
-        try:
-            summary = run_job(order, inputs, store, on_event=on_event, should_stop=should_stop)
-        except BaseException as error:
-            store.end_run(outcome=f"{type(error).__name__}: {error}", summary={})
-            raise
-        store.end_run(outcome=summary.outcome, summary=summary.to_json())
-        return summary
+        summary = _noted(store, lambda: run_job(order, inputs, store, on_event=on_event, should_stop=should_stop))
+        first = store.run_id
+        missing = order.flow.part(store.again.stages(first))
+        if not missing.stages or summary.outcome != "done":
+            return summary
+        outputs = replace(order.outputs, write_chips=False, overlay=False, overlay_chips=False)
+        rest = replace(order, flow=missing, outputs=outputs, choice=EVERY_FACE, faces_file=None, people=None)
+        again = _noted(
+            store, lambda: run_again(rest, store, sources_of=first, on_event=on_event, should_stop=should_stop)
+        )
+        return again.after(summary)
+
+
+def extend(
+    folder: PathLike,
+    *,
+    mask: Sequence[str] = (),
+    identify: str | None = None,
+    weights: Mapping[str, PathLike] | None = None,
+    settings: Mapping[str, Mapping[str, Any]] | None = None,
+    memory: int | str | None = None,
+    ram: int | str | None = None,
+    on_event: OnEvent = lambda event: None,
+    should_stop: ShouldStop = lambda: False,
+    **machine: Unpack[MachineOptions],
+) -> Summary:
+    """Adds masks or embeddings to the faces of a result folder; nothing is detected or aligned again.
+
+    Frames are read again where they were. Called again with the same arguments it goes on where it ended. The folder's
+    configuration has the stages from then on, so that `extract` with all of them goes on too. Chips and overlays stay
+    as they are.
+
+    Args:
+        folder: a result folder whose faces have landmarks.
+        mask: masks to add.
+        identify: the identifier to add.
+        weights: as in `FlowOptions`, like the next.
+        settings: of plugins.
+        memory: a ceiling, as for `extract`.
+        ram: the ceiling for RAM, as for `extract`.
+        on_event: told how the run goes on.
+        should_stop: asked now and then; True ends the run after the chunk in hand.
+        machine: what it may take, see `MachineOptions`.
+
+    Returns:
+        How it ended: frames that lack a stage still, since their file is gone or has changed, are among the failed.
+
+    Raises:
+        RequestError: an argument is wrong, or the folder has the stage with other weights.
+        BudgetError, WeightsError, StageError, StoreError: as `extract`.
+    """
+    if not mask and identify is None:
+        raise RequestError("name what to add: --mask NAME or --identify NAME")
+    config = read_config(Path(folder))
+    if not has_landmarks(Path(folder)):
+        raise RequestError(
+            f"the faces of {folder} have no landmarks, which masks and embeddings are made by; extract anew"
+        )
+    options: FlowOptions = {**machine, "precision": config.get("precision", Precision.FP32)}  # type: ignore[typeddict-item]
+    names = [*(f"mask/{name}" for name in mask), *([f"identify/{identify}"] if identify else [])]
+    own = _own_weights(weights or {}, names)
+    told = _options_of_plugins(names, own, settings or {})
+    flow = build_flow(names, told, own, known=frozenset({"boxes", "landmarks"}))
+    order = make_order(flow, _outputs_of(config), options, memory=memory, ram=ram, on_event=on_event)
+    with Store(Path(folder)) as store:
+        store.add_stages(flow.describe())
+        return _noted(store, lambda: run_again(order, store, on_event=on_event, should_stop=should_stop))
+
+
+def _noted(store: Store, work: Callable[[], Summary]) -> Summary:
+    """What is done, as a run of the store."""
+    store.begin_run(versions=_versions())
+    try:
+        summary = work()
+    except BaseException as error:
+        store.end_run(outcome=f"{type(error).__name__}: {error}", summary={})
+        raise
+    store.end_run(outcome=summary.outcome, summary=summary.to_json())
+    return summary
 
 
 def derive(
@@ -463,11 +548,7 @@ def make_flow(options: FlowOptions) -> Flow:
     ]
     names += [f"identify/{identify}"] if identify else []
     own = _own_weights(options.get("weights", {}), names)
-    told = {stage: _options_of_weights(stage, file) for stage, file in own.items()}
-    settings = options.get("settings", {})
-    for stage in settings.keys() - set(names):
-        raise RequestError(f"options are set for {stage!r}, which is no stage of this flow; it has: {', '.join(names)}")
-    told = {stage: {**told.get(stage, {}), **settings.get(stage, {})} for stage in names}
+    told = _options_of_plugins(names, own, options.get("settings", {}))
     asked = {f"align/{align}": _align_options(options)}
     if imports:
         _refuse_options_of_detectors(options)
@@ -479,6 +560,16 @@ def make_flow(options: FlowOptions) -> Flow:
     if imports:
         return build_flow(names, given, own, known=frozenset({"boxes"} if align else {"boxes", "landmarks"}))
     return build_flow(names, given, own)
+
+
+def _options_of_plugins(
+    names: Sequence[str], own: Mapping[str, PinnedFile], settings: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """What the user's own files and settings say of the plugins of stages."""
+    for stage in settings.keys() - set(names):
+        raise RequestError(f"options are set for {stage!r}, which is no stage of this flow; it has: {', '.join(names)}")
+    told = {stage: _options_of_weights(stage, file) for stage, file in own.items()}
+    return {stage: {**told.get(stage, {}), **settings.get(stage, {})} for stage in names}
 
 
 def _refuse_options_of_detectors(options: FlowOptions) -> None:
@@ -656,6 +747,15 @@ def _config(order: Order) -> dict[str, Any]:
         # Said where something is left out: folders made when there was nothing to choose are gone on with.
         **{name: str(value) for name, value in _left_out(order).items() if value is not None},
     }
+
+
+def _outputs_of(config: Mapping[str, Any]) -> Outputs:
+    """What a folder's masks lie over; no chips are written."""
+    return Outputs(
+        write_chips=False,
+        mask_size=config["mask_size"],
+        framing=make_framing(config.get("crop", Crop.HEAD), level=config.get("level", True)),
+    )
 
 
 def _left_out(order: Order) -> dict[str, object]:

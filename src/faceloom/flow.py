@@ -6,7 +6,7 @@ entry point of that name in the group `faceloom.stages`. Nothing is imported bef
 
 import importlib
 import pkgutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
 from importlib.metadata import entry_points
 from typing import Any
@@ -79,6 +79,10 @@ class Flow:
     def needs(self, stage: Stage) -> frozenset[str]:
         """Names of the stages whose answers this one reads."""
         return frozenset(other.name for other in self.stages if other.plugin.writes & stage.plugin.reads)
+
+    def part(self, names: Collection[str]) -> "Flow":
+        """The stages of these names."""
+        return Flow(tuple(stage for stage in self.stages if stage.name in names))
 
     @property
     def digests(self) -> dict[str, str]:

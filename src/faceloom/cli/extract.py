@@ -5,7 +5,7 @@ import json
 import os
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 from faceloom.units import format_bytes, format_seconds
 
 if TYPE_CHECKING:
-    from faceloom.run.events import Summary
+    from faceloom.run.events import OnEvent, Summary
+    from faceloom.run.takeup import ShouldStop
 
 _EPILOG = """\
 Run the same command again after any kind of end: it goes on where it stopped, with the same final result.
@@ -55,6 +56,16 @@ def add_parsers(commands: Any) -> None:
     )
     add_overlay_flags(chips)
     _add_people_flags(parser)
+    parser.add_argument(
+        "--only-empty",
+        action="store_true",
+        help="look again, with another --detect, at the frames of DIR in which no face was found",
+    )
+    add_report_flags(parser)
+
+
+def add_report_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags that say how a run is told of."""
     parser.add_argument("--json", action="store_true", help="print the summary as one JSON document")
     parser.add_argument("--quiet", action="store_true", help="no progress")
 
@@ -186,8 +197,8 @@ def add_stage_flags(parser: argparse.ArgumentParser) -> None:
     )
 
 
-def add_machine_flags(parser: argparse.ArgumentParser) -> None:
-    """Flags that say what a run may take."""
+def add_machine_flags(parser: argparse.ArgumentParser, *, precision: bool = True) -> None:
+    """Flags that say what a run may take; `precision`: and of which it is to be, where the folder does not tell."""
     machine = parser.add_argument_group("what it may take")
     add_ceiling_flags(machine)
     machine.add_argument("--device", metavar="NAME", help="cpu, or auto (default); faceloom doctor lists what there is")
@@ -195,9 +206,12 @@ def add_machine_flags(parser: argparse.ArgumentParser) -> None:
     machine.add_argument(
         "--engine", metavar="NAME", help="onnx or torch (default: onnx, or what the device and the stages need)"
     )
-    machine.add_argument(
-        "--precision", metavar="NAME", help="fp32, or on a card tf32 or fp16, which find other faces (default: fp32)"
-    )
+    if precision:
+        machine.add_argument(
+            "--precision",
+            metavar="NAME",
+            help="fp32, or on a card tf32 or fp16, which find other faces (default: fp32)",
+        )
 
 
 def add_ceiling_flags(machine: Any) -> None:
@@ -222,9 +236,9 @@ def flow_options(chosen: argparse.Namespace) -> dict[str, Any]:
     if chosen.mask is not None:
         options["mask"] = [] if chosen.mask == ["none"] else chosen.mask
     if chosen.weights is not None:
-        options["weights"] = dict(_stage_and_file(item) for item in chosen.weights)
+        options["weights"] = weight_files(chosen.weights)
     if chosen.set is not None:
-        options["settings"] = _settings(chosen.set)
+        options["settings"] = settings_of(chosen.set)
     given = {
         name: getattr(chosen, name, None)
         for name in (
@@ -251,6 +265,15 @@ def flow_options(chosen: argparse.Namespace) -> dict[str, Any]:
     return {**options, **{name: value for name, value in given.items() if value is not None}}
 
 
+def weight_files(items: Sequence[str]) -> dict[str, str]:
+    """Weight files by stage.
+
+    Raises:
+        RequestError: an item is not of the form STAGE=FILE.
+    """
+    return dict(_stage_and_file(item) for item in items)
+
+
 def _stage_and_file(item: str) -> tuple[str, str]:
     from faceloom.errors import RequestError
 
@@ -260,7 +283,7 @@ def _stage_and_file(item: str) -> tuple[str, str]:
     return stage, file
 
 
-def _settings(items: Sequence[str]) -> dict[str, dict[str, Any]]:
+def settings_of(items: Sequence[str]) -> dict[str, dict[str, Any]]:
     """Options by stage and name; a value that is no JSON is a text."""
     from faceloom.errors import RequestError
 
@@ -281,38 +304,47 @@ def _settings(items: Sequence[str]) -> dict[str, dict[str, Any]]:
 def run(chosen: argparse.Namespace) -> int:
     """Extracts, and prints what was found."""
     from faceloom.api import extract
+
+    def work(on_event: "OnEvent", should_stop: "ShouldStop") -> "Summary":
+        return extract(
+            chosen.inputs,
+            chosen.out,
+            size=chosen.size,
+            format=chosen.format,
+            crop=chosen.crop,
+            level=chosen.level,
+            chips=chosen.chips,
+            mask_size=chosen.mask_size,
+            overlay=chosen.overlay,
+            like=chosen.like,
+            unlike=chosen.unlike,
+            threshold=chosen.threshold,
+            only_empty=chosen.only_empty,
+            memory=chosen.memory,
+            ram=chosen.ram,
+            on_event=on_event,
+            should_stop=should_stop,
+            **flow_options(chosen),
+        )
+
+    return do_and_report(work, chosen, Path(chosen.out))
+
+
+def do_and_report(work: Callable[["OnEvent", "ShouldStop"], "Summary"], chosen: argparse.Namespace, out: Path) -> int:
+    """Does a run under the eyes of whoever waits for it, prints how it ended, and gives the exit code."""
     from faceloom.cli.progress import silence, watch
 
     try:
         with Interrupts() as interrupts, silence() if chosen.quiet else watch() as on_event:
-            summary = extract(
-                chosen.inputs,
-                chosen.out,
-                size=chosen.size,
-                format=chosen.format,
-                crop=chosen.crop,
-                level=chosen.level,
-                chips=chosen.chips,
-                mask_size=chosen.mask_size,
-                overlay=chosen.overlay,
-                overlay_chips=chosen.overlay_chips,
-                like=chosen.like,
-                unlike=chosen.unlike,
-                threshold=chosen.threshold,
-                memory=chosen.memory,
-                ram=chosen.ram,
-                on_event=on_event,
-                should_stop=interrupts.should_stop,
-                **flow_options(chosen),
-            )
+            summary = work(on_event, interrupts.should_stop)
     except Terminated:
         return 128 + signal.SIGTERM
-    return report(summary, chosen)
+    return report(summary, chosen, out)
 
 
-def report(summary: "Summary", chosen: argparse.Namespace) -> int:
+def report(summary: "Summary", chosen: argparse.Namespace, out: Path) -> int:
     """Prints how a run ended, as one JSON document or in words; the exit code."""
-    print(json.dumps(summary.to_json()) if chosen.json else _in_words(summary, Path(chosen.out)))
+    print(json.dumps(summary.to_json()) if chosen.json else _in_words(summary, out))
     for failure in summary.failures:
         print(f"faceloom: failed: {failure}", file=sys.stderr)
     if summary.outcome == "interrupted":

@@ -98,7 +98,7 @@ def derive(chosen: argparse.Namespace) -> int:
             )
     except Terminated:
         return 128 + signal.SIGTERM
-    return report(summary, chosen)
+    return report(summary, chosen, Path(chosen.out))
 
 
 def where(chosen: argparse.Namespace) -> int:

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Sequence
 
-from faceloom.cli import doctor, extract, fetching, keeping, people, planning, results
+from faceloom.cli import doctor, extend, extract, fetching, keeping, people, planning, results
 from faceloom.cli.option_files import FILE, Parser, add_config_flags, take_options
 from faceloom.errors import FaceloomError
 
@@ -59,7 +59,7 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
     )
     parser.add_argument("--version", action=_PrintVersion, nargs=0, help="print the version")
     commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (extract, planning, results, keeping, people, fetching, doctor):
+    for module in (extract, extend, planning, results, keeping, people, fetching, doctor):
         module.add_parsers(commands)
     add_config_flags(parser, commands.choices)
     return parser, commands.choices

@@ -100,12 +100,22 @@ def _in_words(summary: dict[str, Any]) -> str:
         if summary["masks"]
         else []
     )
+    lines += [f"missing   {_again_in_words(stage, number)}" for stage, number in summary["again"].items()]
     if summary["config"]:
         lines.append(f"stages    {', '.join(summary['config']['stages'])}")
     lines += [line for run in summary["runs"] for line in _run_in_words(run)]
     for problem in summary["problems"]:
         lines.append(f"{problem['status']:<10}{problem['source']}#{problem['frame']}: {problem['reason']}")
     return "\n".join(lines)
+
+
+def _again_in_words(stage: str, frames: int) -> str:
+    """What is to be done again, and how."""
+    kind, _, name = stage.partition("/")
+    where = f"in {frames:,} frame{'s' * (frames != 1)}"
+    if kind == "look":
+        return f"the second look of number {name} {where}: run faceloom extract --only-empty again"
+    return f"{stage} {where}: run faceloom extend --{kind} {name} again"
 
 
 def _run_in_words(run: dict[str, Any]) -> list[str]:

@@ -1,7 +1,7 @@
 """What a run tells whoever watches it."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
 OUT_OF_MEMORY = "oom"
@@ -83,11 +83,28 @@ class Summary:
     budget_bytes: int
     events: dict[str, int]
     """How often each kind of notice was given."""
+    calls: dict[str, int]
+    """Of each network in this run, by stage."""
     plan: dict[str, Any]
     failures: tuple[str, ...]
     """The first of them, in words."""
     outcome: str
     """done, or interrupted."""
+
+    def after(self, first: "Summary") -> "Summary":
+        """Of two runs one after the other over the same sources, this one being the second."""
+        kinds = {*first.events, *self.events}
+        return replace(
+            self,
+            failed=first.failed + self.failed,
+            skipped=first.skipped,
+            seconds=first.seconds + self.seconds,
+            peak_bytes=max(first.peak_bytes, self.peak_bytes),
+            predicted_peak_bytes=max(first.predicted_peak_bytes, self.predicted_peak_bytes),
+            events={kind: first.events.get(kind, 0) + self.events.get(kind, 0) for kind in kinds},
+            calls={**first.calls, **self.calls},
+            failures=first.failures + self.failures,
+        )
 
     def to_json(self) -> dict[str, Any]:
         """As `extract --json` prints it."""
@@ -101,6 +118,7 @@ class Summary:
             "predicted_peak_bytes": {"cpu": self.predicted_peak_bytes},
             "budget_bytes": {"cpu": self.budget_bytes},
             "events": {kind: self.events.get(kind, 0) for kind in (OUT_OF_MEMORY, REPLANNED, WORKER_RESTARTED)},
+            "calls": self.calls,
             "plan": self.plan,
         }
 

@@ -2,7 +2,7 @@
 
 import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -14,7 +14,16 @@ from faceloom.memory.usage import held_bytes, peak_bytes
 from faceloom.plan.plan import Plan, one_phase
 from faceloom.run.agenda import Agenda, Attempt
 from faceloom.run.crew import Crew, Member
-from faceloom.run.events import OUT_OF_MEMORY, REPLANNED, WORKER_RESTARTED, Event, Notice, OnEvent, Summary
+from faceloom.run.events import (
+    OUT_OF_MEMORY,
+    REPLANNED,
+    SOURCE_CHANGED,
+    WORKER_RESTARTED,
+    Event,
+    Notice,
+    OnEvent,
+    Summary,
+)
 from faceloom.run.importing import take_faces
 from faceloom.run.job import Job, Order
 from faceloom.run.messages import Answer, Begin, Died, Do, Done, Reading, Starved
@@ -43,8 +52,11 @@ def run_job(
     *,
     on_event: OnEvent,
     should_stop: ShouldStop = lambda: False,
+    look: int = 0,
 ) -> Summary:
     """Takes every frame of the inputs through the best plan that fits, and tells how it ended.
+
+    With `look`, the number of a second look, only those in which no face was found, and that have not had it.
 
     Raises:
         MediaError: there is no picture and no video among the inputs.
@@ -52,6 +64,69 @@ def run_job(
         StageError: a stage cannot be loaded or breaks its contract.
         StoreError: the store or the result folder can no longer be written.
     """
+
+    def begin(crew: Crew, tell: OnEvent) -> None:
+        limit = clerk_bytes(budget_of(order, read_ram()))
+        if order.derivation is not None:
+            store.adopt(order.derivation.folder)
+        else:
+            take_up(
+                inputs, store, crew, excerpt=order.excerpt, limit_bytes=limit, on_event=tell, should_stop=should_stop
+            )
+        if order.faces_file and not should_stop():
+            take_faces(order.faces_file, store, crew, limit_bytes=limit, on_event=tell)
+        counts = store.counts()
+        if not counts.pending + counts.done + counts.failed and not should_stop():
+            why = "" if order.excerpt == WHOLE else " with a frame between --start and --end"
+            raise MediaError(f"no picture and no video{why} among {', '.join(map(str, inputs))}")
+        if not counts.pending + counts.done:
+            _refuse_if_starved(store, order)
+        if look:
+            store.look_again(look)
+            _refuse_changed(store, tell)
+
+    return _go(order, store, begin, on_event=on_event, should_stop=should_stop)
+
+
+def run_again(
+    order: Order,
+    store: Store,
+    *,
+    sources_of: int | None = None,
+    on_event: OnEvent,
+    should_stop: ShouldStop = lambda: False,
+) -> Summary:
+    """Takes every face that misses a stage of the flow through the best plan that fits, and tells how it ended.
+
+    Those of all sources of the store, or of those of an earlier run.
+
+    Raises:
+        BudgetError: no plan fits the budget.
+        StageError: a stage cannot be loaded or breaks its contract.
+        StoreError: the store can no longer be written.
+    """
+
+    def begin(crew: Crew, tell: OnEvent) -> None:
+        store.do_again([stage.name for stage in order.flow.stages], sources_of=sources_of)
+        _refuse_changed(store, tell)
+
+    return _go(order, store, begin, on_event=on_event, should_stop=should_stop)
+
+
+def _refuse_changed(store: Store, tell: OnEvent) -> None:
+    for text in store.refuse_changed():
+        tell(Notice(kind=SOURCE_CHANGED, text=text))
+
+
+def _go(
+    order: Order,
+    store: Store,
+    begin: Callable[[Crew, OnEvent], None],
+    *,
+    on_event: OnEvent,
+    should_stop: ShouldStop,
+) -> Summary:
+    """What a run is once `begin` has seen to it that the store knows what there is to do."""
     started = time.monotonic()
     notices: Counter[str] = Counter()
 
@@ -62,24 +137,11 @@ def run_job(
         on_event(event)
 
     with Crew() as crew:
-        limit = clerk_bytes(budget_of(order, read_ram()))
-        if order.derivation is not None:
-            store.adopt(order.derivation.folder)
-        else:
-            take_up(
-                inputs, store, crew, excerpt=order.excerpt, limit_bytes=limit, on_event=tell, should_stop=should_stop
-            )
-        if order.faces_file and not should_stop():
-            take_faces(order.faces_file, store, crew, limit_bytes=limit, on_event=tell)
+        begin(crew, tell)
         for member in crew.used:
             crew.dismiss(member)
         is_known = not should_stop()
         before = store.counts()
-        if not before.pending + before.done + before.failed and not should_stop():
-            why = "" if order.excerpt == WHOLE else " with a frame between --start and --end"
-            raise MediaError(f"no picture and no video{why} among {', '.join(map(str, inputs))}")
-        if not before.pending + before.done:
-            _refuse_if_starved(store, order)
         run = None
         if before.pending and not should_stop():
             run = _Run(order, store, crew, on_event=tell, should_stop=should_stop)
@@ -96,6 +158,7 @@ def run_job(
         predicted_peak_bytes=run.predicted_peak_bytes if run else peak_bytes() + worker_peak_bytes,
         budget_bytes=run.budget_bytes if run else budget_of(order, read_ram()),
         events=dict(notices),
+        calls=dict(run.calls) if run else {},
         plan=(run.planned.plan if run else _nothing_to_do(order)).to_json(),
         failures=tuple(f"{name}#{index}: {reason}" for name, index, reason in store.failures(_FAILURES_TOLD)),
         outcome="done" if is_known and not counts.pending else "interrupted",
@@ -147,6 +210,8 @@ class _Run:
             drawn=[stage.name for stage in order.flow.stages if stage not in networks],
             held_bytes=lambda: peak_bytes() + sum(member.peak_bytes for member in crew.members),
         )
+        self.calls: Counter[str] = Counter()
+        """Of each network, in chunks that have been committed."""
         self._deaths_in_a_row = 0
         self._is_frugal = False
 
@@ -196,7 +261,7 @@ class _Run:
                 chunk = self._agenda.begin(member)
                 if chunk is None:
                     break
-                known = () if self._finds_faces else tuple(self._store.known.faces(chunk.spans))
+                known = () if self._finds_faces else tuple(self._store.known_faces(chunk.spans))
                 member.send(Do(chunk, self._store.files_of(chunk.number), known))
 
     def _best_plan(self) -> Planned:
@@ -257,6 +322,7 @@ class _Run:
         return member, answer
 
     def _commit(self, member: Member, rows: ChunkRows) -> None:
+        self.calls.update(rows.calls)
         self._store.commit(rows)
         self._meter.commit(member, rows)
 

@@ -1,7 +1,7 @@
 """The worker: drives one device through chunks under a plan, and answers with rows."""
 
 import time
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +22,7 @@ from faceloom.run.networks import network_step
 from faceloom.run.pipeline import Bounds, Final, Step, run_pipeline
 from faceloom.run.pipeline import Source as ItemSource
 from faceloom.run.steps import Failure, Seen, size_of
+from faceloom.stage import Infer, Tensors
 from faceloom.store.exports import stored_faces
 from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, Status
 
@@ -40,6 +41,7 @@ class Worker:
         self._networks: dict[str, Network] = {}
         self._reader = FrameReader(decode_threads=max(1, job.plan.lanes // 2))
         self._starved: list[tuple[str, int]] = []
+        self._calls: Counter[str] = Counter()
         self._on_progress: OnProgress = _unheard
         self._kept_bytes = 0
         self._patch_scale = job.outputs.framing.crop.patch_scale
@@ -70,6 +72,7 @@ class Worker:
         """
         started = time.perf_counter()
         self._starved.clear()
+        self._calls.clear()
         self._on_progress = on_progress
         outputs = self._job.outputs
         flow = self._job.flow
@@ -94,6 +97,7 @@ class Worker:
             faces=tuple(faces),
             seconds=time.perf_counter() - started,
             starved=tuple(self._starved),
+            calls=dict(self._calls),
             kept_bytes=self._kept_bytes,
         )
 
@@ -176,7 +180,7 @@ class Worker:
         steps: list[Step] = [
             network_step(
                 stage,
-                self._networks[stage.name],
+                self._counted(stage.name),
                 batch=placements[stage.name].batch,
                 patch_scale=self._patch_scale,
                 choice=self._job.choice,
@@ -190,6 +194,16 @@ class Worker:
             needs_landmarks=needs_landmarks(self._job.flow), patch_scale=self._patch_scale, choice=self._job.choice
         )
         return [*([known] if number == 0 else []), *map(unless_known, steps)]
+
+    def _counted(self, stage: str) -> Infer:
+        """A network that is loaded, its calls counted."""
+        network = self._networks[stage]
+
+        def infer(tensors: Tensors) -> Tensors:
+            self._calls[stage] += 1
+            return network(tensors)
+
+        return infer
 
     def _load(self, placements: Mapping[str, Placement]) -> None:
         for stage in self._job.flow.networks:

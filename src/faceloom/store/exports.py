@@ -314,6 +314,7 @@ def read_summary(folder: Path, *, problems: int = 20) -> dict[str, Any]:
             "frames_with_faces": frames_with_faces,
             "rejected_by": _rejected_by(db),
             "masks": masks,
+            "again": dict(db.execute("SELECT stage, count(*) FROM again GROUP BY stage ORDER BY stage").fetchall()),
             "config": json.loads(config[0]) if config else None,
             "problems": _problems(db, problems),
             "runs": _runs(db),
@@ -329,8 +330,9 @@ def _rejected_by(db: sqlite3.Connection) -> dict[str, int]:
 
 def _problems(db: sqlite3.Connection, limit: int) -> list[dict[str, Any]]:
     rows = db.execute(
-        "SELECT name, idx, status, reason FROM frame JOIN source ON source.id = source_id"
-        " WHERE reason IS NOT NULL ORDER BY name, idx LIMIT ?",
+        "SELECT name, idx, status, reason FROM frame JOIN source ON source.id = source_id WHERE reason IS NOT NULL"
+        " UNION ALL SELECT name, frame_idx, 'missing', stage || ': ' || reason"
+        " FROM again JOIN source ON source.id = source_id WHERE reason IS NOT NULL ORDER BY 1, 2 LIMIT ?",
         (limit,),
     )
     return [

@@ -104,10 +104,17 @@ class KnownFaces:
         first = self._db.execute(f"SELECT DISTINCT source, frame_idx {lost} ORDER BY 1, 2 LIMIT 3").fetchall()
         return faces, number, [FrameId(*frame) for frame in first]
 
-    def faces(self, spans: Sequence[Span]) -> Iterator[Face]:
-        """The known faces of frames, in order."""
+    def told(self, spans: Sequence[Span]) -> Iterator[Face]:
+        """The faces of frames that a file told of, in order."""
+        return self._faces("known WHERE source = ?", spans)
+
+    def found(self, spans: Sequence[Span]) -> Iterator[Face]:
+        """The faces of frames that were found in them, in order, but for those that a filter has rejected."""
+        return self._faces("face WHERE rejected IS NULL AND source_id = (SELECT id FROM source WHERE name = ?)", spans)
+
+    def _faces(self, where: str, spans: Sequence[Span]) -> Iterator[Face]:
         columns = "frame_idx, idx, x0, y0, x1, y1, score, confidence, keypoints, landmarks"
-        query = f"SELECT {columns} FROM known WHERE source = ? AND frame_idx BETWEEN ? AND ? ORDER BY frame_idx, idx"
+        query = f"SELECT {columns} FROM {where} AND frame_idx BETWEEN ? AND ? ORDER BY frame_idx, idx"
         for span in spans:
             for row in self._db.execute(query, (span.source.name, span.first, span.first + len(span) - 1)):
                 yield face_of(span.source.name, row)

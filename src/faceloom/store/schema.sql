@@ -27,6 +27,7 @@ CREATE TABLE frame (
     width      INTEGER,
     status     TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'done', 'failed')),
     reason     TEXT,
+    look       INTEGER NOT NULL DEFAULT 0, -- which look found its faces: 0 the flow's detector, N the N-th second look
     PRIMARY KEY (source_id, idx)
 ) WITHOUT ROWID;
 
@@ -73,6 +74,15 @@ CREATE TABLE known (                      -- faces that a file tells of, before 
     keypoints  BLOB,
     landmarks  BLOB,
     PRIMARY KEY (source, frame_idx, idx)
+) WITHOUT ROWID;
+
+CREATE TABLE again (                      -- what is to be done again on a frame that is done
+    source_id  INTEGER NOT NULL,
+    frame_idx  INTEGER NOT NULL,
+    stage      TEXT NOT NULL,             -- that its faces miss; or look/N, the N-th second look of the configuration
+    reason     TEXT,                      -- why this could not be done the last time; NULL: nobody has tried
+    PRIMARY KEY (source_id, frame_idx, stage),
+    FOREIGN KEY (source_id, frame_idx) REFERENCES frame (source_id, idx) ON DELETE CASCADE
 ) WITHOUT ROWID;
 
 CREATE TABLE run (

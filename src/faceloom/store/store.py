@@ -18,9 +18,11 @@ from types import TracebackType
 from typing import Any, Self
 
 from faceloom.errors import RequestError, StoreError
-from faceloom.media.chunks import PendingFrame
+from faceloom.faces import Face
+from faceloom.media.chunks import PendingFrame, Span
 from faceloom.media.sources import Shape, Source, SourceKind, VideoIndex
 from faceloom.store.adoption import Adoption
+from faceloom.store.again import Again, given_up, look_name, quoted, to_do
 from faceloom.store.database import connect, create_schema
 from faceloom.store.folder import (
     claim_folder,
@@ -35,6 +37,8 @@ from faceloom.store.known import KnownFaces, blob
 from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, Status
 
 _PAGE = 1000
+LOOKS = "looks"
+"""Key of a configuration: the detectors of its second looks, in order. No look is asked for by going on."""
 STARVED = "not enough memory: "
 """How the reason of a frame begins that failed for want of memory."""
 
@@ -67,6 +71,9 @@ class Store:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.run_id = 0
+        self._round: tuple[str, ...] = ()
+        """What is done again in this run; nothing: it does frames that are pending."""
+        self._look = 0
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -86,6 +93,7 @@ class Store:
             create_schema(self._db)
             self.known = KnownFaces(self._db)
             self._adoption = Adoption(self._db, self.folder)
+            self.again = Again(self._db)
             recover_files(self.folder, self._is_committed)
             self._stack = stack.pop_all()
         return self
@@ -107,14 +115,73 @@ class Store:
         Raises:
             RequestError: the folder was made with another; the message shows the difference.
         """
-        text = json.dumps(config, sort_keys=True)
-        row = self._db.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
-        if row is None:
-            digest = hashlib.sha256(text.encode()).hexdigest()
+        here = self.config
+        if here is None:
             with self._transaction():
-                self._db.executemany("INSERT INTO meta VALUES (?, ?)", [("config", text), ("config_sha256", digest)])
-        elif row[0] != text:
-            differences = "\n".join(f"  {line}" for line in _differences(json.loads(row[0]), json.loads(text)))
+                self._set_config(config)
+        else:
+            self._require_same({**here, LOOKS: None}, {**config, LOOKS: None})
+
+    @property
+    def config(self) -> dict[str, Any] | None:
+        """The folder's configuration; None before its first run."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
+        return row and dict(json.loads(row[0]))
+
+    def add_stages(self, described: Mapping[str, Any]) -> None:
+        """Adds stages to the configuration; the faces that there are miss them from now on.
+
+        Raises:
+            RequestError: a stage is there already, with other options or weights; or a second identifier is asked for.
+        """
+        here = self.config or {"stages": {}}
+        self._require_same({k: v for k, v in here["stages"].items() if k in described}, described, missing=True)
+        new = [stage for stage in described if stage not in here["stages"]]
+        identifiers = [stage for stage in (*here["stages"], *new) if stage.startswith("identify/")]
+        if len(identifiers) > 1:
+            raise RequestError(f"{self.folder} has embeddings of {identifiers[0]}, and a face has one: extract anew")
+        if new:
+            with self._transaction():
+                self._set_config({**here, "stages": {**here["stages"], **described}})
+                self.again.add_stages(new)
+
+    def use_look(self, config: Mapping[str, Any]) -> int:
+        """The number of the second look that a configuration's detector is; it is added to the folder's if it is new.
+
+        Raises:
+            RequestError: the folder was made with another configuration otherwise, or by this detector.
+        """
+        here = self.config
+        if here is None:
+            raise RequestError(f"{self.folder} holds no results yet; run the command without --only-empty first")
+        self._require_same(_without_detector(here), _without_detector(config))
+        look = _detector(json.loads(json.dumps(config)))
+        if look == _detector(here):
+            raise RequestError(f"{', '.join(look)} has found none there; name another detector, or other options")
+        looks = here.get(LOOKS, [])
+        if look not in looks:
+            with self._transaction():
+                self._set_config({**here, LOOKS: [*looks, look]})
+        return [*looks, look].index(look) + 1
+
+    def look_again(self, number: int) -> None:
+        """From here on this run does this second look on frames in which no face was found."""
+        with self._transaction():
+            self.again.add_look(number, run_id=self.run_id)
+        self.do_again([look_name(number)], look=number, sources_of=self.run_id)
+
+    def _set_config(self, config: Mapping[str, Any]) -> None:
+        text = json.dumps(config, sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        rows = [("config", text), ("config_sha256", digest)]
+        self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+
+    def _require_same(self, here: Mapping[str, Any], asked: Mapping[str, Any], *, missing: bool = False) -> None:
+        """Refuses what differs; `missing`: but for what is not here at all."""
+        told = json.loads(json.dumps(asked))
+        lines = _differences(here, {k: v for k, v in told.items() if k in here} if missing else told)
+        if lines:
+            differences = "\n".join(f"  {line}" for line in lines)
             message = (
                 f"{self.folder} was made with another configuration, and one folder holds one:\n{differences}\n"
                 f"choose another --out, or ask for the same again"
@@ -149,6 +216,43 @@ class Store:
                 "INSERT INTO event (run_id, at, kind, detail) VALUES (?, ?, ?, ?)",
                 (self.run_id, _now(), kind, json.dumps(detail)),
             )
+
+    def do_again(self, stages: Iterable[str], *, look: int = 0, sources_of: int | None = None) -> None:
+        """From here on this run does again what its sources miss of these, in place of frames that are pending.
+
+        Args:
+            stages: as `again` names them.
+            look: the number of the second look that they are; 0: they are stages.
+            sources_of: take up the sources of that run; of none, all that there are.
+        """
+        self._round, self._look = tuple(stages), look
+        with self._transaction():
+            query = "UPDATE source SET run_id = ? WHERE coalesce(?, run_id) = run_id"
+            self._db.execute(query, (self.run_id, sources_of))
+            self.again.forget_reasons(self._round)
+
+    def refuse_changed(self) -> Iterator[str]:
+        """Gives up what is to be done again in files that are gone or have changed, and says why, file by file."""
+        for source_id, name, path, size_bytes, mtime_ns, digest in self.again.sources(self.run_id, self._round):
+            state = _state(path)
+            if state == (size_bytes, mtime_ns):
+                continue
+            if _is_same_content(path, size_bytes=size_bytes, digest=digest):
+                with self._transaction():
+                    self._db.execute("UPDATE source SET mtime_ns = ? WHERE id = ?", (state[1], source_id))
+                continue
+            why = "has changed since it was read; extract does it anew" if path.exists() else "is gone"
+            with self._transaction():
+                self.again.give_up(source_id, None, self._round, f"{path} {why}")
+            yield f"{name}: the file {path} {why}"
+
+    @property
+    def _to_do(self) -> str:
+        return to_do(self._round) if self._round else "status = 'pending'"
+
+    @property
+    def _given_up(self) -> str:
+        return given_up(self._round) if self._round else "0"
 
     # --- sources and frames ------------------------------------------------------------------------
 
@@ -244,13 +348,17 @@ class Store:
         """Every shape of this run's frames that are still to be done, as far as it is known."""
         query = (
             "SELECT DISTINCT kind, height, width, reading_bytes FROM frame JOIN source ON source.id = source_id"
-            " WHERE status = 'pending' AND run_id = ? AND height IS NOT NULL AND reading_bytes IS NOT NULL"
+            f" WHERE {self._to_do} AND run_id = ? AND height IS NOT NULL AND reading_bytes IS NOT NULL"
         )
         for kind, height, width, reading_bytes in self._db.execute(query, (self.run_id,)):
             yield SourceKind(kind), Shape(height=height, width=width, reading_bytes=reading_bytes)
 
     def give_up(self, kind: SourceKind, shape: Shape, reason: str) -> None:
         """Has this run's frames of a shape that are still to be done fail."""
+        if self._round:
+            with self._transaction():
+                self.again.give_up_shape(self.run_id, kind, shape, self._round, reason)
+            return
         with self._transaction():
             self._db.execute(
                 "UPDATE frame SET status = 'failed', reason = ? WHERE status = 'pending' AND height = ? AND width = ?"
@@ -315,14 +423,25 @@ class Store:
         return self._db.execute(
             "SELECT source_id, name, path, kind, time_base, idx, ticks, seek_ticks"
             " FROM frame JOIN source ON source.id = source_id"
-            " WHERE status = 'pending' AND run_id = ? AND (source_id, idx) > (?, ?) ORDER BY source_id, idx LIMIT ?",
+            f" WHERE {self._to_do} AND run_id = ? AND (source_id, idx) > (?, ?) ORDER BY source_id, idx LIMIT ?",
             (self.run_id, *at, _PAGE),
         ).fetchall()
 
     def counts(self) -> Counts:
-        """Frames by state, and faces, of this run's sources."""
+        """Frames by state, and faces, of this run's sources.
+
+        Where something is done again, frames that miss it are pending, or failed if it could not be done to them, and
+        those that have never been done are not counted.
+        """
+        state = "status"
+        if self._round:
+            state = (
+                f"CASE WHEN {self._to_do} THEN 'pending' WHEN {self._given_up} THEN 'failed'"
+                " WHEN status != 'pending' THEN 'done' END"
+            )
         query = (
-            "SELECT status, count(*) FROM frame JOIN source ON source.id = source_id WHERE run_id = ? GROUP BY status"
+            f"SELECT {state} AS state, count(*) FROM frame JOIN source ON source.id = source_id WHERE run_id = ?"
+            " GROUP BY state"
         )
         states = dict(self._db.execute(query, (self.run_id,)).fetchall())
         query = "SELECT count(*) FROM face JOIN source ON source.id = source_id WHERE run_id = ? AND rejected IS NULL"
@@ -332,11 +451,21 @@ class Store:
 
     def failures(self, limit: int) -> list[tuple[str, int, str]]:
         """Source, frame index and reason of the first frames of this run's sources that failed."""
-        return self._db.execute(
+        query = (
             "SELECT name, idx, reason FROM frame JOIN source ON source.id = source_id"
-            " WHERE run_id = ? AND status = 'failed' ORDER BY name, idx LIMIT ?",
-            (self.run_id, limit),
-        ).fetchall()
+            " WHERE run_id = ? AND status = 'failed' ORDER BY name, idx LIMIT ?"
+        )
+        if self._round:
+            query = (
+                "SELECT DISTINCT name, frame_idx, reason FROM again JOIN source ON source.id = source_id"
+                f" WHERE run_id = ? AND stage IN ({quoted(self._round)}) AND reason IS NOT NULL"
+                " ORDER BY name, frame_idx LIMIT ?"
+            )
+        return self._db.execute(query, (self.run_id, limit)).fetchall()
+
+    def known_faces(self, spans: Sequence[Span]) -> Iterator[Face]:
+        """The faces of frames for a flow that finds none: those that were found, or those that a file told of."""
+        return self.known.found(spans) if self._round else self.known.told(spans)
 
     # --- chunks ------------------------------------------------------------------------------------
 
@@ -348,13 +477,42 @@ class Store:
         """Everything found in a chunk, in one transaction; its files move to their places right after."""
         with self._transaction():
             ids = {frame.id.source: self._source_id(frame.id.source) for frame in rows.frames}
-            for frame in rows.frames:
-                self._update_frame(ids[frame.id.source], frame)
-            for face in rows.faces:
-                self._insert_face(ids[face.frame.source], face)
+            if self._round and not self._look:
+                self._commit_stages(rows, ids)
+            else:
+                self._commit_frames(rows, ids)
             done = (self.run_id, rows.number, len(rows.frames), len(rows.faces), rows.seconds)
             self._db.execute("INSERT INTO chunk VALUES (?, ?, ?, ?, ?)", done)
         move_into_place(self.folder, self.files_of(rows.number))
+
+    def _commit_frames(self, rows: ChunkRows, ids: Mapping[str, int]) -> None:
+        unseen = {frame.id: frame for frame in rows.frames if self._look and frame.height is None}
+        for frame in rows.frames:
+            source_id = ids[frame.id.source]
+            if frame.id in unseen:  # what is known of it stays
+                self.again.give_up(source_id, frame.id.index, self._round, frame.reason or "unreadable")
+                continue
+            self._update_frame(source_id, frame)
+            self.again.end(source_id, frame.id.index, self._round)
+        for face in rows.faces:
+            self._insert_face(ids[face.frame.source], face)
+
+    def _commit_stages(self, rows: ChunkRows, ids: Mapping[str, int]) -> None:
+        """What faces have learnt that were there; a frame in which that failed for one of them is to be done again."""
+        for frame in rows.frames:
+            source_id = ids[frame.id.source]
+            if frame.status is Status.FAILED:
+                self.again.give_up(source_id, frame.id.index, self._round, frame.reason or "unreadable")
+            else:
+                self.again.end(source_id, frame.id.index, self._round)
+        for face in rows.faces:
+            ((face_id,),) = self._db.execute(
+                "UPDATE face SET embedding = coalesce(?, embedding) WHERE source_id = ? AND frame_idx = ? AND idx = ?"
+                " RETURNING id",
+                (blob(face.embedding, "<f4"), ids[face.frame.source], face.frame.index, face.index),
+            ).fetchall()
+            masks = [(face_id, name, mask.size, mask.png) for name, mask in face.masks.items()]
+            self._db.executemany("INSERT OR REPLACE INTO mask VALUES (?, ?, ?, ?)", masks)
 
     def _source_id(self, name: str) -> int:
         return int(self._db.execute("SELECT id FROM source WHERE name = ?", (name,)).fetchone()[0])
@@ -362,8 +520,8 @@ class Store:
     def _update_frame(self, source_id: int, frame: FrameRow) -> None:
         self._db.execute(
             "UPDATE frame SET status = ?, reason = coalesce(?, reason), height = coalesce(?, height),"
-            " width = coalesce(?, width) WHERE source_id = ? AND idx = ?",
-            (frame.status, frame.reason, frame.height, frame.width, source_id, frame.id.index),
+            " width = coalesce(?, width), look = ? WHERE source_id = ? AND idx = ?",
+            (frame.status, frame.reason, frame.height, frame.width, self._look, source_id, frame.id.index),
         )
         if frame.sha256:
             self._db.execute("UPDATE source SET sha256 = ? WHERE id = ?", (frame.sha256, source_id))
@@ -438,6 +596,16 @@ def _is_same_content(path: Path, *, size_bytes: int, digest: str | None) -> bool
             return hashlib.file_digest(file, "sha256").hexdigest() == digest
     except OSError:
         return False
+
+
+def _detector(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {stage: options for stage, options in config["stages"].items() if stage.startswith("detect/")}
+
+
+def _without_detector(config: Mapping[str, Any]) -> dict[str, Any]:
+    """All of a configuration but what finds faces."""
+    stages = {stage: options for stage, options in config["stages"].items() if not stage.startswith("detect/")}
+    return {**{key: value for key, value in config.items() if key not in {LOOKS, "import"}}, "stages": stages}
 
 
 def _differences(here: Any, asked: Any, *, where: str = "") -> Sequence[str]:

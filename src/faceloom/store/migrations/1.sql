@@ -1,5 +1,6 @@
 -- From version 1 of the schema to 2; schema.sql says what the columns are.
 
+ALTER TABLE frame ADD COLUMN look INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE face ADD COLUMN pitch REAL;
 ALTER TABLE face ADD COLUMN yaw REAL;
 ALTER TABLE face ADD COLUMN roll REAL;
@@ -17,4 +18,13 @@ CREATE TABLE known (
     keypoints  BLOB,
     landmarks  BLOB,
     PRIMARY KEY (source, frame_idx, idx)
+) WITHOUT ROWID;
+
+CREATE TABLE again (
+    source_id  INTEGER NOT NULL,
+    frame_idx  INTEGER NOT NULL,
+    stage      TEXT NOT NULL,
+    reason     TEXT,
+    PRIMARY KEY (source_id, frame_idx, stage),
+    FOREIGN KEY (source_id, frame_idx) REFERENCES frame (source_id, idx) ON DELETE CASCADE
 ) WITHOUT ROWID;
