@@ -82,7 +82,7 @@ def test_a_result_that_was_extended_is_the_one_of_all_stages_at_once(
     assert files_below(out) == chips
     # No detector and no aligner was in memory, let alone called.
     assert [[one["stage"] for one in phase["stages"]] for phase in summary.plan["phases"]] == [["mask/unet"]]
-    assert summary.calls == {"mask/unet": 251}
+    assert summary.images == {"mask/unet": 251}
     # The folder is one of all stages from now on.
     assert read_summary(out)["config"] == read_summary(whole)["config"]
     assert extract(media, out, size=64, mask=[*DEFAULT, "unet"]).skipped == 78
@@ -156,7 +156,7 @@ def test_killed_half_way_extract_with_all_stages_goes_on(media: Path, short: Pat
     kill_when(1, out, ["extend", out, "--mask", "unet", "--quiet"])
     missing = left(out)
     summary = extract(media, out, size=64, mask=[*DEFAULT, "unet"])
-    assert set(summary.calls) == {"mask/unet"}
+    assert set(summary.images) == {"mask/unet"}
     assert (summary.frames, summary.faces, summary.failed) == (78, 251, 0)
     assert 0 < missing < 77
     assert exported(out) == exported(whole)
@@ -234,4 +234,4 @@ def test_what_cannot_be_added_is_refused(short: Path, media: Path, tmp_path: Pat
         extend(tmp_path / "boxes", mask=["unet"])
     assert exported(out) == exported(short)
     summary = extend(out, mask=["components"])  # is there already
-    assert (summary.frames, summary.skipped, summary.calls) == (78, 78, {})
+    assert (summary.frames, summary.skipped, summary.images) == (78, 78, {})

@@ -83,8 +83,8 @@ class Summary:
     budget_bytes: int
     events: dict[str, int]
     """How often each kind of notice was given."""
-    calls: dict[str, int]
-    """Of each network in this run, by stage."""
+    images: dict[str, int]
+    """That each network was given in this run, by stage."""
     plan: dict[str, Any]
     failures: tuple[str, ...]
     """The first of them, in words."""
@@ -102,7 +102,7 @@ class Summary:
             peak_bytes=max(first.peak_bytes, self.peak_bytes),
             predicted_peak_bytes=max(first.predicted_peak_bytes, self.predicted_peak_bytes),
             events={kind: first.events.get(kind, 0) + self.events.get(kind, 0) for kind in kinds},
-            calls={**first.calls, **self.calls},
+            images={**first.images, **self.images},
             failures=first.failures + self.failures,
         )
 
@@ -118,7 +118,7 @@ class Summary:
             "predicted_peak_bytes": {"cpu": self.predicted_peak_bytes},
             "budget_bytes": {"cpu": self.budget_bytes},
             "events": {kind: self.events.get(kind, 0) for kind in (OUT_OF_MEMORY, REPLANNED, WORKER_RESTARTED)},
-            "calls": self.calls,
+            "images": self.images,
             "plan": self.plan,
         }
 

@@ -158,7 +158,7 @@ def _go(
         predicted_peak_bytes=run.predicted_peak_bytes if run else peak_bytes() + worker_peak_bytes,
         budget_bytes=run.budget_bytes if run else budget_of(order, read_ram()),
         events=dict(notices),
-        calls=dict(run.calls) if run else {},
+        images=dict(run.images) if run else {},
         plan=(run.planned.plan if run else _nothing_to_do(order)).to_json(),
         failures=tuple(f"{name}#{index}: {reason}" for name, index, reason in store.failures(_FAILURES_TOLD)),
         outcome="done" if is_known and not counts.pending else "interrupted",
@@ -210,8 +210,8 @@ class _Run:
             drawn=[stage.name for stage in order.flow.stages if stage not in networks],
             held_bytes=lambda: peak_bytes() + sum(member.peak_bytes for member in crew.members),
         )
-        self.calls: Counter[str] = Counter()
-        """Of each network, in chunks that have been committed."""
+        self.images: Counter[str] = Counter()
+        """That each network was given, in chunks that have been committed."""
         self._deaths_in_a_row = 0
         self._is_frugal = False
 
@@ -322,7 +322,7 @@ class _Run:
         return member, answer
 
     def _commit(self, member: Member, rows: ChunkRows) -> None:
-        self.calls.update(rows.calls)
+        self.images.update(rows.images)
         self._store.commit(rows)
         self._meter.commit(member, rows)
 

@@ -41,7 +41,7 @@ class Worker:
         self._networks: dict[str, Network] = {}
         self._reader = FrameReader(decode_threads=max(1, job.plan.lanes // 2))
         self._starved: list[tuple[str, int]] = []
-        self._calls: Counter[str] = Counter()
+        self._images: Counter[str] = Counter()
         self._on_progress: OnProgress = _unheard
         self._kept_bytes = 0
         self._patch_scale = job.outputs.framing.crop.patch_scale
@@ -72,7 +72,7 @@ class Worker:
         """
         started = time.perf_counter()
         self._starved.clear()
-        self._calls.clear()
+        self._images.clear()
         self._on_progress = on_progress
         outputs = self._job.outputs
         flow = self._job.flow
@@ -97,7 +97,7 @@ class Worker:
             faces=tuple(faces),
             seconds=time.perf_counter() - started,
             starved=tuple(self._starved),
-            calls=dict(self._calls),
+            images=dict(self._images),
             kept_bytes=self._kept_bytes,
         )
 
@@ -196,11 +196,11 @@ class Worker:
         return [*([known] if number == 0 else []), *map(unless_known, steps)]
 
     def _counted(self, stage: str) -> Infer:
-        """A network that is loaded, its calls counted."""
+        """A network that is loaded, the images that it is given counted."""
         network = self._networks[stage]
 
         def infer(tensors: Tensors) -> Tensors:
-            self._calls[stage] += 1
+            self._images[stage] += len(next(iter(tensors.values())))
             return network(tensors)
 
         return infer

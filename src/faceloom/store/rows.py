@@ -120,7 +120,7 @@ class ChunkRows:
     seconds: float
     starved: tuple[tuple[str, int], ...] = ()
     """Stage and size of each batch that did not get its memory at once, and was done nevertheless."""
-    calls: Mapping[str, int] = field(default_factory=dict)
-    """Of each network, by stage."""
+    images: Mapping[str, int] = field(default_factory=dict)
+    """That each network was given, by stage."""
     kept_bytes: int = 0
     """Of patches or rows, at the end of the first phase."""
