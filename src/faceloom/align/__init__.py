@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from faceloom.faces import Images
 from faceloom.geometry.affine import Points
 from faceloom.geometry.boxes import Boxes
+from faceloom.geometry.lighting import Lighting
 from faceloom.geometry.turning import is_lying
 from faceloom.stage import Infer, NetworkPlugin, Tensors, require, require_finite
 
@@ -48,6 +49,7 @@ class Alignment:
     """(N, 4) box around every point the network found, also those outside the 68."""
 
 
+REFEEDS = range(1, 33)
 Limit: TypeAlias = tuple[str, float | None]
 """A filter's name, and its threshold if it has one."""
 
@@ -59,6 +61,12 @@ class Aligner(NetworkPlugin):
     The fields are the same for all aligners, and for the step that calls them: a plugin has nothing to do with them.
     """
 
+    normalize: str = Lighting.NONE.value
+    """How the lighting of chips is made even before the network sees them."""
+    refeed: int = 1
+    """Over how many squares, all but the first of them a little beside it, what the network finds is averaged."""
+    realign: bool = False
+    """Whether the network looks once more, at a square laid by the landmarks it found."""
     filters: tuple[Limit, ...] = ()
     """Which faces are marked as rejected when their landmarks are known (`run.filters`)."""
 
@@ -72,11 +80,22 @@ class Aligner(NetworkPlugin):
     second_crop: ClassVar[Crop | None] = None
     """Laid around the extent of the first answer, for networks that gain from a second look."""
 
+    def __post_init__(self) -> None:
+        if self.normalize not in set(Lighting):
+            raise ValueError(f"there is no normalize {self.normalize!r}; there are: {', '.join(Lighting)}")
+        if self.refeed not in REFEEDS:
+            raise ValueError(f"refeed is {self.refeed}, but has to be {REFEEDS.start} to {REFEEDS.stop - 1}")
+
     @property
-    def options(self) -> dict[str, Any]:
-        """Without those of all aligners that are as they are without being asked for."""
+    def configuration(self) -> dict[str, Any]:
+        """Without those of all aligners that were not asked for: folders made before there were any go on."""
         usual = {field.name: field.default for field in fields(Aligner)}
-        return {name: value for name, value in super().options.items() if name not in usual or value != usual[name]}
+        return {name: value for name, value in self.options.items() if name not in usual or value != usual[name]}
+
+    @property
+    def looks(self) -> int:
+        """How often the network looks at a face."""
+        return self.refeed + (self.second_crop is not None) + self.realign
 
     @abstractmethod
     def decode(self, outputs: Tensors) -> Alignment:

@@ -171,6 +171,17 @@ def add_stage_flags(parser: argparse.ArgumentParser) -> None:
         help="aligner, or none for boxes only (default: facemesh)",
     )
     stages.add_argument(
+        "--normalize",
+        choices=["none", "clahe", "hist", "mean"],
+        help="make the lighting even of what the aligner sees, not of what is kept (default: none)",
+    )
+    stages.add_argument(
+        "--refeed", type=int, metavar="N", help="average landmarks over N squares beside each other (default: 1)"
+    )
+    stages.add_argument(
+        "--realign", action="store_true", help="align once more, in a square laid by the landmarks found first"
+    )
+    stages.add_argument(
         "--filter",
         action="append",
         metavar="NAME[=LIMIT]",
@@ -239,6 +250,8 @@ def flow_options(chosen: argparse.Namespace) -> dict[str, Any]:
         options["weights"] = weight_files(chosen.weights)
     if chosen.set is not None:
         options["settings"] = settings_of(chosen.set)
+    if chosen.realign:
+        options["realign"] = True
     given = {
         name: getattr(chosen, name, None)
         for name in (
@@ -253,6 +266,8 @@ def flow_options(chosen: argparse.Namespace) -> dict[str, Any]:
             "every",
             "start",
             "end",
+            "normalize",
+            "refeed",
             "filter",
             "identify",
             "threads",

@@ -10,7 +10,7 @@ from importlib import resources
 import numpy as np
 from numpy.typing import NDArray
 
-from faceloom.geometry.affine import Points
+from faceloom.geometry.affine import Points, apply, fit_similarity, invert
 from faceloom.geometry.boxes import Boxes
 
 JAW = slice(0, 17)
@@ -27,6 +27,8 @@ INNER = slice(17, 68)
 _TABLES = tomllib.loads(resources.files("faceloom.geometry").joinpath("landmarks.toml").read_text(encoding="utf-8"))
 MEAN_FACE = np.array(_TABLES["mean_face"], np.float64)
 """(68, 2) in units of the distance between the eye centres, around the middle of the inner points."""
+_DETECTED = np.array([[-1.09, -1.54], [1.09, -1.54], [1.09, 1.37], [-1.09, 1.37]], np.float32)
+"""Corners of a detector's box where the mean face lies: the median of YuNet's over the faces of the tables."""
 _MESH_VERTICES = np.array(_TABLES["mesh_vertices"])  # (68, 3)
 _MESH_WEIGHTS = np.array(_TABLES["mesh_weights"], np.float32)
 _MESH_WEIGHTS /= _MESH_WEIGHTS.sum(axis=1, keepdims=True)  # written down rounded
@@ -66,6 +68,16 @@ def eye_centres(landmarks: Points) -> Points:
 def five_keypoints(landmarks: Points) -> Points:
     """(..., 5, 2) eye centres, nose tip and mouth corners of landmarks (..., 68, 2)."""
     return np.concatenate([eye_centres(landmarks), landmarks[..., [30, 48, 54], :]], axis=-2)
+
+
+def box_like(landmarks: Points) -> NDArray[np.float32]:
+    """(4,) the box that a detector would have laid around the face of these landmarks (68, 2).
+
+    Raises:
+        DegeneratePointsError: all landmarks coincide.
+    """
+    corners = apply(invert(fit_similarity(landmarks[INNER], MEAN_FACE[INNER])), _DETECTED)
+    return np.asarray(extent(corners[None])[0], np.float32)
 
 
 def extent(points: Points) -> Boxes:

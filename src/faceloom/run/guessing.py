@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import numpy as np
 
+from faceloom.align import Aligner
 from faceloom.detect import Detector
 from faceloom.memory.footprints import Footprint
 from faceloom.memory.guess import guess_footprint
@@ -26,6 +27,8 @@ def guess(request: Guess) -> Footprint:
         if plugin.network
         else guess_footprint(request.weights, shapes)
     )
+    if isinstance(plugin, Aligner):
+        footprint = replace(footprint, batch_s={n: plugin.looks * seconds for n, seconds in footprint.batch_s.items()})
     canvases = sum(values.nbytes for values in inputs.values())
     return replace(
         footprint, process_bytes=max(process_bytes, footprint.process_bytes), item_bytes=footprint.item_bytes + canvases
