@@ -49,7 +49,7 @@ def test_a_third_partys_detector_is_one_file_and_runs_in_the_worker(samples: Pat
 
 
 def test_an_unknown_plugin_names_the_known_ones() -> None:
-    with pytest.raises(RequestError, match="centerface, s3fd, yunet"):
+    with pytest.raises(RequestError, match="centerface, onnx, s3fd, yunet"):
         build_flow(["detect/nobody"])
 
 
