@@ -12,7 +12,7 @@ from faceloom.formats.record import FrameRecord, Part
 from formats.records import frames, kept, plain, read_back, without_places_of_masks, written
 
 ALL = {name: found for name, found in registry.FORMATS.items() if name != "parquet" or find_spec("pyarrow")}
-EXACT = ["jsonl", "csv", "coco", "wider", "parquet"]
+EXACT = ["jsonl", "csv", "coco", "wider", "cvat", "parquet"]
 """What they keep comes back as it was; the others have tests of their own beside what they change."""
 few = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 DOCS = Path(__file__).parents[2] / "docs" / "formats.md"

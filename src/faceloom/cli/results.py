@@ -8,7 +8,7 @@ from typing import Any
 
 from faceloom.units import format_bytes, format_seconds
 
-FORMATS = "jsonl, csv, coco, wider, wider-truth, pts, parquet, fsa"
+FORMATS = "jsonl, csv, coco, wider, wider-truth, pts, cvat, parquet, fsa"
 """Said here too, so that the command line starts without the formats."""
 
 

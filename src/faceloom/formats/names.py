@@ -4,6 +4,7 @@ A still picture has its source's name; a frame of a video is `clip.mp4#000012.pn
 """
 
 import re
+from pathlib import PurePosixPath
 
 from faceloom.errors import RequestError
 from faceloom.faces import FrameId
@@ -35,3 +36,14 @@ def one_line(name: str) -> str:
     if not name or name.splitlines() != [name] or name != name.strip():
         raise RequestError(f"the name {name!r} cannot stand in a line of this format; export to jsonl or csv")
     return name
+
+
+def below(source: str) -> str:
+    """The name, which is to be that of a file or folder in the export's folder.
+
+    Raises:
+        RequestError: it leads out of it.
+    """
+    if any(part in ("/", "..") for part in PurePosixPath(source).parts):
+        raise RequestError(f"the source {source!r} would be written outside the folder")
+    return source

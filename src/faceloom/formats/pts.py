@@ -6,14 +6,14 @@ Source: Sagonas et al. 2013 and the annotations at https://ibug.doc.ic.ac.uk/res
 import re
 from collections.abc import Iterator
 from itertools import groupby
-from pathlib import Path, PurePosixPath
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
-from faceloom.errors import RequestError
 from faceloom.faces import FrameId
 from faceloom.formats import checks
+from faceloom.formats.names import below
 from faceloom.formats.record import FaceRecord, Format, FrameRecord, Frames, Part, Piece
 from faceloom.units import KIB
 
@@ -26,14 +26,8 @@ def _write(frames: Frames) -> Iterator[Piece]:
     for frame in frames:
         for face in frame.faces:
             if face.landmarks is not None:
-                folder = _below(frame.id.source)
+                folder = below(frame.id.source)
                 yield f"{folder}/{frame.id.index:06}_{face.index}.pts", _text(face.landmarks)
-
-
-def _below(source: str) -> str:
-    if any(part in ("/", "..") for part in PurePosixPath(source).parts):
-        raise RequestError(f"the source {source!r} would be written outside the folder")
-    return source
 
 
 def _text(landmarks: NDArray[np.float32]) -> bytes:

@@ -1,7 +1,7 @@
 """The formats there are, and what each loses, as the documentation states it."""
 
 from faceloom.errors import RequestError
-from faceloom.formats import coco, csv, fsa, jsonl, parquet, pts, wider
+from faceloom.formats import coco, csv, cvat, fsa, jsonl, parquet, pts, wider
 from faceloom.formats.record import Format, Part
 
 FORMATS = {
@@ -13,6 +13,7 @@ FORMATS = {
         wider.PREDICTIONS,
         wider.TRUTH,
         pts.FORMAT,
+        cvat.FORMAT,
         parquet.FORMAT,
         fsa.FORMAT,
     )
