@@ -18,6 +18,7 @@ from faceloom.formats.record import FaceRecord, FrameRecord
 from faceloom.formats.registry import FORMATS
 from faceloom.geometry.affine import Points
 from faceloom.run.events import NOT_AN_INPUT, Event, Notice
+from faceloom.run.importing import faces_file
 from faceloom.store.exports import export_to, read_faces, read_summary
 from faceloom.store.rows import FaceRow
 from jobs import exported, files_below
@@ -258,3 +259,12 @@ def test_faces_come_from_every_format_that_there_is(samples: Path, found: Path, 
             samples / "crowd.jpg", out, size=64, detect="import", from_=path, from_format=name, chips=False
         )
         assert (name, summary.faces, summary.failed) == (name, wanted, 0)
+
+
+def test_a_folder_of_tracks_tells_its_format(found: Path, tmp_path: Path) -> None:
+    export_to(found, tmp_path / "tracks", to="cvat")
+    assert faces_file(tmp_path / "tracks", format=None).format == "cvat"
+    (file, *_) = (tmp_path / "tracks").glob("*.xml")
+    assert faces_file(file, format=None).format == "cvat"
+    export_to(found, tmp_path / "points", to="pts")
+    assert faces_file(tmp_path / "points", format=None).format == "pts"

@@ -27,6 +27,8 @@ def faces_file(path: Path, *, format: str | None) -> FacesFile:  # noqa: A002  #
 
 
 def _format_of(path: Path) -> str:
+    if path.suffix.lower() == ".xml" or (path.is_dir() and next(path.rglob("*.xml"), None)):
+        return "cvat"
     if path.is_dir() or path.suffix == ".pts":
         return "pts"
     suffixes = {found.suffix: name for name, found in reversed(FORMATS.items()) if found.suffix}
