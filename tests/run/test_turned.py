@@ -21,8 +21,9 @@ from faceloom.faces import Face, FrameId, Image
 from faceloom.frame import Frame
 from faceloom.geometry.affine import Affine, Points, apply
 from faceloom.geometry.boxes import iou
-from faceloom.run.looking import largest_canvas, looks_a_frame, parse_turns, plain
+from faceloom.run.looking import largest_canvas, looks_a_frame, plain
 from faceloom.run.steps import DetectStep
+from faceloom.run.uprightness import parse_turns
 from ground_truth import lfpw
 from jobs import exported
 

@@ -152,6 +152,12 @@ def add_stage_flags(parser: argparse.ArgumentParser) -> None:
         help="where no face is found upright, look again turned by each step of 90, or by angles like 0,45,315",
     )
     stages.add_argument(
+        "--tiles",
+        type=int,
+        metavar="PX",
+        help="for small faces: look at overlapping squares of PX pixels of large frames too, at full resolution",
+    )
+    stages.add_argument(
         "--min-score", type=float, metavar="SCORE", help="least score of a face (default: the detector's own)"
     )
     stages.add_argument(
@@ -259,6 +265,7 @@ def flow_options(chosen: argparse.Namespace) -> dict[str, Any]:
             "from_format",
             "detect_size",
             "rotate",
+            "tiles",
             "min_score",
             "min_size",
             "max_size",

@@ -9,7 +9,7 @@ import numpy as np
 from faceloom.faces import Candidates, Images
 from faceloom.stage import Infer, NetworkPlugin, Tensors, require, require_finite
 
-_LOOKS = frozenset({"turns"})
+_LOOKS = frozenset({"turns", "tile_px"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,6 +31,10 @@ class Detector(NetworkPlugin):
     turns: tuple[float, ...] = ()
     """Degrees by which faces may lie turned clockwise, each above 0 and below 360: a frame in which no face is found
     upright is looked at again turned back by each of these, until a face is found."""
+
+    tile_px: int = 0
+    """Side of overlapping squares of a frame that are looked at as they are, beside the frame as a whole, where that
+    is scaled down; 0 for none."""
 
     @property
     def configuration(self) -> dict[str, Any]:

@@ -26,6 +26,14 @@ def iou(first: Boxes, second: Boxes) -> NDArray[np.float32]:
     return np.asarray(np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0), np.float32)
 
 
+def covered(boxes: Boxes, others: Boxes) -> NDArray[np.float32]:
+    """(N,) share of each of the boxes (N, 4) that lies in one of the others (M, 4): that in which most of it lies."""
+    top_left = np.maximum(boxes[:, None, :2], others[None, :, :2])
+    bottom_right = np.minimum(boxes[:, None, 2:], others[None, :, 2:])
+    most = np.prod(np.maximum(bottom_right - top_left, 0), axis=2).max(axis=1, initial=0)
+    return np.asarray(np.divide(most, area(boxes), out=np.zeros_like(most), where=area(boxes) > 0), np.float32)
+
+
 def nms(boxes: Boxes, scores: Scores, *, max_iou: float) -> NDArray[np.intp]:
     """Indexes of the boxes that greedy non-maximum suppression keeps, best score first.
 

@@ -18,8 +18,10 @@ from faceloom.geometry.landmarks import five_keypoints
 from faceloom.identify import Identifier
 from faceloom.mask import NetworkMask
 from faceloom.run.choice import EVERY_FACE, Choice
-from faceloom.run.looking import Sight, better, is_beyond_doubt, look, upright_canvas
+from faceloom.run.looking import look, upright_canvas
 from faceloom.run.pipeline import Final
+from faceloom.run.sights import Sight
+from faceloom.run.uprightness import better, is_beyond_doubt
 from faceloom.stage import Infer, NetworkPlugin
 
 TOGETHER = 8
