@@ -35,6 +35,8 @@ if TYPE_CHECKING:
     from faceloom.run.events import Summary as Summary
     from faceloom.run.grouping import Person as Person
     from faceloom.run.grouping import group as group
+    from faceloom.store.forgetting import Forgotten as Forgotten
+    from faceloom.store.forgetting import forget as forget
     from faceloom.store.origins import Origin as Origin
     from faceloom.version import VERSION as __version__  # noqa: N811
 
@@ -59,6 +61,7 @@ _HOMES = {
     "read_chip_metadata": "faceloom.media.chip_files",
     "Summary": "faceloom.run.events",
     **dict.fromkeys(("Person", "group"), "faceloom.run.grouping"),
+    **dict.fromkeys(("Forgotten", "forget"), "faceloom.store.forgetting"),
     "Origin": "faceloom.store.origins",
 }
 __all__ = ["__version__", *_HOMES]

@@ -9,6 +9,7 @@ REPLANNED = "replanned"
 WORKER_RESTARTED = "worker_restarted"
 SOURCE_CHANGED = "source_changed"
 NOT_MEASURED = "not_measured"
+FORGOTTEN = "forgotten"
 NOT_AN_INPUT = "not_an_input"
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from faceloom.errors import MediaError
+from faceloom.errors import MediaError, RequestError
 from faceloom.media.excerpts import WHOLE, Excerpt
 from faceloom.media.sources import Source, SourceKind, find_sources, longer_names
 from faceloom.run.crew import Crew
-from faceloom.run.events import OUT_OF_MEMORY, SOURCE_CHANGED, WORKER_RESTARTED, Looking, Notice, OnEvent
+from faceloom.run.events import FORGOTTEN, OUT_OF_MEMORY, SOURCE_CHANGED, WORKER_RESTARTED, Looking, Notice, OnEvent
 from faceloom.run.messages import Answer, Confine, Count, Counted, Died, Look, Looked, Request, Starved
 from faceloom.store.store import STARVED, Known, Store
 
@@ -43,14 +43,19 @@ def take_up(
 
 
 def _take_up_sources(inputs: Sequence[Path], store: Store, *, on_event: OnEvent, should_stop: ShouldStop) -> None:
-    """Gives every source under the inputs its rows, but for the frames of videos."""
+    """Gives every source under the inputs its rows, but for the frames of videos.
+
+    Raises:
+        RequestError: all of them were forgotten.
+    """
     sources = find_sources(inputs)
-    seen = new = 0
+    seen = new = forgotten = 0
     while not should_stop() and (group := _take(sources, _SOURCES_A_TRANSACTION)):
         changed = []
         with store.adding():
             for source in group:
                 named, known = store.add_source(source, other_names=longer_names(source))
+                forgotten += known is Known.FORGOTTEN
                 if known is Known.CHANGED:
                     changed.append(named.name)
                 if known in {Known.NEW, Known.CHANGED} and named.kind is SourceKind.PICTURE:
@@ -61,6 +66,14 @@ def _take_up_sources(inputs: Sequence[Path], store: Store, *, on_event: OnEvent,
         for name in changed:
             text = f"{name} has changed since it was last read; doing it again"
             on_event(Notice(kind=SOURCE_CHANGED, text=text))
+    # Without their names, which would be in the store again.
+    if forgotten and forgotten == seen:
+        raise RequestError(
+            "all inputs were forgotten in this result folder, which leaves them out; choose another --out"
+        )
+    if forgotten:
+        text = f"{forgotten:,} of the inputs were forgotten in this result folder, and are left out"
+        on_event(Notice(kind=FORGOTTEN, text=text))
 
 
 def _count_videos(

@@ -12,6 +12,8 @@ from pathlib import Path
 from faceloom.media.sources import Shape, SourceKind
 
 _LOOK = "look/"
+NEVER = -1
+"""`frame.look` of a frame that is to have no second look: who was on it was forgotten."""
 
 
 def look_name(number: int) -> str:
@@ -66,7 +68,8 @@ class Again:
         """Every frame of this run's sources in which no face was found is to have this look, if it has not had it."""
         self._db.execute(
             "INSERT OR IGNORE INTO again (source_id, frame_idx, stage) SELECT source_id, idx, ?"
-            " FROM frame JOIN source ON source.id = source_id WHERE run_id = ? AND status = 'done' AND look != ?"
+            " FROM frame JOIN source ON source.id = source_id WHERE run_id = ? AND status = 'done'"
+            f" AND look NOT IN (?, {NEVER})"
             " AND NOT EXISTS (SELECT 1 FROM face WHERE face.source_id = frame.source_id AND frame_idx = frame.idx)",
             (look_name(number), run_id, number),
         )

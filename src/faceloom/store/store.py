@@ -35,6 +35,7 @@ from faceloom.store.folder import (
 )
 from faceloom.store.known import KnownFaces, blob
 from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, Status
+from faceloom.store.tombstones import Tombstones
 
 _PAGE = 1000
 LOOKS = "looks"
@@ -53,6 +54,8 @@ class Known(Enum):
     """The file's content is another now; what was found in the old one is gone."""
     TWICE = auto()
     """This run has been given the file before."""
+    FORGOTTEN = auto()
+    """What was found in it was forgotten, and it is not taken up again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,6 +97,7 @@ class Store:
             self.known = KnownFaces(self._db)
             self._adoption = Adoption(self._db, self.folder)
             self.again = Again(self._db)
+            self._tombstones = Tombstones(self._db)
             recover_files(self.folder, self._is_committed)
             self._stack = stack.pop_all()
         return self
@@ -274,6 +278,8 @@ class Store:
         Call within `adding`. The source comes back with the name it got.
         """
         path = os.fsencode(source.path.absolute())
+        if path in self._tombstones:
+            return source, Known.FORGOTTEN
         state = _state(source.path)
         for name in chain([source.name], other_names):
             row = self._db.execute(
