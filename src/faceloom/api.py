@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, TypeAlias, TypedDict, Unpack
 
-from faceloom.engines.runtime import CPU, Precision, choose_runtime
+from faceloom.engines.runtime import CPU, Precision
 from faceloom.errors import RequestError, WeightsError
 from faceloom.faces import Face, Image
 from faceloom.flow import Flow, build_flow, find_plugin
@@ -15,7 +15,7 @@ from faceloom.geometry.chips import Crop, Framing, frame_to_chip
 from faceloom.media.chip_files import ChipFormat
 from faceloom.media.excerpts import Excerpt, in_words, parse_position
 from faceloom.memory.cores import usable_cores
-from faceloom.memory.devices import AUTO, choose_devices, find_devices
+from faceloom.memory.devices import AUTO
 from faceloom.memory.footprints import Footprint
 from faceloom.models.weights import CONVERTED, WeightCache, own_file
 from faceloom.plan.plan import one_phase
@@ -28,6 +28,7 @@ from faceloom.run.job import Derivation, FacesFile, Job, Order, Outputs
 from faceloom.run.references import find_people, want_people
 from faceloom.run.supervisor import run_again, run_job
 from faceloom.run.takeup import ShouldStop
+from faceloom.run.targets import choose_targets
 from faceloom.run.uprightness import parse_turns
 from faceloom.stage import NetworkPlugin, PinnedFile
 from faceloom.store.exports import has_landmarks, read_config
@@ -44,8 +45,6 @@ _ALIGNING = ("normalize", "refeed", "realign")
 ROOM_BYTES = 64 << 20
 """Pixels in flight: ten frames of 1080p, enough to keep the lanes busy."""
 MOST_LANES = 8
-_PLANNED_KINDS = (CPU,)
-"""Devices whose memory is planned for and held."""
 _PACKAGES = (
     "faceloom",
     "onnxruntime",
@@ -171,8 +170,8 @@ def extract(
         threshold: cosine from which on two faces are one person's, -1 to 1; the identifier's own if left out.
         only_empty: look a second time, with another detector, at the frames of `out` in which none was found; all else
             as the folder was made.
-        memory: a ceiling for all processes of the run together, as bytes or like `800MiB`; what is free, but for a
-            reserve, if left out.
+        memory: a ceiling for all processes of the run together, as bytes or like `800MiB`; on cards, for the memory of
+            each of them. What is free, but for a reserve, if left out.
         ram: a ceiling for the RAM that they take; on the CPU `memory` is that too, and the lower of the two holds.
         on_event: told how the run goes on (see `faceloom.run.events`).
         should_stop: asked now and then; True ends the run after the chunk in hand.
@@ -690,20 +689,19 @@ def make_order(
     threads = options.get("threads")
     if threads is not None and threads < 1:
         raise RequestError(f"{threads} threads cannot do anything; ask for 1 or more")
-    (device,) = choose_devices(
-        options.get("device", AUTO),
-        find_devices(),
-        drivable=_PLANNED_KINDS,
+    memory_bytes, ram_bytes = _budget(memory), _budget(ram)
+    targets = choose_targets(
+        options.get("device", AUTO) if flow.networks else CPU,
         excluded=options.get("exclude_device", ""),
-    )
-    runtime = choose_runtime(
-        options.get("engine"),
-        device=device.name,
+        engine=options.get("engine"),
         precision=options.get("precision", Precision.FP32),
         checkpoints=[stage.name for stage in flow.networks if stage.plugin.network],
+        memory_bytes=memory_bytes,
     )
-    # On the CPU the device's memory is the host's: both ceilings are for the same.
-    budget_bytes = min((size for size in map(_budget, (memory, ram)) if size is not None), default=None)
+    # Without a memory of its own the device's is the host's: both ceilings are for the same.
+    has_memory = any(target.has_memory for target in targets)
+    ceilings = [ram_bytes] if has_memory else [memory_bytes, ram_bytes]
+    budget_bytes = min((size for size in ceilings if size is not None), default=None)
     cache = WeightCache.of_user()
 
     def on_bytes(name: str, done: int, total: int) -> None:
@@ -719,7 +717,7 @@ def make_order(
         footprints=cache.folder / "footprints",
         excerpt=make_excerpt(options),
         choice=make_choice(options),
-        runtime=runtime,
+        targets=targets,
     )
 
 

@@ -32,6 +32,10 @@ class BudgetError(FaceloomError):
         self.budget_bytes = budget_bytes
 
 
+class DeviceLostError(BudgetError):
+    """A device, or all that there were, answers no more; the process that used it is of no other use."""
+
+
 class MediaError(FaceloomError):
     """An input cannot be read."""
 

@@ -19,7 +19,7 @@ from faceloom.media.sources import find_sources
 from faceloom.memory.ram import Ram
 from faceloom.models.weights import WeightCache
 from faceloom.plan.plan import Phase, Placement, Plan
-from faceloom.run import planner, supervisor
+from faceloom.run import fleet, planner, supervisor
 from faceloom.run.crew import Crew
 from faceloom.run.events import Event, Notice
 from faceloom.run.job import Job, Outputs
@@ -230,7 +230,7 @@ def test_memory_that_others_take_meanwhile_makes_for_a_smaller_plan(
         free = 8 * GIB if looks < 3 else 0 if looks < 5 else free_later
         return Ram(total_bytes=16 * GIB, available_bytes=free, is_limited=False)
 
-    for module in (planner, supervisor):
+    for module in (planner, supervisor, fleet):
         monkeypatch.setattr(module, "read_ram", read_ram)
     monkeypatch.setattr(planner, "LOOK_UP_EVERY_S", 0.0)
     events: list[Event] = []

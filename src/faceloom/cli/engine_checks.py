@@ -158,7 +158,7 @@ def check_cards() -> Iterator[Finding]:
     for card in cards:
         found = f"{card.name}: {card.label}, {format_bytes(card.free_bytes)} of {format_bytes(card.total_bytes)} free"
         if card.kind in drivable_kinds():
-            yield Finding(name="gpu", verdict=Verdict.NOTE, found=f"{found}; this version runs on the CPU")
+            yield Finding(name="gpu", verdict=Verdict.OK, found=found)
         else:
             fix = f"pip install 'faceloom[torch]', or {_SWAP} onnxruntime-gpu"
             yield Finding(name="gpu", verdict=Verdict.NOTE, found=f"{found}; nothing installed drives it", fix=fix)

@@ -218,7 +218,20 @@ def add_machine_flags(parser: argparse.ArgumentParser, *, precision: bool = True
     """Flags that say what a run may take; `precision`: and of which it is to be, where the folder does not tell."""
     machine = parser.add_argument_group("what it may take")
     add_ceiling_flags(machine)
-    machine.add_argument("--device", metavar="NAME", help="cpu, or auto (default); faceloom doctor lists what there is")
+    _add_device_flags(machine, precision=precision)
+
+
+def add_device_flags(parser: argparse.ArgumentParser) -> None:
+    """Flags that say what runs the networks."""
+    _add_device_flags(parser.add_argument_group("what runs the networks"), precision=True)
+
+
+def _add_device_flags(machine: Any, *, precision: bool) -> None:
+    machine.add_argument(
+        "--device",
+        metavar="NAME,...",
+        help="cpu, cuda:0, or several; auto (default): the card with most free memory, else the CPU; see doctor",
+    )
     machine.add_argument("--exclude-device", metavar="NAME,...", help="devices to leave alone")
     machine.add_argument(
         "--engine", metavar="NAME", help="onnx or torch (default: onnx, or what the device and the stages need)"
@@ -236,7 +249,8 @@ def add_ceiling_flags(machine: Any) -> None:
     machine.add_argument(
         "--memory",
         metavar="SIZE",
-        help="ceiling for all processes together, like 800MiB or 2GiB (default: what is free, but for a reserve)",
+        help="ceiling for all processes together, on cards for the memory of each, like 800MiB (default: what is"
+        " free, but for a reserve)",
     )
     machine.add_argument(
         "--ram", metavar="SIZE", help="ceiling for RAM; on the CPU --memory is one too, and the lower of the two holds"
@@ -419,6 +433,11 @@ def _in_words(summary: "Summary", out: Path) -> str:
     if summary.predicted_peak_bytes:
         memory += f" ({format_bytes(summary.predicted_peak_bytes)} predicted)"
     lines = [f"{found}{failed}{skipped}; {memory}"]
+    for name, card in summary.cards.items():
+        peak, predicted, budget = map(format_bytes, (card.peak_bytes, card.predicted_peak_bytes, card.budget_bytes))
+        lines.append(f"  on {name} {peak} of {budget} ({predicted} predicted)")
+    if summary.device_frames:
+        lines.append("  frames    " + ", ".join(f"{name} {number:,}" for name, number in summary.device_frames.items()))
     places = {"crops": out / "chips", "overlays": out / "overlays", "store": out / "faceloom.sqlite"}
     lines += [f"  {name:<9}{path}" for name, path in places.items() if path.exists()]
     return "\n".join([*lines, f"  look at   faceloom show {out}"])

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from faceloom.cli.extract import add_chip_flags, add_machine_flags, add_stage_flags, flow_options
+from faceloom.cli.extract import add_chip_flags, add_device_flags, add_machine_flags, add_stage_flags, flow_options
 from faceloom.units import MIB, format_bytes, format_seconds, parse_bytes
 
 if TYPE_CHECKING:
@@ -63,6 +63,7 @@ def add_parsers(commands: Any) -> None:
         "inputs", nargs="*", metavar="INPUT", help="measure for the largest frame of these (default: 1080p)"
     )
     add_stage_flags(measured)
+    add_device_flags(measured)
     measured.add_argument("--json", action="store_true", help="print one JSON document")
 
 
@@ -96,7 +97,9 @@ def _plan_inputs(chosen: argparse.Namespace, budgets: list[str]) -> int:
             on_event=on_event,
             **flow_options(chosen),
         )
-    if not budgets:
+    if len(found.devices) > 1:
+        _print_devices(found, budgets, as_json=chosen.json)
+    elif not budgets:
         (only,) = found.plans
         if isinstance(only, BudgetError):
             _note_guesses(found)
@@ -109,6 +112,21 @@ def _plan_inputs(chosen: argparse.Namespace, budgets: list[str]) -> int:
         print(_compared([one if isinstance(one, BudgetError) else one.plan for one in found.plans], budgets))
     _note_guesses(found)
     return 0
+
+
+def _print_devices(found: "Forecast", budgets: list[str], *, as_json: bool) -> None:
+    """The plan of each of several devices."""
+    from faceloom.errors import BudgetError, RequestError
+
+    if budgets:
+        raise RequestError("--what-if compares budgets on one device; name one with --device")
+    plans = {
+        name: one for name, one in zip(found.devices, found.plans, strict=True) if not isinstance(one, BudgetError)
+    }
+    if as_json:
+        print(json.dumps({"devices": {name: planned.plan.to_json() for name, planned in plans.items()}}))
+    else:
+        print("\n\n".join(f"{name}: {_in_words(found, planned)}" for name, planned in plans.items()))
 
 
 def _note_guesses(found: "Forecast") -> None:

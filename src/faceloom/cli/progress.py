@@ -98,12 +98,14 @@ def line(event: Event) -> str:
         case Looking():
             return f"looking at the inputs   {event.sources:,} files   {event.frames:,} frames to do"
         case Progress():
+            passes = f"pass {event.phase} of {event.phases}: {', '.join(_kinds(event.stages))}"
             parts = [
-                f"pass {event.phase} of {event.phases}: {', '.join(_kinds(event.stages))}",
+                f"on {', '.join(event.devices)}" if event.devices else passes,
                 f"{event.frames:,}/{event.total_frames:,} frames",
                 f"{event.frames_per_second:.0f} frames/s",
                 f"{event.faces:,} faces",
                 f"{format_bytes(event.held_bytes)} of {format_bytes(event.budget_bytes)}",
+                *(f"{name} {format_bytes(held)} of {format_bytes(budget)}" for name, held, budget in event.cards),
                 f"ETA {'?' if event.eta_s is None else format_seconds(event.eta_s)}",
             ]
             return "   ".join(parts)

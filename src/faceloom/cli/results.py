@@ -122,16 +122,19 @@ def _run_in_words(run: dict[str, Any]) -> list[str]:
     told = run["summary"] or {}
     outcome = run["outcome"] or "did not end: killed, or still going on"
     lines = [f"run       {run['started_at'][:19]}Z: {outcome}{_cost_in_words(told) if told else ''}"]
-    for number, phase in enumerate((run["plan"] or {}).get("phases", []), start=1):
-        stages = ", ".join(f"{stage['stage']} x{stage['batch']} on {stage['device']}" for stage in phase["stages"])
-        lines.append(f"  pass {number}  {stages or 'no network'}")
+    plan = run["plan"] or {}
+    for name, one in plan.get("devices", {"": plan}).items():
+        for number, phase in enumerate(one.get("phases", []), start=1):
+            stages = ", ".join(f"{stage['stage']} x{stage['batch']} on {stage['device']}" for stage in phase["stages"])
+            lines.append(f"  {f'{name}, ' if name else ''}pass {number}  {stages or 'no network'}")
     return lines
 
 
 def _cost_in_words(told: dict[str, Any]) -> str:
-    peak, predicted, budget = (
-        format_bytes(told[name]["cpu"]) for name in ("peak_bytes", "predicted_peak_bytes", "budget_bytes")
-    )
     events = ", ".join(f"{number} x {kind}" for kind, number in told["events"].items() if number)
-    memory = f"peak memory {peak} of {budget} ({predicted} predicted)"
+    memory = ", ".join(
+        f"{'peak memory' if name == 'cpu' else name} {format_bytes(peak)} of {format_bytes(told['budget_bytes'][name])}"
+        f" ({format_bytes(told['predicted_peak_bytes'][name])} predicted)"
+        for name, peak in told["peak_bytes"].items()
+    )
     return f", {format_seconds(told['seconds'])}, {memory}" + (f"; {events}" if events else "")

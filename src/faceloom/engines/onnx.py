@@ -13,7 +13,7 @@ from faceloom.engines.cuda_memory import CudaMemory
 from faceloom.engines.engine import DeviceMemory
 from faceloom.engines.heap import trim_heap
 from faceloom.engines.runtime import CPU, ON_CPU, Precision, Runtime
-from faceloom.errors import StageError
+from faceloom.errors import DeviceLostError, StageError
 from faceloom.stage import Tensors
 
 _OUT_OF_MEMORY = (
@@ -25,6 +25,8 @@ _OUT_OF_MEMORY = (
     "ALLOC_FAILED",
 )
 """How the runtime says it; the fourth is the arena at its limit, the last two are CUDA's and cuDNN's."""
+_DEVICE_LOST = ("CUDA failure", "CUDNN failure", "CUBLAS failure", "HIP failure", "MIOPEN failure", "DXGI_ERROR")
+"""What ends a process's work on a card: after most of these every call fails."""
 _KEEPER = Path(__file__).with_name("keeper.onnx")
 _RESERVER = Path(__file__).with_name("reserver.onnx")
 _FLOAT_BYTES = 4
@@ -233,12 +235,14 @@ def _register_arena(name: str, number: int, *, limit_bytes: int, options: Mappin
 
 @contextmanager
 def _as_memory_error() -> Iterator[None]:
-    """What the runtime raises when memory is refused, under the name that Python has for it."""
+    """What the runtime raises when memory is refused, under Python's name for it, and when a card is lost."""
     try:
         yield
     except Exception as error:  # the runtime's own classes share no base but this
         if _is_out_of_memory(error):
             raise MemoryError(str(error)) from error
+        if any(sign in str(error) for sign in _DEVICE_LOST):
+            raise DeviceLostError(f"ONNX Runtime: {str(error).splitlines()[0]}") from error
         raise
 
 

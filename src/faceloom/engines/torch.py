@@ -14,11 +14,13 @@ from faceloom.engines.engine import DeviceMemory
 from faceloom.engines.heap import trim_heap
 from faceloom.engines.runtime import Precision, Runtime
 from faceloom.engines.torch_graph import read_graph
-from faceloom.errors import StageError
+from faceloom.errors import DeviceLostError, StageError
 from faceloom.stage import Tensors
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED", "bad_alloc")
 """How PyTorch and the libraries below it say it where they raise no class of their own."""
+_DEVICE_LOST = ("CUDA error", "HIP error", "CUDA driver error", "cuDNN error", "CUBLAS_STATUS", "MPS backend error")
+"""What ends a process's work on a card: after most of these every call fails."""
 
 
 class TorchEngine:
@@ -231,10 +233,12 @@ def _floats(tensor: torch.Tensor) -> torch.Tensor:
 
 @contextmanager
 def _as_memory_error() -> Iterator[None]:
-    """What PyTorch raises when memory is refused, under the name that Python has for it."""
+    """What PyTorch raises when memory is refused, under Python's name for it, and when a card is lost."""
     try:
         yield
     except RuntimeError as error:
         if isinstance(error, torch.OutOfMemoryError) or any(sign in str(error) for sign in _OUT_OF_MEMORY):
             raise MemoryError(str(error)) from error
+        if any(sign in str(error) for sign in _DEVICE_LOST):
+            raise DeviceLostError(f"PyTorch: {str(error).splitlines()[0]}") from error
         raise

@@ -16,7 +16,7 @@ from typing import Any
 
 from faceloom.errors import BudgetError, RequestError
 from faceloom.memory.ram import machine_bytes, read_ram
-from faceloom.units import format_bytes
+from faceloom.units import MIB, format_bytes
 
 AUTO = "auto"
 CPU = "cpu"
@@ -25,6 +25,9 @@ _NAME = re.compile(rf"{CPU}|{_CUDA}:\d+")
 _WANTED = re.compile(rf"{AUTO}|({_NAME.pattern})(\s*,\s*({_NAME.pattern}))*")
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _CPUINFO = Path("/proc/cpuinfo")
+_LEAST_RESERVE_BYTES = 256 * MIB
+"""What a default budget leaves of a card, at least: screens and other programs breathe."""
+_RESERVE_SHARE = 0.05
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,6 +43,8 @@ class Device:
     """What could be taken at this moment; 0 if the system does not tell."""
     uuid: str = ""
     """The driver's own name for a card, the same whatever the order; empty for the CPU."""
+    environment: tuple[tuple[str, str], ...] = ()
+    """Variables, with their values, for a process that is to see this device alone, as number 0."""
 
     @property
     def kind(self) -> str:
@@ -57,6 +62,16 @@ def find_devices() -> tuple[Device, ...]:
     """
     cards, _ = _cards()
     return (_cpu(), *cards)
+
+
+def default_card_bytes(free_bytes: int, total_bytes: int) -> int:
+    """What a run may take of a card when nobody says how much: what is free but for a reserve, never below 0."""
+    return max(0, free_bytes - max(_LEAST_RESERVE_BYTES, round(total_bytes * _RESERVE_SHARE)))
+
+
+def free_bytes_of(name: str) -> int | None:
+    """What could be taken of a device at this moment, without taking any of it; None if nobody tells."""
+    return next((device.free_bytes for device in find_devices() if device.name == name and device.free_bytes), None)
 
 
 def gpu_problem() -> str | None:
@@ -161,12 +176,14 @@ def _cards() -> tuple[tuple[Device, ...], str | None]:
 
 def _card(nvml: ModuleType, handle: Any) -> Device:
     memory = _memory(nvml, handle)
+    uuid = _text(nvml.nvmlDeviceGetUUID(handle))
     return Device(
         name=_CUDA,
         label=_text(nvml.nvmlDeviceGetName(handle)),
         total_bytes=int(memory.total),
         free_bytes=int(memory.free),
-        uuid=_text(nvml.nvmlDeviceGetUUID(handle)),
+        uuid=uuid,
+        environment=((_VISIBLE, uuid),),
     )
 
 

@@ -8,15 +8,37 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from faceloom.units import MIB
+
 MARGIN = 0.04
 """Added to measured bytes: other networks cut the block that they share in other places (measured, docs/memory.md)."""
-_FORMAT = 2
+UNTOLD_BYTES = 512 * MIB
+"""Of a card whose driver cannot be asked: its context and libraries are believed to take so much."""
+_RUNTIME_BYTES = 512 * MIB
+"""Of the host, by libraries of a card; a guess, like the next."""
+_TIMES_AS_FAST = 50
+"""A card, as one core."""
+_FORMAT = 3
 """Counts the changes to what is measured and how; footprints of another format are measured again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class HostFootprint:
+    """What one stage holds of the host's memory while its network runs on a device that has a memory of its own."""
+
+    weights_bytes: int
+    """As long as the network is loaded, and there is a copy of it here."""
+    spike_bytes: int
+    """Besides, while it is loaded."""
+    fixed_bytes: int
+    item_bytes: int
+    process_bytes: int
+    """Of the process with everything imported and no network loaded."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Footprint:
-    """What one stage costs in a worker process."""
+    """What one stage costs in a worker process, of the memory of the device that it runs on."""
 
     weights_bytes: int
     load_spike: float
@@ -33,17 +55,25 @@ class Footprint:
     transient_bytes: int
     """Of what one item holds, what goes when the call ends: tensors on their way into the network and out of it."""
     process_bytes: int
-    """Of the process with everything imported and no network loaded."""
+    """Of the process with everything imported and no network loaded; of a card, its context and libraries."""
     start_s: float
     """CPU seconds until the process was that far."""
     switch_s: float
     """To give back what the networks of one phase held, before those of the next are loaded."""
     is_measured: bool = True
     """False for a first guess from the network's graph."""
+    host: HostFootprint | None = None
+    """Of the host's memory, where the device has one of its own."""
+    limited_bytes: int = 0
+    """The limit that kept larger batches from being measured on such a device; 0 if none did."""
+    on_host: "Footprint | None" = None
+    """What it costs on the host instead, where that is known; measured, and kept, as a footprint of its own."""
 
     def to_json(self) -> dict[str, Any]:
         """As plain values."""
-        return {**asdict(self), "batch_s": {str(batch): seconds for batch, seconds in self.batch_s.items()}}
+        batch_s = {str(batch): seconds for batch, seconds in self.batch_s.items()}
+        on_host = self.on_host.to_json() if self.on_host else None
+        return {**asdict(self), "batch_s": batch_s, "on_host": on_host}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Footprint":
@@ -52,8 +82,23 @@ class Footprint:
         Raises:
             KeyError, TypeError, ValueError: the values are no footprint.
         """
-        footprint = cls(**values)
-        return replace(footprint, batch_s={int(batch): float(s) for batch, s in footprint.batch_s.items()})
+        batch_s = {int(batch): float(seconds) for batch, seconds in values["batch_s"].items()}
+        host = HostFootprint(**values["host"]) if values["host"] else None
+        on_host = cls.from_json(values["on_host"]) if values["on_host"] else None
+        return cls(**{**values, "batch_s": batch_s, "host": host, "on_host": on_host})
+
+
+def on_a_card(guess: Footprint) -> Footprint:
+    """A guess for the host as one for a card: copies of weights and inputs stay behind, and a context comes on top."""
+    host = HostFootprint(
+        weights_bytes=guess.weights_bytes,
+        spike_bytes=round(guess.load_spike * guess.weights_bytes),
+        fixed_bytes=0,
+        item_bytes=guess.item_bytes // 8,
+        process_bytes=guess.process_bytes + _RUNTIME_BYTES,
+    )
+    batch_s = {batch: seconds / _TIMES_AS_FAST for batch, seconds in guess.batch_s.items()}
+    return replace(guess, process_bytes=UNTOLD_BYTES, batch_s=batch_s, host=host, transient_bytes=0)
 
 
 def fit(held: Mapping[int, int]) -> tuple[int, int]:

@@ -51,6 +51,11 @@ class Plan:
     """Where the device has a memory of its own: what the plan was made for on the host, like the next."""
     host_peak_bytes: int = 0
 
+    @property
+    def host_bytes(self) -> int:
+        """The peak of the host's memory, whether or not the device has one of its own."""
+        return self.host_peak_bytes if self.host_budget_bytes else self.peak_bytes
+
     def to_json(self) -> dict[str, Any]:
         """As the command line prints it; seconds are rounded, so that noise in a float tells no plans apart."""
         return {

@@ -21,6 +21,13 @@ class Attempt:
     """Times that memory was too little."""
     continues: bool = False
     """Whether reading begins at a keyframe before it, unless whoever does it has just done what comes before."""
+    barred: frozenset[str] = frozenset()
+    """Devices that could not do it, and are not to try again while there are others."""
+
+    @property
+    def is_starving(self) -> bool:
+        """Whether it has found too little memory under the best plan there was."""
+        return self.starved > 1
 
     def __len__(self) -> int:
         return sum(map(len, self.spans))
@@ -43,14 +50,19 @@ class Agenda:
         self.frames_cut = 0
         """How many frames have been cut into chunks so far."""
 
-    @property
-    def next_is_starving(self) -> bool:
-        """Whether the next chunk has found too little memory under the best plan there was."""
-        return bool(self._again) and self._again[0].starved > 1
+    def is_starving(self, device: str = "") -> bool:
+        """Whether something waits for a device that has found too little memory under the best plan there was."""
+        return any(attempt.is_starving and device not in attempt.barred for attempt in self._again)
 
-    def begin(self, worker: Hashable) -> Chunk | None:
-        """The next chunk for a worker; None when there is none for it."""
-        attempt = self._next(worker)
+    def begin(self, worker: Hashable, *, device: str = "", starving: bool = False) -> Chunk | None:
+        """The next chunk for a worker on a device; None when there is none for it.
+
+        Args:
+            worker: whoever it is.
+            device: what it drives.
+            starving: whether it is to do what has found too little memory, and only that.
+        """
+        attempt = self._next(worker, device, starving)
         if attempt is None:
             return None
         number = next(self._numbers)
@@ -72,13 +84,21 @@ class Agenda:
         """These come before anything else."""
         self._again.extendleft(reversed(attempts))
 
+    def forget_devices(self) -> None:
+        """There are fewer: those that are left try everything again."""
+        self._again = deque(replace(attempt, barred=frozenset()) for attempt in self._again)
+
     def leave(self, worker: Hashable) -> None:
         """A worker is gone: what was laid aside for it is for the others."""
         self._again.extend(self._lots.pop(worker, ()))
 
-    def _next(self, worker: Hashable) -> Attempt | None:
-        if self._again:
-            return self._again.popleft()
+    def _next(self, worker: Hashable, device: str, starving: bool) -> Attempt | None:
+        for attempt in self._again:
+            if attempt.is_starving is starving and device not in attempt.barred:
+                self._again.remove(attempt)
+                return attempt
+        if starving:
+            return None
         lot = self._lots.setdefault(worker, deque())
         if not lot:
             lot.extend(self._cut_lot())

@@ -8,19 +8,25 @@ from types import TracebackType
 from typing import Self
 
 from faceloom.memory.usage import held_bytes
-from faceloom.run.messages import Answer, Begin, Confine, Died, Fatal, Look, Reading, Request
+from faceloom.run.job import Target
+from faceloom.run.messages import Answer, Begin, Confine, Died, Fatal, Held, Look, Reading, Request
 from faceloom.run.process import WorkerDiedError, WorkerProcess
+
+ON_HOST = Target()
+"""Whom any process of this machine is for."""
 
 
 class Member:
     """One worker process and the requests that it has not answered."""
 
-    def __init__(self, heard: "queue.SimpleQueue[tuple[Member, Answer]]") -> None:
+    def __init__(self, heard: "queue.SimpleQueue[tuple[Member, Answer]]", target: Target) -> None:
         self._heard = heard
-        self._process = WorkerProcess()
+        self.target = target
+        """The device that it is for."""
+        self._process = WorkerProcess(dict(target.device.environment))
         self.open: deque[Request] = deque()
-        self.peak_bytes = 0
-        """Most that the process has held, as far as it has said."""
+        self.held = Held()
+        """What the process holds, as far as it has said."""
         self.is_fresh = True
         """It has been confined and has looked at a few headers at most: it holds what a new one holds."""
         self._requests = 0
@@ -51,7 +57,7 @@ class Member:
     def _listen(self) -> None:
         while True:
             try:
-                self.peak_bytes, answer = self._process.receive()
+                self.held, answer = self._process.receive()
             except WorkerDiedError as death:
                 answer = Died(str(death))
             self._heard.put((self, answer))
@@ -68,17 +74,22 @@ class Crew:
         self.peak_bytes = 0
         """Most that the members there were at one time have held, each at its own peak."""
 
-    def hire(self, number: int, first: Begin | Confine | None = None) -> None:
-        """Starts members until there are so many, and tells the new ones something first, which has no answer.
+    def hire(self, number: int, first: Begin | Confine | None = None, *, on: Target = ON_HOST) -> None:
+        """Starts members until there are so many on a device, and tells the new ones something first, which has no
+        answer.
 
         A job is told to all that are fresh.
         """
-        present = len(self.members)
-        while len(self.members) < number:
-            self.members.append(Member(self._heard))
-        for member in self.members if isinstance(first, Begin) else self.members[present:]:
+        present = self.on(on)
+        hired = tuple(Member(self._heard, on) for _ in range(number - len(present)))
+        self.members += hired
+        for member in present + hired if isinstance(first, Begin) else hired:
             if first is not None and member.is_fresh:
                 member.send(first)
+
+    def on(self, target: Target) -> tuple[Member, ...]:
+        """The members that are for a device."""
+        return tuple(member for member in self.members if member.target.name == target.name)
 
     def dismiss(self, *members: Member) -> None:
         """Ends members; all of them if none are named."""
@@ -107,17 +118,18 @@ class Crew:
     def receive(self) -> tuple[Member, Request | None, Answer]:
         """The next answer of any member, and its oldest open request, which that answers; `Reading` answers none.
 
-        A member that `Died` has to be dismissed; its open requests are still in its list.
+        A member that `Died`, or on a card said why it cannot go on, has to be dismissed; its open requests are still in
+        its list.
 
         Raises:
-            FaceloomError: a member said why it cannot go on.
+            FaceloomError: another member said why it cannot go on.
         """
         while True:
             member, answer = self._heard.get()
             if member not in self.members:
                 continue
-            self.peak_bytes = max(self.peak_bytes, sum(member.peak_bytes for member in self.members))
-            if isinstance(answer, Fatal):
+            self.peak_bytes = max(self.peak_bytes, sum(member.held.peak_bytes for member in self.members))
+            if isinstance(answer, Fatal) and not member.target.has_memory:
                 raise answer.error
-            answers_one = not isinstance(answer, Reading | Died)
+            answers_one = not isinstance(answer, Reading | Died | Fatal)
             return member, member.open.popleft() if answers_one else None, answer

@@ -1,7 +1,7 @@
 """What a run tells whoever watches it."""
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any, TypeAlias
 
 OUT_OF_MEMORY = "oom"
@@ -11,6 +11,8 @@ SOURCE_CHANGED = "source_changed"
 NOT_MEASURED = "not_measured"
 FORGOTTEN = "forgotten"
 NOT_AN_INPUT = "not_an_input"
+DEVICE_LOST = "device_lost"
+_SIZES = ("peak_bytes", "predicted_peak_bytes", "budget_bytes")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,8 +55,12 @@ class Progress:
     frames_per_second: float
     eta_s: float | None
     held_bytes: int
-    """Most memory that all processes have held so far."""
+    """Most memory of the host that all processes have held so far."""
     budget_bytes: int
+    devices: tuple[str, ...] = ()
+    """That take part, if there are several; the phase is then that of the one that has told of itself last."""
+    cards: tuple[tuple[str, int, int], ...] = ()
+    """Names of devices that have a memory of their own, most bytes held of it so far, and its budget."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -64,6 +70,15 @@ class Notice:
     kind: str
     """One of the names above."""
     text: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardSummary:
+    """What a run held of a device that has a memory of its own."""
+
+    peak_bytes: int
+    predicted_peak_bytes: int
+    budget_bytes: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,7 +93,7 @@ class Summary:
     """Frames that earlier runs had done."""
     seconds: float
     peak_bytes: int
-    """Most that all processes held together, as measured."""
+    """Most that all processes held of the host's memory together, as measured."""
     predicted_peak_bytes: int
     """By the last plan."""
     budget_bytes: int
@@ -91,6 +106,10 @@ class Summary:
     """The first of them, in words."""
     outcome: str
     """done, or interrupted."""
+    cards: Mapping[str, CardSummary] = field(default_factory=dict)
+    """By the names of devices that have a memory of their own."""
+    device_frames: Mapping[str, int] = field(default_factory=dict)
+    """How many frames each device has done in this run, if there were several."""
 
     def after(self, first: "Summary") -> "Summary":
         """Of two runs one after the other over the same sources, this one being the second."""
@@ -104,6 +123,8 @@ class Summary:
             predicted_peak_bytes=max(first.predicted_peak_bytes, self.predicted_peak_bytes),
             events={kind: first.events.get(kind, 0) + self.events.get(kind, 0) for kind in kinds},
             images={**first.images, **self.images},
+            cards={**first.cards, **self.cards},
+            device_frames={**first.device_frames, **self.device_frames},
             failures=first.failures + self.failures,
         )
 
@@ -115,13 +136,20 @@ class Summary:
             "failed": self.failed,
             "skipped": self.skipped,
             "seconds": round(self.seconds, 3),
-            "peak_bytes": {"cpu": self.peak_bytes},
-            "predicted_peak_bytes": {"cpu": self.predicted_peak_bytes},
-            "budget_bytes": {"cpu": self.budget_bytes},
-            "events": {kind: self.events.get(kind, 0) for kind in (OUT_OF_MEMORY, REPLANNED, WORKER_RESTARTED)},
+            **{name: {"cpu": getattr(self, name), **self._of_cards(name)} for name in _SIZES},
+            "events": {kind: self.events.get(kind, 0) for kind in self._told_events},
+            **({"device_frames": dict(self.device_frames)} if self.device_frames else {}),
             "images": self.images,
             "plan": self.plan,
         }
+
+    def _of_cards(self, name: str) -> dict[str, int]:
+        return {card: getattr(told, name) for card, told in self.cards.items()}
+
+    @property
+    def _told_events(self) -> tuple[str, ...]:
+        lost = (DEVICE_LOST,) if self.cards or self.device_frames else ()
+        return (OUT_OF_MEMORY, REPLANNED, WORKER_RESTARTED, *lost)
 
 
 Event: TypeAlias = Fetching | Measuring | Looking | Progress | Notice

@@ -1,20 +1,23 @@
 """Plans without a run: the inputs are counted into a store that is thrown away, and no network is run."""
 
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from faceloom.errors import BudgetError, MediaError
+from faceloom.memory.devices import free_bytes_of
 from faceloom.memory.footprints import Footprint
 from faceloom.memory.ram import read_ram
+from faceloom.plan.plan import HOST
 from faceloom.run.crew import Crew
 from faceloom.run.events import OnEvent
 from faceloom.run.job import Order
-from faceloom.run.planner import budget_of
+from faceloom.run.muster import Entrant, find_entrants, guessed
+from faceloom.run.planner import budget_of, device_budget
 from faceloom.run.planning import Planned
-from faceloom.run.survey import Survey, plan_what_fits
+from faceloom.run.survey import Survey
 from faceloom.run.takeup import ShouldStop, take_up
 from faceloom.store.store import Store
 
@@ -25,7 +28,9 @@ class Forecast:
 
     frames: int
     plans: tuple[Planned | BudgetError, ...]
-    """For each budget the plan, or why there is none."""
+    """For each budget the plan, or why there is none; of several devices the plan of each that takes part."""
+    devices: tuple[str, ...] = (HOST,)
+    """Those that take part."""
     guessed: tuple[str, ...]
     """Stages that have not been measured on this machine."""
 
@@ -44,27 +49,53 @@ def forecast(
         MediaError: there is no picture and no video among the inputs.
         StageError: a network cannot be looked at.
     """
-    with _surveyed(order, inputs, on_event=on_event, should_stop=should_stop) as (survey, frames):
+    with _taken_up(order, inputs, on_event=on_event, should_stop=should_stop) as (store, crew):
+        frames = store.counts().pending
         if not frames:
             raise MediaError(f"no picture and no video that can be read among {', '.join(map(str, inputs))}")
-        plans = tuple(_plan(survey, budget) for budget in budgets or [budget_of(order, read_ram())])
-        guessed = tuple(name for name, footprint in survey.guess().items() if not footprint.is_measured)
-    return Forecast(frames=frames, plans=plans, guessed=guessed)
+
+        def entrants(budget: int | None) -> list[Entrant]:
+            on_card = budget if order.targets[0].has_memory else None
+            ram = budget_of(order, read_ram()) if on_card or budget is None else budget
+            return find_entrants(
+                order, store, crew, budget_bytes=ram, footprints_of=guessed, on_event=on_event, device_bytes=on_card
+            )
+
+        if len(order.targets) > 1:
+            found = entrants(None)
+            devices = tuple(entrant.target.name for entrant in found)
+            plans: tuple[Planned | BudgetError, ...] = tuple(entrant.planned for entrant in found)
+        else:
+            devices = (order.targets[0].name,)
+            wanted: Sequence[int | None] = budgets or [None]
+            plans = tuple(_plan(entrants, budget) for budget in wanted)
+        surveys = [Survey(order, target, store, crew, on_event=on_event) for target in order.targets]
+        costs = [cost for survey in surveys for cost in survey.guess().items()]
+        unknown = dict.fromkeys(name for name, footprint in costs if not footprint.is_measured)
+    return Forecast(frames=frames, plans=plans, devices=devices, guessed=tuple(unknown))
 
 
 def measure_now(
     order: Order, inputs: Sequence[Path], *, on_event: OnEvent, should_stop: ShouldStop = lambda: False
 ) -> dict[str, Footprint]:
     """Measures every stage, for the largest frame of the inputs or a typical one; what was known is measured again."""
-    with _surveyed(order, inputs, on_event=on_event, should_stop=should_stop) as (survey, _):
-        return survey.measure(limit_bytes=budget_of(order, read_ram()), again=True)
+    with _taken_up(order, inputs, on_event=on_event, should_stop=should_stop) as (store, crew):
+        limit_bytes = budget_of(order, read_ram())
+        found: dict[str, Footprint] = {}
+        for target in order.targets:
+            survey = Survey(order, target, store, crew, on_event=on_event)
+            on_card = device_budget(target, free_bytes_of(target.name))
+            costs = survey.measure(limit_bytes=limit_bytes, device_limit_bytes=on_card, again=True)
+            several = len(order.targets) > 1
+            found |= {f"{name} on {target.name}" if several else name: cost for name, cost in costs.items()}
+        return found
 
 
 @contextmanager
-def _surveyed(
+def _taken_up(
     order: Order, inputs: Sequence[Path], *, on_event: OnEvent, should_stop: ShouldStop
-) -> Iterator[tuple[Survey, int]]:
-    """A survey of the inputs and the number of their frames, by a store that is thrown away."""
+) -> Iterator[tuple[Store, Crew]]:
+    """The inputs in a store that is thrown away."""
     with tempfile.TemporaryDirectory(prefix="faceloom-plan-") as folder, Store(Path(folder) / "plan") as store:
         store.begin_run(versions={})
         with Crew() as crew:
@@ -72,11 +103,11 @@ def _surveyed(
                 inputs, store, crew, excerpt=order.excerpt, limit_bytes=0, on_event=on_event, should_stop=should_stop
             )
             crew.dismiss()
-            yield Survey(order, store, crew, on_event=on_event), store.counts().pending
+            yield store, crew
 
 
-def _plan(survey: Survey, budget_bytes: int) -> Planned | BudgetError:
+def _plan(entrants: Callable[[int | None], list[Entrant]], budget_bytes: int | None) -> Planned | BudgetError:
     try:
-        return plan_what_fits(survey, Survey.guess, budget_bytes=budget_bytes)[2]
+        return entrants(budget_bytes)[0].planned
     except BudgetError as error:
         return error

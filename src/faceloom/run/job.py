@@ -1,14 +1,15 @@
 """What is asked of a run, and what a worker is told once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from faceloom.engines.runtime import ON_CPU, Runtime
+from faceloom.engines.runtime import CPU, ON_CPU, Runtime
 from faceloom.flow import Flow
 from faceloom.geometry.chips import STANDARD, Framing
 from faceloom.media.chip_files import ChipFormat
 from faceloom.media.excerpts import WHOLE, Excerpt
+from faceloom.memory.devices import Device
 from faceloom.plan.plan import Plan
 from faceloom.run.choice import EVERY_FACE, Choice
 from faceloom.run.people import People
@@ -35,6 +36,40 @@ class FacesFile:
     path: Path
     format: str
     sha256: str
+
+
+HERE = Device(name=CPU, label=CPU, total_bytes=0, free_bytes=0)
+"""The CPU, of which a worker needs to know no more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One device that workers of a run drive."""
+
+    runtime: Runtime = ON_CPU
+    """Its device's name is the one that plans have."""
+    device: Device = HERE
+    """What it was when it was chosen."""
+    budget_bytes: int | None = None
+    """Of a memory of its own; None: what is free, but for a reserve."""
+    on_host: Runtime | None = None
+    """What runs stages on the host instead; None where they may not, or where this is the host."""
+
+    @property
+    def name(self) -> str:
+        """As `--device` takes it."""
+        return self.runtime.device
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether it has a memory of its own that can be held to a budget."""
+        return self.runtime.kind == "cuda"
+
+    @property
+    def inside(self) -> Runtime:
+        """The runtime as a process knows it that sees this device alone."""
+        alone = replace(self.runtime, device=f"{self.runtime.kind}:0")
+        return alone if self.device.environment else self.runtime
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,14 +100,30 @@ class Order:
     """Of every video."""
     choice: Choice = EVERY_FACE
     """Of what detectors find."""
-    runtime: Runtime = ON_CPU
-    """What runs the networks."""
+    targets: tuple[Target, ...] = (Target(),)
+    """The devices whose workers do it."""
     faces_file: FacesFile | None = None
     """Where the faces are known from, if the flow has no detector."""
     people: People | None = None
     """Whose faces are kept; everybody's if left out."""
     derivation: Derivation | None = None
     """Whose faces get other chips, if nothing is to be found."""
+
+    @property
+    def runtime(self) -> Runtime:
+        """What runs the networks on the first of the devices."""
+        return self.targets[0].runtime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineJob:
+    """What an engine is told."""
+
+    runtime: Runtime
+    limit_bytes: int = 0
+    """Of its networks and their activations; 0 is none."""
+    reserve_bytes: tuple[int, ...] = ()
+    """What to reserve for activations in each phase; nothing if left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,3 +153,7 @@ class Job:
     """Whose faces are kept; everybody's if left out."""
     derivation: Derivation | None = None
     """Whose faces get other chips, if nothing is to be found."""
+    host: EngineJob | None = None
+    """What runs the stages that the plan has placed on the host of another device."""
+    base_bytes: int = 0
+    """Of a device that has a memory of its own: what a process holds of it besides what its engine does."""

@@ -69,8 +69,10 @@ class Measure:
     frame_shape: tuple[int, int]
     """Height and width of the frames that a detector is given."""
     limit_bytes: int
-    """What the process may hold; 0 is no limit."""
+    """What the process may hold of the host's memory; 0 is no limit."""
     runtime: Runtime = ON_CPU
+    device_limit_bytes: int = 0
+    """What it may take of a device that has a memory of its own; 0 is no limit."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -149,6 +151,19 @@ class Died:
     """Said of a worker: its process ended without a word."""
 
     reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a process holds; told with every answer."""
+
+    peak_bytes: int = 0
+    """Of RAM, at most so far."""
+    device_bytes: int = 0
+    """Of a device that has a memory of its own, by what its engine and libraries have taken."""
+    device_peak_bytes: int = 0
+    device_free_bytes: int | None = None
+    """What is left of that device for anybody; None without one."""
 
 
 Request = Begin | Confine | Count | Look | Tell | Do | Measure | Guess

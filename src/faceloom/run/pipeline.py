@@ -7,7 +7,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from faceloom.errors import ContractError, StoreError
+from faceloom.errors import ContractError, DeviceLostError, StoreError
 from faceloom.memory.ceilings import is_out_of_memory
 from faceloom.run.schedule import READ, Idle, SourceState, StepState, choose
 
@@ -88,7 +88,8 @@ def run_pipeline(
 
     Raises:
         StarvedError: a read, or a single item, does not get its memory.
-        Whatever a read raised first, ContractError or StoreError; the lanes stop at the end of what they are doing.
+        Whatever a read raised first, ContractError, DeviceLostError or StoreError; the lanes stop at the end of what
+            they are doing.
     """
     pipeline = _Pipeline(source, steps, bounds, on_starved)
     with ExitStack() as stack:
@@ -229,7 +230,7 @@ class _Pipeline:
 def _attempt(step: Step, items: Sequence[Any], on_starved: OnStarved) -> Sequence[Any]:
     try:
         return step.run(items)
-    except (ContractError, StoreError):
+    except (ContractError, DeviceLostError, StoreError):
         raise  # no fault of the item, and the next would meet it too
     except Exception as error:  # becomes the reason in the row of the one item that brought it about
         if is_out_of_memory(error):

@@ -6,10 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
 from faceloom.errors import BudgetError
+from faceloom.memory.devices import default_card_bytes, free_bytes_of
 from faceloom.memory.footprints import Footprint
 from faceloom.memory.ram import Ram, default_budget_bytes, read_ram
-from faceloom.plan.plan import Placement, Plan
-from faceloom.run.job import Order
+from faceloom.plan.plan import HOST, Placement, Plan
+from faceloom.run.job import Order, Target
 from faceloom.run.planning import Planned, Room, Work, frugal_plan, make_plan
 from faceloom.store.rows import ChunkRows
 from faceloom.units import GIB, MIB, format_bytes
@@ -36,11 +37,36 @@ def budget_of(order: Order, ram: Ram | None, *, held_bytes: int = 0) -> int:
     return min(order.budget_bytes, free.available_bytes)
 
 
-class Planner:
-    """Knows what stages cost, what there is to do and what there is to do it with."""
+def device_budget(target: Target, free_bytes: int | None) -> int | None:
+    """What the run may take of a device that has a memory of its own, in the same way; None if it has none."""
+    if not target.has_memory:
+        return None
+    free = target.device.free_bytes if free_bytes is None else free_bytes
+    if target.budget_bytes is None:
+        return default_card_bytes(free, target.device.total_bytes)
+    return min(target.budget_bytes, free)
 
-    def __init__(self, order: Order, footprints: Mapping[str, Footprint], work: Work, room: Room) -> None:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """What a device's workers hold, and what is left for them."""
+
+    run_bytes: int
+    """Of the host's memory, by all processes of the run."""
+    others_bytes: int = 0
+    """Of the host's memory, planned for the workers of other devices."""
+    device_free_bytes: int | None = None
+    """Of a device that has a memory of its own, with what its worker holds; None if nobody tells."""
+
+
+class Planner:
+    """Knows what stages cost on a device, what there is to do and what there is to do it with."""
+
+    def __init__(
+        self, order: Order, target: Target, footprints: Mapping[str, Footprint], work: Work, room: Room
+    ) -> None:
         self._order = order
+        self._target = target
         self._footprints = dict(footprints)
         self._work = work
         self._room = room
@@ -54,8 +80,27 @@ class Planner:
 
     @property
     def budget_bytes(self) -> int:
-        """What the run may take at this moment."""
+        """What these workers and the supervisor may take of the host's memory at this moment."""
         return self._room.budget_bytes
+
+    @property
+    def supervisor_bytes(self) -> int:
+        """What of that is the supervisor's."""
+        return self._room.supervisor_bytes
+
+    @property
+    def device_bytes(self) -> int | None:
+        """What they may take of a device that has a memory of its own."""
+        return self._room.device_bytes
+
+    @property
+    def base_bytes(self) -> int:
+        """What a process holds of such a device with no network loaded."""
+        return max((one.process_bytes for one in self._footprints.values() if one.host), default=0)
+
+    def give(self, budget_bytes: int) -> None:
+        """So much of the host's memory is for these workers and the supervisor from now on."""
+        self._room = replace(self._room, budget_bytes=budget_bytes)
 
     def plan(self) -> Planned:
         """The best plan for what is known now.
@@ -69,35 +114,64 @@ class Planner:
         """The plan that needs least memory, whether it fits or not."""
         return frugal_plan(self._order.flow, self._footprints, self._work, self._room)
 
-    def reserves(self, plan: Plan) -> tuple[int, ...]:
-        """What the arena of a worker is to hold in each phase: its largest stage's activations."""
+    def reserves(self, plan: Plan, device: str) -> tuple[int, ...]:
+        """What the arena of a worker on a device is to hold in each phase: its largest stage's activations there."""
         return tuple(
-            max(self._arena_bytes(placement) for placement in phase.placements) if phase.placements else 0
+            max((self._arena_bytes(p) for p in phase.placements if p.device == device), default=0)
             for phase in plan.phases
         )
 
     def _arena_bytes(self, placement: Placement) -> int:
-        footprint = self._footprints[placement.stage]
+        footprint = self._at(placement.stage, placement.device)
         return footprint.arena_fixed_bytes + footprint.arena_item_bytes * placement.batch
 
-    def starved(self, stage: str, batch: int) -> str:
+    def _at(self, stage: str, device: str) -> Footprint:
+        own = self._footprints[stage]
+        return own.on_host if own.on_host and device == HOST else own
+
+    def starved(self, stage: str, batch: int, plan: Plan) -> str:
         """Notes that a batch of a stage did not get its memory, and says what is believed from now on."""
-        known = self._footprints.get(stage)
-        if known is None:  # reading, chips, or the process itself
+        if stage not in self._footprints and (belief := self._less_of_the_device()):
+            return belief
+        if stage not in self._footprints:  # reading, chips, or the process itself
             self._work = replace(self._work, decoder_bytes=round(self._work.decoder_bytes * RAISE) + 8 * MIB)
             return f"{format_bytes(self._work.decoder_bytes)} are set aside for {stage} from now on"
+        device = next(p.device for phase in plan.phases for p in phase.placements if p.stage == stage)
+        known, own = self._at(stage, device), self._footprints[stage]
         raised = round((known.fixed_bytes + known.item_bytes * batch) * RAISE) + MIB
         smaller = {size: seconds for size, seconds in known.batch_s.items() if size < max(2, batch)}
-        self._footprints[stage] = replace(
-            known, fixed_bytes=0, item_bytes=raised // batch, batch_s=smaller or {1: known.batch_s[1]}
-        )
+        believed = replace(known, fixed_bytes=0, item_bytes=raised // batch, batch_s=smaller or {1: known.batch_s[1]})
+        self._footprints[stage] = believed if known is own else replace(own, on_host=believed)
         return f"{stage} is believed to need {format_bytes(raised)} for {batch} from now on"
 
-    def observe(self, rows: ChunkRows, *, held_bytes: int, plan: Planned) -> str | None:
-        """Learns from a chunk that is done, and says why another plan is called for, if one is."""
-        self._work = replace(self._work, frames=max(1, self._work.frames - len(rows.frames)))
+    def _less_of_the_device(self) -> str | None:
+        """What of a memory of its own is there now that its worker is gone, if that is less than was believed."""
+        before, free = self._room.device_bytes, free_bytes_of(self._target.name)
+        wanted = device_budget(self._target, free)
+        if before is None or wanted is None or free is None or wanted >= before:
+            return None
+        self._room = replace(self._room, device_bytes=wanted)
+        return self._others_leave(wanted)
+
+    def _others_leave(self, size_bytes: int) -> str:
+        return f"other programs leave {format_bytes(size_bytes)} of {self._target.name}"
+
+    def outgrown(self, held_bytes: int, plan: Planned) -> str | None:
+        """Says that a worker that no limit holds has taken more of the host's memory than planned, if it has."""
+        more = held_bytes - plan.worker_bytes
+        if not plan.problem.host or more <= 0:
+            return None
+        self._work = replace(self._work, decoder_bytes=self._work.decoder_bytes + more)
+        return f"a worker on {self._target.name} has taken {format_bytes(more)} of RAM more than planned"
+
+    def note_done(self, frames: int) -> None:
+        """So many frames less are to be done, whoever did them."""
+        self._work = replace(self._work, frames=max(1, self._work.frames - frames))
+
+    def observe(self, rows: ChunkRows, *, holding: Holding, plan: Planned) -> str | None:
+        """Learns from a chunk that its workers have done, and says why another plan is called for, if one is."""
         self._seen.add(rows)
-        return self._drift(plan) or self._memory_change(held_bytes, plan)
+        return self._drift(plan) or self._memory_change(holding, plan)
 
     def _drift(self, plan: Planned) -> str | None:
         """Faces are not as many, or not as large, as was expected; of no matter where all stages fit together."""
@@ -112,28 +186,50 @@ class Planner:
         self._work = replace(self._work, faces_a_frame=max(faces, 0.01), kept_bytes_a_frame=kept)
         return f"{faces:.1f} faces a frame, which keep {format_bytes(round(kept))}"
 
-    def _memory_change(self, held_bytes: int, plan: Planned) -> str | None:
+    def _memory_change(self, holding: Holding, plan: Planned) -> str | None:
         """Other programs have taken what the plan counts on, or have given enough back for a much better one."""
+        return self._device_change(holding, plan) or self._ram_change(holding, plan)
+
+    def _ram_change(self, holding: Holding, plan: Planned) -> str | None:
         ram = read_ram()
         if ram is None:
             return None
-        before, wanted = self._room, budget_of(self._order, ram, held_bytes=held_bytes)
-        if wanted < before.budget_bytes and wanted + _SLACK_BYTES < plan.plan.peak_bytes:
-            self._room = replace(before, budget_bytes=wanted)
+        before = self._room.budget_bytes
+        wanted = budget_of(self._order, ram, held_bytes=holding.run_bytes) - holding.others_bytes
+        planned = plan.plan.host_peak_bytes if plan.problem.host else plan.plan.peak_bytes
+        if wanted < before and wanted + _SLACK_BYTES < planned:
+            self._room = replace(self._room, budget_bytes=wanted)
             return f"other programs leave {format_bytes(wanted)} of RAM"
-        now = time.monotonic()
-        if wanted < _MUCH_MORE * before.budget_bytes + _SLACK_BYTES or now - self._looked < LOOK_UP_EVERY_S:
+        if self._is_much_better(replace(self._room, budget_bytes=wanted), wanted, before, plan):
+            return f"{format_bytes(wanted)} of RAM are to be had now"
+        return None
+
+    def _device_change(self, holding: Holding, plan: Planned) -> str | None:
+        before, wanted = self._room.device_bytes, device_budget(self._target, holding.device_free_bytes)
+        if before is None or wanted is None or holding.device_free_bytes is None:
             return None
+        if wanted < before and wanted + _SLACK_BYTES < plan.plan.peak_bytes:
+            self._room = replace(self._room, device_bytes=wanted)
+            return self._others_leave(wanted)
+        if self._is_much_better(replace(self._room, device_bytes=wanted), wanted, before, plan):
+            return f"{format_bytes(wanted)} of {self._target.name} are to be had now"
+        return None
+
+    def _is_much_better(self, room: Room, wanted: int, before: int, plan: Planned) -> bool:
+        """Whether a plan for a room with much more in it is worth following; then it is the room from now on."""
+        now = time.monotonic()
+        if wanted < _MUCH_MORE * before + _SLACK_BYTES or now - self._looked < LOOK_UP_EVERY_S:
+            return False
         self._looked = now
-        self._room = replace(before, budget_bytes=wanted)
+        was, self._room = self._room, room
         try:
             seconds = self.plan().plan.seconds
         except BudgetError:  # more than before, and still too little
             seconds = math.inf
         if seconds < _MUCH_FASTER * plan.plan.seconds:
-            return f"{format_bytes(wanted)} of RAM are to be had now"
-        self._room = before
-        return None
+            return True
+        self._room = was
+        return False
 
 
 @dataclass(slots=True)

@@ -12,9 +12,9 @@ from dataclasses import dataclass, replace
 from faceloom.detect import Detector
 from faceloom.errors import BudgetError
 from faceloom.flow import Flow
-from faceloom.memory.footprints import Footprint
-from faceloom.plan.plan import Phase, Plan
-from faceloom.plan.problem import LARGEST, Arena, Problem, StageCost
+from faceloom.memory.footprints import Footprint, HostFootprint
+from faceloom.plan.plan import HOST, Phase, Plan
+from faceloom.plan.problem import LARGEST, Arena, Host, HostCost, HostShare, Problem, StageCost
 from faceloom.plan.solve import solve
 from faceloom.run.looking import scratch_bytes
 from faceloom.stage import Stage
@@ -72,6 +72,12 @@ class Room:
     """The most that may be."""
     asked_bytes: int | None = None
     """The budget that was asked for, if one was; `budget_bytes` is less while other programs take what it needs."""
+    device: str = HOST
+    """Where the workers' networks run, as plans name it."""
+    device_bytes: int | None = None
+    """Of a device that has a memory of its own: the budget there. All the others are of the host's memory."""
+    asked_device_bytes: int | None = None
+    """Of that, what was asked for, if anything was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,9 +90,26 @@ class Planned:
     problem: Problem
     """What the share solves."""
     worker_bytes: int
-    """What each worker may hold."""
+    """What each worker may hold of the host's memory."""
     loose_heap_bytes: int = 0
     """What each worker's heap keeps of what is freed, which is faster, at most; 0 where there is no room for that."""
+
+    @property
+    def device_bytes(self) -> int | None:
+        """What a worker may take of a device that has a memory of its own."""
+        return self.problem.budget_bytes if self.problem.host else None
+
+    @property
+    def host_base_bytes(self) -> int:
+        """What a worker holds of the host's memory whatever the plan is."""
+        return self.problem.host.base_bytes if self.problem.host else self.problem.base_bytes
+
+    @property
+    def host_bytes(self) -> int:
+        """What all workers together hold of the host's memory, as planned or at most."""
+        if self.problem.host:
+            return self.share.host_peak_bytes + self.loose_heap_bytes
+        return self.plan.workers * self.worker_bytes
 
 
 def make_plan(flow: Flow, footprints: Mapping[str, Footprint], work: Work, room: Room) -> Planned:
@@ -102,7 +125,9 @@ def make_plan(flow: Flow, footprints: Mapping[str, Footprint], work: Work, room:
     )
     found = [planned for some in candidates for planned in some]
     if not found:
-        problem = _problem(stages, footprints, work, keep_bytes=KEEP_BYTES[0], frames=1)
+        problem = _problem(stages, footprints, work, room, keep_bytes=KEEP_BYTES[0], frames=1)
+        if problem.host:
+            _refuse(problem, room)
         raise _does_not_fit(problem, room, is_measured=all(one.is_measured for one in footprints.values()))
     best = min(found, key=lambda planned: (round(planned.plan.seconds, 6), planned.plan.peak_bytes))
     return _with_loose_heap(best, work)
@@ -111,10 +136,12 @@ def make_plan(flow: Flow, footprints: Mapping[str, Footprint], work: Work, room:
 def _with_loose_heap(planned: Planned, work: Work) -> Planned:
     """The same plan with heaps that keep what is freed, if there is room for the holes in them."""
     holes = round(_LOOSE_HEAP_BYTES + _LOOSE_HEAP_FRAMES * work.frame_bytes)
-    if planned.share.peak_bytes + holes > planned.worker_bytes:
+    share, plan = planned.share, planned.plan
+    if (share.host_peak_bytes or share.peak_bytes) + holes > planned.worker_bytes:
         return planned
-    plan = planned.plan
     more = plan.workers * holes
+    if planned.problem.host:
+        return replace(planned, plan=replace(plan, host_peak_bytes=plan.host_peak_bytes + more), loose_heap_bytes=holes)
     phases = tuple(replace(phase, peak_bytes=phase.peak_bytes + more) for phase in plan.phases)
     plan = replace(plan, phases=phases, peak_bytes=plan.peak_bytes + more)
     return replace(planned, plan=plan, loose_heap_bytes=holes)
@@ -123,16 +150,44 @@ def _with_loose_heap(planned: Planned, work: Work) -> Planned:
 def frugal_plan(flow: Flow, footprints: Mapping[str, Footprint], work: Work, room: Room) -> Planned:
     """One worker, one stage at a time, one item at a time: for a chunk that no better plan could do."""
     stages = stage_costs(flow, footprints, work)
-    problem = replace(_problem(stages, footprints, work, keep_bytes=KEEP_BYTES[0], frames=1), budget_bytes=LARGEST)
-    alone = [replace(stage, needs=frozenset(), batch_s={1: min(stage.batch_s.values())}) for stage in stages]
-    phases = tuple(solve(replace(problem, stages=(stage,))).phases[0] for stage in alone)
-    plan = Plan(phases=phases or _no_network(problem).phases, chunk_frames=1, lanes=1)
+    problem = _problem(stages, footprints, work, room, keep_bytes=KEEP_BYTES[0], frames=1)
+    alone = [
+        replace(
+            stage,
+            needs=frozenset(),
+            batch_s={1: min(stage.batch_s.values())},
+            on_host=replace(stage.on_host, batch_s={1: min(stage.on_host.batch_s.values())}) if stage.on_host else None,
+        )
+        for stage in stages
+    ]
+    phases = tuple(_alone(replace(problem, stages=(stage,)), room) for stage in alone)
+    phases = phases or _no_network(problem).phases
+    plan = Plan(
+        phases=phases,
+        chunk_frames=1,
+        lanes=1,
+        peak_bytes=max(phase.peak_bytes for phase in phases),
+        host_peak_bytes=max(phase.host_peak_bytes for phase in phases),
+    )
     planned = _planned(plan, problem, work, room, 1, chunk_frames=1, keep_bytes=KEEP_BYTES[0], start_s=0.0)
     # Less cannot be done with. What was asked for is a ceiling; what others happen to leave free is not.
-    needed = max(phase.peak_bytes for phase in phases)
+    needed = plan.host_peak_bytes if problem.host else plan.peak_bytes
     if room.asked_bytes is not None:
         needed = min(needed, room.asked_bytes - room.supervisor_bytes)
+    if problem.host:
+        most = plan.peak_bytes if room.asked_device_bytes is None else min(plan.peak_bytes, room.asked_device_bytes)
+        raised = replace(planned.problem, budget_bytes=max(planned.problem.budget_bytes, most))
+        planned = replace(planned, problem=raised)
     return replace(planned, worker_bytes=max(planned.worker_bytes, needed))
+
+
+def _alone(problem: Problem, room: Room) -> Phase:
+    """The phase of a problem's one stage, on the device if it fits there."""
+    without_end = _within(problem, room, LARGEST)
+    try:
+        return solve(without_end, device=room.device).phases[0]
+    except BudgetError:
+        return solve(replace(without_end, budget_bytes=LARGEST), device=room.device).phases[0]
 
 
 def stage_costs(flow: Flow, footprints: Mapping[str, Footprint], work: Work) -> tuple[StageCost, ...]:
@@ -145,6 +200,8 @@ def _stage_cost(flow: Flow, stage: Stage, footprint: Footprint, work: Work) -> S
     reads_frames = isinstance(plugin, Detector)
     scratch = scratch_bytes(plugin, work.frame_bytes) if isinstance(plugin, Detector) else 0
     networks = {other.name for other in flow.networks}
+    waiting = work.frame_bytes if reads_frames else 0
+    host = footprint.host
     return StageCost(
         stage=stage.name,
         needs=flow.needs(stage) & networks,
@@ -152,9 +209,31 @@ def _stage_cost(flow: Flow, stage: Stage, footprint: Footprint, work: Work) -> S
         weights_bytes=footprint.weights_bytes,
         load_spike=footprint.load_spike,
         load_s=footprint.load_s,
-        fixed_bytes=footprint.fixed_bytes + scratch,
-        item_bytes=footprint.item_bytes + (work.frame_bytes if reads_frames else 0),
+        fixed_bytes=footprint.fixed_bytes + (0 if host else scratch),
+        item_bytes=footprint.item_bytes + (0 if host else waiting),
         items_per_frame=work.looks_a_frame if reads_frames else work.faces_a_frame,
+        batch_s=dict(footprint.batch_s),
+        host=_host_share(host, waiting, scratch) if host else HostShare(),
+        on_host=_host_cost(footprint.on_host, waiting, scratch) if host and footprint.on_host else None,
+    )
+
+
+def _host_share(host: HostFootprint, waiting_bytes: int, scratch_bytes: int) -> HostShare:
+    return HostShare(
+        weights_bytes=host.weights_bytes,
+        spike_bytes=host.spike_bytes,
+        fixed_bytes=host.fixed_bytes + scratch_bytes,
+        item_bytes=host.item_bytes + waiting_bytes,
+    )
+
+
+def _host_cost(footprint: Footprint, waiting_bytes: int, scratch_bytes: int) -> HostCost:
+    return HostCost(
+        weights_bytes=footprint.weights_bytes,
+        load_spike=footprint.load_spike,
+        load_s=footprint.load_s,
+        fixed_bytes=footprint.fixed_bytes + scratch_bytes,
+        item_bytes=footprint.item_bytes + waiting_bytes,
         batch_s=dict(footprint.batch_s),
     )
 
@@ -166,9 +245,9 @@ def _candidates(
     frames = -(-work.frames // workers)
     start_s = max(footprint.start_s for footprint in footprints.values())
     budget = _worker_bytes(room, workers)
-    whole = _problem(stages, footprints, work, keep_bytes=KEEP_BYTES[0], frames=frames)
+    whole = _problem(stages, footprints, work, room, keep_bytes=KEEP_BYTES[0], frames=frames)
     try:
-        one = solve(replace(whole, budget_bytes=budget, switch_s=_ONE_PHASE))
+        one = solve(replace(_within(whole, room, budget), switch_s=_ONE_PHASE), device=room.device)
     except BudgetError:
         return
     if len(one.phases) == 1:
@@ -182,9 +261,9 @@ def _candidates(
         chunk_frames = int(max(1, min(LONGEST_CHUNK_FRAMES, frames, keep_bytes / max(1.0, work.kept_bytes_a_frame))))
         # No more than is expected, with something for chunks that hold more: the plan is to be near the truth.
         kept = min(keep_bytes, max(KEEP_BYTES[0], math.ceil(1.2 * chunk_frames * work.kept_bytes_a_frame)))
-        problem = _problem(stages, footprints, work, keep_bytes=kept, frames=chunk_frames)
+        problem = _problem(stages, footprints, work, room, keep_bytes=kept, frames=chunk_frames)
         try:
-            several = solve(replace(problem, budget_bytes=budget))
+            several = solve(_within(problem, room, budget), device=room.device)
         except BudgetError:
             return
         if len(several.phases) > 1:
@@ -198,7 +277,7 @@ def _candidates(
 def _without_networks(work: Work, room: Room, workers: int) -> Iterator[Planned]:
     """The only plan of so many workers where no stage runs a network, if it fits."""
     frames = -(-work.frames // workers)
-    problem = _problem((), {}, work, keep_bytes=KEEP_BYTES[0], frames=frames)
+    problem = _problem((), {}, work, room, keep_bytes=KEEP_BYTES[0], frames=frames)
     if problem.base_bytes <= _worker_bytes(room, workers):
         chunk_frames = max(1, min(CHUNK_FRAMES, -(-frames // CHUNKS_A_WORKER)))
         keep_bytes, plan = KEEP_BYTES[0], _no_network(problem)
@@ -214,7 +293,13 @@ def _no_network(problem: Problem) -> Plan:
 
 
 def _problem(
-    stages: tuple[StageCost, ...], footprints: Mapping[str, Footprint], work: Work, *, keep_bytes: int, frames: int
+    stages: tuple[StageCost, ...],
+    footprints: Mapping[str, Footprint],
+    work: Work,
+    room: Room,
+    *,
+    keep_bytes: int,
+    frames: int,
 ) -> Problem:
     """One worker and what it does between two transactions, or in the whole run; without a budget."""
     process_bytes = max((footprint.process_bytes for footprint in footprints.values()), default=_PROCESS_BYTES)
@@ -223,10 +308,13 @@ def _problem(
     # A detector counts the frames that wait for it as its own; where there is none, one is in hand.
     waiting = 0 if any(stage.reads_frames for stage in stages) else work.frame_bytes
     moment = max(0, max(work.reading_bytes, work.frame_bytes) - transient)
+    besides = _HEAP_BYTES + work.decoder_bytes + moment + waiting + keep_bytes
+    host_process = max((one.host.process_bytes for one in footprints.values() if one.host), default=0)
+    has_host = room.device_bytes is not None
     return Problem(
         frames=frames,
         budget_bytes=0,
-        base_bytes=process_bytes + _HEAP_BYTES + work.decoder_bytes + moment + waiting + keep_bytes,
+        base_bytes=process_bytes if has_host else process_bytes + besides,
         arena=Arena.SHARED,
         overlap=False,
         decode_s=work.decode_s,
@@ -234,7 +322,16 @@ def _problem(
         patch_write_s=0.0,
         switch_s=max((footprint.switch_s for footprint in footprints.values()), default=0.0),
         stages=stages,
+        host=Host(budget_bytes=0, base_bytes=host_process + besides) if has_host else None,
     )
+
+
+def _within(problem: Problem, room: Room, worker_bytes: int) -> Problem:
+    """The problem with the budgets of a worker that may hold so much of the host's memory."""
+    if problem.host is None or room.device_bytes is None:
+        return replace(problem, budget_bytes=worker_bytes)
+    host = replace(problem.host, budget_bytes=worker_bytes)
+    return replace(problem, budget_bytes=room.device_bytes, host=host)
 
 
 def _planned(
@@ -250,11 +347,13 @@ def _planned(
 ) -> Planned:
     """A plan of one worker and one chunk, or of all of its frames, as that of the whole run."""
     chunks = -(-work.frames // (problem.frames * workers))
+    has_host = problem.host is not None
     phases = tuple(
         Phase(
             placements=phase.placements,
-            peak_bytes=_whole_peak(phase.peak_bytes, room, workers),
+            peak_bytes=phase.peak_bytes if has_host else _whole_peak(phase.peak_bytes, room, workers),
             seconds=phase.seconds * chunks,
+            host_peak_bytes=_whole_peak(phase.host_peak_bytes, room, workers) if has_host else 0,
         )
         for phase in plan.phases
     )
@@ -265,13 +364,14 @@ def _planned(
         workers=workers,
         lanes=1,
         keep_bytes=keep_bytes,
-        budget_bytes=room.budget_bytes,
+        budget_bytes=room.budget_bytes if room.device_bytes is None else room.device_bytes,
         peak_bytes=max(phase.peak_bytes for phase in phases),
         seconds=sum(phase.seconds for phase in phases) + start_s * workers,
+        host_budget_bytes=room.budget_bytes if has_host else 0,
+        host_peak_bytes=max(phase.host_peak_bytes for phase in phases),
     )
     worker_bytes = _worker_bytes(room, workers)
-    problem = replace(problem, budget_bytes=worker_bytes)
-    return Planned(plan=whole, share=plan, problem=problem, worker_bytes=worker_bytes)
+    return Planned(plan=whole, share=plan, problem=_within(problem, room, worker_bytes), worker_bytes=worker_bytes)
 
 
 def _worker_bytes(room: Room, workers: int) -> int:
@@ -280,6 +380,25 @@ def _worker_bytes(room: Room, workers: int) -> int:
 
 def _whole_peak(worker_peak_bytes: int, room: Room, workers: int) -> int:
     return room.supervisor_bytes + workers * worker_peak_bytes
+
+
+def _refuse(problem: Problem, room: Room) -> None:
+    """Says why no plan fits a device and its host, as the whole run has them.
+
+    Raises:
+        BudgetError: always.
+    """
+    assert problem.host
+    assert room.device_bytes is not None
+    if problem.base_bytes > room.device_bytes:
+        message = (
+            f"the budget on {room.device} is {format_bytes(room.device_bytes)}, and its context and libraries alone"
+            f" take {_rounded_up(problem.base_bytes)}: raise --memory, free the device, or use --device cpu"
+        )
+        raise BudgetError(message, needed_bytes=problem.base_bytes, budget_bytes=room.device_bytes)
+    host = replace(problem.host, base_bytes=_whole_peak(problem.host.base_bytes, room, 1))
+    solve(_within(replace(problem, host=host), room, room.budget_bytes), device=room.device)
+    raise AssertionError("a problem that fits has no plan")
 
 
 def _does_not_fit(problem: Problem, room: Room, *, is_measured: bool) -> BudgetError:

@@ -12,6 +12,7 @@ import sys
 import tempfile
 import threading
 import time
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
@@ -28,6 +29,7 @@ from faceloom.run.messages import (
     Done,
     Fatal,
     Guess,
+    Held,
     Look,
     Looked,
     Measure,
@@ -56,7 +58,8 @@ class WorkerDiedError(Exception):
 class WorkerProcess:
     """A worker process, seen from the supervisor."""
 
-    def __init__(self) -> None:
+    def __init__(self, environment: Mapping[str, str] | None = None) -> None:
+        """A process that is just beginning, with more variables if there are any."""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by __exit__
         paths = os.pathsep.join(path for path in sys.path if path)
         self._process = subprocess.Popen(
@@ -64,7 +67,7 @@ class WorkerProcess:
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env={**WORKER_SETTINGS, **os.environ, "PYTHONPATH": paths},
+            env={**WORKER_SETTINGS, **os.environ, "PYTHONPATH": paths, **(environment or {})},
         )
 
     def end(self) -> None:
@@ -96,15 +99,15 @@ class WorkerProcess:
         except OSError as error:
             raise self._death() from error
 
-    def receive(self) -> tuple[int, Answer]:
-        """Waits for the worker's next answer, which comes with the most bytes that the process has held.
+    def receive(self) -> tuple[Held, Answer]:
+        """Waits for the worker's next answer, which comes with what the process holds.
 
         Raises:
             WorkerDiedError: there will be none.
         """
         assert self._process.stdout is not None
         try:
-            answer: tuple[int, Answer] = pickle.load(self._process.stdout)
+            answer: tuple[Held, Answer] = pickle.load(self._process.stdout)
         except (EOFError, OSError, ValueError, pickle.UnpicklingError) as error:
             raise self._death() from error
         return answer
@@ -167,6 +170,8 @@ class _Speaker:
         self._lock = threading.Lock()
         self._frames = 0
         self._last_report = 0.0
+        self.held: Callable[[], Held] = _held
+        """Says what the process holds."""
 
     def say(self, answer: Answer) -> None:
         with self._lock:
@@ -182,8 +187,13 @@ class _Speaker:
                 self._send(Reading(self._frames, phase))
 
     def _send(self, answer: Answer) -> None:
-        pickle.dump((peak_bytes(), answer), self._stream)
+        held = _held() if isinstance(answer, Fatal) else self.held()  # a device that is lost is not asked
+        pickle.dump((held, answer), self._stream)
         self._stream.flush()
+
+
+def _held() -> Held:
+    return Held(peak_bytes=peak_bytes())
 
 
 def _serve(requests: "queue.SimpleQueue[Request]", speaker: _Speaker) -> None:
@@ -201,6 +211,7 @@ def _serve(requests: "queue.SimpleQueue[Request]", speaker: _Speaker) -> None:
                 if job.has_loose_heap:
                     keep_freed()
                 worker = Worker(job)
+                speaker.held = worker.held
             case Confine(limit_bytes):
                 _confine(limit_bytes)
             case Count() as request:

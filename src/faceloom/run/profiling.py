@@ -10,14 +10,15 @@ from typing import Any
 
 from faceloom.detect import Detector
 from faceloom.errors import StageError
-from faceloom.memory.footprints import Footprint, FootprintCache
+from faceloom.memory.footprints import Footprint, FootprintCache, on_a_card
 from faceloom.models.weights import RECIPE
 from faceloom.run.crew import Crew
 from faceloom.run.events import NOT_MEASURED, Measuring, Notice, OnEvent
-from faceloom.run.job import Order
+from faceloom.run.job import Order, Target
 from faceloom.run.looking import largest_canvas, plain
-from faceloom.run.messages import Guess, Measure, Measured
+from faceloom.run.messages import Fatal, Guess, Measure, Measured
 from faceloom.stage import Stage
+from faceloom.units import MIB
 from faceloom.version import VERSION
 
 _PACKAGES = (
@@ -34,44 +35,74 @@ _PACKAGES = (
 _CPU_INFO = Path("/proc/cpuinfo")
 
 
-class Profiler:
-    """Knows what the stages of an order cost on this machine."""
+_SMALL_BYTES = 128 * MIB
+"""A network that holds more, with one item, is not tried on the host of a card that it fits on."""
+_LOOK_AGAIN = 1.25
+"""So many times the limit that kept a measurement from larger batches have to be there for another one."""
 
-    def __init__(self, order: Order, crew: Crew, on_event: OnEvent) -> None:
+
+class Profiler:
+    """Knows what the stages of an order cost on one device of this machine."""
+
+    def __init__(self, order: Order, target: Target, crew: Crew, on_event: OnEvent) -> None:
         self._order = order
+        self._target = target
+        self._on_host = (
+            Profiler(order, Target(runtime=target.on_host), crew, on_event) if target.on_host is not None else None
+        )
         self._crew = crew
         self._on_event = on_event
         self._cache = FootprintCache(folder=order.footprints)
         self._machine = _machine()
 
-    def find(self, largest: tuple[int, int]) -> dict[str, Footprint]:
-        """Those that have been measured, by stage name, for frames whose canvas is that of `largest`."""
-        found = {stage.name: self._cache.find(self._traits(stage, largest)) for stage in self._order.flow.networks}
-        return {name: footprint for name, footprint in found.items() if footprint is not None}
+    def measure(
+        self, largest: tuple[int, int], *, limit_bytes: int, device_limit_bytes: int = 0, again: bool = False
+    ) -> dict[str, Footprint]:
+        """All of them, for frames whose canvas is that of `largest`: what has not been measured is measured now, and
+        what cannot be is guessed.
 
-    def measure(self, largest: tuple[int, int], *, limit_bytes: int, again: bool = False) -> dict[str, Footprint]:
-        """All of them: what has not been measured is measured now, and what cannot be is guessed.
+        Args:
+            limit_bytes: of the host's memory.
+            device_limit_bytes: of a device that has a memory of its own; 0 is no limit.
 
         Raises:
             FaceloomError: a stage cannot be loaded, or breaks its contract.
         """
-        known = {} if again else self.find(largest)
-        return {
-            stage.name: known.get(stage.name) or self._measure(stage, largest, limit_bytes)
-            for stage in self._order.flow.networks
-        }
+        found = {}
+        for stage in self._order.flow.networks:
+            known = None if again else self._find(stage, largest)
+            if known and known.limited_bytes and known.limited_bytes * _LOOK_AGAIN < device_limit_bytes:
+                known = None
+            own = known or self._measure(stage, largest, limit_bytes, device_limit_bytes)
+            host = self._on_host
+            if host and _may_be_on_host(own, device_limit_bytes):
+                on_host = (None if again else host._find(stage, largest)) or host._measure(stage, largest, limit_bytes)
+                own = replace(own, on_host=on_host)
+            found[stage.name] = own
+        return found
 
     def guess(self, largest: tuple[int, int]) -> dict[str, Footprint]:
         """All of them, without running a network: what has not been measured is guessed."""
-        known = self.find(largest)
-        return {stage.name: known.get(stage.name) or self._guess(stage, largest) for stage in self._order.flow.networks}
+        found = {}
+        for stage in self._order.flow.networks:
+            on_host = self._on_host._known(stage, largest) if self._on_host else None
+            found[stage.name] = replace(self._known(stage, largest), on_host=on_host)
+        return found
 
-    def _measure(self, stage: Stage, largest: tuple[int, int], limit_bytes: int) -> Footprint:
+    def _known(self, stage: Stage, largest: tuple[int, int]) -> Footprint:
+        return self._find(stage, largest) or self._guess(stage, largest)
+
+    def _find(self, stage: Stage, largest: tuple[int, int]) -> Footprint | None:
+        return self._cache.find(self._traits(stage, largest))
+
+    def _measure(
+        self, stage: Stage, largest: tuple[int, int], limit_bytes: int, device_limit_bytes: int = 0
+    ) -> Footprint:
         self._on_event(Measuring(stage=stage.name))
         weights = self._order.weights[stage.name]
         shape = network_shape(stage, largest)
         self._crew.dismiss()
-        self._crew.hire(1)
+        self._crew.hire(1, on=self._target)
         (scratch,) = self._crew.members
         scratch.send(
             Measure(
@@ -79,7 +110,8 @@ class Profiler:
                 weights=weights,
                 frame_shape=shape,
                 limit_bytes=max(1, limit_bytes),
-                runtime=self._order.runtime,
+                runtime=self._target.inside,
+                device_limit_bytes=device_limit_bytes,
             )
         )
         _, _, answer = self._crew.receive()
@@ -87,6 +119,8 @@ class Profiler:
         if isinstance(answer, Measured):
             self._cache.keep(self._traits(stage, largest), answer.footprint)
             return answer.footprint
+        if isinstance(answer, Fatal):
+            raise answer.error
         why = getattr(answer, "reason", "") or "no reason given"
         self._on_event(
             Notice(kind=NOT_MEASURED, text=f"{stage.name} cannot be measured ({why}); guessing what it needs")
@@ -103,7 +137,7 @@ class Profiler:
         self._crew.dismiss()
         if not isinstance(answer, Measured):
             raise StageError(f"{stage.name} cannot be looked at: {getattr(answer, 'reason', answer)}", stage=stage.name)
-        return answer.footprint
+        return on_a_card(answer.footprint) if self._target.has_memory else answer.footprint
 
     def _traits(self, stage: Stage, largest: tuple[int, int]) -> dict[str, Any]:
         """Everything that what a stage costs depends on."""
@@ -117,10 +151,17 @@ class Profiler:
             "weights": weights.sha256,
             "recipe": RECIPE,
             "shape": shape,
-            "runtime": asdict(self._order.runtime),
+            "runtime": asdict(self._target.inside),
             "threads": 1,
+            **({"device": self._target.device.label} if self._target.has_memory else {}),
             **self._machine,
         }
+
+
+def _may_be_on_host(own: Footprint, device_limit_bytes: int) -> bool:
+    """Whether it is worth knowing what a stage costs on the host instead: it is small, or too large for the device."""
+    alone = own.weights_bytes + own.fixed_bytes + own.item_bytes
+    return alone <= _SMALL_BYTES or 0 < device_limit_bytes < own.process_bytes + alone
 
 
 def network_shape(stage: Stage, frame: tuple[int, int]) -> tuple[int, int]:

@@ -11,9 +11,10 @@ from faceloom.media.chip_files import writing_bytes
 from faceloom.media.sources import Shape, SourceKind
 from faceloom.memory.footprints import Footprint
 from faceloom.memory.usage import peak_bytes
+from faceloom.plan.plan import HOST
 from faceloom.run.crew import Crew
 from faceloom.run.events import OnEvent
-from faceloom.run.job import Order, Outputs
+from faceloom.run.job import Order, Outputs, Target
 from faceloom.run.looking import looks_a_frame
 from faceloom.run.planner import Planner
 from faceloom.run.planning import Planned, Room, Work
@@ -40,11 +41,19 @@ class Survey:
     """What is known of the frames that a store lists as still to be done."""
 
     def __init__(
-        self, order: Order, store: "Store", crew: Crew, *, on_event: OnEvent, most_bytes: int | None = None
+        self,
+        order: Order,
+        target: Target,
+        store: "Store",
+        crew: Crew,
+        *,
+        on_event: OnEvent,
+        most_bytes: int | None = None,
     ) -> None:
-        """A survey of all frames, or of those that take no more than `most_bytes`."""
-        self._again = partial(Survey, order, store, crew, on_event=on_event)
+        """A survey, for one device, of all frames or of those that take no more than `most_bytes`."""
+        self._again = partial(Survey, order, target, store, crew, on_event=on_event)
         self._order = order
+        self._target = target
         known = list(store.shapes()) or [(SourceKind.VIDEO, TYPICAL)]
         shapes = [(kind, shape) for kind, shape in known if most_bytes is None or _takes(kind, shape) <= most_bytes]
         self.sizes = sorted({_takes(kind, shape) for kind, shape in shapes})
@@ -65,37 +74,51 @@ class Survey:
             decode_s=0.0,
             looks_a_frame=_looks_a_frame(order, self._canvas_of),
         )
-        self._profiler = Profiler(order, crew, on_event)
+        self._profiler = Profiler(order, target, crew, on_event)
 
     def up_to(self, most_bytes: int) -> "Survey":
         """A survey of the frames that take no more than this."""
         return self._again(most_bytes=most_bytes)
 
-    def measure(self, *, limit_bytes: int, again: bool = False) -> dict[str, Footprint]:
-        """What every stage costs: measured before, or now within `limit_bytes`, or guessed if it cannot be.
+    def measure(
+        self, *, limit_bytes: int, device_limit_bytes: int | None = None, again: bool = False
+    ) -> dict[str, Footprint]:
+        """What every stage costs: measured before, or now within these limits, or guessed if it cannot be.
 
         Raises:
             FaceloomError: a stage cannot be loaded, or breaks its contract.
         """
-        return self._profiler.measure(self._canvas_of, limit_bytes=limit_bytes, again=again)
+        return self._profiler.measure(
+            self._canvas_of, limit_bytes=limit_bytes, device_limit_bytes=device_limit_bytes or 0, again=again
+        )
 
     def guess(self) -> dict[str, Footprint]:
         """What every stage costs: measured before, or guessed."""
         return self._profiler.guess(self._canvas_of)
 
-    def planner(self, footprints: Mapping[str, Footprint], *, budget_bytes: int) -> Planner:
+    def planner(
+        self, footprints: Mapping[str, Footprint], *, budget_bytes: int, device_bytes: int | None = None
+    ) -> Planner:
         """A planner for these frames."""
+        cards = sum(target.runtime.kind != HOST for target in self._order.targets)
         room = Room(
             budget_bytes=budget_bytes,
             supervisor_bytes=_supervisor_bytes(),
-            workers=self._order.cores,
+            workers=max(1, self._order.cores - cards) if self._target.name == HOST else 1,
             asked_bytes=self._order.budget_bytes,
+            device=self._target.name,
+            device_bytes=device_bytes,
+            asked_device_bytes=self._target.budget_bytes,
         )
-        return Planner(self._order, footprints, self._work, room)
+        return Planner(self._order, self._target, footprints, self._work, room)
 
 
 def plan_what_fits(
-    survey: Survey, footprints_of: Callable[[Survey], Mapping[str, Footprint]], *, budget_bytes: int
+    survey: Survey,
+    footprints_of: Callable[[Survey], Mapping[str, Footprint]],
+    *,
+    budget_bytes: int,
+    device_bytes: int | None = None,
 ) -> tuple[Survey, Planner, Planned]:
     """The best plan for all frames, or else for all but the largest: one huge picture does not refuse the others.
 
@@ -104,7 +127,7 @@ def plan_what_fits(
     """
 
     def attempt(some: Survey, footprints: Mapping[str, Footprint]) -> tuple[Survey, Planner, Planned]:
-        planner = some.planner(footprints, budget_bytes=budget_bytes)
+        planner = some.planner(footprints, budget_bytes=budget_bytes, device_bytes=device_bytes)
         return some, planner, planner.plan()
 
     if _is_hopeless(budget_bytes):

@@ -7,17 +7,19 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from faceloom.engines.engine import Network
+from faceloom.engines.engine import Engine, Network
 from faceloom.engines.start import start_engine
 from faceloom.faces import Face, FrameId
 from faceloom.mask import NetworkMask
 from faceloom.media.chunks import Chunk, Span, Unreadable, split
 from faceloom.media.reading import FrameReader, Read, can_read_side_by_side
-from faceloom.plan.plan import Phase, Placement
+from faceloom.memory.usage import peak_bytes
+from faceloom.plan.plan import HOST, Phase, Placement
 from faceloom.run.deriving import DeriveStep
 from faceloom.run.finish import FinishStep, OverlayStep
-from faceloom.run.job import Derivation, Job
+from faceloom.run.job import Derivation, EngineJob, Job
 from faceloom.run.known import KnownStep, by_frame, needs_landmarks, unless_known
+from faceloom.run.messages import Held
 from faceloom.run.networks import network_step
 from faceloom.run.pipeline import Bounds, Final, Step, run_pipeline
 from faceloom.run.pipeline import Source as ItemSource
@@ -37,7 +39,10 @@ class Worker:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        self._engine = start_engine(job.runtime, limit_bytes=job.arena_bytes)
+        own = EngineJob(runtime=job.runtime, limit_bytes=job.arena_bytes, reserve_bytes=job.reserve_bytes)
+        self._engine_jobs = (own, job.host) if job.host else (own,)
+        self._engines = tuple(start_engine(one.runtime, limit_bytes=one.limit_bytes) for one in self._engine_jobs)
+        self._memory = self._engines[0].memory  # counts from here on
         self._networks: dict[str, Network] = {}
         self._reader = FrameReader(decode_threads=max(1, job.plan.lanes // 2))
         self._starved: list[tuple[str, int]] = []
@@ -53,6 +58,18 @@ class Worker:
     def resident(self) -> frozenset[str]:
         """Names of the stages whose networks are in memory."""
         return frozenset(self._networks)
+
+    def held(self) -> Held:
+        """What this process holds."""
+        memory, base = self._memory, self._job.base_bytes
+        if memory is None:
+            return Held(peak_bytes=peak_bytes())
+        return Held(
+            peak_bytes=peak_bytes(),
+            device_bytes=base + memory.held_bytes,
+            device_peak_bytes=base + memory.peak_bytes,
+            device_free_bytes=memory.free_bytes,
+        )
 
     def close(self) -> None:
         """Gives networks and files back."""
@@ -151,7 +168,11 @@ class Worker:
 
     def _make_room(self, stage: str, batch: int) -> None:
         self._starved.append((stage, batch))
-        self._engine.shrink()
+        self._shrink()
+
+    def _shrink(self) -> None:
+        for engine in self._engines:
+            engine.shrink()
 
     def _frames(self, spans: Sequence[Span], known: Mapping[FrameId, Sequence[Face]] | None = None) -> ItemSource:
         reads = (self._announced(read, known or {}) for read in self._reader.reads(spans))
@@ -173,10 +194,11 @@ class Worker:
         placements = {placement.stage: placement for placement in phase.placements}
         if self._networks.keys() != placements.keys():
             self._networks = {name: network for name, network in self._networks.items() if name in placements}
-            self._engine.shrink()
+            self._shrink()
             self._load(placements)
-            if self._job.reserve_bytes:
-                self._engine.reserve(self._job.reserve_bytes[number])
+            for engine, told in zip(self._engines, self._engine_jobs, strict=True):
+                if told.reserve_bytes and told.reserve_bytes[number]:
+                    engine.reserve(told.reserve_bytes[number])
         steps: list[Step] = [
             network_step(
                 stage,
@@ -208,7 +230,11 @@ class Worker:
     def _load(self, placements: Mapping[str, Placement]) -> None:
         for stage in self._job.flow.networks:
             if stage.name in placements and stage.name not in self._networks:
-                self._networks[stage.name] = self._engine.load(self._job.weights[stage.name], stage.plugin.network)
+                engine = self._engine_of(placements[stage.name])
+                self._networks[stage.name] = engine.load(self._job.weights[stage.name], stage.plugin.network)
+
+    def _engine_of(self, placement: Placement) -> Engine:
+        return self._engines[-1] if placement.device == HOST else self._engines[0]
 
 
 def _one_by_one(faces: deque[Face]) -> Iterator[Callable[[], Face]]:

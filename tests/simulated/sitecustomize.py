@@ -1,0 +1,141 @@
+"""Makes cards of the engine of the CPU, in every process that has this folder on its path.
+
+A network's answers are those of ONNX Runtime on the CPU. What it holds of the card is made up, and kept to: the size of
+its file, and of each call a multiple of what goes in. The file `orders` in a card's folder has it fail.
+"""
+
+import os
+import signal
+import weakref
+from contextlib import suppress
+from pathlib import Path
+from typing import Any
+
+import pynvml  # type: ignore[import-not-found]  # the one beside this
+
+from faceloom.engines import runtime as runtimes
+from faceloom.engines import start
+from faceloom.engines.engine import Engine, Network
+from faceloom.engines.runtime import ON_CPU, Runtime
+from faceloom.errors import DeviceLostError
+from faceloom.memory import devices
+from faceloom.stage import Tensors
+
+CONTEXT_BYTES = 96 << 20
+"""Of a card, by a process that has run anything on it."""
+CALL_FACTOR = 4
+"""Bytes that a call holds, for each byte that goes in."""
+
+_start_engine = start.start_engine
+_version = runtimes._version
+
+
+def start_engine(runtime: Runtime, *, limit_bytes: int = 0) -> Engine:
+    """A simulated card's engine, or the true one."""
+    if runtime.kind != "cuda":
+        return _start_engine(runtime, limit_bytes=limit_bytes)
+    return SimulatedEngine(runtime, limit_bytes=limit_bytes)
+
+
+def version(package: str) -> str | None:
+    """Whether a package is installed; the one that drives cards is."""
+    return "1.0" if package == "onnxruntime-gpu" else _version(package)
+
+
+class SimulatedEngine:
+    """The CPU's engine, which counts what it would hold of a card."""
+
+    version = "simulated 1.0"
+
+    def __init__(self, wanted: Runtime, *, limit_bytes: int) -> None:
+        self._host = _start_engine(ON_CPU)
+        self._limit_bytes = limit_bytes
+        (device,) = (device for device in devices.find_devices() if device.name == wanted.device)
+        self._card = next(card for card in pynvml.cards() if f"GPU-{card.name}" == device.uuid)
+        self.total_bytes = device.total_bytes
+        self._weights = 0
+        self._block = 0
+        self.peak_bytes = 0
+
+    @property
+    def memory(self) -> "SimulatedEngine":
+        return self
+
+    @property
+    def held_bytes(self) -> int:
+        return self._weights + self._block
+
+    @property
+    def free_bytes(self) -> int:
+        return self.total_bytes - int(pynvml.held_bytes(self._card))
+
+    def reset_peak(self) -> None:
+        self.peak_bytes = self.held_bytes
+
+    def load(self, path: Path, network: str = "") -> "SimulatedNetwork":
+        size = path.stat().st_size
+        self._take(weights=size)
+        loaded = SimulatedNetwork(self, self._host.load(path, network))
+        weakref.finalize(loaded, self._give_back, size)
+        return loaded
+
+    def reserve(self, size_bytes: int) -> None:
+        self._take(block=size_bytes)
+
+    def shrink(self) -> None:
+        self._host.shrink()
+        self._block = 0
+        self._tell()
+
+    def call(self, inputs: Tensors) -> None:
+        """What a call does to the card."""
+        self._obey()
+        self._take(block=CALL_FACTOR * sum(values.nbytes for values in inputs.values()))
+
+    def _take(self, *, weights: int = 0, block: int = 0) -> None:
+        more = weights + max(0, block - self._block)
+        held = self.held_bytes + more
+        if (self._limit_bytes and held > self._limit_bytes) or more > self.free_bytes:
+            raise MemoryError(f"simulated card: {more} bytes more are not to be had")
+        self._weights += weights
+        self._block = max(self._block, block)
+        self.peak_bytes = max(self.peak_bytes, held)
+        self._tell()
+
+    def _give_back(self, size: int) -> None:
+        self._weights -= size
+        self._tell()
+
+    def _tell(self) -> None:
+        (self._card / str(os.getpid())).write_text(str(CONTEXT_BYTES + self.held_bytes))
+
+    def _obey(self) -> None:
+        """Does once, or as often as it says, what somebody has written down for this card."""
+        file = self._card / "orders"
+        with suppress(FileNotFoundError):
+            order, _, times = file.read_text().partition(" ")
+            left = int(times or 1) - 1
+            file.write_text(f"{order} {left}") if left > 0 else file.unlink()
+            if order == "die":
+                os.kill(os.getpid(), signal.SIGKILL)
+            if order == "fail":
+                raise DeviceLostError("simulated card: unspecified launch failure")
+            if order == "refuse":
+                raise MemoryError("simulated card: out of memory")
+
+
+class SimulatedNetwork:
+    """A network whose calls the card counts."""
+
+    def __init__(self, card: SimulatedEngine, network: Network) -> None:
+        self._card = card
+        self._network = network
+
+    def __call__(self, inputs: Tensors) -> Any:
+        self._card.call(inputs)
+        return self._network(inputs)
+
+
+if os.environ.get(pynvml.FOLDER):
+    start.start_engine = start_engine
+    runtimes._version = version
