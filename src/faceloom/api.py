@@ -558,6 +558,8 @@ def make_flow(options: FlowOptions) -> Flow:
     names += [f"identify/{identify}"] if identify else []
     own = _own_weights(options.get("weights", {}), names)
     told = _options_of_plugins(names, own, options.get("settings", {}))
+    if "filters" in told.get(f"align/{align}", {}):
+        raise RequestError("filters are no setting of a plugin; ask for --filter NAME, or filter=[NAME] in Python")
     asked = {f"align/{align}": _align_options(options)}
     if imports:
         _refuse_options_of_detectors(options)

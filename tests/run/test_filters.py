@@ -22,6 +22,8 @@ from faceloom.geometry.boxes import iou
 from faceloom.geometry.landmarks import extent
 from faceloom.geometry.pose import MEAN_HEAD, fit_pose
 from faceloom.mask.unet import UNet
+from faceloom.models.weights import WeightCache
+from faceloom.run.events import Event, Measuring
 from faceloom.run.filters import Filter, parse_filters, why_rejected
 from faceloom.run.steps import MaskStep
 from faceloom.store.exports import export, read_lost
@@ -99,6 +101,22 @@ def test_a_filter_that_there_is_not_is_refused(asked: str) -> None:
 def test_filters_without_an_aligner_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="aligner"):
         faceloom.extract(tmp_path, tmp_path / "out", align=None, filter=["roll"])
+
+
+def test_filters_are_no_setting_of_a_plugin(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="--filter"):
+        faceloom.extract(tmp_path, tmp_path / "out", settings={"align/facemesh": {"filters": [["roll", "x"]]}})
+
+
+def test_filters_are_not_measured_again(cache: WeightCache, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    cv2.imwrite(str(tmp_path / "in" / "grey.png"), np.full((64, 64, 3), 128, np.uint8))
+    measured: list[Event] = []
+    faceloom.extract(tmp_path / "in", tmp_path / "one", refeed=2)
+    faceloom.extract(tmp_path / "in", tmp_path / "two", refeed=2, filter=["roll"], on_event=measured.append)
+    assert not [event for event in measured if isinstance(event, Measuring)]
+    faceloom.extract(tmp_path / "in", tmp_path / "three", refeed=3, filter=["roll"], on_event=measured.append)
+    assert [event.stage for event in measured if isinstance(event, Measuring)] == ["align/facemesh"]
 
 
 def test_a_rejected_face_costs_no_network_a_look() -> None:

@@ -8,6 +8,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
+from faceloom.align import Aligner
 from faceloom.detect import Detector
 from faceloom.errors import StageError
 from faceloom.memory.footprints import Footprint, FootprintCache, on_a_card
@@ -171,8 +172,16 @@ def network_shape(stage: Stage, frame: tuple[int, int]) -> tuple[int, int]:
 
 
 def _as_measured(stage: Stage, shape: tuple[int, int]) -> Stage:
-    """The stage with nothing but one look at a canvas of this shape: a frame's other looks are no larger."""
-    return replace(stage, plugin=plain(stage.plugin, shape)) if isinstance(stage.plugin, Detector) else stage
+    """The stage without what makes no difference to what it costs.
+
+    Of a detector one look at a canvas of this shape is left, since a frame's other looks are no larger.
+    """
+    match stage.plugin:
+        case Detector() as detector:
+            return replace(stage, plugin=plain(detector, shape))
+        case Aligner() as aligner:
+            return replace(stage, plugin=replace(aligner, filters=()))
+    return stage
 
 
 def _code_sha256(stage: Stage) -> str:
