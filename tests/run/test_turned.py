@@ -9,9 +9,14 @@ from typing import Any
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image as Pictures
 
 import faceloom
+from faceloom.align import Aligner, Crop
+from faceloom.align.facemesh import FaceMesh
+from faceloom.align.pfld import Pfld
 from faceloom.api import extract, make_flow
 from faceloom.detect import Detector
 from faceloom.detect.yunet import YuNet
@@ -21,6 +26,7 @@ from faceloom.faces import Face, FrameId, Image
 from faceloom.frame import Frame
 from faceloom.geometry.affine import Affine, Points, apply
 from faceloom.geometry.boxes import iou
+from faceloom.run.aligning import AlignStep
 from faceloom.run.looking import largest_canvas, looks_a_frame, plain
 from faceloom.run.steps import DetectStep
 from faceloom.run.uprightness import parse_turns
@@ -104,6 +110,31 @@ def test_faces_turned_by_quarters_are_what_they_are_upright(
         face = nearest(before.faces, np.concatenate([truth.min(axis=0), truth.max(axis=0)]))
         found = nearest(frame.faces, box_around(face.box, around))
         assert apart(found.landmarks, apply(around, truth)) < apart(face.landmarks, truth) + 0.1
+
+
+@pytest.mark.parametrize("degrees", [90, 180, 270])
+@pytest.mark.parametrize("plugin", [FaceMesh(), Pfld()])
+def test_without_keypoints_the_angle_of_the_look_turns_the_crop(
+    plugin: Aligner, degrees: int, pictures: list[Image], network: Load
+) -> None:
+    align = AlignStep("align", plugin, network(plugin.weights.name), 1)
+    (upright,) = detected(YuNet(), network("yunet"), pictures[:1], batch=1)
+    image, around = turned(pictures[0], degrees)
+    (lying,) = detected(YuNet(turns=(90.0, 180.0, 270.0)), network("yunet"), [image], batch=1)
+    (face,), (same,) = (align.run([replace(faces[0], keypoints=None)]) for faces in (upright, lying))
+    assert face.landmarks is not None
+    assert apart(same.landmarks, apply(around, face.landmarks)) < 0.3
+
+
+@given(st.floats(20, 90), st.floats(20, 90), st.floats(-0.5, 0.5), st.sampled_from([90, 180, 270]))
+def test_a_raised_crop_is_raised_towards_the_hair(width: float, height: float, raised: float, degrees: int) -> None:
+    crop = Crop(scale=1.0, turned=False, raised=raised)
+    box = np.array([[100, 50, 100 + width, 50 + height]], np.float32)
+    (above,) = crop.around(box, np.zeros(1))
+    assert above[1] == pytest.approx(50 - raised * height, abs=1e-3)
+    around = turned(np.zeros((300, 400, 3), np.uint8), degrees)[1]
+    (lying,) = crop.around(box_around(box[0], around)[None], np.radians([float(degrees)]))
+    np.testing.assert_allclose(lying, box_around(above, around), atol=1e-2)
 
 
 @pytest.mark.parametrize("degrees", [45, 120, 315])
