@@ -33,7 +33,7 @@ from faceloom.run.uprightness import parse_turns
 from faceloom.stage import NetworkPlugin, PinnedFile
 from faceloom.store.exports import has_landmarks, read_config
 from faceloom.store.origins import Origin, find_origin
-from faceloom.store.store import Store
+from faceloom.store.store import LOOKS, Store
 from faceloom.units import parse_bytes
 
 RESULTS = 2
@@ -355,12 +355,18 @@ def derive(
     options: FlowOptions = {"device": CPU, **({} if threads is None else {"threads": threads})}
     order = make_order(flow, outputs, options, memory=memory, ram=ram, on_event=on_event)
     framing = Framing(Crop(found.get("crop", Crop.HEAD)), level=found.get("level", True))
-    models = {stage: told["weights"] for stage, told in found["stages"].items() if told.get("weights")}
-    order = replace(order, derivation=Derivation(folder=before, framing=framing, models=models))
+    order = replace(order, derivation=Derivation(folder=before, framing=framing, models=_models(found)))
     same = {name: value for name, value in found.items() if name not in {"crop", "level", "overlay_chips"}}
     chosen = {name: value for name, value in _config(order).items() if name not in {"results", "stages"}}
     config = {**same, **chosen, "derived": True}
     return _run(order, [], after, config, on_event=on_event, should_stop=should_stop)
+
+
+def _models(config: Mapping[str, Any]) -> tuple[dict[str, str], ...]:
+    """sha256 of the weights of each stage, of the flow and of that with the detector of each second look."""
+    others = {stage: told for stage, told in config["stages"].items() if not stage.startswith("detect/")}
+    flows = [config["stages"], *({**others, **look} for look in config.get(LOOKS, ()))]
+    return tuple({stage: told["weights"] for stage, told in flow.items() if told.get("weights")} for flow in flows)
 
 
 def _landmark_masks(stages: Mapping[str, Mapping[str, Any]]) -> Flow:

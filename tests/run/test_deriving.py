@@ -1,8 +1,10 @@
 """Chips cut again from a result folder, against those that a run with the same settings writes, on real files."""
 
+import contextlib
 import json
 import os
 import shutil
+import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -245,3 +247,31 @@ def test_folders_that_cannot_be_derived_from_are_refused(out: Path, inputs: Path
     if read_summary(tmp_path / "unfinished")["frames"]["pending"]:
         with pytest.raises(RequestError, match="not finished"):
             faceloom.derive(tmp_path / "unfinished", tmp_path / "none")
+
+
+def test_what_a_second_look_finds_is_derived_too(inputs: Path, tmp_path: Path) -> None:
+    prepared(WeightCache.of_user(), "centerface")
+    pictures = [inputs / "portrait.png", inputs / "crowd.jpg"]
+    settings: dict[str, Any] = {"size": 64, "format": "png"}
+    faceloom.extract(pictures, tmp_path / "out", mask=(), min_score=0.937, **settings)
+    before = faceloom.derive(tmp_path / "out", tmp_path / "derived", **settings)
+    assert files_below(tmp_path / "derived") == files_below(tmp_path / "out")
+    faceloom.extract(pictures, tmp_path / "out", mask=(), only_empty=True, detect="centerface", **settings)
+    after = faceloom.derive(tmp_path / "out", tmp_path / "derived", **settings)
+    assert after.faces > before.faces
+    assert files_below(tmp_path / "derived") == files_below(tmp_path / "out")
+
+
+def test_faces_that_go_from_the_other_folder_go_with_their_chips(inputs: Path, tmp_path: Path) -> None:
+    faceloom.extract(inputs / "crowd.jpg", tmp_path / "out", mask=())
+    faceloom.derive(tmp_path / "out", tmp_path / "derived")
+    with contextlib.closing(sqlite3.connect(tmp_path / "out" / "faceloom.sqlite")) as db, db:
+        gone = db.execute("SELECT chip FROM face WHERE idx = 3").fetchone()[0]
+        db.execute("DELETE FROM face WHERE idx = 3")
+    (tmp_path / "out" / gone).unlink()
+    assert gone in files_below(tmp_path / "derived")
+    faceloom.derive(tmp_path / "out", tmp_path / "derived")
+    assert lines(tmp_path / "derived")[3]["index"] == 4
+    derived = files_below(tmp_path / "derived")
+    assert gone not in derived
+    assert derived == files_below(tmp_path / "out")

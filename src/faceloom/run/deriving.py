@@ -25,7 +25,8 @@ from faceloom.store.rows import FaceRow, MaskRow
 class DeriveStep:
     """Frames become the rows of their faces, with new chips."""
 
-    faces_of: Callable[[FrameId], Sequence[FaceRow]]
+    found: Callable[[FrameId], tuple[int, Sequence[FaceRow]]]
+    """A frame's look, and its faces."""
     flow: Flow
     """The masks that are drawn from landmarks."""
     derivation: Derivation
@@ -47,9 +48,11 @@ class DeriveStep:
     def _derived(self, frame: Frame) -> list[FaceRow | Final]:
         height, width = frame.image.shape[:2]
         seen = Seen(id=frame.id, height=height, width=width, problem=frame.problem, digest=frame.digest)
-        return [*(self._face(face, frame) for face in self.faces_of(frame.id)), Final(seen)]
+        look, faces = self.found(frame.id)
+        return [*(self._face(face, frame, models=self.derivation.models[look]) for face in faces), Final(seen)]
 
-    def _face(self, face: FaceRow, frame: Frame) -> FaceRow:
+    def _face(self, face: FaceRow, frame: Frame, *, models: Mapping[str, str]) -> FaceRow:
+        face = replace(face, person=None)  # which may have another name tomorrow
         if face.landmarks is None:
             return replace(face, chip=None)
         outputs, (height, width) = self.outputs, frame.image.shape[:2]
@@ -59,7 +62,7 @@ class DeriveStep:
         # Of the pixels that a run cuts its chip from: averaging depends on where they begin.
         x0, y0, x1, y1 = patch_bounds(face.box, height=height, width=width, scale=outputs.framing.crop.patch_scale)
         chip = cut(frame.image[y0:y1, x0:x1], in_patch(affine, x=x0, y=y0), size=outputs.chip_size)
-        write_pictures(chip, row, frame.time, outputs=outputs, models=self.derivation.models, folder=self.folder)
+        write_pictures(chip, row, frame.time, outputs=outputs, models=models, folder=self.folder)
         return row
 
     def _masks(self, face: FaceRow, landmarks: Points) -> Mapping[str, MaskRow]:

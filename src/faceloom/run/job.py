@@ -79,8 +79,8 @@ class Derivation:
     folder: Path
     framing: Framing
     """The square that its masks cover."""
-    models: Mapping[str, str]
-    """sha256 of the weights of each stage that found them."""
+    models: tuple[Mapping[str, str], ...]
+    """By look, sha256 of the weights of each stage that found the faces; the first look is the flow's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

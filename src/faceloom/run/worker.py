@@ -121,9 +121,9 @@ class Worker:
     def _derive(self, derivation: Derivation, chunk: Chunk, folder: Path, *, keep_bytes: int | None) -> list[Any]:
         """The rows of the faces that another store knows, with new chips."""
         self._on_progress(0, 0)
-        with stored_faces(derivation.folder) as faces_of:
+        with stored_faces(derivation.folder) as found:
             step = DeriveStep(
-                faces_of=faces_of,
+                found=found,
                 flow=self._job.flow,
                 derivation=derivation,
                 outputs=self._job.outputs,

@@ -1,6 +1,7 @@
 """Adoption: the sources and frames of another result folder become those of this one, to be done in another way."""
 
 import hashlib
+import itertools
 import os
 import sqlite3
 from collections.abc import Iterator
@@ -12,7 +13,10 @@ from faceloom.store.folder import remove_files
 from faceloom.store.rows import Status
 
 _SOURCE = "name, path, kind, size_bytes, mtime_ns, sha256, time_base, reading_bytes"
-_FRAME = "idx, ticks, seek_ticks, height, width, status, reason"
+_FRAME = "idx, ticks, seek_ticks, height, width, look, status, reason"
+_FOUND = "face.source_id = frame.source_id AND frame_idx = frame.idx AND rejected IS NULL"
+_ADOPTED = f"source_id = ? AND (status = 'done' OR EXISTS (SELECT 1 FROM face WHERE {_FOUND}))"
+"""The condition that a frame of the other store is taken: it has faces, or has been seen to have none."""
 NOT_THERE = "the source "
 """How the reason of a frame begins whose source is not as it was."""
 
@@ -27,8 +31,8 @@ class Adoption:
     def take(self, given: Path, *, run_id: int) -> None:
         """Makes the sources of another result folder this run's, and its frames with faces those that are to be done.
 
-        What is here already of a source with the same content stays; what is of none any more goes. Frames of a source
-        that is not where it was, or not as it was, fail until it is. Call within a transaction.
+        What is here already of a source with the same content and faces stays; what is of none any more goes. Frames of
+        a source that is not where it was, or not as it was, fail until it is. Call within a transaction.
 
         Raises:
             RequestError: the other folder has frames that are still to be done, or no frames.
@@ -40,7 +44,7 @@ class Adoption:
             for source_id, *source in other.execute(f"SELECT id, {_SOURCE} FROM source ORDER BY name"):
                 name, sha256 = source[0], source[5]
                 here = self._db.execute("SELECT id, sha256 FROM source WHERE name = ?", (name,)).fetchone()
-                if here is not None and here[1] != sha256:
+                if here is not None and (here[1] != sha256 or not self._is_up_to_date(here[0], other, source_id)):
                     self._forget(here[0], name)
                     here = None
                 if here is None:
@@ -53,12 +57,24 @@ class Adoption:
         for source_id, name in self._db.execute("SELECT id, name FROM source WHERE run_id != ?", (run_id,)).fetchall():
             self._forget(source_id, name)
 
+    def _is_up_to_date(self, own_id: int, other: sqlite3.Connection, source_id: int) -> bool:
+        """Whether the frames that are here are those of the other store, and those that are done have its faces."""
+        boxes = "group_concat(face.idx || ' ' || x0 || ' ' || y0 || ' ' || x1 || ' ' || y1)"
+        faces = f"(SELECT {boxes} FROM (SELECT * FROM face WHERE {_FOUND} ORDER BY idx) AS face)"
+        columns = f"idx, look, {faces}, status"
+        there = other.execute(f"SELECT {columns} FROM frame WHERE {_ADOPTED} ORDER BY idx", (source_id,))
+        here = self._db.execute(f"SELECT {columns} FROM frame WHERE source_id = ? ORDER BY idx", (own_id,))
+        return all(
+            one is not None and two is not None and one[:2] == two[:2] and (two[3] != Status.DONE or one[2] == two[2])
+            for one, two in itertools.zip_longest(there, here)
+        )
+
     def _insert(self, source: list[object], frames: Iterator[tuple[object, ...]], run_id: int) -> int:
         marks = ", ".join("?" * (len(source) + 1))
         cursor = self._db.execute(f"INSERT INTO source ({_SOURCE}, run_id) VALUES ({marks})", (*source, run_id))
         own_id = int(cursor.lastrowid or 0)
         rows = ((own_id, *frame) for frame in frames)
-        self._db.executemany(f"INSERT INTO frame (source_id, {_FRAME}) VALUES (?, ?, ?, ?, ?, ?, ?, ?)", rows)
+        self._db.executemany(f"INSERT INTO frame (source_id, {_FRAME}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
         return own_id
 
     def _hold_to(self, source_id: int) -> None:
@@ -95,14 +111,10 @@ def _refuse_unfinished(other: sqlite3.Connection, given: Path) -> None:
 
 def _frames(other: sqlite3.Connection, source_id: int) -> Iterator[tuple[object, ...]]:
     """The frames of a source that have faces, to be done, and those without, as they are; not those that failed."""
-    is_of_frame = "face.source_id = frame.source_id AND frame_idx = frame.idx"
-    has_faces = f"EXISTS (SELECT 1 FROM face WHERE {is_of_frame} AND rejected IS NULL)"
-    query = (
-        f"SELECT {_FRAME}, {has_faces} AS has_faces FROM frame"
-        " WHERE source_id = ? AND (has_faces OR status = 'done') ORDER BY idx"
-    )
-    for *frame, status, reason, has_faces_too in other.execute(query, (source_id,)):
-        yield (*frame, Status.PENDING, None) if has_faces_too else (*frame, status, reason)
+    has_faces = f"EXISTS (SELECT 1 FROM face WHERE {_FOUND})"
+    query = f"SELECT {_FRAME}, {has_faces} FROM frame WHERE {_ADOPTED} ORDER BY idx"
+    for *frame, status, reason, is_to_do in other.execute(query, (source_id,)):
+        yield (*frame, Status.PENDING, None) if is_to_do else (*frame, status, reason)
 
 
 def _why_not(path: Path, *, size_bytes: int, mtime_ns: int, sha256: str | None) -> str | None:

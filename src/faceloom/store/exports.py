@@ -85,24 +85,26 @@ def read_faces_of(folder: Path, frame: FrameId) -> list[FaceRow]:
     Raises:
         StoreError: the folder holds no store that can be read.
     """
-    with stored_faces(folder) as faces_of:
-        return faces_of(frame)
+    with stored_faces(folder) as found:
+        return found(frame)[1]
 
 
 @contextmanager
-def stored_faces(folder: Path) -> Iterator[Callable[[FrameId], list[FaceRow]]]:
-    """Gives the faces of any frame of a result folder, while it is open.
+def stored_faces(folder: Path) -> Iterator[Callable[[FrameId], tuple[int, list[FaceRow]]]]:
+    """Gives the look of any frame of a result folder and its faces, while it is open.
 
     Raises:
         StoreError: the folder holds no store that can be read.
     """
     with connect(folder, read_only=True) as db:
 
-        def faces_of(frame: FrameId) -> list[FaceRow]:
-            where = "AND name = ? AND frame_idx = ?"
-            return [face for face, _ in _faces(db, where, (frame.source, frame.index))]
+        def found(frame: FrameId) -> tuple[int, list[FaceRow]]:
+            place = (frame.source, frame.index)
+            query = "SELECT look FROM frame JOIN source ON source.id = source_id WHERE name = ? AND idx = ?"
+            row = db.execute(query, place).fetchone()
+            return row[0] if row else 0, [face for face, _ in _faces(db, "AND name = ? AND frame_idx = ?", place)]
 
-        yield faces_of
+        yield found
 
 
 def _faces(
