@@ -109,7 +109,12 @@ def test_cards_follow_with_what_the_driver_tells(driver: Driver) -> None:
     cards = find_devices()[1:]
     assert [card.name for card in cards] == ["cuda:0", "cuda:1", "cuda:2", "cuda:3"]
     assert cards[3] == Device(
-        name="cuda:3", label="Card of 24 GiB", total_bytes=24 * GIB, free_bytes=12 * GIB, uuid="GPU-dd44"
+        name="cuda:3",
+        label="Card of 24 GiB",
+        total_bytes=24 * GIB,
+        free_bytes=12 * GIB,
+        uuid="GPU-dd44",
+        environment=(("CUDA_VISIBLE_DEVICES", "GPU-dd44"),),
     )
     assert {card.kind for card in cards} == {"cuda"}
     assert driver.asked_versions == [Nvml.nvmlMemory_v2] * 4

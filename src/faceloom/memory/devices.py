@@ -1,4 +1,4 @@
-"""What can run networks here: the CPU, and NVIDIA cards as NVML (of the driver) tells of them.
+"""What can run networks here: the CPU, NVIDIA cards as NVML (of the driver) tells of them, and others as far as known.
 
 NVML is asked through the optional `pynvml` module of the package `nvidia-ml-py`: unlike CUDA itself it answers
 without taking memory on the card.
@@ -15,15 +15,18 @@ from types import ModuleType
 from typing import Any
 
 from faceloom.errors import BudgetError, RequestError
+from faceloom.memory.other_cards import amd_cards, has_apple_gpu
 from faceloom.memory.ram import machine_bytes, read_ram
 from faceloom.units import MIB, format_bytes
 
 AUTO = "auto"
 CPU = "cpu"
 _CUDA = "cuda"
-_NAME = re.compile(rf"{CPU}|{_CUDA}:\d+")
+_MPS = "mps"
+_NAME = re.compile(rf"{CPU}|{_MPS}|({_CUDA}|rocm):\d+")
 _WANTED = re.compile(rf"{AUTO}|({_NAME.pattern})(\s*,\s*({_NAME.pattern}))*")
 _VISIBLE = "CUDA_VISIBLE_DEVICES"
+_HIP_VISIBLE = "HIP_VISIBLE_DEVICES"
 _CPUINFO = Path("/proc/cpuinfo")
 _LEAST_RESERVE_BYTES = 256 * MIB
 """What a default budget leaves of a card, at least: screens and other programs breathe."""
@@ -53,7 +56,9 @@ class Device:
 
 
 def find_devices() -> tuple[Device, ...]:
-    """The CPU, then the NVIDIA cards that `CUDA_VISIBLE_DEVICES` leaves, in its order; no cards if any question fails.
+    """The CPU, then the NVIDIA cards that `CUDA_VISIBLE_DEVICES` leaves, in its order; none if any question fails.
+
+    Where there are none, cards of AMD and Apple.
 
     Without that variable, and for numbers in it, the cards are counted by their PCI bus, as nvidia-smi does. CUDA
     itself does so only under CUDA_DEVICE_ORDER=PCI_BUS_ID or when all cards are of one model: by default it puts the
@@ -61,7 +66,7 @@ def find_devices() -> tuple[Device, ...]:
     `uuid`, which means the same in any order. Slices of a card (MIG) are not told apart.
     """
     cards, _ = _cards()
-    return (_cpu(), *cards)
+    return (_cpu(), *(cards or _others()))
 
 
 def default_card_bytes(free_bytes: int, total_bytes: int) -> int:
@@ -136,6 +141,18 @@ def _named(name: str, devices: Sequence[Device], *, drivable: Collection[str]) -
 
 def _description(device: Device) -> str:
     return f"{device.name} ({device.label}, {format_bytes(device.free_bytes)} free)"
+
+
+def _others() -> tuple[Device, ...]:
+    """Cards that are not NVIDIA's."""
+    cards = tuple(
+        Device(name=name, label=label, total_bytes=total, free_bytes=free, environment=((_HIP_VISIBLE, number),))
+        for name, label, total, free, number in amd_cards()
+    )
+    if not has_apple_gpu():
+        return cards
+    host = _cpu()
+    return (*cards, replace(host, name=_MPS, label=f"GPU of {host.label}"))
 
 
 def _cpu() -> Device:
