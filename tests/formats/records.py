@@ -68,7 +68,9 @@ def faces(draw: st.DrawFn, index: int) -> FaceRecord:
 def frames(draw: st.DrawFn) -> list[FrameRecord]:
     """Sorted by source and index, of stills and videos."""
     found = []
-    for source in sorted(draw(st.sets(names.filter(lambda name: name == name.strip()), max_size=3))):
+    for source in sorted(
+        draw(st.sets(names.filter(lambda name: name == name.strip() and name.strip(".")), max_size=3))
+    ):
         is_still = draw(st.booleans())
         for index in [0] if is_still else sorted(draw(st.sets(st.integers(0, 10**7), min_size=1, max_size=3))):
             found.append(
