@@ -154,6 +154,12 @@ def test_a_reference_without_a_face_or_that_is_no_picture_is_refused(
         assert not (tmp_path / "out").exists()
 
 
+def test_filters_are_not_for_references(samples: Path, stand_in: dict[str, Any], tmp_path: Path) -> None:
+    portrait = samples / "portrait.png"
+    extract(portrait, tmp_path / "out", like=portrait, filter=["roll=0.01"], **stand_in)
+    assert read_summary(tmp_path / "out")["rejected_by"] == {"roll": 1}
+
+
 def test_people_need_an_identifier_and_a_threshold_needs_people(samples: Path, tmp_path: Path) -> None:
     portrait = samples / "portrait.png"
     with pytest.raises(RequestError, match="--identify"):

@@ -46,8 +46,14 @@ def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _write(frames: Frames) -> Iterator[Piece]:
-    # Every row of a table has the same columns.
-    return write_rows({**line, "rejected": line.get("rejected")} for line in jsonl.face_lines(frames))
+    # Every row of a table has the same columns, and a face may have no embedding where others have one.
+    embeddings = (face.embedding for frame in frames for face in frame.faces if face.embedding is not None)
+    absent: dict[str, Any] = {"rejected": None}
+    if (first := next(embeddings, None)) is not None:
+        absent["embedding"] = [None] * len(first)
+    return write_rows(
+        line | {name: value for name, value in absent.items() if name not in line} for line in jsonl.face_lines(frames)
+    )
 
 
 def _read(path: Path) -> Iterator[FrameRecord]:

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from faceloom.align import Aligner
 from faceloom.errors import MediaError, RequestError
 from faceloom.flow import Flow
 from faceloom.identify import Identifier
@@ -19,6 +20,7 @@ from faceloom.run.events import Event, Looking, Notice, OnEvent, Progress
 from faceloom.run.job import Order, Outputs
 from faceloom.run.people import People, Reference
 from faceloom.run.supervisor import run_job
+from faceloom.stage import Stage
 from faceloom.store.database import connect
 from faceloom.store.exports import read_faces
 from faceloom.store.rows import FaceRow
@@ -90,7 +92,7 @@ def find_references(order: Order, paths: Sequence[Path], *, on_event: OnEvent) -
         RequestError: one is no picture that can be read, or shows no face, or several; the message says which.
         FaceloomError: as a run.
     """
-    flow = Flow(tuple(stage for stage in order.flow.stages if stage.plugin.kind in _KINDS))
+    flow = Flow(tuple(_unfiltered(stage) for stage in order.flow.stages if stage.plugin.kind in _KINDS))
     bare = Outputs(write_chips=False)
     small = replace(order, flow=flow, outputs=bare, excerpt=WHOLE, choice=EVERY_FACE, people=None)
 
@@ -106,6 +108,12 @@ def find_references(order: Order, paths: Sequence[Path], *, on_event: OnEvent) -
             except MediaError as error:
                 raise RequestError(f"no reference can be read: {error}") from error
         return _found(Path(folder))
+
+
+def _unfiltered(stage: Stage) -> Stage:
+    """A face that was picked out is not to be rejected."""
+    plugin = stage.plugin
+    return replace(stage, plugin=replace(plugin, filters=())) if isinstance(plugin, Aligner) else stage
 
 
 def _found(folder: Path) -> dict[Path, Reference]:

@@ -72,7 +72,7 @@ def _take_up_sources(inputs: Sequence[Path], store: Store, *, on_event: OnEvent,
             "all inputs were forgotten in this result folder, which leaves them out; choose another --out"
         )
     if forgotten:
-        text = f"{forgotten:,} of the inputs were forgotten in this result folder, and are left out"
+        text = f"inputs that were forgotten in this result folder, and are left out: {forgotten:,}"
         on_event(Notice(kind=FORGOTTEN, text=text))
 
 
