@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, TypeAlias, TypedDict, Unpack
 
 from faceloom.engines.runtime import CPU, Precision
-from faceloom.errors import RequestError, WeightsError
+from faceloom.errors import BudgetError, RequestError, WeightsError
 from faceloom.faces import Face, Image
 from faceloom.flow import Flow, build_flow, find_plugin
 from faceloom.frame import Frame
@@ -284,8 +284,12 @@ def extend(
     flow = build_flow(names, told, own, known=frozenset({"boxes", "landmarks"}))
     order = make_order(flow, _outputs_of(config), options, memory=memory, ram=ram, on_event=on_event)
     with Store(Path(folder)) as store:
-        store.add_stages(flow.describe())
-        return _noted(store, lambda: run_again(order, store, on_event=on_event, should_stop=should_stop))
+        new = store.add_stages(flow.describe())
+        try:
+            return _noted(store, lambda: run_again(order, store, on_event=on_event, should_stop=should_stop))
+        except BudgetError:  # before the first frame: the folder is as it was
+            store.take_back(new)
+            raise
 
 
 def _noted(store: Store, work: Callable[[], Summary]) -> Summary:

@@ -214,6 +214,8 @@ def test_the_budget_holds_and_changes_nothing(short: Path, whole: Path, tmp_path
     refused = subprocess.run([*command, "--memory", "150MiB"], capture_output=True, text=True, check=False)
     assert refused.returncode == 3
     assert "the smallest budget that would do is" in refused.stderr
+    assert read_summary(out)["config"] == read_summary(short)["config"]  # nothing has begun
+    assert left(out) == 0
     needed = refused.stderr.partition("would do is ")[2].partition(" MiB")[0].replace(",", "")
     done = subprocess.run([*command, "--memory", f"{needed}MiB"], capture_output=True, text=True, check=False)
     summary = json.loads(done.stdout)

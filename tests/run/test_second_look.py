@@ -15,6 +15,7 @@ import pytest
 
 from faceloom.api import extend, extract
 from faceloom.errors import RequestError
+from faceloom.run.events import NOT_DONE_YET, Event, Notice
 from faceloom.store.database import connect
 from faceloom.store.exports import read_summary
 from jobs import exported, files_below
@@ -157,6 +158,20 @@ def test_a_frame_that_can_no_longer_be_read_stays_as_it_was(samples: Path, tmp_p
     assert exported(out, frames=True).splitlines()[1] == before.splitlines()[1]
     assert looks(out) == {("crowd.jpg", 0): 1, ("nobody.png", 0): 0}
     assert read_summary(out)["again"] == {"look/1": 1}
+
+
+def test_frames_that_have_not_been_done_once_are_passed_over_and_told_of(samples: Path, tmp_path: Path) -> None:
+    folder, out = tmp_path / "in", tmp_path / "out"
+    folder.mkdir()
+    shutil.copy(samples / "portrait.png", folder / "portrait.png")
+    extract(folder, out, **BLIND)
+    shutil.copy(samples / "crowd.jpg", folder / "crowd.jpg")
+    heard: list[Event] = []
+    summary = extract(folder, out, size=64, only_empty=True, detect="centerface", on_event=heard.append)
+    assert (summary.frames, summary.faces, summary.outcome) == (1, 1, "done")
+    assert [event.kind for event in heard if isinstance(event, Notice)] == [NOT_DONE_YET]
+    extract(folder, out, **BLIND)
+    assert looks(out) == {("crowd.jpg", 0): 0, ("portrait.png", 0): 1}
 
 
 def test_what_cannot_be_a_second_look_is_refused(media: Path, first: Path, tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ SOURCE_CHANGED = "source_changed"
 NOT_MEASURED = "not_measured"
 FORGOTTEN = "forgotten"
 NOT_AN_INPUT = "not_an_input"
+NOT_DONE_YET = "not_done_yet"
 DEVICE_LOST = "device_lost"
 _SIZES = ("peak_bytes", "predicted_peak_bytes", "budget_bytes")
 

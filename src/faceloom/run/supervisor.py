@@ -12,6 +12,7 @@ from faceloom.memory.usage import peak_bytes
 from faceloom.plan.plan import Plan, one_phase
 from faceloom.run.crew import Crew
 from faceloom.run.events import (
+    NOT_DONE_YET,
     SOURCE_CHANGED,
     Event,
     Notice,
@@ -67,6 +68,9 @@ def run_job(
         if not counts.pending + counts.done:
             _refuse_if_starved(store, order)
         if look:
+            if counts.pending:
+                text = f"{counts.pending:,} frames are still to be done once: run the command without --only-empty"
+                tell(Notice(kind=NOT_DONE_YET, text=text))
             store.look_again(look)
             _refuse_changed(store, tell)
 

@@ -64,6 +64,10 @@ class Again:
                 (stage,),
             )
 
+    def drop_stages(self, stages: Collection[str]) -> None:
+        """No frame misses these any more."""
+        self._db.execute(f"DELETE FROM again WHERE stage IN ({quoted(stages)})")
+
     def add_look(self, number: int, *, run_id: int) -> None:
         """Every frame of this run's sources in which no face was found is to have this look, if it has not had it."""
         self._db.execute(

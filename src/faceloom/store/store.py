@@ -7,7 +7,7 @@ end of any kind is a query, and memory does not grow with the job.
 import hashlib
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -132,8 +132,8 @@ class Store:
         row = self._db.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
         return row and dict(json.loads(row[0]))
 
-    def add_stages(self, described: Mapping[str, Any]) -> None:
-        """Adds stages to the configuration; the faces that there are miss them from now on.
+    def add_stages(self, described: Mapping[str, Any]) -> list[str]:
+        """Adds stages to the configuration; the faces that there are miss them from now on. Those that are new.
 
         Raises:
             RequestError: a stage is there already, with other options or weights; or a second identifier is asked for.
@@ -148,6 +148,15 @@ class Store:
             with self._transaction():
                 self._set_config({**here, "stages": {**here["stages"], **described}})
                 self.again.add_stages(new)
+        return new
+
+    def take_back(self, stages: Collection[str]) -> None:
+        """Undoes the adding of stages that no face has got."""
+        here = self.config or {"stages": {}}
+        kept = {stage: options for stage, options in here["stages"].items() if stage not in stages}
+        with self._transaction():
+            self._set_config({**here, "stages": kept})
+            self.again.drop_stages(stages)
 
     def use_look(self, config: Mapping[str, Any]) -> int:
         """The number of the second look that a configuration's detector is; it is added to the folder's if it is new.
