@@ -17,6 +17,7 @@ from faceloom.errors import ContractError, StageError
 
 Tensors: TypeAlias = Mapping[str, NDArray[Any]]
 """Network inputs or outputs by name."""
+_CHIP_SIZES = range(32, 513)
 Infer: TypeAlias = Callable[[Tensors], Tensors]
 """One call of a loaded network."""
 
@@ -48,6 +49,45 @@ class Signature:
     inputs: Mapping[str, tuple[int | None, ...]]
     outputs: Mapping[str, tuple[int | None, ...]]
     """An empty shape is one that nobody knows."""
+
+    def images(self) -> tuple[str, tuple[int | None, ...]]:
+        """Name and shape of the only input, images (N, 3, H, W).
+
+        Raises:
+            ValueError: the network takes something else.
+        """
+        if len(self.inputs) != 1:
+            raise ValueError(f"it has {len(self.inputs)} inputs, not one")
+        ((name, shape),) = self.inputs.items()
+        if len(shape) != 4 or shape[1] not in {3, None}:
+            raise ValueError(f"its input {name!r} is {shape_in_words(shape)}, not (images, 3, height, width)")
+        return name, shape
+
+    def chips(self, *, usual_size: int) -> tuple[str, int]:
+        """Name of the only input, chips (N, 3, S, S), and their side; the usual one where the network takes any.
+
+        Raises:
+            ValueError: the network takes something else, or chips that nobody would cut.
+        """
+        name, shape = self.images()
+        if shape[2] != shape[3]:
+            raise ValueError(f"its input {name!r} is {shape_in_words(shape)}, not (faces, 3, side, side)")
+        size = shape[2] or usual_size
+        if size not in _CHIP_SIZES:
+            possible = f"{_CHIP_SIZES.start} to {_CHIP_SIZES.stop - 1}"
+            raise ValueError(f"it looks at chips of {size} pixels, but {possible} are possible")
+        return name, size
+
+    def answer(self) -> tuple[int | None, ...]:
+        """Shape of the only output.
+
+        Raises:
+            ValueError: there are more, or none.
+        """
+        if len(self.outputs) != 1:
+            raise ValueError(f"it has {len(self.outputs)} outputs, not one: {', '.join(self.outputs)}")
+        (shape,) = self.outputs.values()
+        return shape
 
 
 class Plugin(ABC):
@@ -117,6 +157,11 @@ class Stage:
     def short_name(self) -> str:
         """The plugin's own name: `yunet`."""
         return self.name.partition("/")[2]
+
+
+def shape_in_words(shape: tuple[int | None, ...]) -> str:
+    """A shape for people: `(any, 3, 112, 112)`."""
+    return "(" + ", ".join("any" if side is None else str(side) for side in shape) + ")"
 
 
 def require(condition: bool, plugin: Plugin, wanted: str) -> None:

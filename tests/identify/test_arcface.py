@@ -39,7 +39,7 @@ def test_chips_have_the_size_that_the_network_takes(cache: WeightCache, tmp_path
 @pytest.mark.parametrize(
     ("shape", "answer", "why"),
     [
-        ((1, 1, 112, 112), (1, 1), "not (faces, 3, side, side)"),
+        ((1, 1, 112, 112), (1, 1), "not (images, 3, height, width)"),
         ((1, 3, 112, 96), (1, 3), "not (faces, 3, side, side)"),
         ((1, 3, 1024, 1024), (1, 3), "1024 pixels"),
     ],

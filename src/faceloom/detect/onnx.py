@@ -48,13 +48,9 @@ class OnnxDetector(Detector):
 
     @classmethod
     def options_for(cls, signature: Signature) -> Mapping[str, Any]:
-        if len(signature.inputs) != 1:
-            raise ValueError(f"it has {len(signature.inputs)} inputs, not one")
+        name, _ = signature.images()
         if missing := [name for name in _NEEDED if name not in signature.outputs]:
             raise ValueError(f"it answers {', '.join(signature.outputs)}, and no {' and no '.join(missing)}")
-        ((name, shape),) = signature.inputs.items()
-        if len(shape) != 4 or shape[1] not in {3, None}:
-            raise ValueError(f"its input {name!r} is {shape}, not (frames, 3, height, width)")
         return {"input_name": name}
 
     def prepare(self, images: Images) -> Tensors:

@@ -13,10 +13,8 @@ from numpy.typing import NDArray
 
 from faceloom.faces import Images
 from faceloom.identify import ARCFACE_SIZE, ARCFACE_TEMPLATE, Identifier
-from faceloom.stage import PinnedFile, Signature, Tensors
+from faceloom.stage import PinnedFile, Signature, Tensors, shape_in_words
 from faceloom.tensors import planes
-
-_SIZES = range(32, 513)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,21 +42,10 @@ class ArcFace(Identifier):
 
     @classmethod
     def options_for(cls, signature: Signature) -> Mapping[str, Any]:
-        if len(signature.inputs) != 1 or len(signature.outputs) != 1:
-            raise ValueError(
-                f"it has {len(signature.inputs)} inputs and {len(signature.outputs)} outputs, not one each"
-            )
-        ((name, shape),) = signature.inputs.items()
-        ((_, answer),) = signature.outputs.items()
-        if len(shape) != 4 or shape[1] not in {3, None} or shape[2] != shape[3]:
-            raise ValueError(f"its input {name!r} is {_in_words(shape)}, not (faces, 3, side, side)")
+        name, size = signature.chips(usual_size=ARCFACE_SIZE)
+        answer = signature.answer()
         if answer and (len(answer) != 2 or answer[0] is not None):
-            raise ValueError(f"it answers {_in_words(answer)}, not one embedding a face, (faces, numbers)")
-        size = shape[2] or ARCFACE_SIZE
-        if size not in _SIZES:
-            raise ValueError(
-                f"it looks at chips of {size} pixels, but {_SIZES.start} to {_SIZES.stop - 1} are possible"
-            )
+            raise ValueError(f"it answers {shape_in_words(answer)}, not one embedding a face, (faces, numbers)")
         return {"input_size": size, "input_name": name}
 
     def prepare(self, images: Images) -> Tensors:
@@ -67,7 +54,3 @@ class ArcFace(Identifier):
     def decode(self, outputs: Tensors) -> NDArray[np.float32]:
         (vectors,) = outputs.values()
         return np.asarray(vectors, np.float32)
-
-
-def _in_words(shape: tuple[int | None, ...]) -> str:
-    return "(" + ", ".join("any" if side is None else str(side) for side in shape) + ")"

@@ -12,8 +12,6 @@ from faceloom.mask import NetworkMask
 from faceloom.stage import PinnedFile, Signature, Tensors
 from faceloom.tensors import BGR, RGB, Values, sigmoid
 
-_SIZES = range(32, 1025)
-
 
 @dataclass(frozen=True, kw_only=True)
 class OnnxMask(NetworkMask):
@@ -46,18 +44,8 @@ class OnnxMask(NetworkMask):
 
     @classmethod
     def options_for(cls, signature: Signature) -> Mapping[str, Any]:
-        if len(signature.inputs) != 1 or len(signature.outputs) != 1:
-            raise ValueError(
-                f"it has {len(signature.inputs)} inputs and {len(signature.outputs)} outputs, not one each"
-            )
-        ((name, shape),) = signature.inputs.items()
-        if len(shape) != 4 or shape[1] not in {3, None} or shape[2] != shape[3]:
-            raise ValueError(f"its input {name!r} is {shape}, not (faces, 3, side, side)")
-        size = shape[2] or 256
-        if size not in _SIZES:
-            raise ValueError(
-                f"it looks at chips of {size} pixels, but {_SIZES.start} to {_SIZES.stop - 1} are possible"
-            )
+        name, size = signature.chips(usual_size=256)
+        signature.answer()
         return {"input_size": size, "input_name": name}
 
     def prepare(self, images: Images) -> Tensors:
