@@ -7,7 +7,8 @@ Checkpoints that are not on this machine are replaced by random values: bytes an
 
 Everything is printed in one go: what the card answers against ONNX Runtime on the CPU, footprints, budgets, the floor
 (each network alone at its best batch), what the shared memory saves, what an out-of-memory costs, and whether all comes
-back. The driver is asked through `nvidia-ml-py`. Nobody else should be on the card.
+back. At the end `faceloom extract` itself runs at these budgets (`benchmarks/gpu_runs.py`). The driver is asked through
+`nvidia-ml-py`. Nobody else should be on the card.
 """
 
 import argparse
@@ -51,6 +52,7 @@ from faceloom.plan.problem import Arena, Problem, StageCost
 from faceloom.plan.solve import smallest_budget, solve
 from faceloom.stage import NetworkPlugin, Tensors
 from faceloom.units import GIB, MIB, format_bytes
+from gpu_runs import report_runs
 
 sys.path.append(str(Path(__file__).parent / "plugins"))
 EMBEDDING: NetworkPlugin = importlib.import_module("identify_fr_feature").Plugin()
@@ -136,6 +138,9 @@ def report(setting: Setting) -> None:
     report_footprints(costs)
     report_budgets(setting, costs, base_bytes=measured["base_bytes"])
     report_recovery(setting, costs, base_bytes=measured["base_bytes"])
+    if setting.device != CPU:
+        files = {name: Path(setting.folder) / STAGES[name][0].weights.file for name in made_up}
+        report_runs(setting.device, {name: file for name, file in files.items() if not name.startswith("detect/")})
 
 
 def report_footprints(costs: Sequence[StageCost]) -> None:
