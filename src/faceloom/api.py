@@ -32,6 +32,7 @@ from faceloom.run.targets import choose_targets
 from faceloom.run.uprightness import parse_turns
 from faceloom.stage import NetworkPlugin, PinnedFile
 from faceloom.store.exports import has_landmarks, read_config
+from faceloom.store.folder import DATABASE
 from faceloom.store.origins import Origin, find_origin
 from faceloom.store.store import LOOKS, Store
 from faceloom.units import parse_bytes
@@ -199,6 +200,8 @@ def extract(
         order = replace(order, people=find_people(order, wanted, on_event=on_event))
     config = _config(order) | ({"people": wanted.to_json()} if wanted else {})
     if only_empty:
+        if not (Path(out) / DATABASE).is_file():
+            raise RequestError(f"{out} holds no results yet; run the command without --only-empty first")
         with Store(Path(out)) as store:
             look = store.use_look(config)
             return _noted(

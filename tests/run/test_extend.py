@@ -1,5 +1,6 @@
 """Stages that are added to a result: the same as if they had been asked for at once."""
 
+import io
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ from faceloom.cli.main import main
 from faceloom.errors import RequestError, StoreError
 from faceloom.run.events import SOURCE_CHANGED, Event, Notice
 from faceloom.store.database import connect
-from faceloom.store.exports import read_summary
+from faceloom.store.exports import export, read_summary
 from jobs import exported, files_below
 
 DEFAULT = ["components", "extended"]
@@ -108,6 +109,21 @@ def test_crops_that_show_something_else_have_the_masks_that_go_with_them(media: 
     extend(tmp_path / "out", mask=["unet"])
     extract(media / "crowd.jpg", tmp_path / "whole", mask=["extended", "unet"], **options)  # type: ignore[arg-type]
     assert exported(tmp_path / "out") == exported(tmp_path / "whole")
+
+
+def test_faces_that_a_filter_has_rejected_get_nothing_more(media: Path, tmp_path: Path) -> None:
+    options = {"size": 64, "filter": ["roll=10"]}
+    extract(media / "crowd.jpg", tmp_path / "out", **options)  # type: ignore[arg-type]
+    summary = extend(tmp_path / "out", mask=["unet"])
+    extract(media / "crowd.jpg", tmp_path / "whole", mask=[*DEFAULT, "unet"], **options)  # type: ignore[arg-type]
+    assert 0 < summary.images["mask/unet"] < 25
+    exports = []
+    for name in ("out", "whole"):
+        told = io.StringIO()
+        export(tmp_path / name, told, to="jsonl", frames=False, rejected=True)
+        exports.append(told.getvalue())
+    assert exports[0] == exports[1]
+    assert exports[0].count("\n") == 25
 
 
 def test_embeddings_are_added_as_masks_are(media: Path, shared: Path, tmp_path: Path) -> None:

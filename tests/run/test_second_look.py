@@ -182,4 +182,5 @@ def test_what_cannot_be_a_second_look_is_refused(media: Path, first: Path, tmp_p
         extract(media, out, only_empty=True, detect="centerface", size=64, mask=["unet"])
     with pytest.raises(RequestError, match="run the command without --only-empty first"):
         extract(media, tmp_path / "new", only_empty=True, detect="centerface")
+    assert not (tmp_path / "new").exists()
     assert read_summary(out)["config"] == read_summary(first)["config"]
