@@ -3,6 +3,7 @@
 import io
 import json
 import struct
+import warnings
 import zlib
 from collections.abc import Mapping
 from enum import StrEnum
@@ -81,12 +82,15 @@ def read_chip_metadata(path: Path) -> dict[str, Any]:
     from PIL import Image as PillowImage
 
     try:
-        with PillowImage.open(path) as picture:
+        # What Pillow warns of is a damaged file.
+        with warnings.catch_warnings(action="error"), PillowImage.open(path) as picture:
             # Chips of before had a comment, or a text chunk of Latin-1.
-            info = picture.info
-            text = picture.getexif().get(_IMAGE_DESCRIPTION) or info.get("comment") or info[_KEYWORD.decode()]
+            text = picture.info.get(_KEYWORD.decode()) or picture.getexif().get(_IMAGE_DESCRIPTION)
+            text = text or picture.info["comment"]
         return dict(json.loads(text))
-    except (OSError, KeyError, TypeError, ValueError) as error:
+    except (
+        OSError, KeyError, TypeError, ValueError, SyntaxError, struct.error, Warning, PillowImage.DecompressionBombError
+    ) as error:  # fmt: skip
         raise MediaError(f"{path} carries no face metadata: {error!r}", path=path) from error
 
 
