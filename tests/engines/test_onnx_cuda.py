@@ -11,7 +11,7 @@ import pytest
 from faceloom.engines import cuda_memory
 from faceloom.engines.onnx import PROVIDERS, OnnxEngine
 from faceloom.engines.runtime import Precision, Runtime
-from faceloom.errors import StageError
+from faceloom.errors import DeviceLostError, StageError
 from faceloom.units import GIB, MIB
 
 
@@ -155,6 +155,19 @@ def test_what_a_card_holds_is_what_has_gone_since_the_beginning(monkeypatch: pyt
 
 def test_the_cpu_has_no_memory_of_its_own() -> None:
     assert OnnxEngine().memory is None
+
+
+def test_an_error_of_the_card_means_that_it_is_lost(
+    arenas: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = on("cuda:0").load(Path("a.onnx"))
+
+    def fail(*_: object) -> None:
+        raise RuntimeError("CUDA failure 719: unspecified launch failure ; GPU=0")
+
+    monkeypatch.setattr(Session, "run", fail)
+    with pytest.raises(DeviceLostError, match="unspecified launch failure"):
+        network({"x": np.zeros(1)})
 
 
 @pytest.mark.parametrize("words", ["CUDA failure 2: out of memory", "CUDNN_STATUS_ALLOC_FAILED"])

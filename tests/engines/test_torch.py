@@ -15,7 +15,7 @@ from faceloom.engines.engine import Network
 from faceloom.engines.onnx import OnnxEngine
 from faceloom.engines.runtime import EngineName, Precision, Runtime
 from faceloom.engines.start import start_engine
-from faceloom.errors import StageError
+from faceloom.errors import DeviceLostError, StageError
 from faceloom.mask import NetworkMask
 from faceloom.models.convert import convert
 from faceloom.models.weights import WeightCache
@@ -245,4 +245,15 @@ def test_a_card_out_of_memory_is_a_lack_of_memory(
     monkeypatch.setattr(torch.nn.functional, "conv2d", fail)
     monkeypatch.setattr(network, "_module", fail)
     with pytest.raises(MemoryError):
+        network({"input": np.zeros((1, 3, 112, 112), np.float32)})
+
+
+def test_an_error_of_the_card_means_that_it_is_lost(cache: WeightCache, monkeypatch: pytest.MonkeyPatch) -> None:
+    network = start_engine(RUNTIME).load(prepared(cache, "pfld"))
+
+    def fail(*_: object, **__: object) -> None:
+        raise RuntimeError("CUDA error: unspecified launch failure\nCompile with `TORCH_USE_CUDA_DSA`")
+
+    monkeypatch.setattr(network, "_module", fail)
+    with pytest.raises(DeviceLostError, match=r"unspecified launch failure$"):
         network({"input": np.zeros((1, 3, 112, 112), np.float32)})
