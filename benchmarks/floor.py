@@ -32,7 +32,6 @@ import simplejpeg
 
 import faceloom
 from faceloom.align.facemesh import FaceMesh
-from faceloom.api import make_flow
 from faceloom.detect.yunet import YuNet
 from faceloom.engines.heap import keep_freed
 from faceloom.engines.onnx import OnnxEngine
@@ -43,6 +42,7 @@ from faceloom.media.chip_files import encode_jpeg
 from faceloom.media.sources import SourceKind, find_sources, kind_of
 from faceloom.memory.cores import usable_cores
 from faceloom.models.weights import WeightCache
+from faceloom.options import make_flow
 from faceloom.run.finish import draw_masks
 from faceloom.run.process import WORKER_SETTINGS
 from faceloom.stage import NetworkPlugin, Tensors

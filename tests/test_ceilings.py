@@ -2,7 +2,8 @@
 
 import pytest
 
-from faceloom.api import make_flow, make_order
+from faceloom.options import make_flow
+from faceloom.orders import make_order
 from faceloom.run.job import Outputs
 from faceloom.units import GIB
 

@@ -23,7 +23,7 @@ ROWS = (
     ("plan",),
     ("store",),
     ("run",),
-    ("samples", "api"),
+    ("samples", "options", "orders", "api"),
     ("cli",),
 )
 PLACES = {name: (row, column) for row, names in enumerate(ROWS) for column, name in enumerate(names)}

@@ -10,11 +10,12 @@ import numpy as np
 import pytest
 from onnx import TensorProto, helper
 
-from faceloom.api import FlowOptions, extract, make_flow, stream
+from faceloom.api import extract, stream
 from faceloom.errors import RequestError, WeightsError
 from faceloom.faces import Face
 from faceloom.models.catalog import CATALOG
 from faceloom.models.weights import WeightCache
+from faceloom.options import FlowOptions, make_flow
 
 LOGITS: dict[str, Any] = {"answers": "logits"}
 

@@ -14,7 +14,6 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from faceloom.api import FlowOptions as FlowOptions
     from faceloom.api import chip as chip
     from faceloom.api import derive as derive
     from faceloom.api import extend as extend
@@ -32,6 +31,7 @@ if TYPE_CHECKING:
     from faceloom.faces import FrameId as FrameId
     from faceloom.frame import Frame as Frame
     from faceloom.media.chip_files import read_chip_metadata as read_chip_metadata
+    from faceloom.options import FlowOptions as FlowOptions
     from faceloom.run.events import Summary as Summary
     from faceloom.run.grouping import Person as Person
     from faceloom.run.grouping import group as group

@@ -2,131 +2,49 @@
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any, TypeAlias, TypedDict, Unpack
+from typing import Any, Unpack
 
 from faceloom.engines.runtime import CPU, Precision
-from faceloom.errors import BudgetError, RequestError, WeightsError
+from faceloom.errors import BudgetError, RequestError
 from faceloom.faces import Face, Image
-from faceloom.flow import Flow, build_flow, find_plugin
+from faceloom.flow import build_flow
 from faceloom.frame import Frame
 from faceloom.geometry.chips import Crop, Framing, frame_to_chip
-from faceloom.media.chip_files import ChipFormat
-from faceloom.media.excerpts import Excerpt, in_words, parse_position
-from faceloom.memory.cores import usable_cores
-from faceloom.memory.devices import AUTO
 from faceloom.memory.footprints import Footprint
-from faceloom.models.weights import CONVERTED, WeightCache, own_file
+from faceloom.options import (
+    CHIP_SIZES,
+    IMPORT,
+    FlowOptions,
+    MachineOptions,
+    PathLike,
+    existing,
+    faces_file_of,
+    landmark_masks,
+    make_flow,
+    make_framing,
+    make_outputs,
+    options_of_plugins,
+    own_weights,
+    reference_pictures,
+)
+from faceloom.orders import budget_bytes_of, config_of, make_order, outputs_of, versions
 from faceloom.plan.plan import one_phase
-from faceloom.run.choice import EVERY_FACE, Choice, length_of
-from faceloom.run.events import Fetching, OnEvent, Summary
-from faceloom.run.filters import parse_filters
+from faceloom.run.choice import EVERY_FACE
+from faceloom.run.events import OnEvent, Summary
 from faceloom.run.forecast import Forecast, forecast, measure_now
-from faceloom.run.importing import faces_file
-from faceloom.run.job import Derivation, FacesFile, Job, Order, Outputs
+from faceloom.run.job import Derivation, Job, Order, Outputs
 from faceloom.run.references import find_people, want_people
 from faceloom.run.supervisor import run_again, run_job
 from faceloom.run.takeup import ShouldStop
-from faceloom.run.targets import choose_targets
-from faceloom.run.uprightness import parse_turns
-from faceloom.stage import NetworkPlugin, PinnedFile
 from faceloom.store.exports import has_landmarks, read_config
 from faceloom.store.folder import DATABASE
 from faceloom.store.origins import Origin, find_origin
 from faceloom.store.store import LOOKS, Store
-from faceloom.units import parse_bytes
 
-RESULTS = 2
-"""Counts the changes to our own arithmetic that change what is found; part of every configuration."""
-CHIP_SIZES = range(64, 1025)
-IMPORT = "import"
-"""In place of a detector's name: faces are known from a file."""
-_ALIGNING = ("normalize", "refeed", "realign")
 ROOM_BYTES = 64 << 20
 """Pixels in flight: ten frames of 1080p, enough to keep the lanes busy."""
 MOST_LANES = 8
-_PACKAGES = (
-    "faceloom",
-    "onnxruntime",
-    "onnxruntime-gpu",
-    "torch",
-    "opencv-python-headless",
-    "av",
-    "numpy",
-    "pillow",
-    "simplejpeg",
-)
-
-PathLike: TypeAlias = str | Path
-
-
-class MachineOptions(TypedDict, total=False):
-    """What a job may take besides memory; every one of these can be left out."""
-
-    threads: int
-    """Cores to use; all there are if left out."""
-    device: str
-    """`cpu`, `cuda:0`, several with commas between, or `auto` if left out: the card with the most free memory that can
-    be used, else the CPU."""
-    exclude_device: str
-    """Devices to leave alone, with commas between."""
-    engine: str
-    """`onnx` or `torch`; if left out, the one that can do the work, ONNX Runtime where both can."""
-
-
-class FlowOptions(MachineOptions, total=False):
-    """Which stages a job has; every one of these can be left out."""
-
-    detect: str
-    """Detector, `yunet` if left out; `import` where a file tells which faces there are."""
-    from_: PathLike
-    """With `import`: the file, or folder, that tells; those of its faces that have landmarks keep them."""
-    from_format: str
-    """Its format, as `faceloom export --to` names it; by its suffix if left out."""
-    align: str | None
-    """Aligner, `facemesh` if left out; None for boxes only."""
-    normalize: str
-    """How the lighting of what the aligner sees is made even: `clahe`, `hist` or `mean`; not at all, or `none`, if left
-    out. What is kept is as it was."""
-    refeed: int
-    """Over how many squares beside each other the landmarks are averaged, 1 to 32; 1 if left out."""
-    realign: bool
-    """Whether the aligner looks once more, at a square laid by the landmarks it found; False if left out."""
-    filter: Sequence[str]
-    """What marks faces as rejected by their landmarks: `confidence`, `distance`, `scale`, `roll`, `order`, or as in
-    `roll=45` with a threshold other than the default; none if left out. They stay, and no later stage sees them."""
-    mask: Sequence[str]
-    """Masks, `components` and `extended` if left out."""
-    identify: str | None
-    """Identifier, none if left out: faces become comparable only when that is asked for."""
-    weights: Mapping[str, PathLike]
-    """Weight files of your own by stage, like `identify/arcface`, in place of those of the catalog."""
-    settings: Mapping[str, Mapping[str, Any]]
-    """Options of plugins by stage and name, like `{"detect/yunet": {"max_iou": 0.4}}`; they are the plugins' fields."""
-    detect_size: int
-    """Longer side in pixels to which larger frames are scaled down for the detector."""
-    min_score: float
-    """Least score of a face, 0 to 1; the detector's own default if left out."""
-    min_size: int | float | str
-    """Least size of a face: the longer side of its box in pixels, or like `5%` of the frame's shorter side."""
-    max_size: int | float | str
-    """Greatest size of a face, likewise."""
-    rotate: int | float | str
-    """Where no face is found upright, look again turned: `90` by its multiples, `0,45,315` by these angles in degrees,
-    clockwise, in this order; the first at which a face is found counts."""
-    tiles: int
-    """For small faces in large frames: look at overlapping squares of so many pixels too, at the frame's resolution."""
-    max_faces: int
-    """In a frame: the best of those of the right size are kept."""
-    every: int
-    """Of a video every n-th frame, the first of them at `start`."""
-    start: str
-    """Where in a video to begin: seconds, `1:23.5`, or the index of a frame like `250f`."""
-    end: str
-    """Where in a video to end, likewise: the frame there is not wanted any more."""
-    precision: str
-    """Of the networks' arithmetic on a card: `fp32` if left out, `tf32` or `fp16`."""
 
 
 def extract(
@@ -189,16 +107,16 @@ def extract(
     outputs = make_outputs(size=size, format=format, crop=crop, level=level)
     if not 16 <= mask_size < CHIP_SIZES.stop:
         raise RequestError(f"the mask size is {mask_size}, but has to be 16 to {CHIP_SIZES.stop - 1} pixels")
-    paths = _existing(inputs)
+    paths = existing(inputs)
     outputs = replace(outputs, write_chips=chips, mask_size=mask_size, overlay=overlay, overlay_chips=overlay_chips)
     flow = make_flow(options)
-    wanted = want_people(flow, like=_references(like), unlike=_references(unlike), threshold=threshold)
+    wanted = want_people(flow, like=reference_pictures(like), unlike=reference_pictures(unlike), threshold=threshold)
     order = make_order(flow, outputs, options, memory=memory, ram=ram, on_event=on_event)
     if options.get("detect") == IMPORT:
-        order = replace(order, faces_file=_faces_file(options))
+        order = replace(order, faces_file=faces_file_of(options))
     if wanted:  # before there is a folder: a bad reference leaves none
         order = replace(order, people=find_people(order, wanted, on_event=on_event))
-    config = _config(order) | ({"people": wanted.to_json()} if wanted else {})
+    config = config_of(order) | ({"people": wanted.to_json()} if wanted else {})
     if only_empty:
         if not (Path(out) / DATABASE).is_file():
             raise RequestError(f"{out} holds no results yet; run the command without --only-empty first")
@@ -282,10 +200,10 @@ def extend(
         )
     options: FlowOptions = {**machine, "precision": config.get("precision", Precision.FP32)}  # type: ignore[typeddict-item]
     names = [*(f"mask/{name}" for name in mask), *([f"identify/{identify}"] if identify else [])]
-    own = _own_weights(weights or {}, names)
-    told = _options_of_plugins(names, own, settings or {})
+    own = own_weights(weights or {}, names)
+    told = options_of_plugins(names, own, settings or {})
     flow = build_flow(names, told, own, known=frozenset({"boxes", "landmarks"}))
-    order = make_order(flow, _outputs_of(config), options, memory=memory, ram=ram, on_event=on_event)
+    order = make_order(flow, outputs_of(config), options, memory=memory, ram=ram, on_event=on_event)
     with Store(Path(folder)) as store:
         new = store.add_stages(flow.describe())
         try:
@@ -297,7 +215,7 @@ def extend(
 
 def _noted(store: Store, work: Callable[[], Summary]) -> Summary:
     """What is done, as a run of the store."""
-    store.begin_run(versions=_versions())
+    store.begin_run(versions=versions())
     try:
         summary = work()
     except BaseException as error:
@@ -358,13 +276,13 @@ def derive(
         raise RequestError(f"the faces of {before} have no landmarks to cut chips by; extract with an aligner")
     outputs = make_outputs(size=size, format=format, crop=crop, level=level)
     outputs = replace(outputs, mask_size=found["mask_size"], overlay=overlay, overlay_chips=overlay_chips)
-    flow = _landmark_masks(found["stages"])
+    flow = landmark_masks(found["stages"])
     options: FlowOptions = {"device": CPU, **({} if threads is None else {"threads": threads})}
     order = make_order(flow, outputs, options, memory=memory, ram=ram, on_event=on_event)
     framing = Framing(Crop(found.get("crop", Crop.HEAD)), level=found.get("level", True))
     order = replace(order, derivation=Derivation(folder=before, framing=framing, models=_models(found)))
     same = {name: value for name, value in found.items() if name not in {"crop", "level", "overlay_chips"}}
-    chosen = {name: value for name, value in _config(order).items() if name not in {"results", "stages"}}
+    chosen = {name: value for name, value in config_of(order).items() if name not in {"results", "stages"}}
     config = {**same, **chosen, "derived": True}
     return _run(order, [], after, config, on_event=on_event, should_stop=should_stop)
 
@@ -374,13 +292,6 @@ def _models(config: Mapping[str, Any]) -> tuple[dict[str, str], ...]:
     others = {stage: told for stage, told in config["stages"].items() if not stage.startswith("detect/")}
     flows = [config["stages"], *({**others, **look} for look in config.get(LOOKS, ()))]
     return tuple({stage: told["weights"] for stage, told in flow.items() if told.get("weights")} for flow in flows)
-
-
-def _landmark_masks(stages: Mapping[str, Mapping[str, Any]]) -> Flow:
-    """Of the stages of a result folder the masks that need no network, with their options."""
-    names = [name for name, told in stages.items() if name.startswith("mask/") and not told.get("weights")]
-    options = {name: {key: value for key, value in stages[name].items() if key != "weights"} for name in names}
-    return build_flow(names, options, known=frozenset({"boxes", "landmarks"}))
 
 
 def plan(
@@ -414,10 +325,10 @@ def plan(
         As `extract`; a budget that is too small is part of the answer.
     """
     flow = make_flow(options)
-    budgets = [room for item in what_if if (room := _budget(item)) is not None]
+    budgets = [room for item in what_if if (room := budget_bytes_of(item)) is not None]
     outputs = make_outputs(size=size, format=format, crop=crop, level=level)
     order = make_order(flow, outputs, options, memory=memory, ram=ram, on_event=on_event)
-    return forecast(order, _existing(inputs), budgets, on_event=on_event)
+    return forecast(order, existing(inputs), budgets, on_event=on_event)
 
 
 def profile(
@@ -439,7 +350,7 @@ def profile(
     flow = make_flow(options)
     order = make_order(flow, Outputs(), options, on_event=on_event)
     paths = [Path(inputs)] if isinstance(inputs, str | Path) else [Path(item) for item in inputs]
-    return measure_now(order, _existing(paths) if paths else [], on_event=on_event)
+    return measure_now(order, existing(paths) if paths else [], on_event=on_event)
 
 
 def stream(
@@ -489,30 +400,6 @@ def stream(
         yield from worker.frames(items)
 
 
-def make_outputs(*, size: int, format: str, crop: str, level: bool) -> Outputs:  # noqa: A002
-    """Chips as they are asked for.
-
-    Raises:
-        RequestError: a value out of range.
-    """
-    if size not in CHIP_SIZES:
-        raise RequestError(f"the chip size is {size}, but has to be {CHIP_SIZES.start} to {CHIP_SIZES.stop - 1} pixels")
-    if format not in set(ChipFormat):
-        raise RequestError(f"there is no chip format {format!r}; there are: {', '.join(ChipFormat)}")
-    return Outputs(chip_size=size, chip_format=ChipFormat(format), framing=make_framing(crop, level=level))
-
-
-def make_framing(crop: str, *, level: bool) -> Framing:
-    """The square that chips are to show.
-
-    Raises:
-        RequestError: there is no such crop.
-    """
-    if crop not in set(Crop):
-        raise RequestError(f"there is no crop {crop!r}; there are: {', '.join(Crop)}")
-    return Framing(Crop(crop), level=level)
-
-
 def chip(face: Face, *, size: int = 512, crop: str = "head", level: bool = True) -> Image:
     """The aligned chip (size, size, 3) of a face that `stream` yielded; crop and level as for `extract`.
 
@@ -550,278 +437,3 @@ def draw_origin(origin: Origin, target: Path) -> None:
     from faceloom.run.origins import draw_origin as draw
 
     draw(origin, target)
-
-
-def make_flow(options: FlowOptions) -> Flow:
-    """The flow that the options ask for.
-
-    Raises:
-        RequestError: an unknown plugin or a value out of range.
-    """
-    detect = f"detect/{options.get('detect', 'yunet')}"
-    imports = options.get("detect") == IMPORT
-    align = options.get("align", "facemesh")
-    masks = options.get("mask", ("components", "extended") if align or imports else ())
-    identify = options.get("identify")
-    names = [
-        *([] if imports else [detect]),
-        *([f"align/{align}"] if align else []),
-        *(f"mask/{mask}" for mask in masks),
-    ]
-    names += [f"identify/{identify}"] if identify else []
-    own = _own_weights(options.get("weights", {}), names)
-    told = _options_of_plugins(names, own, options.get("settings", {}))
-    if "filters" in told.get(f"align/{align}", {}):
-        raise RequestError("filters are no setting of a plugin; ask for --filter NAME, or filter=[NAME] in Python")
-    asked = {f"align/{align}": _align_options(options)}
-    if imports:
-        _refuse_options_of_detectors(options)
-    elif "from_" in options or "from_format" in options:
-        raise RequestError("a file that tells of faces (--from) is for --detect import")
-    else:
-        asked[detect] = _detect_options(options)
-    given = {stage: {**told[stage], **asked.get(stage, {})} for stage in names}
-    if imports:
-        return build_flow(names, given, own, known=frozenset({"boxes"} if align else {"boxes", "landmarks"}))
-    return build_flow(names, given, own)
-
-
-def _options_of_plugins(
-    names: Sequence[str], own: Mapping[str, PinnedFile], settings: Mapping[str, Mapping[str, Any]]
-) -> dict[str, dict[str, Any]]:
-    """What the user's own files and settings say of the plugins of stages."""
-    for stage in settings.keys() - set(names):
-        raise RequestError(f"options are set for {stage!r}, which is no stage of this flow; it has: {', '.join(names)}")
-    told = {stage: _options_of_weights(stage, file) for stage, file in own.items()}
-    return {stage: {**told.get(stage, {}), **settings.get(stage, {})} for stage in names}
-
-
-def _refuse_options_of_detectors(options: FlowOptions) -> None:
-    if "from_" not in options:
-        raise RequestError("--detect import takes faces from a file; name it with --from")
-    for name in ("detect_size", "min_score", "rotate", "tiles"):
-        if name in options:
-            raise RequestError(f"{name} is for a detector, and with --detect import there is none")
-
-
-def _faces_file(options: FlowOptions) -> FacesFile:
-    (path,) = _existing(options["from_"])
-    return faces_file(path, format=options.get("from_format"))
-
-
-def _own_weights(paths: Mapping[str, PathLike], names: Sequence[str]) -> dict[str, PinnedFile]:
-    """The user's own weight files by stage."""
-    files = {}
-    for stage, path in paths.items():
-        if stage not in names:
-            message = f"weights are named for {stage!r}, which is no stage of this flow; it has: {', '.join(names)}"
-            raise RequestError(message)
-        plugin = find_plugin(*stage.split("/", 1))
-        if plugin.weights is None:
-            raise RequestError(f"{stage} runs no network, so it takes no weights")
-        if not plugin.network and Path(path).suffix not in CONVERTED:
-            raise RequestError(f"{path} is no weight file for {stage}; it can be: {', '.join(CONVERTED)}")
-        files[stage] = own_file(Path(path), plugin.weights)
-    return files
-
-
-def _options_of_weights(stage: str, file: PinnedFile) -> Mapping[str, Any]:
-    """What a file of the user's own decides of its plugin."""
-    plugin = find_plugin(*stage.split("/", 1))
-    if not issubclass(plugin, NetworkPlugin) or plugin.network:
-        return {}
-    try:
-        return plugin.options_for(WeightCache.of_user().signature(file))
-    except ValueError as error:
-        raise WeightsError(f"{file.path} is no network for {stage}: {error}", name=file.name) from error
-
-
-def _detect_options(options: FlowOptions) -> Mapping[str, Any]:
-    chosen: dict[str, Any] = {}
-    if "detect_size" in options:
-        chosen["longest_side"] = options["detect_size"]
-        if not 32 <= options["detect_size"] <= 8192:
-            raise RequestError(f"the detect size is {options['detect_size']}, but has to be 32 to 8192 pixels")
-    if "min_score" in options:
-        chosen["min_score"] = options["min_score"]
-        if not 0 < options["min_score"] <= 1:
-            raise RequestError(f"the least score is {options['min_score']}, but has to be above 0 and at most 1")
-    if "rotate" in options:
-        chosen["turns"] = parse_turns(str(options["rotate"]))
-    if "tiles" in options:
-        chosen["tile_px"] = options["tiles"]
-        if not 128 <= options["tiles"] <= 8192:
-            raise RequestError(f"tiles have sides of {options['tiles']}, but have to have 128 to 8192 pixels")
-    return chosen
-
-
-def make_excerpt(options: FlowOptions) -> Excerpt:
-    """The frames of videos that the options ask for.
-
-    Raises:
-        RequestError: a value is none that could be meant.
-    """
-    every = options.get("every", 1)
-    if every < 1:
-        raise RequestError(f"every {every}-th frame is none; ask for 1 or more")
-    start, end = (parse_position(str(options[key])) if key in options else None for key in ("start", "end"))
-    if start is not None and end is not None and isinstance(start, int) == isinstance(end, int) and end <= start:
-        raise RequestError(f"nothing lies between --start {options['start']} and --end {options['end']}")
-    return Excerpt(every=every, start=start, end=end)
-
-
-def make_choice(options: FlowOptions) -> Choice:
-    """The faces that the options ask for.
-
-    Raises:
-        RequestError: a value is none that could be meant.
-    """
-    most = options.get("max_faces")
-    if most is not None and most < 1:
-        raise RequestError(f"at most {most} faces of a frame are none; ask for 1 or more")
-    least, greatest = (length_of(options[key]) if key in options else None for key in ("min_size", "max_size"))
-    if least and greatest and least.is_share == greatest.is_share and greatest.value < least.value:
-        raise RequestError(f"no face is at least {options['min_size']} and at most {options['max_size']} in size")
-    return Choice(min_size=least, max_size=greatest, max_faces=most)
-
-
-def make_order(
-    flow: Flow,
-    outputs: Outputs,
-    options: FlowOptions,
-    *,
-    memory: int | str | None = None,
-    ram: int | str | None = None,
-    on_event: OnEvent,
-) -> Order:
-    """What is asked for, with every weight file at hand.
-
-    Raises:
-        RequestError: a value out of range, or an engine that cannot run a stage.
-        BudgetError: this machine lacks the device, or an engine for it.
-        WeightsError: a network is neither on this machine nor to be had.
-    """
-    threads = options.get("threads")
-    if threads is not None and threads < 1:
-        raise RequestError(f"{threads} threads cannot do anything; ask for 1 or more")
-    memory_bytes, ram_bytes = _budget(memory), _budget(ram)
-    targets = choose_targets(
-        options.get("device", AUTO) if flow.networks else CPU,
-        excluded=options.get("exclude_device", ""),
-        engine=options.get("engine"),
-        precision=options.get("precision", Precision.FP32),
-        checkpoints=[stage.name for stage in flow.networks if stage.plugin.network],
-        memory_bytes=memory_bytes,
-    )
-    # Without a memory of its own the device's is the host's: both ceilings are for the same.
-    has_memory = any(target.has_memory for target in targets)
-    ceilings = [ram_bytes] if has_memory else [memory_bytes, ram_bytes]
-    budget_bytes = min((size for size in ceilings if size is not None), default=None)
-    cache = WeightCache.of_user()
-
-    def on_bytes(name: str, done: int, total: int) -> None:
-        on_event(Fetching(name=name, done_bytes=done, total_bytes=total))
-
-    weights = {stage.name: cache.prepare(stage.weights, on_bytes=on_bytes) for stage in flow.networks if stage.weights}
-    return Order(
-        flow=flow,
-        weights=weights,
-        outputs=outputs,
-        cores=threads or usable_cores(),
-        budget_bytes=budget_bytes,
-        footprints=cache.folder / "footprints",
-        excerpt=make_excerpt(options),
-        choice=make_choice(options),
-        targets=targets,
-    )
-
-
-def _align_options(options: FlowOptions) -> Mapping[str, Any]:
-    chosen: dict[str, Any] = {name: value for name, value in options.items() if name in _ALIGNING}
-    if options.get("filter"):
-        chosen["filters"] = parse_filters(options["filter"])
-    if chosen and not options.get("align", "facemesh"):
-        asked = ", ".join("filter" if name == "filters" else name for name in chosen)
-        raise RequestError(f"{asked} is for an aligner, and there is none; leave it out, or name an aligner")
-    return chosen
-
-
-def _budget(memory: int | str | None) -> int | None:
-    try:
-        size = parse_bytes(memory) if isinstance(memory, str) else memory
-    except ValueError as error:
-        raise RequestError(str(error)) from error
-    if size is not None and size <= 0:
-        raise RequestError(f"a budget of {size} bytes is none; ask for something like 800MiB")
-    return size
-
-
-def _config(order: Order) -> dict[str, Any]:
-    outputs, file = order.outputs, order.faces_file
-    chips = {"size": outputs.chip_size, "format": outputs.chip_format} if outputs.write_chips else None
-    return {
-        "results": RESULTS,
-        "stages": order.flow.describe(),
-        "chips": chips,
-        "mask_size": outputs.mask_size,
-        "overlay": outputs.overlay,
-        # Said where they are not as they were when there was nothing to choose: folders of then are gone on with.
-        **({} if outputs.framing.crop is Crop.HEAD else {"crop": outputs.framing.crop}),
-        **({} if outputs.framing.level else {"level": False}),
-        **({"overlay_chips": True} if outputs.overlay_chips else {}),
-        # Either engine finds the same in float32, so that one may go on where the other ended.
-        **({} if order.runtime.precision is Precision.FP32 else {"precision": order.runtime.precision}),
-        **({"import": {"format": file.format, "sha256": file.sha256}} if file else {}),
-        # Said where something is left out: folders made when there was nothing to choose are gone on with.
-        **{name: str(value) for name, value in _left_out(order).items() if value is not None},
-    }
-
-
-def _outputs_of(config: Mapping[str, Any]) -> Outputs:
-    """What a folder's masks lie over; no chips are written."""
-    return Outputs(
-        write_chips=False,
-        mask_size=config["mask_size"],
-        framing=make_framing(config.get("crop", Crop.HEAD), level=config.get("level", True)),
-    )
-
-
-def _left_out(order: Order) -> dict[str, object]:
-    """Of what keeps frames and faces out of a result, that which was asked for."""
-    excerpt, choice = order.excerpt, order.choice
-    return {
-        "every": None if excerpt.every == 1 else excerpt.every,
-        "start": None if excerpt.start is None else in_words(excerpt.start),
-        "end": None if excerpt.end is None else in_words(excerpt.end),
-        "min_size": choice.min_size,
-        "max_size": choice.max_size,
-        "max_faces": choice.max_faces,
-    }
-
-
-def _versions() -> dict[str, str]:
-    """Of the packages that a result may depend on, as far as they are installed."""
-    found: dict[str, str] = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
-
-
-def _references(pictures: PathLike | Iterable[PathLike]) -> list[Path]:
-    paths = [pictures] if isinstance(pictures, str | Path) else list(pictures)
-    return _existing(paths) if paths else []
-
-
-def _existing(inputs: PathLike | Iterable[PathLike]) -> list[Path]:
-    paths = [Path(item) for item in ([inputs] if isinstance(inputs, str | Path) else inputs)]
-    missing = [str(path) for path in paths if not path.exists()]
-    if missing:
-        raise RequestError(
-            f"there is no file or folder {missing[0]!r}" + (f", nor {missing[1:]}" if missing[1:] else "")
-        )
-    if not paths:
-        raise RequestError("no inputs were named")
-    return paths

@@ -9,11 +9,13 @@ from pathlib import Path
 import pytest
 
 from cards import simulated_cards
-from faceloom.api import extract, make_flow, make_order
+from faceloom.api import extract
 from faceloom.api import plan as plan_inputs
 from faceloom.errors import BudgetError, DeviceLostError
 from faceloom.memory.footprints import Footprint
 from faceloom.memory.usage import peak_bytes
+from faceloom.options import make_flow
+from faceloom.orders import make_order
 from faceloom.run import profiling
 from faceloom.run.events import DEVICE_LOST, OUT_OF_MEMORY, REPLANNED, Event, Notice, Progress, Summary
 from faceloom.run.forecast import measure_now

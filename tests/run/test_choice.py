@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from clips import write_clip
-from faceloom.api import FlowOptions, extract, stream
+from faceloom.api import extract, stream
 from faceloom.errors import MediaError, RequestError
 from faceloom.media.video_index import index_video
+from faceloom.options import FlowOptions
 from faceloom.run.choice import Choice, Length, parse_length
 from jobs import exported
 

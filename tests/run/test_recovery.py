@@ -13,11 +13,13 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from faceloom.api import extract, make_flow, make_order
+from faceloom.api import extract
 from faceloom.media.chunks import Chunk, PendingFrame, cut_chunks
 from faceloom.media.sources import find_sources
 from faceloom.memory.ram import Ram
 from faceloom.models.weights import WeightCache
+from faceloom.options import make_flow
+from faceloom.orders import make_order
 from faceloom.plan.plan import Phase, Placement, Plan
 from faceloom.run import fleet, planner, supervisor
 from faceloom.run.crew import Crew

@@ -3,8 +3,9 @@ from pathlib import Path
 
 import pytest
 
-from faceloom.api import make_flow, make_order
 from faceloom.errors import BudgetError
+from faceloom.options import make_flow
+from faceloom.orders import make_order
 from faceloom.run.events import Event, Measuring, Notice
 from faceloom.run.job import Order, Outputs
 from faceloom.run.supervisor import run_job

@@ -13,7 +13,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import faceloom
-from faceloom.api import extract, make_flow
+from faceloom.api import extract
 from faceloom.detect.centerface import CenterFace
 from faceloom.detect.yunet import YuNet
 from faceloom.engines.engine import Network
@@ -21,6 +21,7 @@ from faceloom.errors import BudgetError, RequestError
 from faceloom.faces import Face, FrameId, Image
 from faceloom.frame import Frame
 from faceloom.geometry.boxes import Boxes, area, covered, iou
+from faceloom.options import make_flow
 from faceloom.run.looking import largest_canvas, looks_a_frame, plain, tile_starts
 from faceloom.run.sights import EDGE_PX, Place
 from faceloom.run.steps import DetectStep

@@ -17,7 +17,7 @@ import faceloom
 from faceloom.align import Aligner, Crop
 from faceloom.align.facemesh import FaceMesh
 from faceloom.align.pfld import Pfld
-from faceloom.api import extract, make_flow
+from faceloom.api import extract
 from faceloom.detect import Detector
 from faceloom.detect.yunet import YuNet
 from faceloom.engines.engine import Network
@@ -26,6 +26,7 @@ from faceloom.faces import Face, FrameId, Image
 from faceloom.frame import Frame
 from faceloom.geometry.affine import Affine, Points, apply
 from faceloom.geometry.boxes import iou
+from faceloom.options import make_flow
 from faceloom.run.aligning import AlignStep
 from faceloom.run.looking import largest_canvas, looks_a_frame, plain
 from faceloom.run.steps import DetectStep

@@ -126,8 +126,8 @@ def _check_memory() -> Iterator[Finding]:
 
 
 def _check_weights() -> Iterator[Finding]:
-    from faceloom.api import make_flow
     from faceloom.models.weights import WeightCache
+    from faceloom.options import make_flow
 
     cache = WeightCache.of_user()
     mirrors = f", also looking in {', '.join(map(str, cache.mirrors))}" if cache.mirrors else ""

@@ -72,10 +72,10 @@ def models(chosen: argparse.Namespace) -> int:
 
 def pull(chosen: argparse.Namespace) -> int:
     """Fetches and prepares weights, and prints where they are."""
-    from faceloom.api import make_flow
     from faceloom.cli.progress import watch
     from faceloom.errors import RequestError
     from faceloom.models.weights import WeightCache
+    from faceloom.options import make_flow
     from faceloom.run.events import Fetching
 
     known = {name: weights for name, weights in _plugins().items() if weights and weights.sha256}
