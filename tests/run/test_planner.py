@@ -146,3 +146,19 @@ def test_a_budget_on_a_card_is_what_was_asked_or_free_less_a_reserve() -> None:
     assert device_budget(TARGET, None) == 8 * GIB - round(0.05 * 8 * GIB)
     assert device_budget(TARGET, 100 * MIB) == 0
     assert device_budget(Target(), 8 * GIB) is None
+
+
+def test_a_planner_that_has_been_given_its_share_plans_within_it(planner: Planner) -> None:
+    planned = planner.plan()
+    planner.give(planned.host_bytes)
+    again = planner.plan()
+    assert again.host_bytes <= planned.host_bytes
+    assert again.plan.seconds == planned.plan.seconds
+    assert planner.outgrown(planned.host_bytes + MIB, again)
+
+
+def test_more_room_that_makes_nothing_faster_is_left_alone_however_much_is_done(planner: Planner) -> None:
+    planned = planner.plan()
+    planner.give(planned.host_bytes)
+    planner.note_done(3000)
+    assert planner.observe(ROWS, holding=holding(6 * GIB), plan=planned) is None

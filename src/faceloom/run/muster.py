@@ -36,6 +36,8 @@ def muster(order: Order, store: Store, crew: Crew, *, budget_bytes: int, on_even
         if len(entrant.survey.too_large) > most:
             _leave_out(entrant.target, "its frames are too large", on_event)
         else:
+            if len(order.targets) > 1:  # what one has been given and does not need has gone to the next
+                entrant.planner.give(entrant.planned.host_bytes)
             runs.append(DeviceRun(order, entrant.target, crew, entrant.planner, entrant.planned))
     for kind, shape in next(e.survey.too_large for e in entrants if len(e.survey.too_large) == most):
         reason = f"a frame of {shape.width} x {shape.height} does not fit into {format_bytes(budget_bytes)}"

@@ -98,9 +98,9 @@ class Planner:
         """What a process holds of such a device with no network loaded."""
         return max((one.process_bytes for one in self._footprints.values() if one.host), default=0)
 
-    def give(self, budget_bytes: int) -> None:
-        """So much of the host's memory is for these workers and the supervisor from now on."""
-        self._room = replace(self._room, budget_bytes=budget_bytes)
+    def give(self, workers_bytes: int) -> None:
+        """So much of the host's memory is for these workers from now on, and no more."""
+        self._room = replace(self._room, budget_bytes=self._room.supervisor_bytes + workers_bytes)
 
     def plan(self) -> Planned:
         """The best plan for what is known now.
@@ -158,7 +158,7 @@ class Planner:
 
     def outgrown(self, held_bytes: int, plan: Planned) -> str | None:
         """Says that a worker that no limit holds has taken more of the host's memory than planned, if it has."""
-        more = held_bytes - plan.worker_bytes
+        more = held_bytes - (self._room.budget_bytes - self._room.supervisor_bytes)
         if not plan.problem.host or more <= 0:
             return None
         self._work = replace(self._work, decoder_bytes=self._work.decoder_bytes + more)
@@ -200,7 +200,7 @@ class Planner:
         if wanted < before and wanted + _SLACK_BYTES < planned:
             self._room = replace(self._room, budget_bytes=wanted)
             return f"other programs leave {format_bytes(wanted)} of RAM"
-        if self._is_much_better(replace(self._room, budget_bytes=wanted), wanted, before, plan):
+        if self._is_much_better(replace(self._room, budget_bytes=wanted), wanted, before):
             return f"{format_bytes(wanted)} of RAM are to be had now"
         return None
 
@@ -211,25 +211,29 @@ class Planner:
         if wanted < before and wanted + _SLACK_BYTES < plan.plan.peak_bytes:
             self._room = replace(self._room, device_bytes=wanted)
             return self._others_leave(wanted)
-        if self._is_much_better(replace(self._room, device_bytes=wanted), wanted, before, plan):
+        if self._is_much_better(replace(self._room, device_bytes=wanted), wanted, before):
             return f"{format_bytes(wanted)} of {self._target.name} are to be had now"
         return None
 
-    def _is_much_better(self, room: Room, wanted: int, before: int, plan: Planned) -> bool:
+    def _is_much_better(self, room: Room, wanted: int, before: int) -> bool:
         """Whether a plan for a room with much more in it is worth following; then it is the room from now on."""
         now = time.monotonic()
         if wanted < _MUCH_MORE * before + _SLACK_BYTES or now - self._looked < LOOK_UP_EVERY_S:
             return False
         self._looked = now
-        was, self._room = self._room, room
-        try:
-            seconds = self.plan().plan.seconds
-        except BudgetError:  # more than before, and still too little
-            seconds = math.inf
-        if seconds < _MUCH_FASTER * plan.plan.seconds:
+        was, before_s = self._room, self._seconds_left()
+        self._room = room
+        if self._seconds_left() < _MUCH_FASTER * before_s:
             return True
         self._room = was
         return False
+
+    def _seconds_left(self) -> float:
+        """Of the best plan for what is still to be done."""
+        try:
+            return self.plan().plan.seconds
+        except BudgetError:
+            return math.inf
 
 
 @dataclass(slots=True)
