@@ -10,9 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faceloom.api import extract, stream
-from faceloom.errors import RequestError
+from faceloom.errors import BudgetError, RequestError
 from faceloom.run.people import People, Reference
 from faceloom.store.exports import read_faces, read_summary
+from faceloom.units import MIB
 from identify_stand_ins import write_sface
 from jobs import exported, files_below
 
@@ -96,7 +97,10 @@ def test_the_same_faces_are_kept_whatever_the_plan(
     pictures: Path, blair: Path, options: dict[str, Any], tmp_path: Path
 ) -> None:
     extract(pictures, tmp_path / "one", like=[blair], threads=1, **options)
-    extract(pictures, tmp_path / "two", like=[blair], threads=2, memory="260MiB", **options)
+    with pytest.raises(BudgetError) as refused:
+        extract(pictures, tmp_path / "refused", like=[blair], memory="100MiB", **options)
+    least = (refused.value.needed_bytes or 0) + 16 * MIB
+    extract(pictures, tmp_path / "two", like=[blair], threads=2, memory=least, **options)
     assert exported(tmp_path / "one") == exported(tmp_path / "two")
 
 
