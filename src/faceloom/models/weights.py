@@ -7,7 +7,6 @@ file is called there), then at the catalog's places. Nothing is used before its 
 import hashlib
 import json
 import os
-import signal
 import subprocess
 import sys
 import tempfile
@@ -176,9 +175,8 @@ def _run_apart(module: str, arguments: Sequence[str], pinned: PinnedFile) -> str
     command = [sys.executable, "-m", module, *arguments]
     paths = os.pathsep.join(filter(None, [str(package_root), os.environ.get("PYTHONPATH")]))
     environment = {**os.environ, "PYTHONPATH": paths}
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment)
-    if done.returncode == -signal.SIGINT:  # Ctrl-C goes to all processes of a terminal
-        raise KeyboardInterrupt
+    # In a group of its own: Ctrl-C goes to the whole group of a terminal, and is for the process that asked to decide.
+    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, process_group=0)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         raise WeightsError(f"weights {pinned.name!r} could not be prepared: {reason}", name=pinned.name)
