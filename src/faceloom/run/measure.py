@@ -98,7 +98,14 @@ def _measure(request: Measure, engine: Engine, memory: HeldMemory, item: Frame |
     engine.shrink()
     engine.reserve(arena_fixed + arena_item)
     switch_s = time.perf_counter() - started
-    timed = _timed(call, TIMED_BATCHES if len(held) > 1 else (1,))
+
+    def fits(batch: int) -> bool:
+        """Whether what is known by now leaves a batch below a ceiling that nothing but this process holds."""
+        if engine.memory or not request.limit_bytes:
+            return True
+        return process + weights + fixed + per_item * batch <= request.limit_bytes
+
+    timed = _timed(call, [batch for batch in TIMED_BATCHES if batch == 1 or (len(held) > 1 and fits(batch))])
     footprint = Footprint(
         weights_bytes=weights,
         load_spike=max(0, spike - weights) / weights if weights else 0.0,
