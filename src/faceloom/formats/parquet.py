@@ -185,7 +185,12 @@ def _face(row: dict[str, Any]) -> FaceRecord:
         masks=masks,
         embedding=None if embedding is None else checks.numbers(embedding, (-1,), "an embedding").astype(np.float32),
         chip=row["chip"],
+        person=_person(row.get("person")),
     )
+
+
+def _person(told: Any) -> str | None:
+    return checks.name(told, "a person") if told else told
 
 
 FORMAT = Format(
