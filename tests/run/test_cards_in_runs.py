@@ -186,7 +186,7 @@ def test_memory_that_others_take_of_a_card_makes_for_a_smaller_plan(cards: Path,
 
     def on_event(event: Event) -> None:
         events.append(event)
-        if isinstance(event, Progress) and event.faces:
+        if isinstance(event, Progress) and event.frames:
             others.write_text(str(24 * GIB - 200 * MIB))
 
     out = cards.parent / "out"
