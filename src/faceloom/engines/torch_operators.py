@@ -5,6 +5,7 @@ catalog go. What they leave out is refused when the graph is loaded, not compute
 are integers on the host, as ONNX Runtime keeps them; floats live on the device.
 """
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeAlias
@@ -262,6 +263,11 @@ def _reshape(node: Node) -> Run:
     return run
 
 
+def _flatten(node: Node) -> Run:
+    axis = int(node.attributes.get("axis", 1))
+    return lambda x: x.reshape(math.prod(x.shape[:axis]), -1)
+
+
 def _unsqueeze(node: Node) -> Run:
     def run(x: Tensor, axes: Tensor | None = None) -> Tensor:
         wanted: Sequence[int] = node.attributes["axes"] if axes is None else _ints(axes)
@@ -306,8 +312,10 @@ _BUILDERS: Mapping[str, Callable[[Node], Run]] = {
     "ConvTranspose": _conv_transpose,
     "Div": _div,
     "Exp": _same(torch.exp),
+    "Flatten": _flatten,
     "Gather": _gather,
     "Gemm": _gemm,
+    "GlobalAveragePool": _same(lambda x: x.mean(dim=(2, 3), keepdim=True)),
     "LeakyRelu": lambda node: lambda x: functional.leaky_relu(x, node.attributes.get("alpha", 0.01)),
     "MaxPool": _max_pool,
     "Mul": _same(lambda a, b: a * b),
