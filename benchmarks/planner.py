@@ -19,8 +19,8 @@ from pathlib import Path
 from statistics import mean
 
 from faceloom.errors import BudgetError
-from faceloom.plan.problem import Arena, Problem, StageCost
-from faceloom.plan.solve import smallest_budget, solve
+from faceloom.solver.problem import Arena, Problem, StageCost
+from faceloom.solver.solve import smallest_budget, solve
 from faceloom.units import MIB
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))

@@ -2,9 +2,9 @@
 
 import pytest
 
+from faceloom.job import Outputs
 from faceloom.options import make_flow
 from faceloom.orders import make_order
-from faceloom.run.job import Outputs
 from faceloom.units import GIB
 
 

@@ -17,12 +17,16 @@ ROWS = (
     ("models", "networks"),
     ("engines",),
     ("detect", "align", "mask", "identify"),
-    ("flow",),
+    ("canvases", "flow"),
     ("media",),
     ("memory",),
-    ("plan",),
+    ("solver",),
+    ("targets", "selection", "events", "job"),
     ("store",),
-    ("run",),
+    ("messages", "grouping"),
+    ("pipeline",),
+    ("worker",),
+    ("supervisor",),
     ("samples", "options", "orders", "api"),
     ("cli",),
 )
@@ -49,6 +53,10 @@ def imported(module: str) -> Iterator[str]:
                 yield from (member if member in MODULES else node.module for member in members)
 
 
+def top_of(module: str) -> str:
+    return [*module.split("."), "faceloom"][1]
+
+
 def may_import(top: str, other: str) -> bool:
     """Whether a module or package of the top level may name another one."""
     if top == other:
@@ -60,8 +68,23 @@ def may_import(top: str, other: str) -> bool:
     return other_row < row or (other_row == row and are_files and other_column < column)
 
 
-def top_of(module: str) -> str:
-    return [*module.split("."), "faceloom"][1]
+@pytest.mark.parametrize("module", [name for name in MODULES if top_of(name) == "supervisor"])
+def test_the_supervisor_imports_nothing_that_sees_a_pixel(module: str) -> None:
+    assert not {"pipeline", "worker"} & {top_of(name) for name in imported(module)}
+
+
+@pytest.mark.parametrize("module", [name for name in MODULES if top_of(name) == "solver"])
+def test_the_solver_takes_numbers_and_answers_with_a_plan(module: str) -> None:
+    assert {top_of(name) for name in imported(module)} <= {"solver", "units", "errors"}
+
+
+def test_no_class_has_the_name_of_another() -> None:
+    homes: dict[str, list[str]] = {}
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.ClassDef):
+                homes.setdefault(node.name, []).append(module)
+    assert not {name: modules for name, modules in homes.items() if len(modules) > 1}
 
 
 @pytest.mark.parametrize("module", MODULES)

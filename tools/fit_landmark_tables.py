@@ -81,7 +81,7 @@ def meshes_of(
             if box[2] - box[0] < MIN_SIDE_PX:
                 continue
             angle, size = eye_angle(found.keypoints[i]), mesher.input_size
-            for crop in (mesher.first_crop, mesher.second_crop):
+            for crop in (mesher.first_square, mesher.second_square):
                 frame_to_chip = box_to_chip(box, scale=crop.scale, angle=angle, size=size)
                 outputs = mesh(mesher.prepare(cut(image, frame_to_chip, size=size)[None]))
                 points = apply(invert(frame_to_chip), mesh_points(outputs))
@@ -95,7 +95,7 @@ def measure(root: Path) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     align = load(aligner)
     meshes, targets = [], []
     for image, box, mesh, _ in meshes_of(pictures(root)):
-        frame_to_chip = box_to_chip(box, scale=aligner.first_crop.scale, angle=0, size=aligner.input_size)
+        frame_to_chip = box_to_chip(box, scale=aligner.first_square.scale, angle=0, size=aligner.input_size)
         answer = aligner.align(align, cut(image, frame_to_chip, size=aligner.input_size)[None])
         meshes.append(mesh)
         targets.append(apply(invert(frame_to_chip), answer.landmarks[0]))

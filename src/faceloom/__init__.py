@@ -27,14 +27,14 @@ if TYPE_CHECKING:
     from faceloom.errors import StageError as StageError
     from faceloom.errors import StoreError as StoreError
     from faceloom.errors import WeightsError as WeightsError
+    from faceloom.events import Summary as Summary
     from faceloom.faces import Face as Face
     from faceloom.faces import FrameId as FrameId
     from faceloom.frame import Frame as Frame
+    from faceloom.grouping import Person as Person
+    from faceloom.grouping import group as group
     from faceloom.media.chip_files import read_chip_metadata as read_chip_metadata
     from faceloom.options import FlowOptions as FlowOptions
-    from faceloom.run.events import Summary as Summary
-    from faceloom.run.grouping import Person as Person
-    from faceloom.run.grouping import group as group
     from faceloom.store.forgetting import Forgotten as Forgotten
     from faceloom.store.forgetting import forget as forget
     from faceloom.store.origins import Origin as Origin
@@ -59,8 +59,8 @@ _HOMES = {
     **dict.fromkeys(("Face", "FrameId"), "faceloom.faces"),
     "Frame": "faceloom.frame",
     "read_chip_metadata": "faceloom.media.chip_files",
-    "Summary": "faceloom.run.events",
-    **dict.fromkeys(("Person", "group"), "faceloom.run.grouping"),
+    "Summary": "faceloom.events",
+    **dict.fromkeys(("Person", "group"), "faceloom.grouping"),
     **dict.fromkeys(("Forgotten", "forget"), "faceloom.store.forgetting"),
     "Origin": "faceloom.store.origins",
 }

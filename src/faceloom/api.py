@@ -7,10 +7,12 @@ from typing import Any, Unpack
 
 from faceloom.engines.runtime import CPU, Precision
 from faceloom.errors import BudgetError, RequestError
+from faceloom.events import OnEvent, Summary
 from faceloom.faces import Face, Image
 from faceloom.flow import build_flow
 from faceloom.frame import Frame
 from faceloom.geometry.chips import Crop, Framing, frame_to_chip
+from faceloom.job import Derivation, Job, Order, Outputs
 from faceloom.memory.footprints import Footprint
 from faceloom.options import (
     CHIP_SIZES,
@@ -29,18 +31,16 @@ from faceloom.options import (
     reference_pictures,
 )
 from faceloom.orders import budget_bytes_of, config_of, make_order, outputs_of, versions
-from faceloom.plan.plan import one_phase
-from faceloom.run.choice import EVERY_FACE
-from faceloom.run.events import OnEvent, Summary
-from faceloom.run.forecast import Forecast, forecast, measure_now
-from faceloom.run.job import Derivation, Job, Order, Outputs
-from faceloom.run.references import find_people, want_people
-from faceloom.run.supervisor import run_again, run_job
-from faceloom.run.takeup import ShouldStop
+from faceloom.selection import EVERY_FACE
+from faceloom.solver.plan import one_phase
 from faceloom.store.exports import has_landmarks, read_config
 from faceloom.store.folder import DATABASE
 from faceloom.store.origins import Origin, find_origin
 from faceloom.store.store import LOOKS, Store
+from faceloom.supervisor.forecast import Forecast, forecast, measure_now
+from faceloom.supervisor.inputs import ShouldStop
+from faceloom.supervisor.references import find_people, want_people
+from faceloom.supervisor.run import run_again, run_job
 
 ROOM_BYTES = 64 << 20
 """Pixels in flight: ten frames of 1080p, enough to keep the lanes busy."""
@@ -92,7 +92,7 @@ def extract(
         memory: a ceiling for all processes of the run together, as bytes or like `800MiB`; on cards, for the memory of
             each of them. What is free, but for a reserve, if left out.
         ram: a ceiling for the RAM that they take; on the CPU `memory` is that too, and the lower of the two holds.
-        on_event: told how the run goes on (see `faceloom.run.events`).
+        on_event: told how the run goes on (see `faceloom.events`).
         should_stop: asked now and then; True ends the run after the chunk in hand.
         options: the stages, see `FlowOptions`.
 
@@ -378,7 +378,7 @@ def stream(
         WeightsError: a network is neither on this machine nor to be had.
         StageError: a stage cannot be loaded or breaks its contract.
     """
-    from faceloom.run.live import LiveWorker
+    from faceloom.worker.live import LiveWorker
 
     if options.get("detect") == IMPORT:
         raise RequestError("a stream has no faces from a file; use extract, or name a detector")
@@ -409,7 +409,7 @@ def chip(face: Face, *, size: int = 512, crop: str = "head", level: bool = True)
     Raises:
         RequestError: the face has no landmarks, since the flow has no aligner; or there is no such crop.
     """
-    from faceloom.run.steps import cut_kept_chip
+    from faceloom.pipeline.faces import cut_kept_chip
 
     framing = make_framing(crop, level=level)
     if face.landmarks is None or face.patch is None:
@@ -434,6 +434,6 @@ def draw_origin(origin: Origin, target: Path) -> None:
         RequestError: the target is there already, or has another suffix; or the chip lies in no result folder.
         MediaError: the frame cannot be read.
     """
-    from faceloom.run.origins import draw_origin as draw
+    from faceloom.pipeline.drawing import draw_origin as draw
 
     draw(origin, target)

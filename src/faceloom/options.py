@@ -7,15 +7,15 @@ from typing import Any, TypeAlias, TypedDict
 from faceloom.errors import RequestError, WeightsError
 from faceloom.flow import Flow, build_flow, find_plugin
 from faceloom.geometry.chips import Crop, Framing
+from faceloom.geometry.turning import parse_turns
+from faceloom.job import FacesFile, Outputs
 from faceloom.media.chip_files import ChipFormat
 from faceloom.media.excerpts import Excerpt, parse_position
 from faceloom.models.weights import CONVERTED, WeightCache, own_file
-from faceloom.run.choice import Choice, length_of
-from faceloom.run.filters import parse_filters
-from faceloom.run.importing import faces_file
-from faceloom.run.job import FacesFile, Outputs
-from faceloom.run.uprightness import parse_turns
+from faceloom.pipeline.filters import parse_filters
+from faceloom.selection import Choice, length_of
 from faceloom.stage import NetworkPlugin, PinnedFile
+from faceloom.supervisor.faces_file import faces_file
 
 CHIP_SIZES = range(64, 1025)
 IMPORT = "import"

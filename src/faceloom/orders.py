@@ -6,16 +6,16 @@ from typing import Any
 
 from faceloom.engines.runtime import CPU, Precision
 from faceloom.errors import RequestError
+from faceloom.events import Fetching, OnEvent
 from faceloom.flow import Flow
 from faceloom.geometry.chips import Crop
+from faceloom.job import Order, Outputs
 from faceloom.media.excerpts import in_words
 from faceloom.memory.cores import usable_cores
 from faceloom.memory.devices import AUTO
 from faceloom.models.weights import WeightCache
 from faceloom.options import FlowOptions, make_choice, make_excerpt, make_framing
-from faceloom.run.events import Fetching, OnEvent
-from faceloom.run.job import Order, Outputs
-from faceloom.run.targets import choose_targets
+from faceloom.targets import choose_targets
 from faceloom.units import parse_bytes
 
 RESULTS = 2

@@ -10,7 +10,7 @@ import pytest
 
 from faceloom.cli.main import main
 from faceloom.cli.progress import line
-from faceloom.run.events import Progress
+from faceloom.events import Progress
 
 
 def run(*arguments: str | Path, cwd: Path | None = None) -> subprocess.CompletedProcess[str]:

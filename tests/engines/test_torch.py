@@ -147,7 +147,7 @@ def test_a_device_that_is_not_there_is_refused(device: str) -> None:
 
 
 def test_nobody_imports_pytorch_who_does_not_use_it() -> None:
-    code = "import sys, faceloom.api, faceloom.run.worker, faceloom.run.measure; print('torch' in sys.modules)"
+    code = "import sys, faceloom.api, faceloom.worker.worker, faceloom.worker.measuring; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n"
 

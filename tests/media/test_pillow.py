@@ -73,7 +73,7 @@ def test_a_stream_reads_pictures_beyond_pillows_limit(samples: Path) -> None:
 def test_an_import_leaves_the_limit() -> None:
     code = (
         "from PIL import Image; before = Image.MAX_IMAGE_PIXELS\n"
-        "import faceloom.media.pictures, faceloom.run.live, faceloom.run.worker\n"
+        "import faceloom.media.pictures, faceloom.worker.live, faceloom.worker.worker\n"
         "assert Image.MAX_IMAGE_PIXELS == before is not None"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -88,7 +88,7 @@ def test_heatmaps_become_points_as_upstream() -> None:
 def test_the_crop_of_fan_is_upstreams() -> None:
     """Of a box of the usual shape, three quarters as wide as it is high."""
     box = np.array([[100, 50, 175, 150]], np.float32)
-    crop = Fan.first_crop
+    crop = Fan.first_square
     side = crop.scale * 100
     ((x0, y0, x1, y1),) = crop.around(box, np.zeros(1))
     centre = np.array([(x0 + x1) / 2, (y0 + y1) / 2])
@@ -100,7 +100,7 @@ def test_bisenet_is_the_published_one() -> None:
     other = disturbed(peer_networks.load("facexlib", "parsing.bisenet").BiSeNet(19))
     image = torch.randn(1, 3, 512, 512)
     with torch.inference_mode():
-        ours = with_values_of("faceloom.networks.bisenet:BiSeNet", other)
+        ours = with_values_of("faceloom.networks.bisenet:BiSeNetModule", other)
         theirs = other(image)[0]
         torch.testing.assert_close(ours.logits(image), theirs)
         face = theirs.softmax(1)[:, [1, 2, 3, 4, 5, 10, 11, 12, 13]].sum(1)

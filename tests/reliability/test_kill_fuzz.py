@@ -12,7 +12,7 @@ import pytest
 from faceloom.api import extract
 from faceloom.cli import progress
 from faceloom.cli.main import main
-from faceloom.run.events import Event, OnEvent
+from faceloom.events import Event, OnEvent
 from faceloom.store.exports import read_summary
 from jobs import exported
 from reliability.kill_fuzz import Fuzz, workers_of, write_media

@@ -1,6 +1,6 @@
 """What we parse ourselves, on damage of every kind: our own errors or an answer, and nothing else.
 
-Single damaged bytes and short files are in tests/models and tests/plan; here pieces are moved, doubled and left out.
+Single damaged bytes and short files are in tests/models and tests/solver; here pieces are moved, doubled and left out.
 """
 
 import io

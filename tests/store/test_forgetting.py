@@ -10,7 +10,7 @@ import pytest
 from faceloom.api import extract
 from faceloom.cli.main import main
 from faceloom.errors import RequestError, StoreError
-from faceloom.run.grouping import group
+from faceloom.grouping import group
 from faceloom.store.exports import read_faces, read_summary
 from faceloom.store.folder import locked
 from faceloom.store.forgetting import forget

@@ -21,7 +21,7 @@ from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, MaskRow, Status
 from faceloom.store.store import STARVED, Known, Store
 
 
-def take_up(store: Store, *inputs: Path) -> list[tuple[str, Known]]:
+def add_inputs(store: Store, *inputs: Path) -> list[tuple[str, Known]]:
     """Gives the store a new run and the pictures under the inputs."""
     store.begin_run(versions={})
     answers = []
@@ -70,7 +70,7 @@ def test_a_face_comes_back_as_it_was_stored(tmp_path: Path) -> None:
     frame = FrameId("a.jpg", 0)
     stored = face(frame)
     with Store(tmp_path / "out") as store:
-        take_up(store, tmp_path / "in")
+        add_inputs(store, tmp_path / "in")
         store.commit(rows(done(frame), faces=(stored,)))
     ((found, time),) = read_faces(tmp_path / "out")
     assert time is None
@@ -86,7 +86,7 @@ def test_a_chunk_is_committed_whole_or_not_at_all(tmp_path: Path) -> None:
 
     def commit_both() -> None:
         with Store(tmp_path / "out") as store:
-            take_up(store, tmp_path / "in")
+            add_inputs(store, tmp_path / "in")
             store.commit(rows(done(frame), faces=twice))
 
     with pytest.raises(StoreError, match="UNIQUE"):
@@ -101,7 +101,7 @@ def test_files_of_a_committed_chunk_reach_their_places_even_if_the_run_ends_befo
     picture(tmp_path / "in" / "a.jpg")
     picture(tmp_path / "in" / "b.jpg")
     with Store(tmp_path / "out") as store:
-        take_up(store, tmp_path / "in")
+        add_inputs(store, tmp_path / "in")
         write_file(store.files_of(1) / "chips/b.jpg/lost.jpg", b"of a chunk that is never committed")
         store.commit(rows(done(FrameId("a.jpg", 0))))
         write_file(store.files_of(0) / "chips/a.jpg/0.jpg", b"as if the moves had not happened")
@@ -113,7 +113,7 @@ def test_files_of_a_committed_chunk_reach_their_places_even_if_the_run_ends_befo
 def test_files_join_those_that_are_in_their_folder_already(tmp_path: Path) -> None:
     picture(tmp_path / "in" / "a.jpg")
     with Store(tmp_path / "out") as store:
-        take_up(store, tmp_path / "in")
+        add_inputs(store, tmp_path / "in")
         chips = tmp_path / "out/chips/a.jpg"
         for number, name in enumerate(["0.jpg", "below/1.jpg", "2.jpg", "below/3.jpg"]):
             write_file(store.files_of(number) / "chips/a.jpg" / name, name.encode())
@@ -240,23 +240,23 @@ def test_files_of_one_name_in_two_inputs_are_told_apart_and_stay_so(tmp_path: Pa
     picture(one / "x.jpg", b"1")
     picture(other / "x.jpg", b"2")
     with Store(tmp_path / "out") as store:
-        assert take_up(store, one, other) == [("x.jpg", Known.NEW), ("other/x.jpg", Known.NEW)]
-        assert take_up(store, one, other) == [("x.jpg", Known.SAME), ("other/x.jpg", Known.SAME)]
-        assert take_up(store, other) == [("other/x.jpg", Known.SAME)]
+        assert add_inputs(store, one, other) == [("x.jpg", Known.NEW), ("other/x.jpg", Known.NEW)]
+        assert add_inputs(store, one, other) == [("x.jpg", Known.SAME), ("other/x.jpg", Known.SAME)]
+        assert add_inputs(store, other) == [("other/x.jpg", Known.SAME)]
 
 
 def test_a_file_named_twice_is_done_once(tmp_path: Path) -> None:
     path = picture(tmp_path / "in" / "x.jpg")
     with Store(tmp_path / "out") as store:
-        assert take_up(store, tmp_path / "in", path) == [("x.jpg", Known.NEW), ("x.jpg", Known.TWICE)]
+        assert add_inputs(store, tmp_path / "in", path) == [("x.jpg", Known.NEW), ("x.jpg", Known.TWICE)]
 
 
 def test_a_moved_folder_is_known_by_its_content(tmp_path: Path) -> None:
     picture(tmp_path / "before" / "x.jpg")
     with Store(tmp_path / "out") as store:
-        take_up(store, tmp_path / "before")
+        add_inputs(store, tmp_path / "before")
         shutil.move(tmp_path / "before", tmp_path / "after")
-        assert take_up(store, tmp_path / "after") == [("x.jpg", Known.SAME)]
+        assert add_inputs(store, tmp_path / "after") == [("x.jpg", Known.SAME)]
 
 
 def test_a_touched_file_with_the_same_content_is_not_done_again(tmp_path: Path) -> None:
@@ -265,12 +265,12 @@ def test_a_touched_file_with_the_same_content_is_not_done_again(tmp_path: Path) 
     digest = hashlib.sha256(path.read_bytes()).hexdigest()
     frame = FrameId("x.jpg", 0)
     with Store(tmp_path / "out") as store:
-        take_up(store, tmp_path / "in")
+        add_inputs(store, tmp_path / "in")
         store.commit(rows(FrameRow(id=frame, height=1, width=1, status=Status.DONE, sha256=digest)))
         os.utime(path, (0, 0))
-        assert take_up(store, tmp_path / "in") == [("x.jpg", Known.SAME)]
+        assert add_inputs(store, tmp_path / "in") == [("x.jpg", Known.SAME)]
         path.write_bytes(b"PIXELS")
-        assert take_up(store, tmp_path / "in") == [("x.jpg", Known.CHANGED)]
+        assert add_inputs(store, tmp_path / "in") == [("x.jpg", Known.CHANGED)]
         assert store.counts().pending == 1
 
 
@@ -278,8 +278,8 @@ def test_frames_of_sources_that_this_run_was_not_given_are_left_alone(tmp_path: 
     picture(tmp_path / "one" / "x.jpg")
     picture(tmp_path / "other" / "y.jpg")
     with Store(tmp_path / "out") as store:
-        take_up(store, tmp_path / "one", tmp_path / "other")
-        take_up(store, tmp_path / "other")
+        add_inputs(store, tmp_path / "one", tmp_path / "other")
+        add_inputs(store, tmp_path / "other")
         assert [frame.source.name for frame in store.pending()] == ["y.jpg"]
 
 
@@ -319,7 +319,7 @@ def test_pending_frames_come_once_although_commits_go_on(tmp_path: Path) -> None
     for name in names:
         picture(tmp_path / "in" / name)
     with Store(tmp_path / "out") as store:
-        take_up(store, tmp_path / "in")
+        add_inputs(store, tmp_path / "in")
         seen = []
         for number, frame in enumerate(store.pending()):
             seen.append(frame.source.name)
@@ -332,7 +332,7 @@ def test_a_name_with_odd_bytes_can_be_stored_and_read_again(tmp_path: Path) -> N
     path = Path(os.fsdecode(bytes(tmp_path / "in") + b"/caf\xe9\n.jpg"))
     picture(path)
     with Store(tmp_path / "out") as store:
-        ((name, _),) = take_up(store, tmp_path / "in")
+        ((name, _),) = add_inputs(store, tmp_path / "in")
         (frame,) = store.pending()
         assert frame.source == Source(name=name, path=path, kind=SourceKind.PICTURE)
     assert name == "caf\\xe9\\n.jpg"

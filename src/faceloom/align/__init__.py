@@ -16,7 +16,7 @@ from faceloom.stage import Infer, NetworkPlugin, Tensors, require, require_finit
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Crop:
+class Square:
     """How the square that a network looks at is laid around what is known of a face."""
 
     scale: float
@@ -68,16 +68,16 @@ class Aligner(NetworkPlugin):
     realign: bool = False
     """Whether the network looks once more, at a square laid by the landmarks it found."""
     filters: tuple[Limit, ...] = ()
-    """Which faces are marked as rejected when their landmarks are known (`run.filters`)."""
+    """Which faces are marked as rejected when their landmarks are known (`pipeline.filters`)."""
 
     kind = "align"
     reads = frozenset({"boxes"})
     writes = frozenset({"landmarks"})
     input_size: ClassVar[int]
     """Side of the square chips."""
-    first_crop: ClassVar[Crop]
+    first_square: ClassVar[Square]
     """Laid around the detector's box."""
-    second_crop: ClassVar[Crop | None] = None
+    second_square: ClassVar[Square | None] = None
     """Laid around the extent of the first answer, for networks that gain from a second look."""
 
     def __post_init__(self) -> None:
@@ -95,7 +95,7 @@ class Aligner(NetworkPlugin):
     @property
     def looks(self) -> int:
         """How often the network looks at a face."""
-        return self.refeed + (self.second_crop is not None) + self.realign
+        return self.refeed + (self.second_square is not None) + self.realign
 
     @abstractmethod
     def decode(self, outputs: Tensors) -> Alignment:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from faceloom.align import Aligner, Alignment, Crop
+from faceloom.align import Aligner, Alignment, Square
 from faceloom.faces import Images
 from faceloom.geometry.affine import Points
 from faceloom.geometry.landmarks import extent, from_mesh
@@ -24,8 +24,8 @@ class FaceMesh(Aligner):
     weights = CATALOG["facemesh"]
     input_size = 192
     # MediaPipe's 1.5 belongs to the box of its own detector; YuNet's is taller (docs/accuracy.md).
-    first_crop = Crop(scale=1.3, turned=True)
-    second_crop = Crop(scale=1.5, turned=True)
+    first_square = Square(scale=1.3, turned=True)
+    second_square = Square(scale=1.5, turned=True)
 
     def prepare(self, images: Images) -> Tensors:
         return {"input_1": planes(images, scale=1 / 255)}

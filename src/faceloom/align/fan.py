@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from faceloom.align import Aligner, Alignment, Crop
+from faceloom.align import Aligner, Alignment, Square
 from faceloom.faces import Images
 from faceloom.geometry.affine import Points
 from faceloom.geometry.landmarks import extent
@@ -28,7 +28,7 @@ class Fan(Aligner):
     input_size = 256
     # Upstream: a square of 200/195 of width plus height, its middle raised by 0.12 of the height. Its boxes, of S3FD,
     # are about three quarters as wide as they are high.
-    first_crop = Crop(scale=200 / 195 * 1.75, turned=False, raised=0.12)
+    first_square = Square(scale=200 / 195 * 1.75, turned=False, raised=0.12)
 
     def prepare(self, images: Images) -> Tensors:
         return {"image": planes(images, scale=1 / 255)}

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from faceloom.align import Aligner, Alignment, Crop
+from faceloom.align import Aligner, Alignment, Square
 from faceloom.faces import Images
 from faceloom.geometry.landmarks import extent, from_wflw
 from faceloom.models.catalog import CATALOG
@@ -22,8 +22,8 @@ class Pfld(Aligner):
 
     weights = CATALOG["pfld"]
     input_size = 112
-    first_crop = Crop(scale=1.0, turned=False)
-    second_crop = Crop(scale=1.15, turned=True)
+    first_square = Square(scale=1.0, turned=False)
+    second_square = Square(scale=1.15, turned=True)
 
     def prepare(self, images: Images) -> Tensors:
         # Trained on RGB by its repository's word; BGR is a little better on pictures (docs/accuracy.md).

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from faceloom.cli.extract import add_machine_flags, add_report_flags, do_and_report, settings_of, weight_files
 
 if TYPE_CHECKING:
-    from faceloom.run.events import OnEvent, Summary
-    from faceloom.run.takeup import ShouldStop
+    from faceloom.events import OnEvent, Summary
+    from faceloom.supervisor.inputs import ShouldStop
 
 _EPILOG = """\
 Frames are read again where they were; nothing is detected or aligned again, and crops stay as they are. Run the same

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 from faceloom.units import format_bytes, format_seconds
 
 if TYPE_CHECKING:
-    from faceloom.run.events import OnEvent, Summary
-    from faceloom.run.takeup import ShouldStop
+    from faceloom.events import OnEvent, Summary
+    from faceloom.supervisor.inputs import ShouldStop
 
 _EPILOG = """\
 Run the same command again after any kind of end: it goes on where it stopped, with the same final result.

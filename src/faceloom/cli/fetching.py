@@ -74,9 +74,9 @@ def pull(chosen: argparse.Namespace) -> int:
     """Fetches and prepares weights, and prints where they are."""
     from faceloom.cli.progress import watch
     from faceloom.errors import RequestError
+    from faceloom.events import Fetching
     from faceloom.models.weights import WeightCache
     from faceloom.options import make_flow
-    from faceloom.run.events import Fetching
 
     known = {name: weights for name, weights in _plugins().items() if weights and weights.sha256}
     by_name = {**{weights.name: weights for weights in known.values()}, **known}
@@ -99,7 +99,7 @@ def pull(chosen: argparse.Namespace) -> int:
 def samples(chosen: argparse.Namespace) -> int:
     """Writes the samples, and prints where they are."""
     from faceloom.cli.progress import watch
-    from faceloom.run.events import Fetching
+    from faceloom.events import Fetching
     from faceloom.samples import write_samples
 
     with watch() as on_event:

@@ -5,7 +5,7 @@ import json
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from faceloom.run.grouping import Person
+    from faceloom.grouping import Person
     from faceloom.store.forgetting import Forgotten
 
 _GROUP_EPILOG = """\
@@ -67,7 +67,7 @@ def add_parsers(commands: Any) -> None:
 
 def group(chosen: argparse.Namespace) -> int:
     """Groups, and prints the persons."""
-    from faceloom.run.grouping import group as find
+    from faceloom.grouping import group as find
 
     persons = find(
         chosen.folder, threshold=chosen.threshold, sort=chosen.sort, folders=chosen.folders, copy=chosen.copy

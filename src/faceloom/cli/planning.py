@@ -13,10 +13,10 @@ from faceloom.units import MIB, format_bytes, format_seconds, parse_bytes
 if TYPE_CHECKING:
     from faceloom.errors import BudgetError
     from faceloom.memory.footprints import Footprint
-    from faceloom.plan.plan import Plan
-    from faceloom.plan.problem import Problem
-    from faceloom.run.forecast import Forecast
-    from faceloom.run.planning import Planned
+    from faceloom.solver.plan import Plan
+    from faceloom.solver.problem import Problem
+    from faceloom.supervisor.forecast import Forecast
+    from faceloom.supervisor.planning import Planned
 
 _PLAN_EPILOG = """\
 A stage that has never been measured on this machine is guessed from its network's graph, three times over;
@@ -139,8 +139,8 @@ def _plan_problem(file: Path, budgets: list[str], *, as_json: bool) -> int:
     from dataclasses import replace
 
     from faceloom.errors import BudgetError, RequestError
-    from faceloom.plan.problem import read_problem
-    from faceloom.plan.solve import solve
+    from faceloom.solver.problem import read_problem
+    from faceloom.solver.solve import solve
 
     try:
         problem = read_problem(file.read_text(encoding="utf-8"))
@@ -197,7 +197,7 @@ def _in_words(found: "Forecast", planned: "Planned") -> str:
 
 
 def _table(plan: "Plan", share: "Plan", problem: "Problem", notes: Sequence[str] = ()) -> str:
-    from faceloom.plan.explain import explain
+    from faceloom.solver.explain import explain
 
     width = max((len(p.stage) for phase in plan.phases for p in phase.placements), default=len("no network"))
     lines = [f"pass  {'stage':<{width}}  device  batch      MiB   seconds"]

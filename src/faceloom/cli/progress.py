@@ -5,7 +5,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from faceloom.run.events import Event, Fetching, Looking, Measuring, Notice, OnEvent, Progress
+from faceloom.events import Counting, Event, Fetching, Measuring, Notice, OnEvent, Progress
 from faceloom.units import format_bytes, format_seconds
 
 _PLAIN_EVERY_S = 5.0
@@ -82,7 +82,7 @@ class _Plain:
         elif isinstance(event, Fetching) and event.name != self._fetched:
             self._fetched = event.name
             print(f"fetching {event.name}, {format_bytes(event.total_bytes)}", file=sys.stderr, flush=True)
-        elif isinstance(event, Progress | Looking) and now - self._last >= _PLAIN_EVERY_S:
+        elif isinstance(event, Progress | Counting) and now - self._last >= _PLAIN_EVERY_S:
             self._last = now
             print(line(event), file=sys.stderr, flush=True)
 
@@ -95,7 +95,7 @@ def line(event: Event) -> str:
             return f"fetching {event.name}   {share:4.0%} of {format_bytes(event.total_bytes)}"
         case Measuring():
             return f"measuring what {event.stage} costs on this machine"
-        case Looking():
+        case Counting():
             return f"looking at the inputs   {event.sources:,} files   {event.frames:,} frames to do"
         case Progress():
             passes = f"pass {event.phase} of {event.phases}: {', '.join(_kinds(event.stages))}"

@@ -8,10 +8,12 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
+from faceloom.errors import RequestError
 from faceloom.geometry.affine import Affine, compose, scaling
 from faceloom.geometry.boxes import Boxes
 from faceloom.geometry.letterbox import scaled_shape, shrink
 
+LEAST_STEP_DEG = 5.0
 _ROUNDING = 1e-6
 """Of a pixel: what a side that is a whole number may be beside it in floating point."""
 
@@ -117,3 +119,23 @@ def _warp(scaled: NDArray[np.uint8], turned_to_scaled: Affine, *, into: NDArray[
     rows, columns = into.shape[:2]
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     into[...] = cv2.warpAffine(scaled, turned_to_scaled, (columns, rows), flags=flags)
+
+
+def parse_turns(text: str) -> tuple[float, ...]:
+    """Degrees in (0, 360) by which frames are turned back: `90` for its multiples, `0,45,315` for these, in this order.
+
+    Raises:
+        RequestError: the text is neither.
+    """
+    try:
+        numbers = [float(part) for part in text.split(",")]
+    except ValueError:
+        numbers = [math.nan]
+    if not all(map(math.isfinite, numbers)):
+        raise RequestError(f"{text!r} says no angles; write a step like 90, or angles like 0,45,315")
+    if len(numbers) > 1:
+        return tuple(dict.fromkeys(number % 360 for number in numbers if number % 360))
+    (step,) = numbers
+    if not LEAST_STEP_DEG <= step < 360:
+        raise RequestError(f"frames cannot be turned by steps of {step:g} degrees; ask for {LEAST_STEP_DEG:g} to 359")
+    return steps(step)

@@ -23,7 +23,7 @@ class BiSeNet(NetworkMask):
     """How likely each pixel is the face's, as coverage."""
 
     weights = CATALOG["bisenet"]
-    network = "faceloom.networks.bisenet:BiSeNet"
+    network = "faceloom.networks.bisenet:BiSeNetModule"
     input_size = 512
 
     def prepare(self, images: Images) -> Tensors:

@@ -35,7 +35,7 @@ def to_onnx(content: bytes, *, name: str) -> onnx.ModelProto:
         WeightsError: not a network of dlib's, or one of other layers.
     """
     try:
-        return _Conversion(_Stream(content)).model()
+        return _DlibConversion(_Stream(content)).model()
     except (ArithmeticError, LookupError, MemoryError, TypeError, ValueError, onnx.checker.ValidationError) as error:
         raise WeightsError(f"{name} is no face recognition network of dlib's: {error}", name=name) from error
 
@@ -120,7 +120,7 @@ class _Window:
         }
 
 
-class _Conversion:
+class _DlibConversion:
     """Layers are read from the input to the output, and appended as ONNX nodes."""
 
     def __init__(self, stream: _Stream) -> None:

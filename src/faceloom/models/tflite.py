@@ -41,7 +41,7 @@ def to_onnx(content: bytes, *, name: str) -> onnx.ModelProto:
     if content[4:8] != b"TFL3":
         raise WeightsError(f"{name} is not a TensorFlow Lite file (no TFL3 mark)", name=name)
     try:
-        return _Conversion(content, name).model()
+        return _LiteConversion(content, name).model()
     except (
         struct.error,
         ArithmeticError,
@@ -55,7 +55,7 @@ def to_onnx(content: bytes, *, name: str) -> onnx.ModelProto:
         raise WeightsError(f"{name} is a damaged TensorFlow Lite file: {error}", name=name) from error
 
 
-class _Conversion:
+class _LiteConversion:
     """One file on its way: reads operators in order and appends ONNX nodes."""
 
     def __init__(self, content: bytes, name: str) -> None:
@@ -161,7 +161,7 @@ def _window(options: Any, *, image: Sequence[int], kernel: Sequence[int], dilati
     return window
 
 
-def _convolve(to: _Conversion, operator: Any, *, options: Any, weights: NDArray[Any], group: int) -> None:
+def _convolve(to: _LiteConversion, operator: Any, *, options: Any, weights: NDArray[Any], group: int) -> None:
     image, _, *bias = (int(i) for i in operator.InputsAsNumpy())
     output = int(operator.Outputs(0))
     name = to.label(output)
@@ -173,19 +173,19 @@ def _convolve(to: _Conversion, operator: Any, *, options: Any, weights: NDArray[
     to.activate(f"{name}:linear", options.FusedActivationFunction(), output)
 
 
-def _conv(to: _Conversion, operator: Any) -> None:
+def _conv(to: _LiteConversion, operator: Any) -> None:
     weights = to.constant(int(operator.Inputs(1))).transpose(0, 3, 1, 2)  # OHWI -> OIHW
     _convolve(to, operator, options=_options(operator, tflite.Conv2DOptions), weights=weights, group=1)
 
 
-def _depthwise_conv(to: _Conversion, operator: Any) -> None:
+def _depthwise_conv(to: _LiteConversion, operator: Any) -> None:
     weights = to.constant(int(operator.Inputs(1))).transpose(3, 0, 1, 2)  # 1HWC -> C1HW
     channels = to.shape(int(operator.Inputs(0)))[3]
     options = _options(operator, tflite.DepthwiseConv2DOptions)
     _convolve(to, operator, options=options, weights=weights, group=channels)
 
 
-def _max_pool(to: _Conversion, operator: Any) -> None:
+def _max_pool(to: _LiteConversion, operator: Any) -> None:
     image, output = int(operator.Inputs(0)), int(operator.Outputs(0))
     options = _options(operator, tflite.Pool2DOptions)
     kernel = [options.FilterHeight(), options.FilterWidth()]
@@ -194,31 +194,31 @@ def _max_pool(to: _Conversion, operator: Any) -> None:
     to.activate(linear, options.FusedActivationFunction(), output)
 
 
-def _add(to: _Conversion, operator: Any) -> None:
+def _add(to: _LiteConversion, operator: Any) -> None:
     output = int(operator.Outputs(0))
     inputs = [to.label(int(i)) for i in operator.InputsAsNumpy()]
     linear = to.add("Add", inputs, f"{to.label(output)}:linear")
     to.activate(linear, _options(operator, tflite.AddOptions).FusedActivationFunction(), output)
 
 
-def _prelu(to: _Conversion, operator: Any) -> None:
+def _prelu(to: _LiteConversion, operator: Any) -> None:
     x, name = to.label(int(operator.Inputs(0))), to.label(int(operator.Outputs(0)))
     slope = to.store(to.constant(int(operator.Inputs(1))).reshape(-1, 1, 1), f"{name}:slope")  # (C, 1, 1)
     to.add("PRelu", [x, slope], name)
 
 
-def _relu(to: _Conversion, operator: Any) -> None:
+def _relu(to: _LiteConversion, operator: Any) -> None:
     to.add("Relu", [to.label(int(operator.Inputs(0)))], to.label(int(operator.Outputs(0))))
 
 
-def _pad(to: _Conversion, operator: Any) -> None:
+def _pad(to: _LiteConversion, operator: Any) -> None:
     image, name = to.label(int(operator.Inputs(0))), to.label(int(operator.Outputs(0)))
     pairs = to.constant(int(operator.Inputs(1)))[[0, 3, 1, 2]]  # NHWC -> NCHW
     pads = to.store(pairs.T.reshape(-1).astype(np.int64), f"{name}:pads")
     to.add("Pad", [image, pads], name, mode="constant")
 
 
-def _reshape(to: _Conversion, operator: Any) -> None:
+def _reshape(to: _LiteConversion, operator: Any) -> None:
     image, output = int(operator.Inputs(0)), int(operator.Outputs(0))
     name, source = to.label(output), to.label(image)
     if len(to.shape(output)) == 4:
@@ -229,7 +229,7 @@ def _reshape(to: _Conversion, operator: Any) -> None:
     to.add("Reshape", [source, shape], name)
 
 
-def _concatenate(to: _Conversion, operator: Any) -> None:
+def _concatenate(to: _LiteConversion, operator: Any) -> None:
     output = int(operator.Outputs(0))
     rank = len(to.shape(output))
     axis = _options(operator, tflite.ConcatenationOptions).Axis() % rank
@@ -237,7 +237,7 @@ def _concatenate(to: _Conversion, operator: Any) -> None:
     to.add("Concat", inputs, to.label(output), axis=_NHWC_TO_NCHW_AXIS[axis] if rank == 4 else axis)
 
 
-def _resize_bilinear(to: _Conversion, operator: Any) -> None:
+def _resize_bilinear(to: _LiteConversion, operator: Any) -> None:
     image, output = int(operator.Inputs(0)), int(operator.Outputs(0))
     options = _options(operator, tflite.ResizeBilinearOptions)
     mode = "half_pixel" if options.HalfPixelCenters() else "asymmetric"
@@ -250,12 +250,12 @@ def _resize_bilinear(to: _Conversion, operator: Any) -> None:
     to.add("Resize", inputs, name, mode="linear", coordinate_transformation_mode=mode)
 
 
-def _dequantize(to: _Conversion, operator: Any) -> None:
+def _dequantize(to: _LiteConversion, operator: Any) -> None:
     """Half-precision weights are folded; the schema's integer quantisation does not occur in these files."""
     to.constants[int(operator.Outputs(0))] = to.constant(int(operator.Inputs(0))).astype(np.float32)
 
 
-OPERATORS: dict[str, Callable[[_Conversion, Any], None]] = {
+OPERATORS: dict[str, Callable[[_LiteConversion, Any], None]] = {
     "ADD": _add,
     "CONCATENATION": _concatenate,
     "CONV_2D": _conv,

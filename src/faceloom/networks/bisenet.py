@@ -18,7 +18,7 @@ FACE = ("skin", "left brow", "right brow", "left eye", "right eye", "nose", "mou
 """Of these a face consists: without hair, ears and neck, and without what covers it."""
 
 
-class BiSeNet(nn.Module):
+class BiSeNetModule(nn.Module):
     """(N, 3, H, W) RGB, normalized as for ImageNet, to `face` (N, H, W): how likely a pixel is one of the face's."""
 
     def __init__(self) -> None:

@@ -1,0 +1,124 @@
+"""What is asked of a run, and what a worker is told once."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from faceloom.engines.runtime import ON_CPU, Runtime
+from faceloom.flow import Flow
+from faceloom.geometry.chips import STANDARD, Framing
+from faceloom.media.chip_files import ChipFormat
+from faceloom.media.excerpts import WHOLE, Excerpt
+from faceloom.selection import EVERY_FACE, Choice, People
+from faceloom.solver.plan import Plan
+from faceloom.targets import Target
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outputs:
+    """What is made of each face besides its row."""
+
+    chip_size: int = 512
+    chip_format: ChipFormat = ChipFormat.JPG
+    write_chips: bool = True
+    mask_size: int = 256
+    overlay: bool = False
+    overlay_chips: bool = False
+    framing: Framing = STANDARD
+    """The square that chips show, and masks cover."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FacesFile:
+    """A file, or a folder, that tells which faces there are, so that no detector need look for them."""
+
+    path: Path
+    format: str
+    sha256: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Derivation:
+    """The result folder whose faces get other chips."""
+
+    folder: Path
+    framing: Framing
+    """The square that its masks cover."""
+    models: tuple[Mapping[str, str], ...]
+    """By look, sha256 of the weights of each stage that found the faces; the first look is the flow's own."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Order:
+    """What is asked for; how it is done is planned when the inputs are known."""
+
+    flow: Flow
+    weights: Mapping[str, Path]
+    """Prepared network file of each stage that has one, by stage name."""
+    outputs: Outputs
+    cores: int
+    budget_bytes: int | None = None
+    """RAM for all processes together; None: what is free, but for a reserve."""
+    footprints: Path
+    """Folder of measured footprints."""
+    excerpt: Excerpt = WHOLE
+    """Of every video."""
+    choice: Choice = EVERY_FACE
+    """Of what detectors find."""
+    targets: tuple[Target, ...] = (Target(),)
+    """The devices whose workers do it."""
+    faces_file: FacesFile | None = None
+    """Where the faces are known from, if the flow has no detector."""
+    people: People | None = None
+    """Whose faces are kept; everybody's if left out."""
+    derivation: Derivation | None = None
+    """Whose faces get other chips, if nothing is to be found."""
+
+    @property
+    def runtime(self) -> Runtime:
+        """What runs the networks on the first of the devices."""
+        return self.targets[0].runtime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EngineJob:
+    """What an engine is told."""
+
+    runtime: Runtime
+    limit_bytes: int = 0
+    """Of its networks and their activations; 0 is none."""
+    reserve_bytes: tuple[int, ...] = ()
+    """What to reserve for activations in each phase; nothing if left out."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job:
+    """Everything a worker needs to turn chunks into rows."""
+
+    flow: Flow
+    weights: Mapping[str, Path]
+    """Prepared network file of each stage that has one, by stage name."""
+    plan: Plan
+    outputs: Outputs
+    room_bytes: int
+    """Bytes of pixels that may be in flight before another frame is read."""
+    arena_bytes: int = 0
+    """Limit of the engine's arena; 0 is none."""
+    reserve_bytes: tuple[int, ...] = ()
+    """What to reserve in the arena for each phase; nothing if left out."""
+    limit_bytes: int = 0
+    """Limit of what a worker process may hold; 0 is none."""
+    choice: Choice = EVERY_FACE
+    """Of what detectors find."""
+    has_loose_heap: bool = False
+    """Whether a worker process keeps what it frees, which is faster."""
+    runtime: Runtime = ON_CPU
+    """What runs the networks."""
+    people: People | None = None
+    """Whose faces are kept; everybody's if left out."""
+    derivation: Derivation | None = None
+    """Whose faces get other chips, if nothing is to be found."""
+    host: EngineJob | None = None
+    """What runs the stages that the plan has placed on the host of another device."""
+    base_bytes: int = 0
+    """Of a device that has a memory of its own: what a process holds of it besides what its engine does."""

@@ -1,0 +1,170 @@
+"""What supervisor and worker process say to each other, pickled one after another on a pipe."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from faceloom.engines.runtime import ON_CPU, Runtime
+from faceloom.faces import Face
+from faceloom.job import Job
+from faceloom.media.chunks import Chunk
+from faceloom.media.sources import Shape, Source, VideoIndex
+from faceloom.memory.footprints import Footprint
+from faceloom.stage import Stage
+from faceloom.store.rows import ChunkRows
+
+
+@dataclass(frozen=True, slots=True)
+class Begin:
+    """To a worker, once, before any chunk."""
+
+    job: Job
+
+
+@dataclass(frozen=True, slots=True)
+class Confine:
+    """To a worker that is to count and look, once, before anything else: what its process may hold."""
+
+    limit_bytes: int
+
+
+@dataclass(frozen=True, slots=True)
+class Count:
+    """To a worker: count the frames of a video."""
+
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """To a worker: how large these pictures are, by their headers."""
+
+    sources: tuple[Source, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Do:
+    """To a worker: take a chunk through all phases; its files go below the folder."""
+
+    chunk: Chunk
+    folder: Path
+    known: tuple[Face, ...] = ()
+    """The faces of its frames, for a flow that finds none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReadFaces:
+    """To a worker that has been confined: write the faces that a file tells of into a database of their own."""
+
+    file: Path
+    format: str
+    database: Path
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Measure:
+    """To a scratch process: measure what a stage costs."""
+
+    stage: Stage
+    weights: Path
+    frame_shape: tuple[int, int]
+    """Height and width of the frames that a detector is given."""
+    limit_bytes: int
+    """What the process may hold of the host's memory; 0 is no limit."""
+    runtime: Runtime = ON_CPU
+    device_limit_bytes: int = 0
+    """What it may take of a device that has a memory of its own; 0 is no limit."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Guess:
+    """To a scratch process: guess what a stage costs, from its network's graph."""
+
+    stage: Stage
+    weights: Path
+    frame_shape: tuple[int, int]
+
+
+@dataclass(frozen=True, slots=True)
+class Counted:
+    """From a worker: what a video holds and the sha256 of its file, or why it cannot be read."""
+
+    source: Source
+    index: VideoIndex | None = None
+    sha256: str = ""
+    reason: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Probed:
+    """From a worker: the shape of each picture; None where the header does not tell."""
+
+    sources: tuple[Source, ...]
+    shapes: tuple[Shape | None, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FacesRead:
+    """From a worker: all that a file tells is in its database."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """From a worker, now and then: how far the present chunk is."""
+
+    frames: int
+    """Read so far."""
+    phase: int
+    """Under way, 0-based."""
+
+
+@dataclass(frozen=True, slots=True)
+class Done:
+    """From a worker: a chunk's rows."""
+
+    rows: ChunkRows
+
+
+@dataclass(frozen=True, slots=True)
+class Starved:
+    """From a worker: a chunk cannot be done in the memory there is, not even item by item, or a video not counted."""
+
+    stage: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Measured:
+    """From a scratch process: what a stage costs."""
+
+    footprint: Footprint
+
+
+@dataclass(frozen=True, slots=True)
+class Fatal:
+    """From a worker, the last thing it says: why it cannot go on."""
+
+    error: Exception
+
+
+@dataclass(frozen=True, slots=True)
+class Died:
+    """Said of a worker: its process ended without a word."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """What a process holds; told with every answer."""
+
+    peak_bytes: int = 0
+    """Of RAM, at most so far."""
+    device_bytes: int = 0
+    """Of a device that has a memory of its own, by what its engine and libraries have taken."""
+    device_peak_bytes: int = 0
+    device_free_bytes: int | None = None
+    """What is left of that device for anybody; None without one."""
+
+
+Request = Begin | Confine | Count | Probe | ReadFaces | Do | Measure | Guess
+Answer = Counted | Probed | FacesRead | Reading | Done | Starved | Measured | Fatal | Died

@@ -1,0 +1,1 @@
+"""Pipeline: what happens to a frame, step by step."""

@@ -1,0 +1,153 @@
+"""Faces get landmarks, and what follows from landmarks and patch alone: pose, sharpness, and whether to go on."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.align import Aligner, Alignment, Limit
+from faceloom.faces import Face
+from faceloom.geometry.affine import Points, apply_each, invert, scale_of
+from faceloom.geometry.boxes import Boxes
+from faceloom.geometry.chips import box_to_chip, eye_angle
+from faceloom.geometry.landmarks import box_like, eye_centres
+from faceloom.geometry.lighting import Lighting, even
+from faceloom.geometry.pose import fit_pose
+from faceloom.geometry.sharpness import sharpness
+from faceloom.pipeline.faces import FaceStep
+from faceloom.pipeline.filters import why_rejected
+
+_REACH = 0.05
+"""How far squares are laid beside the first, over their sides, at most (measured, docs/accuracy.md)."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Squares:
+    """The squares of frames that a network is to look at, one a face."""
+
+    boxes: Boxes
+    """(N, 4) frame pixels; the middles count, and the longer sides."""
+    scale: float
+    """Side of the square over the box's longer side."""
+    angles: Sequence[float]
+    """Radians by which their upper edges are turned."""
+
+    def beside(self, offset: NDArray[np.float64]) -> "_Squares":
+        """Squares moved by shares (3,) of their sides to the right and down, and made larger by a logarithm."""
+        sides = self.boxes[:, 2:] - self.boxes[:, :2]
+        middles = (self.boxes[:, :2] + self.boxes[:, 2:]) / 2 + sides * offset[:2]
+        halves = sides / 2 * np.exp(offset[2])
+        return replace(self, boxes=np.concatenate([middles - halves, middles + halves], axis=1).astype(np.float32))
+
+
+@dataclass(frozen=True)
+class AlignStep(FaceStep):
+    """Faces get landmarks, in one look or more: the square of each is laid by what the one before found."""
+
+    plugin: Aligner
+
+    def learn(self, faces: Sequence[Face]) -> Sequence[Face]:
+        plugin = self.plugin
+        squares = self._by_boxes(faces)
+        for _ in range(plugin.looks - plugin.refeed):
+            squares = self._by_landmarks(faces, self._look(faces, squares))
+        landmarks, confidence = self._averaged(faces, squares)
+        return [
+            described(replace(face, landmarks=points, confidence=float(belief)), plugin.filters)
+            for face, points, belief in zip(faces, landmarks, confidence, strict=True)
+        ]
+
+    def _by_boxes(self, faces: Sequence[Face]) -> _Squares:
+        """Squares laid around the detector's boxes."""
+        crop, turns = self.plugin.first_square, _turns(faces)
+        angles = [
+            eye_angle(face.keypoints) if crop.turned and face.keypoints is not None else turn
+            for face, turn in zip(faces, turns.tolist(), strict=True)
+        ]
+        return _Squares(crop.around(np.stack([face.box for face in faces]), turns), crop.scale, angles)
+
+    def _by_landmarks(self, faces: Sequence[Face], found: Alignment) -> _Squares:
+        """Squares laid around what a look found; where a network has no crop for that, as around a detector's box."""
+        plugin, turns = self.plugin, _turns(faces)
+        crop = plugin.second_square or plugin.first_square
+        boxes = found.extent if plugin.second_square else np.stack([box_like(one) for one in found.landmarks])
+        angles = [eye_angle(eyes) for eyes in eye_centres(found.landmarks)] if crop.turned else turns.tolist()
+        return _Squares(crop.around(boxes, turns), crop.scale, angles)
+
+    def _averaged(self, faces: Sequence[Face], squares: _Squares) -> tuple[Points, NDArray[np.float32]]:
+        """Landmarks (N, 68, 2) and confidence (N,) of a look, or of several at squares beside each other."""
+        if self.plugin.refeed == 1:
+            found = self._look(faces, squares)
+            return found.landmarks, found.confidence
+        looks = [self._look(faces, squares.beside(offset)) for offset in offsets(self.plugin.refeed)]
+        landmarks = np.stack([found.landmarks for found in looks]).mean(axis=0, dtype=np.float64)
+        confidence = np.stack([found.confidence for found in looks]).mean(axis=0, dtype=np.float64)
+        return np.asarray(landmarks, np.float32), np.asarray(confidence, np.float32)
+
+    def _look(self, faces: Sequence[Face], squares: _Squares) -> Alignment:
+        """What the network finds in squares, in frame pixels."""
+        size = self.plugin.input_size
+        maps = [
+            box_to_chip(box, scale=squares.scale, angle=angle, size=size)
+            for box, angle in zip(squares.boxes, squares.angles, strict=True)
+        ]
+        calls = (even(chips, Lighting(self.plugin.normalize)) for chips in self.calls(faces, maps, size=size))
+        answers = [self.plugin.align(self.infer, chips) for chips in calls]
+        chips_to_frame = np.stack([invert(chip) for chip in maps])
+        return Alignment(
+            landmarks=apply_each(chips_to_frame, np.concatenate([answer.landmarks for answer in answers])),
+            confidence=np.concatenate([answer.confidence for answer in answers]),
+            extent=_turned(np.concatenate([answer.extent for answer in answers]), chips_to_frame),
+        )
+
+
+def offsets(count: int) -> NDArray[np.float64]:
+    """(count, 3) where squares lie beside a first one, which is itself among them: right, down, logarithm of size.
+
+    Spread evenly over a cube, in pairs that cancel out, and the same for every face: a sequence of Halton's needs no
+    seed, so that nothing depends on the order of faces, nor on what an engine rounds.
+
+    Source: Halton 1960, Numerische Mathematik 2, "On the efficiency of certain quasi-random sequences".
+    """
+    rows = np.zeros((count, 3))
+    for i in range(1, count):
+        sign = 1 if i % 2 else -1
+        rows[i] = [sign * _REACH * (2 * _radical_inverse((i + 1) // 2, base) - 1) for base in (2, 3, 5)]
+    return rows
+
+
+def _radical_inverse(number: int, base: int) -> float:
+    inverse, place = 0.0, 1.0
+    while number:
+        number, digit = divmod(number, base)
+        place /= base
+        inverse += digit * place
+    return inverse
+
+
+def _turns(faces: Sequence[Face]) -> NDArray[np.float64]:
+    return np.radians([face.turned_deg for face in faces])
+
+
+def _turned(boxes: Boxes, maps: NDArray[np.float64]) -> Boxes:
+    """Boxes (N, 4) of chips as boxes of the frame: a turned box is none, its middle and sides' lengths are kept."""
+    middles = apply_each(maps, boxes.reshape(-1, 2, 2).mean(axis=1, keepdims=True))[:, 0]
+    scales = np.array([[scale_of(one)] for one in maps], np.float32)
+    halves = (boxes[:, 2:] - boxes[:, :2]) / 2 * scales
+    return np.concatenate([middles - halves, middles + halves], axis=1)
+
+
+def described(face: Face, limits: Sequence[Limit]) -> Face:
+    """A face that has landmarks, with its pose, its sharpness if it has its pixels, and what filters have against it.
+
+    Raises:
+        DegeneratePointsError: all landmarks coincide.
+    """
+    landmarks, patch = face.landmarks, face.patch
+    assert landmarks is not None
+    face = replace(face, pose=fit_pose(landmarks))
+    sharp = None
+    if patch is not None:
+        sharp = sharpness(patch.pixels, landmarks - np.array([patch.x, patch.y], np.float32))
+    return replace(face, sharpness=sharp, rejected=why_rejected(face, limits))

@@ -1,0 +1,89 @@
+"""Deriving: chips, masks and overlays made again of faces that another store knows, without any network."""
+
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.faces import FrameId
+from faceloom.flow import Flow
+from faceloom.frame import Frame
+from faceloom.geometry.affine import Points, apply, compose, invert
+from faceloom.geometry.chips import Framing, cut, frame_to_chip, in_patch, lay_mask, patch_bounds
+from faceloom.job import Derivation, Outputs
+from faceloom.mask import LandmarkMask
+from faceloom.pipeline.faces import Failure, Seen
+from faceloom.pipeline.finishing import chip_path, encode_mask, write_pictures
+from faceloom.pipeline.lanes import Final
+from faceloom.store.rows import FaceRow, MaskRow
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeriveStep:
+    """Frames become the rows of their faces, with new chips."""
+
+    found: Callable[[FrameId], tuple[int, Sequence[FaceRow]]]
+    """A frame's look, and its faces."""
+    flow: Flow
+    """The masks that are drawn from landmarks."""
+    derivation: Derivation
+    outputs: Outputs
+    folder: Path
+    batch: int = 1
+    together: int = 1
+    stage: str = "chips"
+
+    def group(self, item: Frame) -> Hashable:
+        return None
+
+    def failed(self, item: Frame, error: Exception) -> Failure:
+        return Failure(frame=item.id, reason=f"{self.stage}: {error}")
+
+    def run(self, items: Sequence[Frame]) -> Sequence[FaceRow | Final]:
+        return [found for frame in items for found in self._derived(frame)]
+
+    def _derived(self, frame: Frame) -> list[FaceRow | Final]:
+        height, width = frame.image.shape[:2]
+        seen = Seen(id=frame.id, height=height, width=width, problem=frame.problem, digest=frame.digest)
+        look, faces = self.found(frame.id)
+        return [*(self._face(face, frame, models=self.derivation.models[look]) for face in faces), Final(seen)]
+
+    def _face(self, face: FaceRow, frame: Frame, *, models: Mapping[str, str]) -> FaceRow:
+        face = replace(face, person=None)  # which may have another name tomorrow
+        if face.landmarks is None:
+            return replace(face, chip=None)
+        outputs, (height, width) = self.outputs, frame.image.shape[:2]
+        affine = frame_to_chip(face.landmarks, size=outputs.chip_size, framing=outputs.framing)
+        path = chip_path(face.frame, face.index, outputs.chip_format)
+        row = replace(face, frame_to_chip=affine, masks=self._masks(face, face.landmarks), chip=path)
+        # Of the pixels that a run cuts its chip from: averaging depends on where they begin.
+        x0, y0, x1, y1 = patch_bounds(face.box, height=height, width=width, scale=outputs.framing.crop.patch_scale)
+        chip = cut(frame.image[y0:y1, x0:x1], in_patch(affine, x=x0, y=y0), size=outputs.chip_size)
+        write_pictures(chip, row, frame.time, outputs=outputs, models=models, folder=self.folder)
+        return row
+
+    def _masks(self, face: FaceRow, landmarks: Points) -> Mapping[str, MaskRow]:
+        """Those there are, over the square of the new chip: as they are, drawn again, or laid over it."""
+        before, now = self.derivation.framing, self.outputs.framing
+        if before == now:
+            return face.masks
+        drawn = {stage.short_name: stage.plugin for stage in self.flow.of("mask")}
+        masks: dict[str, MaskRow] = {}
+        for name, mask in face.masks.items():
+            plugin = drawn.get(name)
+            if isinstance(plugin, LandmarkMask):
+                in_chip = apply(frame_to_chip(landmarks, size=mask.size, framing=now), landmarks)
+                pixels = plugin.draw(in_chip, size=mask.size)
+            else:
+                pixels = _laid(mask, landmarks, before=before, now=now)
+            masks[name] = MaskRow(size=mask.size, png=encode_mask(pixels))
+        return masks
+
+
+def _laid(mask: MaskRow, landmarks: Points, *, before: Framing, now: Framing) -> NDArray[np.uint8]:
+    pixels = np.asarray(cv2.imdecode(np.frombuffer(mask.png, np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)
+    to_frame = invert(frame_to_chip(landmarks, size=mask.size, framing=before))
+    return lay_mask(pixels, compose(frame_to_chip(landmarks, size=mask.size, framing=now), to_frame), size=mask.size)

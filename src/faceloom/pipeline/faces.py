@@ -1,0 +1,193 @@
+"""The steps of a phase: how frames become faces, and faces learn more, through the contract of each kind of plugin."""
+
+from collections.abc import Hashable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.faces import Face, FrameId, Image, Images, Patch
+from faceloom.frame import Frame
+from faceloom.geometry.affine import Affine, Points, fit_similarity
+from faceloom.geometry.chips import PATCH_SCALE, cut, frame_to_chip, in_patch, patch_bounds
+from faceloom.geometry.landmarks import five_keypoints
+from faceloom.identify import Identifier
+from faceloom.mask import NetworkMask
+from faceloom.stage import Infer, NetworkPlugin
+
+TOGETHER = 8
+"""Faces that take a step together, in calls of the planned batch."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """A frame that has been through detection: what is left of it when its pixels are gone."""
+
+    id: FrameId
+    height: int
+    width: int
+    problem: str | None
+    digest: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Failure:
+    """A frame or a face that a step could not do."""
+
+    frame: FrameId
+    reason: str
+
+
+def size_of(item: Any) -> int:
+    """Bytes of the pixels that a frame or a face holds."""
+    if isinstance(item, Frame):
+        return item.image.nbytes
+    if isinstance(item, Face):
+        patches = (patch for patch in (item.patch, item.wide_patch) if patch is not None)
+        return sum(patch.held_bytes for patch in patches) + sum(mask.nbytes for mask in item.masks.values())
+    return 0
+
+
+@dataclass(frozen=True)
+class NetworkStep:
+    """A step that calls one loaded network, in batches of the planned size."""
+
+    stage: str
+    plugin: NetworkPlugin
+    infer: Infer
+    batch: int
+
+    @property
+    def together(self) -> int:
+        return self.batch
+
+    def group(self, item: Any) -> Hashable:
+        return None
+
+    def failed(self, item: Frame | Face, error: Exception) -> Failure:
+        frame = item.id if isinstance(item, Frame) else item.frame
+        what = "" if isinstance(item, Frame) else f"face {item.index}: "
+        return Failure(frame=frame, reason=f"{what}{self.stage}: {error}")
+
+
+def with_patches(faces: Sequence[Face], image: Image, *, scale: float) -> list[Face]:
+    """The faces of a frame, each with what stages read of it and, where `scale` is larger, with more around that.
+
+    Where copies would take more than the frame itself, patches look into it instead.
+    """
+    height, width = image.shape[:2]
+    bounds = [patch_bounds(face.box, height=height, width=width, scale=scale) for face in faces]
+    views = [image[y0:y1, x0:x1] for x0, y0, x1, y1 in bounds]
+    sharing = sum(view.nbytes for view in views) >= image.nbytes
+    share = -(-image.nbytes // max(1, len(views)))
+    found = (
+        Patch(pixels=view if sharing else view.copy(), x=x0, y=y0, held_bytes=share if sharing else view.nbytes)
+        for view, (x0, y0, _, _) in zip(views, bounds, strict=True)
+    )
+    if scale == PATCH_SCALE:
+        return [replace(face, patch=patch) for face, patch in zip(faces, found, strict=True)]
+    return [
+        replace(face, patch=_inside(patch, patch_bounds(face.box, height=height, width=width)), wide_patch=patch)
+        for face, patch in zip(faces, found, strict=True)
+    ]
+
+
+def _inside(wide: Patch, bounds: tuple[int, int, int, int]) -> Patch:
+    """The part of a patch between these bounds of the frame."""
+    x0, y0, x1, y1 = bounds
+    return Patch(pixels=wide.pixels[y0 - wide.y : y1 - wide.y, x0 - wide.x : x1 - wide.x], x=x0, y=y0, held_bytes=0)
+
+
+@dataclass(frozen=True)
+class FaceStep(NetworkStep):
+    """Faces learn more from chips that a network looks at; those that a filter has rejected do not."""
+
+    def run(self, items: Sequence[Face]) -> Sequence[Face]:
+        going_on = [face for face in items if face.rejected is None]
+        learned = self.learn(going_on) if going_on else []
+        return [*learned, *(face for face in items if face.rejected is not None)]
+
+    def learn(self, faces: Sequence[Face]) -> Sequence[Face]:
+        """The faces, each with what the network says of it."""
+        raise NotImplementedError
+
+    @property
+    def together(self) -> int:
+        """Several calls on end: a network that ran just before is still in the processor's caches."""
+        return self.batch * max(1, TOGETHER // self.batch)
+
+    def calls(self, faces: Sequence[Face], maps: Sequence[Affine], *, size: int) -> Iterator[Images]:
+        """The chips of each call (N, S, S, 3); no more of them are there at a time."""
+        for i in range(0, len(faces), self.batch):
+            yield _chips(faces[i : i + self.batch], maps[i : i + self.batch], size=size)
+
+
+@dataclass(frozen=True)
+class MaskStep(FaceStep):
+    """Faces get a mask from a network."""
+
+    plugin: NetworkMask
+
+    def learn(self, faces: Sequence[Face]) -> Sequence[Face]:
+        size = self.plugin.input_size
+        maps = [frame_to_chip(_landmarks(face), size=size) for face in faces]
+        name = self.stage.partition("/")[2]
+        masks = (
+            mask for chips in self.calls(faces, maps, size=size) for mask in self.plugin.segment(self.infer, chips)
+        )
+        return [replace(face, masks={**face.masks, name: mask}) for face, mask in zip(faces, masks, strict=True)]
+
+
+@dataclass(frozen=True)
+class IdentifyStep(FaceStep):
+    """Faces get an embedding."""
+
+    plugin: Identifier
+
+    def learn(self, faces: Sequence[Face]) -> Sequence[Face]:
+        template, size = self.plugin.template, self.plugin.input_size
+        maps = [fit_similarity(five_keypoints(_landmarks(face)), template) for face in faces]
+        embeddings = (
+            row for chips in self.calls(faces, maps, size=size) for row in self.plugin.embed(self.infer, chips)
+        )
+        return [replace(face, embedding=embedding) for face, embedding in zip(faces, embeddings, strict=True)]
+
+
+def cut_chip(face: Face, face_to_chip: Affine, *, size: int, into: Image | None = None) -> Image:
+    """The chip of a face that a stage reads, from its patch."""
+    assert face.patch is not None
+    return _cut(face.patch, face_to_chip, size=size, into=into)
+
+
+def cut_kept_chip(face: Face, face_to_chip: Affine, *, size: int) -> Image:
+    """The chip of a face that the user keeps, from all that there is of its frame."""
+    patch = face.wide_patch or face.patch
+    assert patch is not None
+    return _cut(patch, face_to_chip, size=size)
+
+
+def _cut(patch: Patch, face_to_chip: Affine, *, size: int, into: Image | None = None) -> Image:
+    return cut(patch.pixels, in_patch(face_to_chip, x=patch.x, y=patch.y), size=size, into=into)
+
+
+def resize_mask(mask: NDArray[np.uint8], *, size: int) -> NDArray[np.uint8]:
+    """A mask (S, S) at another size."""
+    if mask.shape == (size, size):
+        return mask
+    shrinking = size < mask.shape[0]
+    interpolation = cv2.INTER_AREA if shrinking else cv2.INTER_LINEAR
+    return np.asarray(cv2.resize(mask, (size, size), interpolation=interpolation), np.uint8)
+
+
+def _chips(faces: Sequence[Face], maps: Sequence[Affine], *, size: int) -> Images:
+    chips = np.empty((len(faces), size, size, 3), np.uint8)
+    for face, face_to_chip, chip in zip(faces, maps, chips, strict=True):
+        cut_chip(face, face_to_chip, size=size, into=chip)
+    return chips
+
+
+def _landmarks(face: Face) -> Points:
+    assert face.landmarks is not None
+    return face.landmarks

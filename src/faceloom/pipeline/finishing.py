@@ -1,0 +1,133 @@
+"""The last steps: faces become rows with encoded masks and a chip file, and frames become overlays."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.faces import Face, FrameId, Image
+from faceloom.flow import Flow
+from faceloom.geometry.affine import Points, apply, compose, invert
+from faceloom.geometry.chips import STANDARD, Framing, frame_to_chip, lay_mask
+from faceloom.job import Outputs
+from faceloom.mask import LandmarkMask
+from faceloom.media.chip_files import ChipFormat, encode_chip, encode_jpeg
+from faceloom.pipeline.aligning import described
+from faceloom.pipeline.drawing import draw_on_chip
+from faceloom.pipeline.faces import TOGETHER, Failure, cut_kept_chip, resize_mask
+from faceloom.selection import People
+from faceloom.store.folder import CHIPS, OVERLAYS, file_name, write_file
+from faceloom.store.rows import FaceRow, MaskRow
+from faceloom.version import VERSION
+
+
+def draw_masks(face: Face, flow: Flow, *, size: int, framing: Framing = STANDARD) -> dict[str, NDArray[np.uint8]]:
+    """Every mask of a face over the square of its chip: those that networks made, and those drawn from its landmarks.
+
+    A face without landmarks, or rejected, has none.
+    """
+    landmarks = face.landmarks
+    if landmarks is None or face.rejected is not None:
+        return {}
+    in_chip = apply(frame_to_chip(landmarks, size=size, framing=framing), landmarks)
+    masks: dict[str, NDArray[np.uint8]] = {}
+    for stage in flow.of("mask"):
+        if isinstance(stage.plugin, LandmarkMask):
+            masks[stage.short_name] = stage.plugin.draw(in_chip, size=size)
+        elif stage.short_name in face.masks:
+            masks[stage.short_name] = _framed(face.masks[stage.short_name], landmarks, size=size, framing=framing)
+    return masks
+
+
+def _framed(mask: NDArray[np.uint8], landmarks: Points, *, size: int, framing: Framing) -> NDArray[np.uint8]:
+    """What a network made of the standard square (S, S), over the square of the chip."""
+    if framing == STANDARD:
+        return resize_mask(mask, size=size)
+    to_frame = invert(frame_to_chip(landmarks, size=len(mask)))
+    return lay_mask(mask, compose(frame_to_chip(landmarks, size=size, framing=framing), to_frame), size=size)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FinishStep:
+    """Faces become rows; chips are written below a folder, under the paths that they will have below the result."""
+
+    flow: Flow
+    models: Mapping[str, str]
+    """What chips say of the networks: stage name to sha256."""
+    outputs: Outputs
+    folder: Path
+    people: People | None = None
+    batch: int = 1
+    together: int = TOGETHER
+    stage: str = "chips"
+
+    def group(self, item: Face) -> Hashable:
+        return None
+
+    def failed(self, item: Face, error: Exception) -> Failure:
+        return Failure(frame=item.frame, reason=f"face {item.index}: {error}")
+
+    def run(self, items: Sequence[Face]) -> Sequence[FaceRow]:
+        return [self._finish(face) for face in items]
+
+    def _finish(self, face: Face) -> FaceRow:
+        outputs = self.outputs
+        if face.landmarks is not None and face.pose is None:  # it came with them, and no aligner was asked
+            face = described(face, ())
+        if self.people and face.embedding is not None and face.rejected is None:
+            face = replace(face, rejected=self.people.objection(face.embedding))
+        masks = draw_masks(face, self.flow, size=outputs.mask_size, framing=outputs.framing)
+        affine = None
+        if face.landmarks is not None:
+            affine = frame_to_chip(face.landmarks, size=outputs.chip_size, framing=outputs.framing)
+        path = None
+        if affine is not None and outputs.write_chips and face.rejected is None:
+            path = chip_path(face.frame, face.index, outputs.chip_format)
+        row = FaceRow(
+            frame=face.frame,
+            index=face.index,
+            box=face.box,
+            score=face.score,
+            keypoints=face.keypoints,
+            landmarks=face.landmarks,
+            confidence=face.confidence,
+            pose=face.pose,
+            sharpness=face.sharpness,
+            rejected=face.rejected,
+            frame_to_chip=affine,
+            masks={name: MaskRow(size=outputs.mask_size, png=encode_mask(mask)) for name, mask in masks.items()},
+            embedding=face.embedding,
+            chip=path,
+        )
+        if affine is not None and face.rejected is None and (outputs.write_chips or outputs.overlay_chips):
+            chip = cut_kept_chip(face, affine, size=outputs.chip_size)
+            write_pictures(chip, row, face.time, outputs=outputs, models=self.models, folder=self.folder)
+        return row
+
+
+def chip_path(frame: FrameId, index: int, chip_format: ChipFormat) -> str:
+    """Where a chip lies below the result folder."""
+    return f"{CHIPS}/{file_name(frame.source)}/{frame.index:06}_{index}.{chip_format}"
+
+
+def write_pictures(
+    chip: Image, row: FaceRow, time: Fraction | None, *, outputs: Outputs, models: Mapping[str, str], folder: Path
+) -> None:
+    """Writes the chip of a face, if its row says where, and the chip with the face drawn on it, if that is wanted."""
+    if row.chip is not None:
+        metadata = {"faceloom": VERSION, **row.to_json(time), "models": dict(sorted(models.items()))}
+        write_file(folder / row.chip, encode_chip(chip, outputs.chip_format, metadata))
+    if outputs.overlay_chips:
+        name = f"{row.frame.index:06}_{row.index}.{ChipFormat.JPG}"
+        path = f"{OVERLAYS}/{file_name(row.frame.source)}/{name}"
+        write_file(folder / path, encode_jpeg(draw_on_chip(chip, row)))
+
+
+def encode_mask(mask: NDArray[np.uint8]) -> bytes:
+    """A mask as it is stored, PNG."""
+    _, content = cv2.imencode(".png", mask)
+    return bytes(content.tobytes())

@@ -1,0 +1,30 @@
+"""Which step each kind of plugin takes part in."""
+
+from faceloom.align import Aligner
+from faceloom.detect import Detector
+from faceloom.geometry.chips import PATCH_SCALE
+from faceloom.identify import Identifier
+from faceloom.mask import NetworkMask
+from faceloom.pipeline.aligning import AlignStep
+from faceloom.pipeline.detecting import DetectStep
+from faceloom.pipeline.faces import IdentifyStep, MaskStep
+from faceloom.pipeline.lanes import Step
+from faceloom.selection import EVERY_FACE, Choice
+from faceloom.stage import Infer, Stage
+
+
+def network_step(
+    stage: Stage, infer: Infer, *, batch: int, patch_scale: float = PATCH_SCALE, choice: Choice = EVERY_FACE
+) -> Step:
+    """The step of a stage whose network is loaded; a detector's keeps a choice, with patches of a scale."""
+    plugin = stage.plugin
+    match plugin:
+        case Detector():
+            return DetectStep(stage.name, plugin, infer, batch, patch_scale, choice)
+        case Aligner():
+            return AlignStep(stage.name, plugin, infer, batch)
+        case NetworkMask():
+            return MaskStep(stage.name, plugin, infer, batch)
+        case Identifier():
+            return IdentifyStep(stage.name, plugin, infer, batch)
+    raise TypeError(f"{stage.name} is of no known kind")

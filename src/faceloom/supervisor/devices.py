@@ -1,0 +1,252 @@
+"""The devices of a run: which take part, the share of the RAM and the plan that each is given, and its workers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Protocol
+
+from faceloom.engines.runtime import CPU
+from faceloom.errors import BudgetError, FaceloomError, StageError
+from faceloom.events import DEVICE_LOST, Notice, OnEvent
+from faceloom.job import EngineJob, Job, Order
+from faceloom.memory.devices import free_bytes_of
+from faceloom.memory.footprints import Footprint
+from faceloom.memory.usage import held_bytes
+from faceloom.messages import Begin
+from faceloom.solver.plan import HOST, Plan
+from faceloom.store.store import STARVED, Store
+from faceloom.supervisor.planning import Planned
+from faceloom.supervisor.replanning import Holding, Planner, device_budget
+from faceloom.supervisor.survey import Survey, plan_what_fits
+from faceloom.supervisor.workers import PooledWorker, WorkerPool
+from faceloom.targets import Target
+from faceloom.units import MIB, format_bytes
+
+_LEAST_ARENA_BYTES = 16 * MIB
+
+
+class DeviceRun:
+    """The workers of a run on one device, all under one plan."""
+
+    def __init__(self, order: Order, target: Target, pool: WorkerPool, planner: Planner, planned: Planned) -> None:
+        self._order = order
+        self.target = target
+        self._pool = pool
+        self.planner = planner
+        self.planned = planned
+        """The plan that is followed."""
+        self.wanted: Planned | None = planned
+        """The one to be followed as soon as no worker is busy; None while the present one is good."""
+        self.is_frugal = False
+        """Whether it does a chunk that has found too little memory, one stage and one item at a time."""
+        self.deaths_in_a_row = 0
+        """Of workers."""
+        self.losses_in_a_row = 0
+        """Of those deaths, how many the device was said to be at fault for."""
+        self.frames = 0
+        """Done."""
+        self.peak_bytes = 0
+        """Most that was held of a memory of its own, as measured."""
+        self.predicted_peak_bytes = 0
+        """By the plans that were followed; of the host's memory where it has none of its own."""
+        self._job: Job | None = None
+
+    @property
+    def name(self) -> str:
+        """As plans have it."""
+        return self.target.name
+
+    @property
+    def workers(self) -> tuple[PooledWorker, ...]:
+        """Its workers."""
+        return self._pool.on(self.target)
+
+    @property
+    def is_busy(self) -> bool:
+        """Whether a worker has something to do."""
+        return any(worker.open for worker in self.workers)
+
+    @property
+    def host_bytes(self) -> int:
+        """What its workers hold of the host's memory, by the present plan and by the one that is wanted."""
+        return max(self.planned.host_bytes, self.wanted.host_bytes if self.wanted else 0)
+
+    def best_plan(self) -> Planned:
+        """The best plan for what is known now."""
+        try:
+            return self.planner.plan()
+        except BudgetError:  # what is left of the memory is too little for any: try, item by item
+            return self.planner.frugal_plan()
+
+    def follow(self, planned: Planned) -> Plan:
+        """Starts workers under a plan; those of another one have been stopped."""
+        self.planned, self.wanted = planned, None
+        plan = planned.plan
+        finds_faces = bool(self._order.flow.of("detect"))
+        waiting = max((p.batch for p in plan.phases[0].placements if finds_faces), default=1)
+        arena = max(_LEAST_ARENA_BYTES, planned.worker_bytes - planned.host_base_bytes)
+        device = planned.device_bytes
+        base = self.planner.base_bytes
+        self._job = Job(
+            flow=self._order.flow,
+            weights=self._order.weights,
+            plan=plan,
+            outputs=self._order.outputs,
+            room_bytes=waiting * self.planner.frame_bytes,
+            arena_bytes=arena if device is None else max(_LEAST_ARENA_BYTES, device - base),
+            reserve_bytes=self.planner.reserves(plan, self.name),
+            # The runtime of a card reserves address space at will: what a worker there holds is watched instead.
+            limit_bytes=planned.worker_bytes if self.name == CPU else 0,
+            choice=self._order.choice,
+            people=self._order.people,
+            derivation=self._order.derivation,
+            has_loose_heap=planned.loose_heap_bytes > 0,
+            runtime=self.target.inside,
+            host=self._host_job(plan, arena),
+            base_bytes=base,
+        )
+        self.start()
+        self.predicted_peak_bytes = max(self.predicted_peak_bytes, plan.peak_bytes)
+        return plan
+
+    def start(self) -> None:
+        """Starts workers until there are as many as planned."""
+        assert self._job
+        self._pool.start(self.planned.plan.workers, Begin(self._job), on=self.target)
+
+    def holding(self, worker: PooledWorker, *, others_bytes: int) -> Holding:
+        """What there is, as one of its workers has just told, beside what other devices' workers are to hold."""
+        free, held = worker.held.device_free_bytes, worker.held.device_bytes
+        return Holding(
+            run_bytes=held_bytes() + self._pool.held_bytes,
+            others_bytes=others_bytes,
+            device_free_bytes=None if free is None else free + held,
+        )
+
+    def _host_job(self, plan: Plan, limit_bytes: int) -> EngineJob | None:
+        """For the stages that are placed on the host of another device, if there are any."""
+        on_host = self.target.on_host
+        if on_host is None or all(p.device != HOST for phase in plan.phases for p in phase.placements):
+            return None
+        return EngineJob(runtime=on_host, limit_bytes=limit_bytes, reserve_bytes=self.planner.reserves(plan, HOST))
+
+
+def assemble_devices(
+    order: Order, store: Store, pool: WorkerPool, *, budget_bytes: int, on_event: OnEvent
+) -> list[DeviceRun]:
+    """The devices of an order, each with the best plan for what it is given of the RAM; at least one.
+
+    Frames that are too large for every one of them are given up. Of several devices those that cannot take part are
+    left out, with a notice.
+
+    Raises:
+        BudgetError: no plan fits.
+        StageError: a stage cannot be loaded or breaks its contract.
+    """
+    candidates = plan_devices(order, store, pool, budget_bytes=budget_bytes, footprints_of=measured, on_event=on_event)
+    most = min(len(candidate.survey.too_large) for candidate in candidates)
+    runs: list[DeviceRun] = []
+    for candidate in candidates:
+        if len(candidate.survey.too_large) > most:
+            _leave_out(candidate.target, "its frames are too large", on_event)
+        else:
+            if len(order.targets) > 1:  # what one has been given and does not need has gone to the next
+                candidate.planner.give(candidate.planned.host_bytes)
+            runs.append(DeviceRun(order, candidate.target, pool, candidate.planner, candidate.planned))
+    for kind, shape in next(e.survey.too_large for e in candidates if len(e.survey.too_large) == most):
+        reason = f"a frame of {shape.width} x {shape.height} does not fit into {format_bytes(budget_bytes)}"
+        store.give_up(kind, shape, STARVED + reason)
+    names = {run.name for run in runs}
+    for worker in tuple(pool.workers):
+        if worker.target.name not in names:
+            pool.stop(worker)
+    return runs
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedDevice:
+    """A device for which there is a plan."""
+
+    target: Target
+    survey: Survey
+    planner: Planner
+    planned: Planned
+
+
+class FootprintsOf(Protocol):
+    """Says what stages cost with the frames of a survey, within budgets of the host's memory and a device's own."""
+
+    def __call__(self, survey: Survey, /, *, budget_bytes: int, device_bytes: int | None) -> Mapping[str, Footprint]:
+        """The footprint of each stage, by its name."""
+
+
+def measured(survey: Survey, /, *, budget_bytes: int, device_bytes: int | None) -> Mapping[str, Footprint]:
+    """Measured before, or now."""
+    return survey.measure(limit_bytes=budget_bytes - held_bytes(), device_limit_bytes=device_bytes)
+
+
+def guessed(survey: Survey, /, *, budget_bytes: int, device_bytes: int | None) -> Mapping[str, Footprint]:
+    """Measured before, or guessed."""
+    return survey.guess()
+
+
+def plan_devices(
+    order: Order,
+    store: Store,
+    pool: WorkerPool,
+    *,
+    budget_bytes: int,
+    footprints_of: FootprintsOf,
+    on_event: OnEvent,
+    device_bytes: int | None = None,
+) -> list[PlannedDevice]:
+    """The devices of an order for which there is a plan; each is given the RAM that those before it do not use, and
+    those after it need at least.
+
+    Args:
+        budget_bytes: of the host's memory, for all processes.
+        footprints_of: how it is known what stages cost.
+        device_bytes: of a memory of its own, what the run may take in place of what the order says.
+
+    Raises:
+        FaceloomError: what the first has come to grief over, if all have.
+    """
+    surveys = {target.name: Survey(order, target, store, pool, on_event=on_event) for target in order.targets}
+
+    def enter(target: Target, host_bytes: int) -> PlannedDevice:
+        own = device_budget(target, free_bytes_of(target.name)) if device_bytes is None else device_bytes
+        own = own if target.has_memory else None
+        survey, planner, planned = plan_what_fits(
+            surveys[target.name],
+            lambda some: footprints_of(some, budget_bytes=host_bytes, device_bytes=own),
+            budget_bytes=host_bytes,
+            device_bytes=own,
+        )
+        return PlannedDevice(target=target, survey=survey, planner=planner, planned=planned)
+
+    if len(order.targets) == 1:
+        return [enter(order.targets[0], budget_bytes)]
+    found: list[PlannedDevice] = []
+    refusals: list[FaceloomError] = []
+    least: dict[str, int] = {}
+    for target in order.targets:
+        try:
+            share = enter(target, budget_bytes).planner.frugal_plan().share
+            least[target.name] = share.host_peak_bytes or share.peak_bytes
+        except (BudgetError, StageError) as error:
+            refusals.append(error)
+            _leave_out(target, str(error), on_event)
+    for target in [target for target in order.targets if target.name in least]:
+        del least[target.name]
+        used = sum(candidate.planned.host_bytes for candidate in found)
+        try:
+            found.append(enter(target, budget_bytes - used - sum(least.values())))
+        except BudgetError as error:
+            refusals.append(error)
+            _leave_out(target, str(error), on_event)
+    if not found:
+        raise refusals[0]
+    return found
+
+
+def _leave_out(target: Target, reason: str, on_event: OnEvent) -> None:
+    on_event(Notice(kind=DEVICE_LOST, text=f"{target.name} is left out: {reason}"))

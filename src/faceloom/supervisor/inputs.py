@@ -1,0 +1,156 @@
+"""Taking up the inputs: every source gets its rows, videos are counted, pictures looked at by their headers."""
+
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+
+from faceloom.errors import MediaError, RequestError
+from faceloom.events import FORGOTTEN, OUT_OF_MEMORY, SOURCE_CHANGED, WORKER_RESTARTED, Counting, Notice, OnEvent
+from faceloom.media.excerpts import WHOLE, Excerpt
+from faceloom.media.sources import Source, SourceKind, find_sources, longer_names
+from faceloom.messages import Answer, Confine, Count, Counted, Died, Probe, Probed, Request, Starved
+from faceloom.store.store import STARVED, Known, Store
+from faceloom.supervisor.workers import WorkerPool
+
+ShouldStop = Callable[[], bool]
+"""Asked now and then; True ends the run after the chunks in hand."""
+
+_SOURCES_A_TRANSACTION = 500
+_LOOKS_A_REQUEST = 200
+
+
+def add_inputs(
+    inputs: Sequence[Path],
+    store: Store,
+    pool: WorkerPool,
+    *,
+    excerpt: Excerpt = WHOLE,
+    limit_bytes: int,
+    on_event: OnEvent,
+    should_stop: ShouldStop,
+) -> None:
+    """Gives every source under the inputs its rows, and every frame its size as far as that can be known.
+
+    Of a video only the frames of the excerpt get rows.
+
+    The process that looks into the files may hold `limit_bytes`; 0 is no limit. A video for which that is too little
+    is a failed frame until the next run.
+    """
+    prober = _Prober(pool, limit_bytes=limit_bytes, on_event=on_event)
+    _add_sources(inputs, store, on_event=on_event, should_stop=should_stop)
+    store.retry_starved()
+    _count_videos(prober, store, excerpt, on_event=on_event, should_stop=should_stop)
+    _look_at_pictures(prober, store, should_stop=should_stop)
+
+
+def _add_sources(inputs: Sequence[Path], store: Store, *, on_event: OnEvent, should_stop: ShouldStop) -> None:
+    """Gives every source under the inputs its rows, but for the frames of videos.
+
+    Raises:
+        RequestError: all of them were forgotten.
+    """
+    sources = find_sources(inputs)
+    seen = new = forgotten = 0
+    while not should_stop() and (group := _take(sources, _SOURCES_A_TRANSACTION)):
+        changed = []
+        with store.adding():
+            for source in group:
+                named, known = store.add_source(source, other_names=longer_names(source))
+                forgotten += known is Known.FORGOTTEN
+                if known is Known.CHANGED:
+                    changed.append(named.name)
+                if known in {Known.NEW, Known.CHANGED} and named.kind is SourceKind.PICTURE:
+                    store.add_picture(named)
+                    new += 1
+        seen += len(group)
+        on_event(Counting(sources=seen, frames=new))
+        for name in changed:
+            text = f"{name} has changed since it was last read; doing it again"
+            on_event(Notice(kind=SOURCE_CHANGED, text=text))
+    # Without their names, which would be in the store again.
+    if forgotten and forgotten == seen:
+        raise RequestError(
+            "all inputs were forgotten in this result folder, which leaves them out; choose another --out"
+        )
+    if forgotten:
+        text = f"inputs that were forgotten in this result folder, and are left out: {forgotten:,}"
+        on_event(Notice(kind=FORGOTTEN, text=text))
+
+
+def _count_videos(
+    prober: "_Prober", store: Store, excerpt: Excerpt, *, on_event: OnEvent, should_stop: ShouldStop
+) -> None:
+    """Gives every wanted frame of every video its row."""
+    frames = 0
+    for number, source in enumerate(store.uncounted(), start=1):
+        if should_stop():
+            return
+        answer = prober.ask(Count(source))
+        if isinstance(answer, Died | Starved):  # it may have been for another reason than this video
+            answer = prober.ask(Count(source))
+        if isinstance(answer, Died | Starved):
+            answer = Counted(source, reason=(STARVED if isinstance(answer, Starved) else "") + answer.reason)
+        assert isinstance(answer, Counted)
+        with store.adding():
+            frames += _add_video(store, source, answer, excerpt)
+        on_event(Counting(sources=number, frames=frames))
+
+
+def _add_video(store: Store, source: Source, counted: Counted, excerpt: Excerpt) -> int:
+    """Gives a video's frames their rows, or one that says why there are none; how many frames are to be done."""
+    if counted.index is None:
+        store.add_failed(source, counted.reason or "unreadable")
+        return 0
+    try:
+        wanted = excerpt.frames(counted.index)
+    except MediaError as error:
+        store.add_failed(source, str(error))
+        return 0
+    problem = counted.index.problem
+    if problem and not wanted and wanted.stop == len(counted.index.keyframes):  # there may have been some, cut off
+        store.add_failed(source, problem)
+        return 0
+    store.add_video(source, counted.index, sha256=counted.sha256, wanted=wanted)
+    return len(wanted)
+
+
+def _look_at_pictures(prober: "_Prober", store: Store, *, should_stop: ShouldStop) -> None:
+    """Notes how large each picture is; one whose header does not tell stays unknown."""
+    for sources in store.unsized(_LOOKS_A_REQUEST):
+        if should_stop():
+            return
+        answer = prober.ask(Probe(sources))
+        if isinstance(answer, Probed):  # otherwise a header killed it: reading will say which
+            with store.adding():
+                for source, shape in zip(answer.sources, answer.shapes, strict=True):
+                    if shape is not None:
+                        store.add_shape(source, shape)
+
+
+class _Prober:
+    """One worker process that counts and looks; a dead or starved one is replaced when it is needed again."""
+
+    def __init__(self, pool: WorkerPool, *, limit_bytes: int, on_event: OnEvent) -> None:
+        self._pool = pool
+        self._first = Confine(limit_bytes) if limit_bytes else None
+        self._on_event = on_event
+
+    def ask(self, request: Request) -> Answer:
+        """What it answers."""
+        self._pool.start(1, self._first)
+        (worker,) = self._pool.workers
+        worker.send(request)
+        _, _, answer = self._pool.receive()
+        match answer:
+            case Died(reason):
+                self._replace(Notice(kind=WORKER_RESTARTED, text=f"{reason}; starting another"))
+            case Starved(_, reason):
+                self._replace(Notice(kind=OUT_OF_MEMORY, text=f"{STARVED}{reason}; starting another worker"))
+        return answer
+
+    def _replace(self, notice: Notice) -> None:
+        self._pool.stop()
+        self._on_event(notice)
+
+
+def _take(sources: Iterator[Source], limit: int) -> list[Source]:
+    return [source for _, source in zip(range(limit), sources, strict=False)]

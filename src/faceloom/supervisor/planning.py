@@ -1,0 +1,430 @@
+"""The plan of a run: what stages cost and what there is to do, over every number of workers and size of chunk.
+
+`faceloom.plan` knows one worker and one pass over a number of frames. A run has several workers that share the
+budget, and takes its frames through the phases chunk by chunk, which loads networks anew for each chunk unless all
+fit together. All of these are tried; there are a few dozen, and each takes milliseconds.
+"""
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from faceloom.canvases import scratch_bytes
+from faceloom.detect import Detector
+from faceloom.errors import BudgetError
+from faceloom.flow import Flow
+from faceloom.memory.footprints import Footprint, HostFootprint
+from faceloom.solver.plan import HOST, Phase, Plan
+from faceloom.solver.problem import LARGEST, Arena, Host, HostCost, HostShare, Problem, StageCost
+from faceloom.solver.solve import solve
+from faceloom.stage import Stage
+from faceloom.units import MIB, format_bytes
+
+CHUNK_FRAMES = 64
+"""A second or two of work: little is lost by an end of any kind, and a transaction costs next to nothing."""
+LONGEST_CHUNK_FRAMES = 512
+"""Where networks are loaded for each chunk, longer ones pay."""
+CHUNKS_A_WORKER = 4
+"""At least, so that workers end at about the same time."""
+KEEP_BYTES = tuple(2**i * MIB for i in range(2, 10))
+"""Of patches between phases: what is tried. The first also bounds the rows of a chunk."""
+_HEAP_BYTES = 6 * MIB
+"""Of a worker: what the heap keeps in holes between blocks, which come and go in sizes of their own (measured)."""
+_LOOSE_HEAP_BYTES = 8 * MIB
+_LOOSE_HEAP_FRAMES = 1.5
+"""More of that, where the heap keeps blocks as large as frames, at most (measured at 1080p and 4K)."""
+_PROCESS_BYTES = 112 * MIB
+"""Of a worker that runs no network: what one holds with everything imported (measured: 107 to 110 MiB)."""
+_NO_NETWORK_S = 0.016
+"""A frame, read and its chip written, at 1080p (measured); the number of workers hangs on its being above 0."""
+_ONE_PHASE = 1e15
+"""Seconds for a switch between phases, where there is to be none."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What there is to do, as far as a plan depends on it."""
+
+    frames: int
+    frame_bytes: int
+    """Of the largest frame, as RGB."""
+    decoder_bytes: int
+    """What a decoder holds between frames, at most."""
+    reading_bytes: int
+    """What reading a frame takes besides, at most, and for a moment; or making a chip."""
+    faces_a_frame: float
+    kept_bytes_a_frame: float
+    """Of the patches that wait for the next phase, expected."""
+    decode_s: float
+    looks_a_frame: float = 1.0
+    """Of a detector at the largest canvas, expected."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Room:
+    """What there is to do it with."""
+
+    budget_bytes: int
+    """For all processes together."""
+    supervisor_bytes: int
+    """Held by the process that plans and writes the store."""
+    workers: int
+    """The most that may be."""
+    asked_bytes: int | None = None
+    """The budget that was asked for, if one was; `budget_bytes` is less while other programs take what it needs."""
+    device: str = HOST
+    """Where the workers' networks run, as plans name it."""
+    device_bytes: int | None = None
+    """Of a device that has a memory of its own: the budget there. All the others are of the host's memory."""
+    asked_device_bytes: int | None = None
+    """Of that, what was asked for, if anything was."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """A plan, and what it was made from."""
+
+    plan: Plan
+    share: Plan
+    """The plan of one worker and one chunk; of all of the worker's frames where there is one phase."""
+    problem: Problem
+    """What the share solves."""
+    worker_bytes: int
+    """What each worker may hold of the host's memory."""
+    loose_heap_bytes: int = 0
+    """What each worker's heap keeps of what is freed, which is faster, at most; 0 where there is no room for that."""
+
+    @property
+    def device_bytes(self) -> int | None:
+        """What a worker may take of a device that has a memory of its own."""
+        return self.problem.budget_bytes if self.problem.host else None
+
+    @property
+    def host_base_bytes(self) -> int:
+        """What a worker holds of the host's memory whatever the plan is."""
+        return self.problem.host.base_bytes if self.problem.host else self.problem.base_bytes
+
+    @property
+    def host_bytes(self) -> int:
+        """What all workers together hold of the host's memory, as planned or at most."""
+        if self.problem.host:
+            return self.share.host_peak_bytes + self.loose_heap_bytes
+        return self.plan.workers * self.worker_bytes
+
+
+def make_plan(flow: Flow, footprints: Mapping[str, Footprint], work: Work, room: Room) -> Planned:
+    """The fastest of all plans that fit; of equals the one that needs least memory.
+
+    Raises:
+        BudgetError: none fits. It names the stage, what the run would need for it, and the budget.
+    """
+    stages = stage_costs(flow, footprints, work)
+    candidates = (
+        _candidates(stages, footprints, work, room, workers) if stages else _without_networks(work, room, workers)
+        for workers in range(1, max(1, min(room.workers, work.frames)) + 1)
+    )
+    found = [planned for some in candidates for planned in some]
+    if not found:
+        problem = _problem(stages, footprints, work, room, keep_bytes=KEEP_BYTES[0], frames=1)
+        if problem.host:
+            _refuse(problem, room)
+        raise _does_not_fit(problem, room, is_measured=all(one.is_measured for one in footprints.values()))
+    best = min(found, key=lambda planned: (round(planned.plan.seconds, 6), planned.plan.peak_bytes))
+    return _with_loose_heap(best, work)
+
+
+def _with_loose_heap(planned: Planned, work: Work) -> Planned:
+    """The same plan with heaps that keep what is freed, if there is room for the holes in them."""
+    holes = round(_LOOSE_HEAP_BYTES + _LOOSE_HEAP_FRAMES * work.frame_bytes)
+    share, plan = planned.share, planned.plan
+    if (share.host_peak_bytes or share.peak_bytes) + holes > planned.worker_bytes:
+        return planned
+    more = plan.workers * holes
+    if planned.problem.host:
+        return replace(planned, plan=replace(plan, host_peak_bytes=plan.host_peak_bytes + more), loose_heap_bytes=holes)
+    phases = tuple(replace(phase, peak_bytes=phase.peak_bytes + more) for phase in plan.phases)
+    plan = replace(plan, phases=phases, peak_bytes=plan.peak_bytes + more)
+    return replace(planned, plan=plan, loose_heap_bytes=holes)
+
+
+def frugal_plan(flow: Flow, footprints: Mapping[str, Footprint], work: Work, room: Room) -> Planned:
+    """One worker, one stage at a time, one item at a time: for a chunk that no better plan could do."""
+    stages = stage_costs(flow, footprints, work)
+    problem = _problem(stages, footprints, work, room, keep_bytes=KEEP_BYTES[0], frames=1)
+    alone = [
+        replace(
+            stage,
+            needs=frozenset(),
+            batch_s={1: min(stage.batch_s.values())},
+            on_host=replace(stage.on_host, batch_s={1: min(stage.on_host.batch_s.values())}) if stage.on_host else None,
+        )
+        for stage in stages
+    ]
+    phases = tuple(_alone(replace(problem, stages=(stage,)), room) for stage in alone)
+    phases = phases or _no_network(problem).phases
+    plan = Plan(
+        phases=phases,
+        chunk_frames=1,
+        lanes=1,
+        peak_bytes=max(phase.peak_bytes for phase in phases),
+        host_peak_bytes=max(phase.host_peak_bytes for phase in phases),
+    )
+    planned = _planned(plan, problem, work, room, 1, chunk_frames=1, keep_bytes=KEEP_BYTES[0], start_s=0.0)
+    # Less cannot be done with. What was asked for is a ceiling; what others happen to leave free is not.
+    needed = plan.host_peak_bytes if problem.host else plan.peak_bytes
+    if room.asked_bytes is not None:
+        needed = min(needed, room.asked_bytes - room.supervisor_bytes)
+    if problem.host:
+        most = plan.peak_bytes if room.asked_device_bytes is None else min(plan.peak_bytes, room.asked_device_bytes)
+        raised = replace(planned.problem, budget_bytes=max(planned.problem.budget_bytes, most))
+        planned = replace(planned, problem=raised)
+    return replace(planned, worker_bytes=max(planned.worker_bytes, needed))
+
+
+def _alone(problem: Problem, room: Room) -> Phase:
+    """The phase of a problem's one stage, on the device if it fits there."""
+    without_end = _within(problem, room, LARGEST)
+    try:
+        return solve(without_end, device=room.device).phases[0]
+    except BudgetError:
+        return solve(replace(without_end, budget_bytes=LARGEST), device=room.device).phases[0]
+
+
+def stage_costs(flow: Flow, footprints: Mapping[str, Footprint], work: Work) -> tuple[StageCost, ...]:
+    """What each network costs in this run; the frames that wait for a detector's batch count as its own."""
+    return tuple(_stage_cost(flow, stage, footprints[stage.name], work) for stage in flow.networks)
+
+
+def _stage_cost(flow: Flow, stage: Stage, footprint: Footprint, work: Work) -> StageCost:
+    plugin = stage.plugin
+    reads_frames = isinstance(plugin, Detector)
+    scratch = scratch_bytes(plugin, work.frame_bytes) if isinstance(plugin, Detector) else 0
+    networks = {other.name for other in flow.networks}
+    waiting = work.frame_bytes if reads_frames else 0
+    host = footprint.host
+    return StageCost(
+        stage=stage.name,
+        needs=flow.needs(stage) & networks,
+        reads_frames=reads_frames,
+        weights_bytes=footprint.weights_bytes,
+        load_spike=footprint.load_spike,
+        load_s=footprint.load_s,
+        fixed_bytes=footprint.fixed_bytes + (0 if host else scratch),
+        item_bytes=footprint.item_bytes + (0 if host else waiting),
+        items_per_frame=work.looks_a_frame if reads_frames else work.faces_a_frame,
+        batch_s=dict(footprint.batch_s),
+        host=_host_share(host, waiting, scratch) if host else HostShare(),
+        on_host=_host_cost(footprint.on_host, waiting, scratch) if host and footprint.on_host else None,
+    )
+
+
+def _host_share(host: HostFootprint, waiting_bytes: int, scratch_bytes: int) -> HostShare:
+    return HostShare(
+        weights_bytes=host.weights_bytes,
+        spike_bytes=host.spike_bytes,
+        fixed_bytes=host.fixed_bytes + scratch_bytes,
+        item_bytes=host.item_bytes + waiting_bytes,
+    )
+
+
+def _host_cost(footprint: Footprint, waiting_bytes: int, scratch_bytes: int) -> HostCost:
+    return HostCost(
+        weights_bytes=footprint.weights_bytes,
+        load_spike=footprint.load_spike,
+        load_s=footprint.load_s,
+        fixed_bytes=footprint.fixed_bytes + scratch_bytes,
+        item_bytes=footprint.item_bytes + waiting_bytes,
+        batch_s=dict(footprint.batch_s),
+    )
+
+
+def _candidates(
+    stages: tuple[StageCost, ...], footprints: Mapping[str, Footprint], work: Work, room: Room, workers: int
+) -> Iterator[Planned]:
+    """The plan in which everything fits together, or those with more phases, one for each size of chunk."""
+    frames = -(-work.frames // workers)
+    start_s = max(footprint.start_s for footprint in footprints.values())
+    budget = _worker_bytes(room, workers)
+    whole = _problem(stages, footprints, work, room, keep_bytes=KEEP_BYTES[0], frames=frames)
+    try:
+        one = solve(replace(_within(whole, room, budget), switch_s=_ONE_PHASE), device=room.device)
+    except BudgetError:
+        return
+    if len(one.phases) == 1:
+        chunk_frames = max(1, min(CHUNK_FRAMES, -(-frames // CHUNKS_A_WORKER)))
+        yield _planned(
+            one, whole, work, room, workers, chunk_frames=chunk_frames, keep_bytes=KEEP_BYTES[0], start_s=start_s
+        )
+    if len(stages) == 1:
+        return
+    for keep_bytes in KEEP_BYTES:
+        chunk_frames = int(max(1, min(LONGEST_CHUNK_FRAMES, frames, keep_bytes / max(1.0, work.kept_bytes_a_frame))))
+        # No more than is expected, with something for chunks that hold more: the plan is to be near the truth.
+        kept = min(keep_bytes, max(KEEP_BYTES[0], math.ceil(1.2 * chunk_frames * work.kept_bytes_a_frame)))
+        problem = _problem(stages, footprints, work, room, keep_bytes=kept, frames=chunk_frames)
+        try:
+            several = solve(_within(problem, room, budget), device=room.device)
+        except BudgetError:
+            return
+        if len(several.phases) > 1:
+            yield _planned(
+                several, problem, work, room, workers, chunk_frames=chunk_frames, keep_bytes=kept, start_s=start_s
+            )
+        if chunk_frames == frames:
+            return
+
+
+def _without_networks(work: Work, room: Room, workers: int) -> Iterator[Planned]:
+    """The only plan of so many workers where no stage runs a network, if it fits."""
+    frames = -(-work.frames // workers)
+    problem = _problem((), {}, work, room, keep_bytes=KEEP_BYTES[0], frames=frames)
+    if problem.base_bytes <= _worker_bytes(room, workers):
+        chunk_frames = max(1, min(CHUNK_FRAMES, -(-frames // CHUNKS_A_WORKER)))
+        keep_bytes, plan = KEEP_BYTES[0], _no_network(problem)
+        yield _planned(
+            plan, problem, work, room, workers, chunk_frames=chunk_frames, keep_bytes=keep_bytes, start_s=0.0
+        )
+
+
+def _no_network(problem: Problem) -> Plan:
+    """Reading and writing, in one phase of no stage."""
+    phase = Phase(placements=(), peak_bytes=problem.base_bytes, seconds=problem.frames * _NO_NETWORK_S)
+    return Plan(phases=(phase,), chunk_frames=problem.frames, lanes=1, peak_bytes=problem.base_bytes)
+
+
+def _problem(
+    stages: tuple[StageCost, ...],
+    footprints: Mapping[str, Footprint],
+    work: Work,
+    room: Room,
+    *,
+    keep_bytes: int,
+    frames: int,
+) -> Problem:
+    """One worker and what it does between two transactions, or in the whole run; without a budget."""
+    process_bytes = max((footprint.process_bytes for footprint in footprints.values()), default=_PROCESS_BYTES)
+    # While a frame is read, or its patches are copied, no network runs, and what its calls hold besides is free.
+    transient = max((footprint.transient_bytes for footprint in footprints.values()), default=0)
+    # A detector counts the frames that wait for it as its own; where there is none, one is in hand.
+    waiting = 0 if any(stage.reads_frames for stage in stages) else work.frame_bytes
+    moment = max(0, max(work.reading_bytes, work.frame_bytes) - transient)
+    besides = _HEAP_BYTES + work.decoder_bytes + moment + waiting + keep_bytes
+    host_process = max((one.host.process_bytes for one in footprints.values() if one.host), default=0)
+    has_host = room.device_bytes is not None
+    return Problem(
+        frames=frames,
+        budget_bytes=0,
+        base_bytes=process_bytes if has_host else process_bytes + besides,
+        arena=Arena.SHARED,
+        overlap=False,
+        decode_s=work.decode_s,
+        patch_read_s=0.0,
+        patch_write_s=0.0,
+        switch_s=max((footprint.switch_s for footprint in footprints.values()), default=0.0),
+        stages=stages,
+        host=Host(budget_bytes=0, base_bytes=host_process + besides) if has_host else None,
+    )
+
+
+def _within(problem: Problem, room: Room, worker_bytes: int) -> Problem:
+    """The problem with the budgets of a worker that may hold so much of the host's memory."""
+    if problem.host is None or room.device_bytes is None:
+        return replace(problem, budget_bytes=worker_bytes)
+    host = replace(problem.host, budget_bytes=worker_bytes)
+    return replace(problem, budget_bytes=room.device_bytes, host=host)
+
+
+def _planned(
+    plan: Plan,
+    problem: Problem,
+    work: Work,
+    room: Room,
+    workers: int,
+    *,
+    chunk_frames: int,
+    keep_bytes: int,
+    start_s: float,
+) -> Planned:
+    """A plan of one worker and one chunk, or of all of its frames, as that of the whole run."""
+    chunks = -(-work.frames // (problem.frames * workers))
+    has_host = problem.host is not None
+    phases = tuple(
+        Phase(
+            placements=phase.placements,
+            peak_bytes=phase.peak_bytes if has_host else _whole_peak(phase.peak_bytes, room, workers),
+            seconds=phase.seconds * chunks,
+            host_peak_bytes=_whole_peak(phase.host_peak_bytes, room, workers) if has_host else 0,
+        )
+        for phase in plan.phases
+    )
+    whole = replace(
+        plan,
+        phases=phases,
+        chunk_frames=chunk_frames,
+        workers=workers,
+        lanes=1,
+        keep_bytes=keep_bytes,
+        budget_bytes=room.budget_bytes if room.device_bytes is None else room.device_bytes,
+        peak_bytes=max(phase.peak_bytes for phase in phases),
+        seconds=sum(phase.seconds for phase in phases) + start_s * workers,
+        host_budget_bytes=room.budget_bytes if has_host else 0,
+        host_peak_bytes=max(phase.host_peak_bytes for phase in phases),
+    )
+    worker_bytes = _worker_bytes(room, workers)
+    return Planned(plan=whole, share=plan, problem=_within(problem, room, worker_bytes), worker_bytes=worker_bytes)
+
+
+def _worker_bytes(room: Room, workers: int) -> int:
+    return max(0, room.budget_bytes - room.supervisor_bytes) // workers
+
+
+def _whole_peak(worker_peak_bytes: int, room: Room, workers: int) -> int:
+    return room.supervisor_bytes + workers * worker_peak_bytes
+
+
+def _refuse(problem: Problem, room: Room) -> None:
+    """Says why no plan fits a device and its host, as the whole run has them.
+
+    Raises:
+        BudgetError: always.
+    """
+    assert problem.host
+    assert room.device_bytes is not None
+    if problem.base_bytes > room.device_bytes:
+        message = (
+            f"the budget on {room.device} is {format_bytes(room.device_bytes)}, and its context and libraries alone"
+            f" take {_rounded_up(problem.base_bytes)}: raise --memory, free the device, or use --device cpu"
+        )
+        raise BudgetError(message, needed_bytes=problem.base_bytes, budget_bytes=room.device_bytes)
+    host = replace(problem.host, base_bytes=_whole_peak(problem.host.base_bytes, room, 1))
+    solve(_within(replace(problem, host=host), room, room.budget_bytes), device=room.device)
+    raise AssertionError("a problem that fits has no plan")
+
+
+def _does_not_fit(problem: Problem, room: Room, *, is_measured: bool) -> BudgetError:
+    """Why no plan fits: one stage alone is too large, or reading and writing are."""
+    if not problem.stages:
+        needed = _whole_peak(problem.base_bytes, room, 1)
+        message = (
+            f"reading frames and writing what is found does not fit into {format_bytes(room.budget_bytes)};"
+            f" the smallest budget that would do is {_rounded_up(needed)}: raise --memory"
+        )
+        return BudgetError(message, needed_bytes=needed, budget_bytes=room.budget_bytes)
+    try:
+        solve(problem)
+    except BudgetError as error:
+        base, needed = (_whole_peak(size, room, 1) for size in (problem.base_bytes, error.needed_bytes))
+        guessed = "" if is_measured else ", by a guess"
+        message = (
+            f"{error.stage} does not fit into {format_bytes(room.budget_bytes)}: alone, one item at a time, it takes"
+            f" {format_bytes(needed - base)}, and processes, decoding and what waits to be stored {format_bytes(base)};"
+            f" the smallest budget that would do is {_rounded_up(needed)}{guessed}: raise --memory, or choose a"
+            " smaller plugin"
+        )
+        return BudgetError(message, stage=error.stage, needed_bytes=needed, budget_bytes=room.budget_bytes)
+    raise AssertionError("a problem without a budget has no plan")
+
+
+def _rounded_up(size: int) -> str:
+    """So that whoever copies the number into the next command gets a plan."""
+    return f"{-(-size // MIB):,} MiB"

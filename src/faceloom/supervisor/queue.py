@@ -1,0 +1,128 @@
+"""The queue: which chunk is next, for whom, and what becomes of chunks that were begun in vain."""
+
+from collections import deque
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass, replace
+from itertools import count
+
+from faceloom.media.chunks import Chunk, PendingFrame, Span, cut_chunks, halves, split
+
+_LONGEST_GROUP = 8
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Spans that are to be done, and what has come in the way before."""
+
+    spans: tuple[Span, ...]
+    deaths: int = 0
+    """Workers that died over them."""
+    starved: int = 0
+    """Times that memory was too little."""
+    continues: bool = False
+    """Whether reading begins at a keyframe before it, unless whoever does it has just done what comes before."""
+    barred: frozenset[str] = frozenset()
+    """Devices that could not do it, and are not to try again while there are others."""
+
+    @property
+    def is_starving(self) -> bool:
+        """Whether it has found too little memory under the best plan there was."""
+        return self.starved > 1
+
+    def __len__(self) -> int:
+        return sum(map(len, self.spans))
+
+    def halves(self) -> list["Attempt"]:
+        """The same frames as two attempts, or as one if there is only one."""
+        return [replace(self, spans=spans) for spans in halves(self.spans) if spans]
+
+
+class ChunkQueue:
+    """Deals chunks. What is to be done again comes first; frames that need the same keyframe go to one worker."""
+
+    def __init__(self, frames: Iterable[PendingFrame], frames_a_chunk: Callable[[], int]) -> None:
+        self._cuts = cut_chunks(frames, frames_a_chunk=frames_a_chunk)
+        self._again: deque[Attempt] = deque()
+        self._groups: dict[Hashable, deque[Attempt]] = {}
+        self._ahead: Attempt | None = None
+        self._numbers = count()
+        self._begun: dict[int, Attempt] = {}
+        self.frames_cut = 0
+        """How many frames have been cut into chunks so far."""
+
+    def is_starving(self, device: str = "") -> bool:
+        """Whether something waits for a device that has found too little memory under the best plan there was."""
+        return any(attempt.is_starving and device not in attempt.barred for attempt in self._again)
+
+    def begin(self, worker: Hashable, *, device: str = "", starving: bool = False) -> Chunk | None:
+        """The next chunk for a worker on a device; None when there is none for it.
+
+        Args:
+            worker: whoever it is.
+            device: what it drives.
+            starving: whether it is to do what has found too little memory, and only that.
+        """
+        attempt = self._next(worker, device, starving)
+        if attempt is None:
+            return None
+        number = next(self._numbers)
+        self._begun[number] = attempt
+        return Chunk(number=number, spans=attempt.spans)
+
+    def end(self, number: int, frames: int) -> None:
+        """A chunk is done as far as its first `frames`; the others are to be done again."""
+        attempt = self._begun.pop(number)
+        _, rest = split(attempt.spans, frames)
+        if rest:
+            self._again.appendleft(Attempt(rest))
+
+    def lose(self, number: int) -> Attempt:
+        """A chunk is not done; it is for the caller to say how it is tried again."""
+        return self._begun.pop(number)
+
+    def retry(self, *attempts: Attempt) -> None:
+        """These come before anything else."""
+        self._again.extendleft(reversed(attempts))
+
+    def forget_devices(self) -> None:
+        """There are fewer: those that are left try everything again."""
+        self._again = deque(replace(attempt, barred=frozenset()) for attempt in self._again)
+
+    def leave(self, worker: Hashable) -> None:
+        """A worker is gone: what was laid aside for it is for the others."""
+        self._again.extend(self._groups.pop(worker, ()))
+
+    def _next(self, worker: Hashable, device: str, starving: bool) -> Attempt | None:
+        for attempt in self._again:
+            if attempt.is_starving is starving and device not in attempt.barred:
+                self._again.remove(attempt)
+                return attempt
+        if starving:
+            return None
+        group = self._groups.setdefault(worker, deque())
+        if not group:
+            group.extend(self._cut_group())
+        if not group:
+            return next((other.pop() for other in self._groups.values() if other), None)
+        return group.popleft()
+
+    def _cut_group(self) -> Iterator[Attempt]:
+        """The next chunk, with those after it that begin between the same keyframe and the next."""
+        for length in range(_LONGEST_GROUP):
+            attempt = self._ahead or self._cut()
+            self._ahead = None
+            if attempt is None:
+                return
+            if length and not attempt.continues:
+                self._ahead = attempt
+                return
+            yield attempt
+
+    def _cut(self) -> Attempt | None:
+        spans = next(self._cuts, None)
+        if spans is None:
+            return None
+        self.frames_cut += sum(map(len, spans))
+        first = spans[0]
+        starts = first.first == 0 or (first.ticks is not None and first.ticks[0] == first.seek_ticks)
+        return Attempt(spans, continues=not starts)

@@ -1,0 +1,251 @@
+"""The planner of a run: makes the plan, watches what comes of it, and makes another when that is called for."""
+
+import math
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+from faceloom.errors import BudgetError
+from faceloom.job import Order
+from faceloom.memory.devices import default_card_bytes, free_bytes_of
+from faceloom.memory.footprints import Footprint
+from faceloom.memory.ram import Ram, default_budget_bytes, read_ram
+from faceloom.solver.plan import HOST, Placement, Plan
+from faceloom.store.rows import ChunkRows
+from faceloom.supervisor.planning import Planned, Room, Work, frugal_plan, make_plan
+from faceloom.targets import Target
+from faceloom.units import GIB, MIB, format_bytes
+
+RAISE = 1.25
+"""What a stage that was given too little is believed to need, times what was believed before."""
+_UNKNOWN_RAM_BYTES = 2 * GIB
+_MUCH_MORE = 1.25
+_MUCH_FASTER = 0.8
+_DRIFT = 2.0
+_SEEN_ENOUGH = 8
+LOOK_UP_EVERY_S = 5.0
+_SLACK_BYTES = 64 * MIB
+"""Free memory may be short of the plan by so much before it is planned anew: other programs breathe."""
+
+
+def budget_of(order: Order, ram: Ram | None, *, held_bytes: int = 0) -> int:
+    """What the run may take: what was asked for, or what is free but for a reserve; never more than there is."""
+    if ram is None:
+        return order.budget_bytes or _UNKNOWN_RAM_BYTES
+    free = replace(ram, available_bytes=ram.available_bytes + held_bytes)
+    if order.budget_bytes is None:
+        return default_budget_bytes(free)
+    return min(order.budget_bytes, free.available_bytes)
+
+
+def device_budget(target: Target, free_bytes: int | None) -> int | None:
+    """What the run may take of a device that has a memory of its own, in the same way; None if it has none."""
+    if not target.has_memory:
+        return None
+    free = target.device.free_bytes if free_bytes is None else free_bytes
+    if target.budget_bytes is None:
+        return default_card_bytes(free, target.device.total_bytes)
+    return min(target.budget_bytes, free)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """What a device's workers hold, and what is left for them."""
+
+    run_bytes: int
+    """Of the host's memory, by all processes of the run."""
+    others_bytes: int = 0
+    """Of the host's memory, planned for the workers of other devices."""
+    device_free_bytes: int | None = None
+    """Of a device that has a memory of its own, with what its worker holds; None if nobody tells."""
+
+
+class Planner:
+    """Knows what stages cost on a device, what there is to do and what there is to do it with."""
+
+    def __init__(
+        self, order: Order, target: Target, footprints: Mapping[str, Footprint], work: Work, room: Room
+    ) -> None:
+        self._order = order
+        self._target = target
+        self._footprints = dict(footprints)
+        self._work = work
+        self._room = room
+        self._seen = _Observed()
+        self._looked = time.monotonic()
+
+    @property
+    def frame_bytes(self) -> int:
+        """Of the largest frame."""
+        return self._work.frame_bytes
+
+    @property
+    def budget_bytes(self) -> int:
+        """What these workers and the supervisor may take of the host's memory at this moment."""
+        return self._room.budget_bytes
+
+    @property
+    def supervisor_bytes(self) -> int:
+        """What of that is the supervisor's."""
+        return self._room.supervisor_bytes
+
+    @property
+    def device_bytes(self) -> int | None:
+        """What they may take of a device that has a memory of its own."""
+        return self._room.device_bytes
+
+    @property
+    def base_bytes(self) -> int:
+        """What a process holds of such a device with no network loaded."""
+        return max((one.process_bytes for one in self._footprints.values() if one.host), default=0)
+
+    def give(self, workers_bytes: int) -> None:
+        """So much of the host's memory is for these workers from now on, and no more."""
+        self._room = replace(self._room, budget_bytes=self._room.supervisor_bytes + workers_bytes)
+
+    def plan(self) -> Planned:
+        """The best plan for what is known now.
+
+        Raises:
+            BudgetError: none fits.
+        """
+        return make_plan(self._order.flow, self._footprints, self._work, self._room)
+
+    def frugal_plan(self) -> Planned:
+        """The plan that needs least memory, whether it fits or not."""
+        return frugal_plan(self._order.flow, self._footprints, self._work, self._room)
+
+    def reserves(self, plan: Plan, device: str) -> tuple[int, ...]:
+        """What the arena of a worker on a device is to hold in each phase: its largest stage's activations there."""
+        return tuple(
+            max((self._arena_bytes(p) for p in phase.placements if p.device == device), default=0)
+            for phase in plan.phases
+        )
+
+    def _arena_bytes(self, placement: Placement) -> int:
+        footprint = self._at(placement.stage, placement.device)
+        return footprint.arena_fixed_bytes + footprint.arena_item_bytes * placement.batch
+
+    def _at(self, stage: str, device: str) -> Footprint:
+        own = self._footprints[stage]
+        return own.on_host if own.on_host and device == HOST else own
+
+    def starved(self, stage: str, batch: int, plan: Plan) -> str:
+        """Notes that a batch of a stage did not get its memory, and says what is believed from now on."""
+        if stage not in self._footprints and (belief := self._less_of_the_device()):
+            return belief
+        if stage not in self._footprints:  # reading, chips, or the process itself
+            self._work = replace(self._work, decoder_bytes=round(self._work.decoder_bytes * RAISE) + 8 * MIB)
+            return f"{format_bytes(self._work.decoder_bytes)} are set aside for {stage} from now on"
+        device = next(p.device for phase in plan.phases for p in phase.placements if p.stage == stage)
+        known, own = self._at(stage, device), self._footprints[stage]
+        raised = round((known.fixed_bytes + known.item_bytes * batch) * RAISE) + MIB
+        smaller = {size: seconds for size, seconds in known.batch_s.items() if size < max(2, batch)}
+        believed = replace(known, fixed_bytes=0, item_bytes=raised // batch, batch_s=smaller or {1: known.batch_s[1]})
+        self._footprints[stage] = believed if known is own else replace(own, on_host=believed)
+        return f"{stage} is believed to need {format_bytes(raised)} for {batch} from now on"
+
+    def _less_of_the_device(self) -> str | None:
+        """What of a memory of its own is there now that its worker is gone, if that is less than was believed."""
+        before, free = self._room.device_bytes, free_bytes_of(self._target.name)
+        wanted = device_budget(self._target, free)
+        if before is None or wanted is None or free is None or wanted >= before:
+            return None
+        self._room = replace(self._room, device_bytes=wanted)
+        return self._others_leave(wanted)
+
+    def _others_leave(self, size_bytes: int) -> str:
+        return f"other programs leave {format_bytes(size_bytes)} of {self._target.name}"
+
+    def outgrown(self, held_bytes: int, plan: Planned) -> str | None:
+        """Says that a worker that no limit holds has taken more of the host's memory than planned, if it has."""
+        more = held_bytes - (self._room.budget_bytes - self._room.supervisor_bytes)
+        if not plan.problem.host or more <= 0:
+            return None
+        self._work = replace(self._work, decoder_bytes=self._work.decoder_bytes + more)
+        return f"a worker on {self._target.name} has taken {format_bytes(more)} of RAM more than planned"
+
+    def note_done(self, frames: int) -> None:
+        """So many frames less are to be done, whoever did them."""
+        self._work = replace(self._work, frames=max(1, self._work.frames - frames))
+
+    def observe(self, rows: ChunkRows, *, holding: Holding, plan: Planned) -> str | None:
+        """Learns from a chunk that its workers have done, and says why another plan is called for, if one is."""
+        self._seen.add(rows)
+        return self._drift(plan) or self._memory_change(holding, plan)
+
+    def _drift(self, plan: Planned) -> str | None:
+        """Faces are not as many, or not as large, as was expected; of no matter where all stages fit together."""
+        seen = self._seen
+        if len(plan.plan.phases) == 1 or seen.frames < _SEEN_ENOUGH:
+            return None
+        kept = max(seen.kept_bytes / seen.frames, 1.0)
+        ratio = kept / self._work.kept_bytes_a_frame
+        if 1 / _DRIFT < ratio < _DRIFT:
+            return None
+        faces = seen.faces / seen.frames
+        self._work = replace(self._work, faces_a_frame=max(faces, 0.01), kept_bytes_a_frame=kept)
+        return f"{faces:.1f} faces a frame, which keep {format_bytes(round(kept))}"
+
+    def _memory_change(self, holding: Holding, plan: Planned) -> str | None:
+        """Other programs have taken what the plan counts on, or have given enough back for a much better one."""
+        return self._device_change(holding, plan) or self._ram_change(holding, plan)
+
+    def _ram_change(self, holding: Holding, plan: Planned) -> str | None:
+        ram = read_ram()
+        if ram is None:
+            return None
+        before = self._room.budget_bytes
+        wanted = budget_of(self._order, ram, held_bytes=holding.run_bytes) - holding.others_bytes
+        planned = plan.plan.host_peak_bytes if plan.problem.host else plan.plan.peak_bytes
+        if wanted < before and wanted + _SLACK_BYTES < planned:
+            self._room = replace(self._room, budget_bytes=wanted)
+            return f"other programs leave {format_bytes(wanted)} of RAM"
+        if self._is_much_better(replace(self._room, budget_bytes=wanted), wanted, before):
+            return f"{format_bytes(wanted)} of RAM are to be had now"
+        return None
+
+    def _device_change(self, holding: Holding, plan: Planned) -> str | None:
+        before, wanted = self._room.device_bytes, device_budget(self._target, holding.device_free_bytes)
+        if before is None or wanted is None or holding.device_free_bytes is None:
+            return None
+        if wanted < before and wanted + _SLACK_BYTES < plan.plan.peak_bytes:
+            self._room = replace(self._room, device_bytes=wanted)
+            return self._others_leave(wanted)
+        if self._is_much_better(replace(self._room, device_bytes=wanted), wanted, before):
+            return f"{format_bytes(wanted)} of {self._target.name} are to be had now"
+        return None
+
+    def _is_much_better(self, room: Room, wanted: int, before: int) -> bool:
+        """Whether a plan for a room with much more in it is worth following; then it is the room from now on."""
+        now = time.monotonic()
+        if wanted < _MUCH_MORE * before + _SLACK_BYTES or now - self._looked < LOOK_UP_EVERY_S:
+            return False
+        self._looked = now
+        was, before_s = self._room, self._seconds_left()
+        self._room = room
+        if self._seconds_left() < _MUCH_FASTER * before_s:
+            return True
+        self._room = was
+        return False
+
+    def _seconds_left(self) -> float:
+        """Of the best plan for what is still to be done."""
+        try:
+            return self.plan().plan.seconds
+        except BudgetError:
+            return math.inf
+
+
+@dataclass(slots=True)
+class _Observed:
+    """What has come of the plan so far."""
+
+    frames: int = 0
+    faces: int = 0
+    kept_bytes: int = 0
+
+    def add(self, rows: ChunkRows) -> None:
+        self.frames += len(rows.frames)
+        self.faces += len(rows.faces)
+        self.kept_bytes += rows.kept_bytes

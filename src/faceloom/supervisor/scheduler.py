@@ -1,0 +1,308 @@
+"""The devices of a run at work: chunks from one queue, answers into one store, and what follows from each answer."""
+
+from collections import Counter
+from dataclasses import replace
+from typing import Any
+
+from faceloom.errors import ContractError, DeviceLostError, StageError
+from faceloom.events import DEVICE_LOST, OUT_OF_MEMORY, REPLANNED, WORKER_RESTARTED, CardSummary, Notice, OnEvent
+from faceloom.faces import FrameId
+from faceloom.job import Order
+from faceloom.memory.ram import read_ram
+from faceloom.memory.usage import peak_bytes
+from faceloom.messages import Answer, Died, Do, Done, Fatal, Reading, Starved
+from faceloom.store.rows import ChunkRows, FrameRow, Status
+from faceloom.store.store import STARVED, Store
+from faceloom.supervisor.devices import DeviceRun, assemble_devices
+from faceloom.supervisor.inputs import ShouldStop
+from faceloom.supervisor.planning import CHUNKS_A_WORKER, Planned
+from faceloom.supervisor.progress import ProgressMeter
+from faceloom.supervisor.queue import Attempt, ChunkQueue
+from faceloom.supervisor.replanning import budget_of
+from faceloom.supervisor.workers import PooledWorker, WorkerPool
+
+_AHEAD = 2
+"""Chunks that a worker has been told of, so that it need not wait for the next one."""
+_SHORTEST_CHUNK_FRAMES = 8
+_HOPELESS_DEATHS = 8
+_HOPELESSLY_STARVED = 3
+_HOPELESS_LOSSES = 3
+"""Times in a row that a device has been lost, with a new worker after each."""
+
+
+class Scheduler:
+    """The part of a run in which frames go through the plans of its devices."""
+
+    def __init__(
+        self, order: Order, store: Store, pool: WorkerPool, *, on_event: OnEvent, should_stop: ShouldStop
+    ) -> None:
+        self._finds_faces = bool(order.flow.of("detect"))
+        self._store = store
+        self._pool = pool
+        self._tell = on_event
+        self._should_stop = should_stop
+        self._budget_bytes = budget_of(order, read_ram())
+        self._devices = assemble_devices(order, store, pool, budget_bytes=self._budget_bytes, on_event=on_event)
+        self._all_devices = tuple(self._devices)
+        self.predicted_peak_bytes = peak_bytes() + pool.peak_bytes  # what counting and measuring took
+        counts = store.counts()
+        self._frames = counts.pending
+        self._dealt_to = self._devices[0]
+        self._queue = ChunkQueue(store.pending(), self._chunk_frames)
+        networks = order.flow.networks
+        self._meter = ProgressMeter(
+            counts,
+            on_event,
+            drawn=[stage.name for stage in order.flow.stages if stage not in networks],
+            held_bytes=lambda: peak_bytes() + sum(worker.held.peak_bytes for worker in self._pool.workers),
+        )
+
+        self.images: Counter[str] = Counter()
+        """That each network was given, in chunks that have been committed."""
+
+    @property
+    def budget_bytes(self) -> int:
+        """Of the host's memory, for all processes."""
+        return self._budget_bytes if len(self._all_devices) > 1 else self._all_devices[0].planner.budget_bytes
+
+    @property
+    def cards(self) -> dict[str, CardSummary]:
+        """What was held of devices that have a memory of their own."""
+        return {
+            device.name: CardSummary(
+                peak_bytes=device.peak_bytes,
+                predicted_peak_bytes=device.predicted_peak_bytes,
+                budget_bytes=device.planner.device_bytes,
+            )
+            for device in self._all_devices
+            if device.planner.device_bytes is not None
+        }
+
+    @property
+    def device_frames(self) -> dict[str, int]:
+        """How many frames each of several devices has done."""
+        several = len(self._all_devices) > 1
+        return {device.name: device.frames for device in self._all_devices} if several else {}
+
+    @property
+    def plan(self) -> dict[str, Any]:
+        """The plan that is followed; of several devices that of each."""
+        plans = {device.name: device.planned.plan.to_json() for device in self._all_devices}
+        return {"devices": plans} if len(plans) > 1 else next(iter(plans.values()))
+
+    def do(self) -> None:
+        """Has every pending frame done and committed, or as many as there are until it is asked to stop."""
+        while not self._should_stop():
+            for device in self._devices:
+                if device.wanted is not None and not device.is_busy:
+                    self._follow(device, device.wanted)
+                self._deal(device)
+            if any(device.is_busy for device in self._devices):
+                self._hear()
+            elif all(device.wanted is None for device in self._devices):
+                return
+        self._finish()
+
+    def _chunk_frames(self) -> int:
+        """As planned; shorter towards the end, where that costs no loading, so that workers end at about one time."""
+        plan = self._dealt_to.planned.plan
+        if len(plan.phases) > 1:
+            return plan.chunk_frames
+        workers = sum(device.planned.plan.workers for device in self._devices)
+        share = (self._frames - self._queue.frames_cut) // (CHUNKS_A_WORKER * workers)
+        return min(plan.chunk_frames, max(_SHORTEST_CHUNK_FRAMES, share))
+
+    def _finish(self) -> None:
+        """Waits for the chunk that each worker has in hand, and no more."""
+        busy = {worker for worker in self._pool.workers if worker.open}
+        while busy := {worker for worker in busy if worker in self._pool.workers}:
+            worker, answer = self._hear()
+            if not isinstance(answer, Reading):
+                busy.discard(worker)
+
+    def _deal(self, device: DeviceRun) -> None:
+        """Gives every worker its next chunks, unless another plan is waiting for all of them to be done."""
+        if device.wanted is None:
+            starving = self._queue.is_starving(device.name) and not any(
+                other.is_frugal for other in self._devices if other is not device
+            )
+            if starving is not device.is_frugal:
+                device.is_frugal = starving
+                device.wanted = device.planner.frugal_plan() if starving else device.best_plan()
+                how = "one stage and one item at a time, for this chunk" if starving else "as before that chunk"
+                self._tell(Notice(kind=REPLANNED, text=f"planned again: {how}"))
+        if device.wanted is not None:
+            return
+        device.start()
+        self._dealt_to = device
+        for worker in device.workers:
+            while len(worker.open) < (1 if device.is_frugal else _AHEAD):
+                chunk = self._queue.begin(worker, device=device.name, starving=device.is_frugal)
+                if chunk is None:
+                    break
+                known = () if self._finds_faces else tuple(self._store.known_faces(chunk.spans))
+                worker.send(Do(chunk, self._store.files_of(chunk.number), known))
+
+    def _follow(self, device: DeviceRun, planned: Planned) -> None:
+        """Starts workers under a plan, in place of those there are."""
+        self._stop(*(worker for worker in device.workers if not worker.is_fresh))
+        plan = device.follow(planned)
+        supervisor = max(one.planner.supervisor_bytes for one in self._devices)
+        host = sum(one.planned.plan.host_bytes - one.planner.supervisor_bytes for one in self._devices)
+        self.predicted_peak_bytes = max(self.predicted_peak_bytes, supervisor + host)
+        self._store.note_plan(self.plan)
+        self._meter.follow(device.name, plan, budget_bytes=self.budget_bytes)
+
+    def _stop(self, *workers: PooledWorker) -> None:
+        for worker in workers:
+            self._queue.leave(worker)
+            self._meter.drop(worker)
+        if workers:
+            self._pool.stop(*workers)
+
+    def _hear(self) -> tuple[PooledWorker, Answer]:
+        """The next answer, and what follows from it."""
+        worker, request, answer = self._pool.receive()
+        device = next(one for one in self._devices if worker in one.workers)
+        if worker.held.device_peak_bytes:
+            device.peak_bytes = max(device.peak_bytes, worker.held.device_peak_bytes)
+            self._meter.note_card(device.name, device.peak_bytes)
+        match answer:
+            case Reading(frames, phase):
+                self._meter.read(device.name, worker, frames, phase)
+            case Done(rows):
+                device.deaths_in_a_row = device.losses_in_a_row = 0
+                device.frames += len(rows.frames)
+                self._queue.end(rows.number, len(rows.frames))
+                self._commit(device, worker, rows)
+                self._learn(device, worker, rows)
+            case Starved():
+                assert isinstance(request, Do)
+                device.deaths_in_a_row = 0
+                self._starved(device, worker, request, answer)
+            case Died(reason):
+                self._died(device, worker, reason)
+            case Fatal(error):
+                self._failed(device, worker, error)
+        return worker, answer
+
+    def _commit(self, device: DeviceRun, worker: PooledWorker, rows: ChunkRows) -> None:
+        self.images.update(rows.images)
+        self._store.commit(rows)
+        self._meter.commit(device.name, worker, rows)
+
+    def _learn(self, device: DeviceRun, worker: PooledWorker, rows: ChunkRows) -> None:
+        """Plans again for the chunks to come if this one went otherwise than planned."""
+        for stage, batch in rows.starved:
+            self._tell(
+                Notice(kind=OUT_OF_MEMORY, text=f"{stage} did not get the memory for a batch of {batch} at once")
+            )
+        for one in self._devices:
+            one.planner.note_done(len(rows.frames))
+        others = sum(one.host_bytes for one in self._devices if one is not device)
+        why = device.planner.observe(
+            rows, holding=device.holding(worker, others_bytes=others), plan=device.planned
+        ) or device.planner.outgrown(worker.held.peak_bytes, device.planned)
+        if rows.starved:
+            why = device.planner.starved(*rows.starved[0], device.planned.plan)
+        if why and not device.is_frugal and device.wanted is None:
+            self._plan_again(device, why)
+
+    def _plan_again(self, device: DeviceRun, why: str) -> None:
+        device.wanted = device.best_plan()
+        self._tell(Notice(kind=REPLANNED, text=f"planned again: {why}"))
+
+    def _starved(self, device: DeviceRun, worker: PooledWorker, request: Do, answer: Starved) -> None:
+        """A chunk could not be done in the memory there is: with a better informed plan, with the most frugal one,
+        in halves, and at last the one frame that is too much fails.
+        """
+        self._tell(Notice(kind=OUT_OF_MEMORY, text=f"{answer.reason}; doing the chunk again"))
+        attempt = self._queue.lose(request.chunk.number)
+        attempt = replace(attempt, starved=attempt.starved + 1)
+        others = [self._queue.lose(number) for number in _chunks_of(worker)]
+        self._stop(worker)
+        if attempt.starved < _HOPELESSLY_STARVED:
+            self._queue.retry(attempt, *others)
+            belief = device.planner.starved(answer.stage, 1, device.planned.plan)
+            if attempt.starved == 1:
+                self._plan_again(device, belief)
+        elif len(attempt) > 1:
+            self._queue.retry(*attempt.halves(), *others)
+        else:
+            self._queue.retry(*others)
+            self._give_up(device, worker, attempt, request.chunk.number, STARVED + answer.reason)
+
+    def _died(self, device: DeviceRun, worker: PooledWorker, reason: str) -> None:
+        """A worker is gone: its chunk is tried again, then in halves, and at last the one frame that kills it fails."""
+        device.deaths_in_a_row += 1
+        if device.deaths_in_a_row == _HOPELESS_DEATHS:
+            error = StageError(f"no worker lives long enough to finish anything: {reason}", stage="worker")
+            self._lose(device, error)
+            return
+        self._tell(Notice(kind=WORKER_RESTARTED, text=f"{reason}; starting another"))
+        numbers = _chunks_of(worker)
+        attempts = [self._queue.lose(number) for number in numbers]
+        self._stop(worker)
+        if not attempts:
+            return
+        attempt, *others = attempts
+        attempt = replace(attempt, deaths=attempt.deaths + 1)
+        if attempt.deaths == 1:
+            self._queue.retry(attempt, *others)
+        elif len(attempt) > 1:
+            self._queue.retry(*(replace(half, deaths=1) for half in attempt.halves()), *others)
+        else:
+            self._queue.retry(*others)
+            self._give_up(device, worker, attempt, numbers[0], reason)
+
+    def _failed(self, device: DeviceRun, worker: PooledWorker, error: Exception) -> None:
+        """A worker on a card says why it cannot go on: the card is tried a few times more, anything else is final."""
+        device.losses_in_a_row += 1
+        if not isinstance(error, DeviceLostError) or device.losses_in_a_row == _HOPELESS_LOSSES:
+            self._lose(device, error)
+            return
+        self._tell(Notice(kind=WORKER_RESTARTED, text=f"{device.name}: {error}; starting another worker"))
+        self._give_back(worker)
+
+    def _give_back(self, *workers: PooledWorker) -> None:
+        """What workers had in hand is for others, and no fault of the frames."""
+        for worker in workers:
+            attempts = [self._queue.lose(number) for number in _chunks_of(worker)]
+            self._queue.retry(*attempts)
+            self._stop(worker)
+
+    def _lose(self, device: DeviceRun, error: Exception) -> None:
+        """A device takes part no more, and the others do its share.
+
+        Raises:
+            The error: there are no others, or it is no fault of the device.
+        """
+        if isinstance(error, ContractError):
+            raise error
+        if len(self._devices) == 1:
+            if not device.target.has_memory:
+                raise error
+            hint = "see faceloom doctor, or go on with --device cpu"
+            message = f"{device.name} was lost, and no other device is left: {error}; {hint}"
+            raise DeviceLostError(message) from error
+        self._give_back(*device.workers)
+        self._devices.remove(device)
+        self._queue.forget_devices()
+        self._meter.leave(device.name)
+        self._tell(Notice(kind=DEVICE_LOST, text=f"{device.name} is left out from now on: {error}"))
+
+    def _give_up(self, device: DeviceRun, worker: PooledWorker, attempt: Attempt, number: int, reason: str) -> None:
+        """The last resort: one frame is left to other devices if there are any, else given up, with the reason."""
+        barred = attempt.barred | {device.name}
+        if any(other.name not in barred for other in self._devices):
+            device.deaths_in_a_row = 0
+            self._queue.retry(replace(attempt, barred=barred, deaths=0, starved=0))
+            return
+        (span,) = attempt.spans
+        frame = FrameRow(id=FrameId(span.source.name, span.first), status=Status.FAILED, reason=reason)
+        self._commit(device, worker, ChunkRows(number=number, frames=(frame,), faces=(), seconds=0))
+
+
+def _chunks_of(worker: PooledWorker) -> list[int]:
+    """Numbers of the chunks that a worker has been told of and has not answered, in order."""
+    return [request.chunk.number for request in worker.open if isinstance(request, Do)]

@@ -1,0 +1,217 @@
+"""The survey of a job before its first frame: how large its frames are, and what its stages cost with them."""
+
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import TYPE_CHECKING
+
+from faceloom.canvases import looks_a_frame
+from faceloom.detect import Detector
+from faceloom.errors import BudgetError
+from faceloom.events import OnEvent
+from faceloom.geometry.chips import PATCH_SCALE
+from faceloom.job import Order, Outputs
+from faceloom.media.chip_files import writing_bytes
+from faceloom.media.sources import Shape, SourceKind
+from faceloom.memory.footprints import Footprint
+from faceloom.memory.usage import peak_bytes
+from faceloom.solver.plan import HOST
+from faceloom.supervisor.planning import Planned, Room, Work
+from faceloom.supervisor.profiling import Profiler, network_shape
+from faceloom.supervisor.replanning import Planner
+from faceloom.supervisor.workers import WorkerPool
+from faceloom.targets import Target
+from faceloom.units import KIB, MIB
+
+if TYPE_CHECKING:
+    from faceloom.store.store import Store
+
+EXPECTED_FACES = 1.0
+"""A frame, until some have been seen."""
+EXPECTED_PATCH_BYTES = 256 * KIB
+"""Of a face, until some have been seen."""
+SUPERVISOR_MORE_BYTES = 8 * MIB
+"""What this process comes to hold of rows on their way into the store."""
+SUPERVISOR_STEP_BYTES = 8 * MIB
+LEAST_WORKER_BYTES = 96 * MIB
+"""No worker has been seen to hold less without a network and a frame (measured: 86 to 112 MiB; a plan adds 10)."""
+TYPICAL = Shape(height=1080, width=1920, reading_bytes=48 * MIB)
+"""Believed of frames about which nothing is known."""
+
+
+class Survey:
+    """What is known of the frames that a store lists as still to be done."""
+
+    def __init__(
+        self,
+        order: Order,
+        target: Target,
+        store: "Store",
+        pool: WorkerPool,
+        *,
+        on_event: OnEvent,
+        most_bytes: int | None = None,
+    ) -> None:
+        """A survey, for one device, of all frames or of those that take no more than `most_bytes`."""
+        self._again = partial(Survey, order, target, store, pool, on_event=on_event)
+        self._order = order
+        self._target = target
+        known = list(store.shapes()) or [(SourceKind.VIDEO, TYPICAL)]
+        shapes = [(kind, shape) for kind, shape in known if most_bytes is None or _takes(kind, shape) <= most_bytes]
+        self.sizes = sorted({_takes(kind, shape) for kind, shape in shapes})
+        """What frames take, each size once."""
+        self.too_large = [
+            (kind, shape) for kind, shape in known if most_bytes is not None and _takes(kind, shape) > most_bytes
+        ]
+        """The shapes that are left out, each with the kind of its sources."""
+        reading = [_reading(kind, shape) for kind, shape in shapes]
+        self._canvas_of = _largest_canvas(order, [(shape.height, shape.width) for _, shape in shapes])
+        self._work = Work(
+            frames=store.counts().pending,
+            frame_bytes=max(shape.frame_bytes for _, shape in shapes),
+            decoder_bytes=max(decoder for decoder, _ in reading),
+            reading_bytes=max(*(moment for _, moment in reading), _writing_bytes(order.outputs)),
+            faces_a_frame=EXPECTED_FACES,
+            kept_bytes_a_frame=EXPECTED_FACES * EXPECTED_PATCH_BYTES * _patch_area(order.outputs),
+            decode_s=0.0,
+            looks_a_frame=_looks_a_frame(order, self._canvas_of),
+        )
+        self._profiler = Profiler(order, target, pool, on_event)
+
+    def up_to(self, most_bytes: int) -> "Survey":
+        """A survey of the frames that take no more than this."""
+        return self._again(most_bytes=most_bytes)
+
+    def measure(
+        self, *, limit_bytes: int, device_limit_bytes: int | None = None, again: bool = False
+    ) -> dict[str, Footprint]:
+        """What every stage costs: measured before, or now within these limits, or guessed if it cannot be.
+
+        Raises:
+            FaceloomError: a stage cannot be loaded, or breaks its contract.
+        """
+        return self._profiler.measure(
+            self._canvas_of, limit_bytes=limit_bytes, device_limit_bytes=device_limit_bytes or 0, again=again
+        )
+
+    def guess(self) -> dict[str, Footprint]:
+        """What every stage costs: measured before, or guessed."""
+        return self._profiler.guess(self._canvas_of)
+
+    def planner(
+        self, footprints: Mapping[str, Footprint], *, budget_bytes: int, device_bytes: int | None = None
+    ) -> Planner:
+        """A planner for these frames."""
+        cards = sum(target.runtime.kind != HOST for target in self._order.targets)
+        room = Room(
+            budget_bytes=budget_bytes,
+            supervisor_bytes=_supervisor_bytes(),
+            workers=max(1, self._order.cores - cards) if self._target.name == HOST else 1,
+            asked_bytes=self._order.budget_bytes,
+            device=self._target.name,
+            device_bytes=device_bytes,
+            asked_device_bytes=self._target.budget_bytes,
+        )
+        return Planner(self._order, self._target, footprints, self._work, room)
+
+
+def plan_what_fits(
+    survey: Survey,
+    footprints_of: Callable[[Survey], Mapping[str, Footprint]],
+    *,
+    budget_bytes: int,
+    device_bytes: int | None = None,
+) -> tuple[Survey, Planner, Planned]:
+    """The best plan for all frames, or else for all but the largest: one huge picture does not refuse the others.
+
+    Raises:
+        BudgetError: not even the smallest frames fit; it says what all of them would need.
+    """
+
+    def attempt(some: Survey, footprints: Mapping[str, Footprint]) -> tuple[Survey, Planner, Planned]:
+        planner = some.planner(footprints, budget_bytes=budget_bytes, device_bytes=device_bytes)
+        return some, planner, planner.plan()
+
+    if _is_hopeless(budget_bytes):
+        return attempt(survey, survey.guess())
+    try:
+        return attempt(survey, footprints_of(survey))
+    except BudgetError as error:
+        refusal = error
+    sizes = survey.sizes
+    best = None
+    low, high = 0, len(sizes) - 1  # the last does not fit
+    while low < high:
+        middle = (low + high) // 2 if best else 0  # where the smallest does not fit, nothing does
+        try:
+            some = survey.up_to(sizes[middle])
+            best = attempt(some, footprints_of(some))
+        except BudgetError:
+            if best is None:
+                break
+            high = middle
+        else:
+            low = middle + 1
+    if best is None:
+        raise refusal
+    return best
+
+
+def probe_bytes(budget_bytes: int) -> int:
+    """What a process that counts and looks may hold; 0, no limit, where a refusal has yet to know all sizes."""
+    return 0 if _is_hopeless(budget_bytes) else budget_bytes - _supervisor_bytes()
+
+
+def _is_hopeless(budget_bytes: int) -> bool:
+    """Whether there is no plan for a budget, whatever the stages need, and the frames."""
+    return budget_bytes < _supervisor_bytes() + LEAST_WORKER_BYTES
+
+
+def _supervisor_bytes() -> int:
+    """What this process is to hold; in steps, so that what is said of a budget holds in the next run too."""
+    return -(-(peak_bytes() + SUPERVISOR_MORE_BYTES) // SUPERVISOR_STEP_BYTES) * SUPERVISOR_STEP_BYTES
+
+
+def _takes(kind: SourceKind, shape: Shape) -> int:
+    return shape.frame_bytes + sum(_reading(kind, shape))
+
+
+def _reading(kind: SourceKind, shape: Shape) -> tuple[int, int]:
+    """What reading a frame of this shape holds as long as its source is open, and what for a moment."""
+    if kind is SourceKind.PICTURE:
+        return 0, shape.reading_bytes
+    # A video's decoder keeps pictures; the copy that is turned into RGB goes with each frame.
+    return shape.reading_bytes - shape.frame_bytes, shape.frame_bytes
+
+
+def _writing_bytes(outputs: Outputs) -> int:
+    """What making a chip takes for a moment: nothing else of a frame is then under way."""
+    return writing_bytes(outputs.chip_format, size=outputs.chip_size) if outputs.write_chips else 0
+
+
+def _patch_area(outputs: Outputs) -> float:
+    """Of what is kept of a frame around a face, over that of a patch as stages read it."""
+    return (outputs.framing.crop.patch_scale / PATCH_SCALE) ** 2
+
+
+def _looks_a_frame(order: Order, shape: tuple[int, int]) -> float:
+    """How often the flow's detector is expected to look at a frame of this shape."""
+    looks = [
+        looks_a_frame(stage.plugin, *shape) for stage in order.flow.of("detect") if isinstance(stage.plugin, Detector)
+    ]
+    return max(looks, default=1.0)
+
+
+def _largest_canvas(order: Order, shapes: list[tuple[int, int]]) -> tuple[int, int]:
+    """Of frame shapes (height, width), the one of which the flow's detector makes the largest canvas.
+
+    Where faces are known there is no detector, and nothing that is measured depends on frames.
+    """
+    if not order.flow.of("detect"):
+        return shapes[0]
+    (detect,) = order.flow.of("detect")
+
+    def pixels(shape: tuple[int, int]) -> tuple[int, tuple[int, int]]:
+        height, width = network_shape(detect, shape)
+        return height * width, shape
+
+    return max(shapes, key=pixels)

@@ -1,0 +1,77 @@
+"""The devices that a run drives: from those that a request names to what runs on each."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+from faceloom.engines.runtime import CPU, ON_CPU, Precision, Runtime, choose_runtime, drivable_kinds
+from faceloom.memory.devices import Device, choose_devices, find_devices
+
+HERE = Device(name=CPU, label=CPU, total_bytes=0, free_bytes=0)
+"""The CPU, of which a worker needs to know no more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """One device that workers of a run drive."""
+
+    runtime: Runtime = ON_CPU
+    """Its device's name is the one that plans have."""
+    device: Device = HERE
+    """What it was when it was chosen."""
+    budget_bytes: int | None = None
+    """Of a memory of its own; None: what is free, but for a reserve."""
+    on_host: Runtime | None = None
+    """What runs stages on the host instead; None where they may not, or where this is the host."""
+
+    @property
+    def name(self) -> str:
+        """As `--device` takes it."""
+        return self.runtime.device
+
+    @property
+    def has_memory(self) -> bool:
+        """Whether it has a memory of its own that can be held to a budget."""
+        return self.runtime.kind == "cuda"
+
+    @property
+    def inside(self) -> Runtime:
+        """The runtime as a process knows it that sees this device alone."""
+        alone = replace(self.runtime, device=f"{self.runtime.kind}:0")
+        return alone if self.device.environment else self.runtime
+
+
+def choose_targets(
+    wanted: str,
+    *,
+    excluded: str = "",
+    engine: str | None = None,
+    precision: str = Precision.FP32,
+    checkpoints: Sequence[str] = (),
+    memory_bytes: int | None = None,
+) -> tuple[Target, ...]:
+    """The devices that a request means, each with the engine that drives it; at least one.
+
+    Args:
+        wanted: as `choose_devices` takes it.
+        excluded: likewise.
+        engine: as `choose_runtime` takes it, like the next two.
+        precision: of the networks' arithmetic.
+        checkpoints: names of the stages whose networks only the engine `torch` runs.
+        memory_bytes: the budget on each device that has a memory of its own.
+
+    Raises:
+        RequestError: no such device, engine or precision, or none that can do this work.
+        BudgetError: this machine lacks a device, or an engine for it.
+    """
+    devices = choose_devices(wanted, find_devices(), drivable=drivable_kinds(), excluded=excluded)
+
+    def target(device: Device) -> Target:
+        runtime = choose_runtime(engine, device=device.name, precision=precision, checkpoints=checkpoints)
+        chosen = Target(runtime=runtime, device=device)
+        if not chosen.has_memory:
+            return chosen
+        # In another precision the host would find other faces.
+        on_host = replace(runtime, device=CPU) if runtime.precision is Precision.FP32 else None
+        return replace(chosen, budget_bytes=memory_bytes, on_host=on_host)
+
+    return tuple(map(target, devices))

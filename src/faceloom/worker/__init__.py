@@ -1,0 +1,1 @@
+"""Worker: one process or object that drives a device through chunks."""

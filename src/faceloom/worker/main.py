@@ -1,0 +1,232 @@
+"""The worker in a process of its own: `python -m faceloom.worker.main`, spoken to over its standard streams."""
+
+import gc
+import hashlib
+import os
+import pickle
+import queue
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import IO, TYPE_CHECKING
+
+from faceloom.errors import FaceloomError, StageError
+from faceloom.media.sources import Shape, Source
+from faceloom.memory.usage import peak_bytes
+from faceloom.messages import (
+    Answer,
+    Begin,
+    Confine,
+    Count,
+    Counted,
+    Do,
+    Done,
+    FacesRead,
+    Fatal,
+    Guess,
+    Held,
+    Measure,
+    Measured,
+    Probe,
+    Probed,
+    ReadFaces,
+    Reading,
+    Request,
+    Starved,
+)
+from faceloom.units import MIB
+
+if TYPE_CHECKING:
+    from faceloom.worker.worker import Worker
+
+_REPORT_EVERY_S = 0.2
+_LATER_PAGES_BYTES = 16 * MIB
+"""Of libraries, touched when a codec is used for the first time: they are held, and no limit counts them."""
+
+
+def main() -> None:
+    """The process: answers requests until there are no more, or nobody is left to hear the answers."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the supervisor decides
+    answers = os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # whatever native code prints must not get between answers
+    requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
+    threading.Thread(target=_listen, args=(sys.stdin.buffer, requests), daemon=True).start()
+    speaker = _Speaker(answers)
+    try:
+        _serve(requests, speaker)
+    except FaceloomError as error:
+        speaker.say(Fatal(error))
+    except MemoryError as error:
+        speaker.say(Starved("worker", str(error)))
+    except Exception as error:  # handed to the supervisor, which ends the run with it
+        speaker.say(Fatal(StageError(f"the worker failed: {error!r}", stage="worker")))
+
+
+def _listen(stream: IO[bytes], requests: "queue.SimpleQueue[Request]") -> None:
+    """Hears requests even while one is under way, so that a supervisor that is gone is noticed at once."""
+    while True:
+        try:
+            requests.put(pickle.load(stream))
+        except (EOFError, OSError, pickle.UnpicklingError):
+            os._exit(0)
+
+
+class _Speaker:
+    """Sends answers, and now and then how far the present chunk is."""
+
+    def __init__(self, stream: IO[bytes]) -> None:
+        self._stream = stream
+        self._lock = threading.Lock()
+        self._frames = 0
+        self._last_report = 0.0
+        self.held: Callable[[], Held] = _held
+        """Says what the process holds."""
+
+    def say(self, answer: Answer) -> None:
+        with self._lock:
+            self._frames = 0
+            self._send(answer)
+
+    def count(self, frames: int, phase: int) -> None:
+        with self._lock:
+            self._frames += frames
+            now = time.monotonic()
+            if now - self._last_report >= _REPORT_EVERY_S:
+                self._last_report = now
+                self._send(Reading(self._frames, phase))
+
+    def _send(self, answer: Answer) -> None:
+        held = _held() if isinstance(answer, Fatal) else self.held()  # a device that is lost is not asked
+        pickle.dump((held, answer), self._stream)
+        self._stream.flush()
+
+
+def _held() -> Held:
+    return Held(peak_bytes=peak_bytes())
+
+
+def _serve(requests: "queue.SimpleQueue[Request]", speaker: _Speaker) -> None:
+    worker = None
+    while True:
+        match requests.get():
+            case Begin(job):
+                _prepare_libraries()
+                from faceloom.engines.heap import keep_freed
+                from faceloom.memory.ceilings import limit_process
+                from faceloom.worker.worker import Worker
+
+                if job.limit_bytes:
+                    limit_process(job.limit_bytes)
+                if job.has_loose_heap:
+                    keep_freed()
+                worker = Worker(job)
+                speaker.held = worker.held
+            case Confine(limit_bytes):
+                _confine(limit_bytes)
+            case Count() as request:
+                speaker.say(_count(request))
+            case Probe(sources):
+                speaker.say(Probed(sources, tuple(map(_look, sources))))
+            case ReadFaces() as request:
+                speaker.say(_tell(request))
+            case Do() as request:
+                assert worker is not None
+                speaker.say(_do(worker, request, speaker))
+            case Measure() as request:
+                speaker.say(_measure(request))
+            case Guess() as request:
+                from faceloom.worker.measuring import guess
+
+                speaker.say(Measured(guess(request)))
+
+
+def _prepare_libraries() -> None:
+    """Imports everything that a worker ever needs, so that what it holds from then on is its work."""
+    import cv2
+
+    import faceloom.worker.worker  # noqa: F401
+
+    cv2.setNumThreads(1)  # workers share the cores already
+    gc.freeze()  # what has been imported stays: collections need not look at it
+
+
+def _measure(request: Measure) -> Answer:
+    _prepare_libraries()
+    from faceloom.worker.measuring import measure
+
+    try:
+        return Measured(measure(request))
+    except FaceloomError:
+        raise
+    except Exception as error:  # on noise; on pictures the plugin may do well
+        return Starved(request.stage.name, repr(error))
+
+
+def _do(worker: "Worker", request: Do, speaker: _Speaker) -> Answer:
+    from faceloom.pipeline.lanes import StarvedError
+
+    try:
+        return Done(worker.run(request.chunk, request.folder, known=request.known, on_progress=speaker.count))
+    except StarvedError as error:
+        return Starved(error.stage, str(error))
+    except MemoryError as error:
+        return Starved("worker", str(error) or "out of memory")
+
+
+def _confine(limit_bytes: int) -> None:
+    """Limits this process once it holds all that counting and looking need of libraries."""
+    import faceloom.media.headers
+    import faceloom.media.video_index  # noqa: F401
+    from faceloom.memory.ceilings import limit_process
+
+    limit_process(limit_bytes - _LATER_PAGES_BYTES, holes_bytes=0)
+
+
+def _look(source: Source) -> Shape | None:
+    from faceloom.media.headers import look
+
+    try:
+        return look(source)
+    except MemoryError:  # reading it will say so too
+        return None
+
+
+def _count(request: Count) -> Counted | Starved:
+    from faceloom.media.video_index import index_video
+
+    path = request.source.path
+    gc.collect()  # containers and streams of the one before hold each other
+    try:
+        index = index_video(path)
+        return Counted(request.source, index, sha256=_sha256(path))
+    except MemoryError as error:
+        return Starved("counting", str(error) or "its frames cannot be counted")
+    except Exception as error:  # becomes the reason in the video's row
+        return Counted(request.source, reason=str(error) or type(error).__name__)
+
+
+def _tell(request: ReadFaces) -> FacesRead | Starved:
+    from faceloom.errors import MediaError
+    from faceloom.formats.registry import format_named
+    from faceloom.store.known import write_known
+
+    title = format_named(request.format)
+    try:
+        write_known(title.read(request.file), request.database)
+    except MemoryError as error:
+        return Starved("reading", str(error) or "out of memory")
+    except ValueError as error:
+        raise MediaError(f"{request.file} cannot be used: {error}", path=request.file) from error
+    return FacesRead()
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+if __name__ == "__main__":
+    main()

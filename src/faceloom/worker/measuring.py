@@ -1,0 +1,291 @@
+"""Measures what a stage costs, in a process of its own: bytes held at two batch sizes, seconds over a ladder of them.
+
+The real engine runs the real step on made-up pictures; what the process holds is what counts, not what a graph says.
+On a device that has a memory of its own that is what it holds of the device, and of the host's memory besides.
+"""
+
+import math
+import time
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+import numpy as np
+
+from faceloom.align import Aligner
+from faceloom.detect import Detector
+from faceloom.engines.engine import Engine, HeldMemory
+from faceloom.engines.runtime import CPU
+from faceloom.engines.start import start_engine
+from faceloom.faces import Face, FrameId, Patch
+from faceloom.frame import Frame
+from faceloom.geometry.chips import PATCH_SCALE
+from faceloom.geometry.landmarks import MEAN_FACE, five_keypoints
+from faceloom.memory.ceilings import limit_process
+from faceloom.memory.devices import free_bytes_of
+from faceloom.memory.footprints import MARGIN, UNTOLD_BYTES, Footprint, HostFootprint, fit
+from faceloom.memory.guess import guess_footprint
+from faceloom.memory.guess_module import guess_module
+from faceloom.memory.usage import ProcessMemory, held_bytes
+from faceloom.messages import Guess, Measure
+from faceloom.pipeline.steps import network_step
+from faceloom.stage import NetworkPlugin
+
+_Call = Callable[[int], None]
+"""Calls the network once, with so many items."""
+BYTE_BATCHES = (1, 2)
+"""Bytes are measured at these."""
+TIMED_BATCHES = (1, 2, 4, 8, 16)
+"""Seconds at these, as far as they fit."""
+_WORTH_IT = 0.9
+"""A larger batch has to need less than this share of the seconds an item; below is noise."""
+_ROUNDS = 2
+_TIMED_S = 0.15
+_MOST_TIMED = 25
+_FACE_PX = 100
+_NOWHERE = FrameId("measurement", 0)
+
+
+def measure(request: Measure) -> Footprint:
+    """What the stage costs in this process, which is of no other use afterwards.
+
+    Raises:
+        MemoryError: the stage does not fit even at a batch of one.
+    """
+    start_s = time.process_time()
+    if request.limit_bytes and request.runtime.device == CPU:  # a card's runtime reserves address space at will
+        limit_process(request.limit_bytes)
+    free_bytes = None if request.runtime.device == CPU else free_bytes_of(request.runtime.device)
+    engine = start_engine(request.runtime, limit_bytes=request.device_limit_bytes)
+    item = _item(request)
+    # Once before anything is measured: libraries set themselves up at first use, and never give that back.
+    network_step(request.stage, engine.load(request.weights, request.stage.plugin.network), batch=1).run([item])
+    engine.shrink()
+    if engine.memory is None:
+        return _measure(request, engine, ProcessMemory(), item, start_s=start_s)
+    base = _base_bytes(request, free_bytes, engine.memory)
+    if request.device_limit_bytes:
+        engine = start_engine(request.runtime, limit_bytes=max(1, request.device_limit_bytes - base))
+    assert engine.memory
+    found = _measure(request, engine, engine.memory, item, start_s=start_s)
+    return replace(found, process_bytes=base, transient_bytes=0)
+
+
+def _base_bytes(request: Measure, free_before: int | None, memory: HeldMemory) -> int:
+    """What this process holds of a device with no network loaded, by what the driver has less of."""
+    free_now = free_bytes_of(request.runtime.device)
+    if free_before is None or free_now is None:
+        return memory.held_bytes + UNTOLD_BYTES
+    return max(memory.held_bytes, free_before - free_now)
+
+
+def _measure(request: Measure, engine: Engine, memory: HeldMemory, item: Frame | Face, *, start_s: float) -> Footprint:
+    host = ProcessMemory()
+    process, host_process = memory.held_bytes, host.held_bytes
+    memory.reset_peak()
+    host.reset_peak()
+    started = time.perf_counter()
+    network = engine.load(request.weights, request.stage.plugin.network)
+    load_s = time.perf_counter() - started
+    spike, host_spike = memory.peak_bytes - process, host.peak_bytes - host_process
+    engine.shrink()
+    weights, host_weights = max(0, memory.held_bytes - process), max(0, host.held_bytes - host_process)
+
+    def call(batch: int) -> None:
+        network_step(request.stage, network, batch=batch).run([item] * batch)
+
+    held = _held(engine, memory, call)
+    fixed, per_item = fit({batch: one.peak_bytes for batch, one in held.items()})
+    arena_fixed, arena_item = fit({batch: one.arena_bytes for batch, one in held.items()})
+    host_fixed, host_item = fit({batch: one.host_peak_bytes for batch, one in held.items()})
+    started = time.perf_counter()
+    engine.shrink()
+    engine.reserve(arena_fixed + arena_item)
+    switch_s = time.perf_counter() - started
+
+    def fits(batch: int) -> bool:
+        """Whether what is known by now leaves a batch below a ceiling that nothing but this process holds."""
+        if engine.memory or not request.limit_bytes:
+            return True
+        return process + weights + fixed + per_item * batch <= request.limit_bytes
+
+    timed = _timed(call, [batch for batch in TIMED_BATCHES if batch == 1 or (len(held) > 1 and fits(batch))])
+    footprint = Footprint(
+        weights_bytes=weights,
+        load_spike=max(0, spike - weights) / weights if weights else 0.0,
+        load_s=load_s,
+        fixed_bytes=fixed,
+        item_bytes=per_item,
+        batch_s=timed.batch_s,
+        arena_fixed_bytes=arena_fixed,
+        arena_item_bytes=arena_item,
+        transient_bytes=held[1].peak_bytes - held[1].kept_bytes,
+        process_bytes=process,
+        start_s=start_s,
+        switch_s=switch_s,
+    )
+    if engine.memory is None:
+        return footprint
+    largest, most = _most_held(engine, memory, call, timed.batch_s)
+    return replace(
+        footprint,
+        # Libraries choose their workspaces by the batch: as many bytes an item as the largest one shows.
+        item_bytes=max(per_item, _an_item(most.peak_bytes, fixed, largest)),
+        arena_item_bytes=max(arena_item, _an_item(most.arena_bytes, arena_fixed, largest)),
+        host=HostFootprint(
+            weights_bytes=host_weights,
+            spike_bytes=max(0, host_spike - host_weights),
+            fixed_bytes=host_fixed,
+            item_bytes=max(host_item, _an_item(most.host_peak_bytes, host_fixed, largest)),
+            process_bytes=host_process,
+        ),
+        limited_bytes=request.device_limit_bytes if timed.was_refused or len(held) == 1 else 0,
+    )
+
+
+def _most_held(engine: Engine, memory: HeldMemory, call: _Call, batches: Iterable[int]) -> "tuple[int, _Held]":
+    """The largest batch that can be measured, and its bytes."""
+    for batch in sorted(batches, reverse=True):
+        try:
+            return batch, _least_held(engine, memory, call, batch)
+        except MemoryError:
+            continue
+    raise MemoryError("no batch of any size")
+
+
+def _an_item(held_bytes: int, fixed_bytes: int, batch: int) -> int:
+    return math.ceil((held_bytes * (1 + MARGIN) - fixed_bytes) / batch)
+
+
+@dataclass(frozen=True, slots=True)
+class _Held:
+    """What calls of one batch size make the process hold, on top of the weights."""
+
+    arena_bytes: int
+    """Reserved before."""
+    kept_bytes: int
+    """After the calls, with what was reserved."""
+    peak_bytes: int
+    host_peak_bytes: int
+    """Of the host's memory, whatever memory the others are of."""
+
+
+def _held(engine: Engine, memory: HeldMemory, call: _Call) -> dict[int, _Held]:
+    """Bytes that batches make the process hold, by size, as far as they fit.
+
+    Raises:
+        MemoryError: a batch of one does not.
+    """
+    held: dict[int, _Held] = {}
+    for batch in BYTE_BATCHES:
+        try:
+            held[batch] = _least_held(engine, memory, call, batch)
+        except MemoryError:
+            if not held:
+                raise
+            break
+    return held
+
+
+def _least_held(engine: Engine, memory: HeldMemory, call: _Call, batch: int) -> _Held:
+    """With as much reserved as the calls use of it: what the runtime holds elsewhere is not reserved for."""
+    found = _run_with(engine, memory, call, batch, reserved_bytes=0)
+    ample = _run_with(engine, memory, call, batch, reserved_bytes=found.kept_bytes)
+    elsewhere = max(0, ample.kept_bytes - ample.arena_bytes)
+    tight = _run_with(engine, memory, call, batch, reserved_bytes=max(0, found.kept_bytes - elsewhere))
+    return min(tight, ample, key=lambda one: one.peak_bytes)
+
+
+def _run_with(engine: Engine, memory: HeldMemory, call: _Call, batch: int, *, reserved_bytes: int) -> _Held:
+    engine.shrink()
+    host = ProcessMemory()
+    before, host_before = memory.held_bytes, host.held_bytes
+    memory.reset_peak()
+    host.reset_peak()
+    if reserved_bytes:
+        engine.reserve(reserved_bytes)
+    for _ in range(_ROUNDS):
+        call(batch)
+    kept, peak = memory.held_bytes - before, memory.peak_bytes - before
+    return _Held(
+        arena_bytes=reserved_bytes,
+        kept_bytes=max(0, kept),
+        peak_bytes=max(0, kept, peak),
+        host_peak_bytes=max(0, host.peak_bytes - host_before),
+    )
+
+
+def _item(request: Measure) -> Frame | Face:
+    """Something for the step to work on; noise takes as long as anything else."""
+    noise = np.random.default_rng(0)
+    if isinstance(request.stage.plugin, Detector):
+        image = noise.integers(0, 256, (*request.frame_shape, 3), np.uint8)
+        return Frame(id=_NOWHERE, time=None, image=image)
+    side = round(PATCH_SCALE * _FACE_PX)
+    landmarks = (MEAN_FACE * _FACE_PX / 2 + side / 2).astype(np.float32)
+    low, high = (side - _FACE_PX) / 2, (side + _FACE_PX) / 2
+    pixels = noise.integers(0, 256, (side, side, 3), np.uint8)
+    return Face(
+        frame=_NOWHERE,
+        index=0,
+        box=np.array([low, low, high, high], np.float32),
+        score=1.0,
+        keypoints=five_keypoints(landmarks),
+        patch=Patch(pixels=pixels, x=0, y=0, held_bytes=pixels.nbytes),
+        landmarks=landmarks,
+    )
+
+
+@dataclass(frozen=True, slots=True)
+class _Timed:
+    """Median seconds of a call, by its batch."""
+
+    batch_s: dict[int, float]
+    was_refused: bool
+    """Whether it ended at a batch that did not get its memory."""
+
+
+def _timed(call: _Call, batches: Sequence[int]) -> _Timed:
+    """Of each batch, up to the first that does not fit or that gains nothing on the one before."""
+    batch_s: dict[int, float] = {}
+    best_s = float("inf")
+    for batch in batches:
+        try:
+            seconds = _median_s(call, batch)
+        except MemoryError:
+            return _Timed(batch_s, was_refused=True)
+        if seconds / batch > best_s * _WORTH_IT:
+            break
+        best_s = seconds / batch
+        batch_s[batch] = seconds
+    return _Timed(batch_s, was_refused=False)
+
+
+def _median_s(call: _Call, batch: int) -> float:
+    times: list[float] = []
+    while sum(times) < _TIMED_S and len(times) < _MOST_TIMED:
+        started = time.perf_counter()
+        call(batch)
+        times.append(time.perf_counter() - started)
+    return median(times)
+
+
+def guess(request: Guess) -> Footprint:
+    """What the stage may cost, by its network's graph or module."""
+    process_bytes = held_bytes()
+    plugin = request.stage.plugin
+    assert isinstance(plugin, NetworkPlugin)
+    shape = request.frame_shape if isinstance(plugin, Detector) else (plugin.input_size, plugin.input_size)  # type: ignore[attr-defined]  # every contract but a detector's has one
+    inputs = plugin.prepare(np.zeros((1, *shape, 3), np.uint8))
+    shapes = {name: tuple(values.shape) for name, values in inputs.items()}
+    footprint = (
+        guess_module(request.weights, plugin.network, shapes)
+        if plugin.network
+        else guess_footprint(request.weights, shapes)
+    )
+    if isinstance(plugin, Aligner):
+        footprint = replace(footprint, batch_s={n: plugin.looks * seconds for n, seconds in footprint.batch_s.items()})
+    canvases = sum(values.nbytes for values in inputs.values())
+    return replace(
+        footprint, process_bytes=max(process_bytes, footprint.process_bytes), item_bytes=footprint.item_bytes + canvases
+    )

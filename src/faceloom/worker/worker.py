@@ -1,0 +1,270 @@
+"""The worker: drives one device through chunks under a plan, and answers with rows."""
+
+import time
+from collections import Counter, defaultdict, deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from faceloom.engines.engine import Engine, Network
+from faceloom.engines.start import start_engine
+from faceloom.faces import Face, FrameId
+from faceloom.job import Derivation, EngineJob, Job
+from faceloom.mask import NetworkMask
+from faceloom.media.chunks import Chunk, Span, Unreadable, split
+from faceloom.media.reading import FrameReader, Read, can_read_side_by_side
+from faceloom.memory.usage import peak_bytes
+from faceloom.messages import Held
+from faceloom.pipeline.deriving import DeriveStep
+from faceloom.pipeline.drawing import OverlayStep
+from faceloom.pipeline.faces import Failure, Seen, size_of
+from faceloom.pipeline.finishing import FinishStep
+from faceloom.pipeline.known import KnownStep, by_frame, needs_landmarks, unless_known
+from faceloom.pipeline.lanes import Bounds, Feed, Final, Step, run_pipeline
+from faceloom.pipeline.steps import network_step
+from faceloom.solver.plan import HOST, Phase, Placement
+from faceloom.stage import Infer, Tensors
+from faceloom.store.exports import stored_faces
+from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, Status
+
+OnProgress = Callable[[int, int], None]
+"""Told how many frames have been read since the last time, and which phase is under way."""
+_ROW_EXTRA_BYTES = 4096
+"""Of a face between phases, besides its pixels."""
+
+
+class Worker:
+    """Runs chunks; the same object in this process, in a spawned one, or on another machine."""
+
+    def __init__(self, job: Job) -> None:
+        self._job = job
+        own = EngineJob(runtime=job.runtime, limit_bytes=job.arena_bytes, reserve_bytes=job.reserve_bytes)
+        self._engine_jobs = (own, job.host) if job.host else (own,)
+        self._engines = tuple(start_engine(one.runtime, limit_bytes=one.limit_bytes) for one in self._engine_jobs)
+        self._memory = self._engines[0].memory  # counts from here on
+        self._networks: dict[str, Network] = {}
+        self._reader = FrameReader(decode_threads=max(1, job.plan.lanes // 2))
+        self._starved: list[tuple[str, int]] = []
+        self._images: Counter[str] = Counter()
+        self._on_progress: OnProgress = _unheard
+        self._kept_bytes = 0
+        self._patch_scale = job.outputs.framing.crop.patch_scale
+        masks = (stage.plugin for stage in job.flow.networks if isinstance(stage.plugin, NetworkMask))
+        self._face_bytes = _ROW_EXTRA_BYTES + sum(plugin.input_size**2 for plugin in masks)
+        """What later phases add to a face: a bound on faces has to count it from the start."""
+
+    @property
+    def resident(self) -> frozenset[str]:
+        """Names of the stages whose networks are in memory."""
+        return frozenset(self._networks)
+
+    def held(self) -> Held:
+        """What this process holds."""
+        memory, base = self._memory, self._job.base_bytes
+        if memory is None:
+            return Held(peak_bytes=peak_bytes())
+        return Held(
+            peak_bytes=peak_bytes(),
+            device_bytes=base + memory.held_bytes,
+            device_peak_bytes=base + memory.peak_bytes,
+            device_free_bytes=memory.free_bytes,
+        )
+
+    def close(self) -> None:
+        """Gives networks and files back."""
+        self._networks.clear()
+        self._reader.close()
+
+    def run(self, chunk: Chunk, folder: Path, *, known: Sequence[Face] = (), on_progress: OnProgress) -> ChunkRows:
+        """Everything found in a chunk; chips and overlays are written below `folder`.
+
+        `known` are the faces of its frames where the flow finds none.
+
+        When the plan's bound on what is kept is reached, the chunk ends there: its last frames have no rows.
+
+        Raises:
+            StarvedError: a single item does not get the memory that it needs.
+            MemoryError: something else does not.
+        """
+        started = time.perf_counter()
+        self._starved.clear()
+        self._images.clear()
+        self._on_progress = on_progress
+        outputs = self._job.outputs
+        flow = self._job.flow
+        keep_bytes = self._job.plan.keep_bytes or None
+        if self._job.derivation is not None:
+            results = self._derive(self._job.derivation, chunk, folder, keep_bytes=keep_bytes)
+        else:
+            finish = FinishStep(flow=flow, models=flow.digests, outputs=outputs, folder=folder, people=self._job.people)
+            source = self._frames(chunk.spans, by_frame(known))
+            results = self.run_phases(source, last_step=finish, keep_bytes=keep_bytes)
+        faces = sorted((row for row in results if isinstance(row, FaceRow)), key=lambda row: (row.frame, row.index))
+        rows = _frame_rows(results)
+        if outputs.overlay:
+            kept = [face for face in faces if face.rejected is None]
+            overlay = OverlayStep(faces=by_frame(kept), outputs=outputs, folder=folder)
+            self._on_progress = _unheard
+            results += self._pipeline(self._frames(split(chunk.spans, len(rows))[0]), [overlay])
+            rows = _frame_rows(results)
+        return ChunkRows(
+            number=chunk.number,
+            frames=rows,
+            faces=tuple(faces),
+            seconds=time.perf_counter() - started,
+            starved=tuple(self._starved),
+            images=dict(self._images),
+            kept_bytes=self._kept_bytes,
+        )
+
+    def _derive(self, derivation: Derivation, chunk: Chunk, folder: Path, *, keep_bytes: int | None) -> list[Any]:
+        """The rows of the faces that another store knows, with new chips."""
+        self._on_progress(0, 0)
+        with stored_faces(derivation.folder) as found:
+            step = DeriveStep(
+                found=found,
+                flow=self._job.flow,
+                derivation=derivation,
+                outputs=self._job.outputs,
+                folder=folder,
+            )
+            results = self._pipeline(self._frames(chunk.spans), [step], keep_bytes=keep_bytes)
+        self._kept_bytes = sum(map(self._size_of, results))
+        return results
+
+    def run_phases(self, source: Feed, *, last_step: Step | None = None, keep_bytes: int | None = None) -> list[Any]:
+        """Takes frames through every phase of the plan; what comes is what the steps leave of them.
+
+        Not all frames are read if more than `keep_bytes` of faces would wait for the next phase, or of rows at the end.
+        """
+        results: list[Any] = []
+        phases = self._job.plan.phases
+        for number, phase in enumerate(phases):
+            self._on_progress(0, number)
+            is_last = phase is phases[-1]
+            steps = [*self._steps(number, phase), *([last_step] if is_last and last_step else [])]
+            done = self._pipeline(source, steps, keep_bytes=keep_bytes if number == 0 else None)
+            if number == 0:
+                self._kept_bytes = sum(map(self._size_of, done))
+            if is_last:
+                return results + done
+            results += [item for item in done if not isinstance(item, Face)]
+            faces = deque(item for item in done if isinstance(item, Face))
+            del done
+            source = Feed(reads=_one_by_one(faces), parallel=True)
+        return results
+
+    def _pipeline(self, source: Feed, steps: Sequence[Step], *, keep_bytes: int | None = None) -> list[Any]:
+        bounds = Bounds(size_of=self._size_of, room_bytes=self._job.room_bytes, keep_bytes=keep_bytes)
+        return run_pipeline(source, steps, lanes=self._job.plan.lanes, bounds=bounds, on_starved=self._make_room)
+
+    def _size_of(self, item: Any) -> int:
+        if isinstance(item, FaceRow):
+            return item.held_bytes
+        return size_of(item) + (self._face_bytes if isinstance(item, Face) else 0)
+
+    def _make_room(self, stage: str, batch: int) -> None:
+        self._starved.append((stage, batch))
+        self._shrink()
+
+    def _shrink(self) -> None:
+        for engine in self._engines:
+            engine.shrink()
+
+    def _frames(self, spans: Sequence[Span], known: Mapping[FrameId, Sequence[Face]] | None = None) -> Feed:
+        reads = (self._announced(read, known or {}) for read in self._reader.reads(spans))
+        return Feed(reads=reads, parallel=can_read_side_by_side(spans))
+
+    def _announced(self, read: Read, known: Mapping[FrameId, Sequence[Face]]) -> Callable[[], Any]:
+        def announced() -> Any:
+            answer = read()
+            self._on_progress(1, 0)
+            if isinstance(answer, Unreadable):
+                return Final(answer)
+            faces = known.get(answer.id)
+            return replace(answer, faces=tuple(faces)) if faces else answer
+
+        return announced
+
+    def _steps(self, number: int, phase: Phase) -> list[Step]:
+        """The steps of a phase, with its networks resident and no others."""
+        placements = {placement.stage: placement for placement in phase.placements}
+        if self._networks.keys() != placements.keys():
+            self._networks = {name: network for name, network in self._networks.items() if name in placements}
+            self._shrink()
+            self._load(placements)
+            for engine, told in zip(self._engines, self._engine_jobs, strict=True):
+                if told.reserve_bytes and told.reserve_bytes[number]:
+                    engine.reserve(told.reserve_bytes[number])
+        steps: list[Step] = [
+            network_step(
+                stage,
+                self._counted(stage.name),
+                batch=placements[stage.name].batch,
+                patch_scale=self._patch_scale,
+                choice=self._job.choice,
+            )
+            for stage in self._job.flow.networks
+            if stage.name in placements
+        ]
+        if self._job.flow.of("detect"):
+            return steps
+        known = KnownStep(
+            needs_landmarks=needs_landmarks(self._job.flow), patch_scale=self._patch_scale, choice=self._job.choice
+        )
+        return [*([known] if number == 0 else []), *map(unless_known, steps)]
+
+    def _counted(self, stage: str) -> Infer:
+        """A network that is loaded, the images that it is given counted."""
+        network = self._networks[stage]
+
+        def infer(tensors: Tensors) -> Tensors:
+            self._images[stage] += len(next(iter(tensors.values())))
+            return network(tensors)
+
+        return infer
+
+    def _load(self, placements: Mapping[str, Placement]) -> None:
+        for stage in self._job.flow.networks:
+            if stage.name in placements and stage.name not in self._networks:
+                engine = self._engine_of(placements[stage.name])
+                self._networks[stage.name] = engine.load(self._job.weights[stage.name], stage.plugin.network)
+
+    def _engine_of(self, placement: Placement) -> Engine:
+        return self._engines[-1] if placement.device == HOST else self._engines[0]
+
+
+def _one_by_one(faces: deque[Face]) -> Iterator[Callable[[], Face]]:
+    """Gives each face away, so that its pixels go when nobody else needs them."""
+    while faces:
+        face = faces.popleft()
+        yield lambda face=face: face  # type: ignore[misc]
+
+
+def _unheard(_frames: int, _phase: int) -> None:
+    """Nobody watches."""
+
+
+def _frame_rows(results: Sequence[Any]) -> tuple[FrameRow, ...]:
+    """One row for each frame, with every reason why something of it failed."""
+    rows: dict[FrameId, FrameRow] = {}
+    reasons: dict[FrameId, set[str]] = defaultdict(set)
+    for item in results:
+        if isinstance(item, Seen):
+            rows[item.id] = FrameRow(
+                id=item.id,
+                height=item.height,
+                width=item.width,
+                status=Status.DONE,
+                reason=item.problem,
+                sha256=item.digest,
+            )
+        elif isinstance(item, Unreadable):
+            reasons[item.id].add(item.reason)
+        elif isinstance(item, Failure):
+            reasons[item.frame].add(item.reason)
+    for frame, why in reasons.items():
+        row = rows.get(frame, FrameRow(id=frame, status=Status.FAILED))
+        rows[frame] = replace(row, status=Status.FAILED, reason="; ".join(sorted(why)))
+    return tuple(rows[frame] for frame in sorted(rows))

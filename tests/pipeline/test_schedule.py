@@ -1,0 +1,125 @@
+from dataclasses import dataclass, field
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faceloom.pipeline.schedule import READ, Idle, SourceState, StepState, choose
+
+
+@dataclass
+class Simulation:
+    """A pipeline without threads: lanes take what `choose` says, and finish in an order that the test draws."""
+
+    to_read: int
+    batches: list[int]
+    fan_out: int
+    parallel: bool
+    room: int
+    reading: int = 0
+    most_reading: int = 0
+    exhausted: bool = False
+    out: int = 0
+    ready: list[int] = field(default_factory=list)
+    running: list[list[int]] = field(default_factory=list)
+    most_in_flight: int = 0
+
+    def __post_init__(self) -> None:
+        self.ready = [0 for _ in self.batches]
+        self.running = [[] for _ in self.batches]
+
+    @property
+    def in_flight(self) -> int:
+        return sum(self.ready) + sum(sum(batches) for batches in self.running)
+
+    def start(self) -> Idle | None:
+        """Has a free lane take something; why not, if it does not."""
+        source = SourceState(
+            exhausted=self.exhausted,
+            running=self.reading,
+            parallel=self.parallel,
+            has_room=self.in_flight + self.reading < self.room,
+        )
+        steps = [
+            StepState(batch=batch, ready=ready, running=len(running))
+            for batch, ready, running in zip(self.batches, self.ready, self.running, strict=True)
+        ]
+        choice = choose(source, steps)
+        if isinstance(choice, Idle):
+            return choice
+        if choice == READ:
+            self.exhausted = self.to_read == 0
+            self.to_read -= not self.exhausted
+            self.reading += not self.exhausted
+            self.most_reading = max(self.most_reading, self.reading)
+            return None
+        taken = min(self.batches[choice], self.ready[choice])
+        assert taken
+        self.ready[choice] -= taken
+        self.running[choice].append(taken)
+        return None
+
+    def finish(self, pick: int) -> None:
+        """Ends one of the tasks under way."""
+        tasks = [READ] * self.reading + [i for i, running in enumerate(self.running) for _ in running]
+        task = tasks[pick % len(tasks)]
+        if task == READ:
+            self.reading -= 1
+            self.put(0, 1)
+        else:
+            done = self.running[task].pop()
+            self.put(task + 1, done * (self.fan_out if task == 0 else 1))
+        self.most_in_flight = max(self.most_in_flight, self.in_flight)
+
+    def put(self, step: int, number: int) -> None:
+        if step == len(self.batches):
+            self.out += number
+        else:
+            self.ready[step] += number
+
+    def run(self, lanes: int, picks: list[int]) -> None:
+        busy, turn = 0, 0
+        while True:
+            idle = None
+            while busy < lanes and (idle := self.start()) is None:
+                busy = self.reading + sum(map(len, self.running))
+            if idle is Idle.FINISHED:
+                return
+            assert busy, "every lane waits and nothing is under way"
+            self.finish(picks[turn % len(picks)])
+            busy, turn = busy - 1, turn + 1
+
+
+simulations = st.builds(
+    Simulation,
+    to_read=st.integers(0, 30),
+    batches=st.lists(st.integers(1, 5), min_size=1, max_size=4),
+    fan_out=st.integers(0, 3),
+    parallel=st.booleans(),
+    room=st.integers(1, 10),
+)
+picks = st.lists(st.integers(0, 1000), min_size=1, max_size=20)
+
+
+@given(simulations, st.integers(1, 4), picks)
+def test_every_item_comes_out_whatever_the_batches_lanes_and_order(
+    simulation: Simulation, lanes: int, picks: list[int]
+) -> None:
+    wanted = simulation.to_read * simulation.fan_out
+    simulation.run(lanes, picks)
+    assert simulation.out == wanted
+
+
+@given(simulations, st.integers(1, 4), picks)
+def test_reads_that_need_order_never_run_side_by_side(simulation: Simulation, lanes: int, picks: list[int]) -> None:
+    simulation.parallel = False
+    simulation.run(lanes, picks)
+    assert simulation.most_reading <= 1
+
+
+@given(simulations, st.integers(1, 4), picks)
+def test_what_is_in_flight_stays_within_the_room_and_one_batch_of_growth(
+    simulation: Simulation, lanes: int, picks: list[int]
+) -> None:
+    simulation.fan_out = min(simulation.fan_out, 1)
+    simulation.run(lanes, picks)
+    assert simulation.most_in_flight <= max(simulation.room, 1) + lanes

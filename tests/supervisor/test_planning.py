@@ -1,0 +1,144 @@
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faceloom.errors import BudgetError
+from faceloom.flow import Flow, build_flow
+from faceloom.memory.footprints import Footprint
+from faceloom.supervisor.planning import Planned, Room, Work, frugal_plan, make_plan
+from faceloom.units import GIB, KIB, MIB
+
+FLOW = build_flow(["detect/centerface", "align/facemesh", "mask/unet", "mask/extended"])
+SUPERVISOR_BYTES = 72 * MIB
+
+
+def footprint(*, weights: int, item: int, seconds: float, batches: int = 1) -> Footprint:
+    """Sizes in MiB; a batch of n takes a tenth less for each item than n of one."""
+    return Footprint(
+        weights_bytes=weights * MIB,
+        load_spike=1.0,
+        load_s=0.05,
+        fixed_bytes=MIB,
+        item_bytes=item * MIB,
+        batch_s={2**i: seconds * 2**i * 0.9**i for i in range(batches)},
+        arena_fixed_bytes=MIB,
+        arena_item_bytes=item * MIB,
+        transient_bytes=0,
+        process_bytes=109 * MIB,
+        start_s=0.5,
+        switch_s=0.05,
+    )
+
+
+FOOTPRINTS = {
+    "detect/centerface": footprint(weights=8, item=100, seconds=0.1),
+    "align/facemesh": footprint(weights=40, item=3, seconds=0.003, batches=4),
+    "mask/unet": footprint(weights=60, item=50, seconds=0.03),
+}
+WORK = Work(
+    frames=2000,
+    frame_bytes=6 * MIB,
+    decoder_bytes=35 * MIB,
+    reading_bytes=6 * MIB,
+    faces_a_frame=1.5,
+    kept_bytes_a_frame=300 * KIB,
+    decode_s=0.0,
+)
+
+
+def room(budget_bytes: int, *, workers: int = 2) -> Room:
+    return Room(budget_bytes=budget_bytes, supervisor_bytes=SUPERVISOR_BYTES, workers=workers)
+
+
+def plan(budget_bytes: int, work: Work = WORK, *, flow: Flow = FLOW) -> Planned | None:
+    try:
+        return make_plan(flow, FOOTPRINTS, work, room(budget_bytes))
+    except BudgetError:
+        return None
+
+
+works = st.builds(
+    replace,
+    st.just(WORK),
+    frames=st.integers(1, 100_000),
+    frame_bytes=st.integers(1, 100 * MIB),
+    decoder_bytes=st.integers(0, 100 * MIB),
+    reading_bytes=st.integers(0, 100 * MIB),
+    faces_a_frame=st.floats(0.01, 100),
+    kept_bytes_a_frame=st.floats(1, 64 * MIB),
+)
+
+
+@given(works, st.integers(1, 4 * GIB))
+def test_a_plan_keeps_the_budget_and_has_every_network_once(work: Work, budget_bytes: int) -> None:
+    made = plan(budget_bytes, work)
+    if made is None:
+        return
+    assert max(phase.peak_bytes for phase in made.plan.phases) == made.plan.peak_bytes <= budget_bytes
+    names = [placement.stage for phase in made.plan.phases for placement in phase.placements]
+    assert sorted(names) == sorted(FOOTPRINTS)
+    assert 1 <= made.plan.workers <= 2
+    assert made.worker_bytes * made.plan.workers <= budget_bytes - SUPERVISOR_BYTES
+
+
+@given(works, st.integers(100 * MIB, 2 * GIB), st.integers(0, 2 * GIB))
+def test_more_memory_never_makes_a_slower_plan(work: Work, budget_bytes: int, more: int) -> None:
+    less, larger = plan(budget_bytes, work), plan(budget_bytes + more, work)
+    if less is not None:
+        assert larger is not None
+        assert larger.plan.seconds <= less.plan.seconds + 1e-6
+
+
+@given(works)
+def test_the_budget_that_a_refusal_names_does_and_one_byte_less_does_not(work: Work) -> None:
+    with pytest.raises(BudgetError) as refusal:
+        make_plan(FLOW, FOOTPRINTS, work, room(1))
+    needed = refusal.value.needed_bytes
+    assert plan(needed, work) is not None
+    assert plan(needed - 1, work) is None
+    assert refusal.value.stage in FOOTPRINTS
+
+
+def test_with_little_memory_networks_take_turns_and_with_much_workers_go_side_by_side() -> None:
+    with pytest.raises(BudgetError) as refusal:
+        make_plan(FLOW, FOOTPRINTS, WORK, room(1))
+    plans = [plan(round(refusal.value.needed_bytes * times)) for times in (1, 1.25, 2.5)]
+    shapes = [(len(made.plan.phases), made.plan.workers) for made in plans if made]
+    assert shapes == [(3, 1), (2, 1), (1, 2)]
+    seconds = [made.plan.seconds for made in plans if made]
+    assert seconds == sorted(seconds, reverse=True)
+
+
+def test_no_more_workers_than_frames() -> None:
+    made = plan(4 * GIB, replace(WORK, frames=1))
+    assert made is not None
+    assert made.plan.workers == 1
+
+
+@given(works, st.integers(1, 2 * GIB))
+def test_the_frugal_plan_takes_one_stage_and_one_item_at_a_time(work: Work, budget_bytes: int) -> None:
+    made = frugal_plan(FLOW, FOOTPRINTS, work, room(budget_bytes)).plan
+    placements = [placement for phase in made.phases for placement in phase.placements]
+    assert [placement.stage for placement in placements] == ["detect/centerface", "align/facemesh", "mask/unet"]
+    assert {placement.batch for placement in placements} == {1}
+    assert (len(made.phases), made.workers) == (3, 1)
+
+
+def test_boxes_alone_need_one_phase() -> None:
+    made = plan(GIB, flow=build_flow(["detect/centerface"]))
+    assert made is not None
+    assert len(made.plan.phases) == 1
+
+
+@given(works, st.integers(100 * MIB, 4 * GIB))
+def test_a_heap_is_loose_only_where_a_worker_has_room_for_it_and_costs_no_worker_or_batch(
+    work: Work, budget_bytes: int
+) -> None:
+    made = plan(budget_bytes, work)
+    if made is None:
+        return
+    tight = made.plan.peak_bytes - made.plan.workers * made.loose_heap_bytes
+    assert tight == SUPERVISOR_BYTES + made.plan.workers * made.share.peak_bytes
+    assert made.share.peak_bytes + made.loose_heap_bytes <= made.worker_bytes

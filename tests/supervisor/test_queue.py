@@ -1,0 +1,68 @@
+from collections import Counter
+from pathlib import Path
+from random import Random
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faceloom.faces import FrameId
+from faceloom.media.chunks import Chunk, PendingFrame
+from faceloom.media.sources import Source, SourceKind
+from faceloom.supervisor.queue import ChunkQueue
+
+FILM = Source(name="film.mp4", path=Path("film.mp4"), kind=SourceKind.VIDEO, time_base="1/25")
+
+
+def film(frames: int, *, keyframe_every: int) -> list[PendingFrame]:
+    return [PendingFrame(source=FILM, index=i, ticks=i, seek_ticks=i - i % keyframe_every) for i in range(frames)]
+
+
+def frames_of(chunk: Chunk) -> list[FrameId]:
+    return [FrameId(span.source.name, index) for span in chunk.spans for index in span.indexes]
+
+
+@given(st.integers(1, 200), st.integers(1, 70), st.integers(1, 30), st.integers(1, 4), st.randoms())
+def test_every_frame_is_done_once_whatever_workers_do(
+    frames: int,
+    keyframe_every: int,
+    frames_a_chunk: int,
+    workers: int,
+    random: Random,
+) -> None:
+    """Workers finish in any order, cut chunks short, die and starve; nothing is lost, nothing done twice."""
+    queue = ChunkQueue(film(frames, keyframe_every=keyframe_every), lambda: frames_a_chunk)
+    open_chunks: dict[int, list[Chunk]] = {worker: [] for worker in range(workers)}
+    done: Counter[FrameId] = Counter()
+    while True:
+        for worker, chunks in open_chunks.items():
+            while len(chunks) < 2 and (chunk := queue.begin(worker)) is not None:
+                assert len(chunk) <= frames_a_chunk
+                chunks.append(chunk)
+        busy = [worker for worker, chunks in open_chunks.items() if chunks]
+        if not busy:
+            break
+        worker = random.choice(busy)
+        fate = random.random()
+        if fate < 0.8:
+            chunk = open_chunks[worker].pop(0)
+            finished = len(chunk) if fate < 0.6 else random.randint(1, len(chunk))
+            done.update(frames_of(chunk)[:finished])
+            queue.end(chunk.number, finished)
+        else:
+            attempts = [queue.lose(chunk.number) for chunk in open_chunks[worker]]
+            open_chunks[worker].clear()
+            queue.leave(worker)
+            queue.retry(*(part for attempt in attempts for part in attempt.halves()))
+    assert done == Counter(FrameId(FILM.name, i) for i in range(frames))
+
+
+def test_one_worker_gets_what_follows_the_same_keyframe() -> None:
+    queue = ChunkQueue(film(120, keyframe_every=60), lambda: 20)
+    first = [queue.begin("a"), queue.begin("b"), queue.begin("a"), queue.begin("b")]
+    assert [chunk and chunk.spans[0].first for chunk in first] == [0, 60, 20, 80]
+
+
+def test_nobody_waits_while_another_has_chunks_laid_aside() -> None:
+    queue = ChunkQueue(film(100, keyframe_every=100), lambda: 20)
+    taken = [queue.begin(worker) for worker in ("a", "b", "a", "b", "a", "b")]
+    assert [chunk and chunk.spans[0].first for chunk in taken] == [0, 80, 20, 60, 40, None]

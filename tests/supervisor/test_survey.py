@@ -1,0 +1,38 @@
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from faceloom.errors import BudgetError
+from faceloom.events import Event, Measuring, Notice
+from faceloom.job import Order, Outputs
+from faceloom.options import make_flow
+from faceloom.orders import make_order
+from faceloom.store.store import Store
+from faceloom.supervisor.run import run_job
+from faceloom.supervisor.survey import LEAST_WORKER_BYTES
+from faceloom.units import MIB
+
+
+@pytest.fixture
+def unmeasured(samples: Path, tmp_path: Path) -> Order:
+    """The usual order, on a machine on which nothing has been measured."""
+    order = make_order(make_flow({}), Outputs(), {}, on_event=lambda event: None)
+    return replace(order, footprints=tmp_path / "footprints")
+
+
+@pytest.mark.parametrize("budget_bytes", [MIB, 100 * MIB])
+def test_a_budget_below_the_processes_alone_is_refused_before_anything_is_measured(
+    budget_bytes: int, unmeasured: Order, samples: Path, tmp_path: Path
+) -> None:
+    events: list[Event] = []
+    order = replace(unmeasured, budget_bytes=budget_bytes)
+    with Store(tmp_path / "out") as store:
+        store.begin_run(versions={})
+        with pytest.raises(BudgetError, match="by a guess: raise") as refusal:
+            run_job(order, [samples], store, on_event=events.append)
+    assert not [event for event in events if isinstance(event, Measuring | Notice)]
+    assert not (tmp_path / "footprints").exists()
+    assert refusal.value.budget_bytes == budget_bytes
+    assert refusal.value.needed_bytes > budget_bytes + LEAST_WORKER_BYTES
+    assert refusal.value.stage == "detect/yunet"
