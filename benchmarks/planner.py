@@ -24,8 +24,8 @@ from faceloom.solver.solve import smallest_budget, solve
 from faceloom.units import MIB
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
-from plan.brute import best_by_trying, random_problem
-from plan.test_budgets import HULLS, MOST_MIB, SIX, job, wrong_plans
+from solver.brute import best_by_trying, random_problem
+from solver.test_budgets import HULLS, MOST_MIB, SIX, job, wrong_plans
 
 STAGES, BATCHES, BUDGETS = 10, 64, 12
 SWEPT_MIB = 256

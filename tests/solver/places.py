@@ -5,9 +5,8 @@ import random
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from plan.brute import _partitions, _ticks, random_problem
-
 from faceloom.solver.problem import Arena, Host, HostCost, HostShare, Problem, StageCost
+from solver.brute import _partitions, _ticks, random_problem
 
 
 def random_placed_problem(seed: int) -> Problem:

@@ -3,12 +3,12 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plan.brute import random_problem
 
 from faceloom.solver.explain import explain
 from faceloom.solver.problem import Arena, Problem, StageCost
 from faceloom.solver.solve import smallest_budget, solve
 from faceloom.units import MIB
+from solver.brute import random_problem
 
 
 def stage(name: str, *needs: str, weights_bytes: int, item_bytes: int) -> StageCost:

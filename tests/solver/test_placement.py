@@ -8,13 +8,13 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plan.places import Variant, best_by_trying, peaks, random_placed_problem, ticks
 
 from faceloom.errors import BudgetError, RequestError
 from faceloom.solver.explain import explain
 from faceloom.solver.plan import Plan
 from faceloom.solver.problem import Arena, Host, HostCost, HostShare, Problem, StageCost, problem_to_json, read_problem
 from faceloom.solver.solve import solve
+from solver.places import Variant, best_by_trying, peaks, random_placed_problem, ticks
 
 problems = st.builds(random_placed_problem, st.integers(0, 2**32))
 LEAST_SEEN = 20

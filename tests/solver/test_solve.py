@@ -6,12 +6,12 @@ from dataclasses import replace
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from plan.brute import best_by_trying, random_problem
 
 from faceloom.errors import BudgetError
 from faceloom.solver.plan import Plan
 from faceloom.solver.problem import Arena, Problem, StageCost
 from faceloom.solver.solve import smallest_budget, solve
+from solver.brute import best_by_trying, random_problem
 
 problems = st.builds(random_problem, st.integers(0, 2**32))
 

@@ -14,7 +14,7 @@ import json, sys
 from pathlib import Path
 from faceloom.memory.usage import peak_bytes
 from faceloom.options import make_flow
-from faceloom.run import measure
+from faceloom.worker import measuring as measure
 from faceloom.messages import Measure
 measure._WORTH_IT = 1e9  # every batch seems to gain, as it may on a busy machine
 weights, limit = Path(sys.argv[1]), int(sys.argv[2])

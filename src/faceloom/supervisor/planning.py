@@ -1,6 +1,6 @@
 """The plan of a run: what stages cost and what there is to do, over every number of workers and size of chunk.
 
-`faceloom.plan` knows one worker and one pass over a number of frames. A run has several workers that share the
+`faceloom.solver` knows one worker and one pass over a number of frames. A run has several workers that share the
 budget, and takes its frames through the phases chunk by chunk, which loads networks anew for each chunk unless all
 fit together. All of these are tried; there are a few dozen, and each takes milliseconds.
 """
