@@ -179,7 +179,7 @@ def report_budgets(setting: Setting, costs: Sequence[StageCost], *, base_bytes: 
         except BudgetError as error:
             print(f"| {mib(budget_bytes)} | does not fit, needs {mib(error.needed_bytes)} | | | | | | | |")
             continue
-        ran = in_child(setting, "run", plan=plan_of(plan), limit_bytes=budget_bytes - base_bytes)
+        ran = in_child(setting, "run", plan=plan_of(plan), arena_bytes=budget_bytes - base_bytes)
         batches = ", ".join(str(one.batch) for phase in plan.phases for one in phase.placements)
         most = base_bytes + ran["peak_bytes"]
         over += most > budget_bytes or ran["refused"] > 0
@@ -201,11 +201,11 @@ def report_recovery(setting: Setting, costs: Sequence[StageCost], *, base_bytes:
     if batch < 2 or setting.device == CPU:
         print("\nNo cap to run into here: what a refusal costs is left out")
         return
-    limit_bytes = largest.weights_bytes + largest.held_bytes(batch) * 3 // 4
-    told = in_child(setting, "starve", stage=largest.stage, batch=batch, limit_bytes=limit_bytes)
+    arena_bytes = largest.weights_bytes + largest.held_bytes(batch) * 3 // 4
+    told = in_child(setting, "starve", stage=largest.stage, batch=batch, arena_bytes=arena_bytes)
     spent = {name: 1e3 * told[f"{name}_s"] for name in ("refused", "shrink", "halves", "warm")}
     print(
-        f"\n{largest.stage}, batch {batch}, under a cap of {mib(base_bytes + limit_bytes)} MiB: refused after"
+        f"\n{largest.stage}, batch {batch}, under a cap of {mib(base_bytes + arena_bytes)} MiB: refused after"
         f" {spent['refused']:.0f} ms, shrunk in {spent['shrink']:.0f}, done in halves in {spent['halves']:.0f},"
         f" when all is warm in {spent['warm']:.0f}; {'it was refused' if told['goes_on'] else 'IT WAS NOT REFUSED'}"
     )
@@ -398,10 +398,10 @@ def timed(network: Network, inputs: Tensors) -> float:
     return time.perf_counter() - started
 
 
-def run(setting: Setting, plan: Sequence[Sequence[tuple[str, int]]], limit_bytes: int) -> dict[str, Any]:
+def run(setting: Setting, plan: Sequence[Sequence[tuple[str, int]]], arena_bytes: int) -> dict[str, Any]:
     """Does the whole job by a plan, under the allocator's cap."""
     free_bytes = free_before(setting)
-    engine = start_engine(setting.runtime, limit_bytes=limit_bytes)
+    engine = start_engine(setting.runtime, arena_bytes=arena_bytes)
     memory = engine.memory or ProcessMemory()
     before = memory.held_bytes
     refused, seconds = 0, 0.0
@@ -454,9 +454,9 @@ def watched(engine: Engine, free_bytes: int) -> Iterator[Callable[[], int]]:
         thread.join()
 
 
-def starve(setting: Setting, stage: str, batch: int, limit_bytes: int) -> dict[str, Any]:
+def starve(setting: Setting, stage: str, batch: int, arena_bytes: int) -> dict[str, Any]:
     """Seconds of a batch that is refused, of giving memory back, and of its halves."""
-    engine = start_engine(setting.runtime, limit_bytes=limit_bytes)
+    engine = start_engine(setting.runtime, arena_bytes=arena_bytes)
     plugin = STAGES[stage][0]
     network = load(setting, engine, stage)
     network(setting.inputs(plugin, 1))

@@ -17,4 +17,4 @@ def test_on_the_cpu_the_lower_ceiling_holds(
 ) -> None:
     flow = make_flow({"detect": "yunet", "align": None})
     order = make_order(flow, Outputs(), {"device": "cpu"}, memory=memory, ram=ram, on_event=lambda event: None)
-    assert order.budget_bytes == budget_bytes
+    assert order.memory_bytes == budget_bytes

@@ -12,7 +12,7 @@ from faceloom.faces import Face, Image
 from faceloom.flow import build_flow
 from faceloom.frame import Frame
 from faceloom.geometry.chips import Crop, Framing, frame_to_chip
-from faceloom.job import Derivation, Job, Order, Outputs
+from faceloom.job import Derivation, EngineJob, Job, Order, Outputs
 from faceloom.memory.footprints import Footprint
 from faceloom.options import (
     CHIP_SIZES,
@@ -42,7 +42,7 @@ from faceloom.supervisor.inputs import ShouldStop
 from faceloom.supervisor.references import find_people, want_people
 from faceloom.supervisor.run import run_again, run_job
 
-ROOM_BYTES = 64 << 20
+IN_FLIGHT_BYTES = 64 << 20
 """Pixels in flight: ten frames of 1080p, enough to keep the lanes busy."""
 MOST_LANES = 8
 
@@ -391,9 +391,9 @@ def stream(
         weights=order.weights,
         plan=plan,
         outputs=order.outputs,
-        room_bytes=ROOM_BYTES,
+        in_flight_bytes=IN_FLIGHT_BYTES,
         choice=order.choice,
-        runtime=order.runtime,
+        engine=EngineJob(runtime=order.runtime),
     )
     items = [inputs] if isinstance(inputs, str | Path) else inputs
     with LiveWorker(job, order.excerpt) as worker:

@@ -1,7 +1,7 @@
 """What is asked of a run, and what a worker is told once."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from faceloom.engines.runtime import ON_CPU, Runtime
@@ -57,7 +57,7 @@ class Order:
     """Prepared network file of each stage that has one, by stage name."""
     outputs: Outputs
     cores: int
-    budget_bytes: int | None = None
+    memory_bytes: int | None = None
     """RAM for all processes together; None: what is free, but for a reserve."""
     footprints: Path
     """Folder of measured footprints."""
@@ -84,11 +84,13 @@ class Order:
 class EngineJob:
     """What an engine is told."""
 
-    runtime: Runtime
-    limit_bytes: int = 0
-    """Of its networks and their activations; 0 is none."""
+    runtime: Runtime = ON_CPU
+    arena_bytes: int = 0
+    """Limit of its networks and their activations; 0 is none."""
     reserve_bytes: tuple[int, ...] = ()
     """What to reserve for activations in each phase; nothing if left out."""
+    base_bytes: int = 0
+    """Of a device that has a memory of its own: what a process holds of it besides what the engine does."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,25 +102,19 @@ class Job:
     """Prepared network file of each stage that has one, by stage name."""
     plan: Plan
     outputs: Outputs
-    room_bytes: int
+    in_flight_bytes: int
     """Bytes of pixels that may be in flight before another frame is read."""
-    arena_bytes: int = 0
-    """Limit of the engine's arena; 0 is none."""
-    reserve_bytes: tuple[int, ...] = ()
-    """What to reserve in the arena for each phase; nothing if left out."""
-    limit_bytes: int = 0
-    """Limit of what a worker process may hold; 0 is none."""
+    engine: EngineJob = field(default_factory=EngineJob)
+    """What runs the networks."""
+    host_engine: EngineJob | None = None
+    """What runs the stages that the plan has placed on the host of another device."""
+    worker_bytes: int = 0
+    """Limit of what a worker process may hold of the host's memory; 0 is none."""
     choice: Choice = EVERY_FACE
     """Of what detectors find."""
     has_loose_heap: bool = False
     """Whether a worker process keeps what it frees, which is faster."""
-    runtime: Runtime = ON_CPU
-    """What runs the networks."""
     people: People | None = None
     """Whose faces are kept; everybody's if left out."""
     derivation: Derivation | None = None
     """Whose faces get other chips, if nothing is to be found."""
-    host: EngineJob | None = None
-    """What runs the stages that the plan has placed on the host of another device."""
-    base_bytes: int = 0
-    """Of a device that has a memory of its own: what a process holds of it besides what its engine does."""

@@ -24,7 +24,7 @@ class Begin:
 class Confine:
     """To a worker that is to count and look, once, before anything else: what its process may hold."""
 
-    limit_bytes: int
+    worker_bytes: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,10 +68,10 @@ class Measure:
     weights: Path
     frame_shape: tuple[int, int]
     """Height and width of the frames that a detector is given."""
-    limit_bytes: int
+    worker_bytes: int
     """What the process may hold of the host's memory; 0 is no limit."""
     runtime: Runtime = ON_CPU
-    device_limit_bytes: int = 0
+    device_bytes: int = 0
     """What it may take of a device that has a memory of its own; 0 is no limit."""
 
 

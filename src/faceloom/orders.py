@@ -64,7 +64,7 @@ def make_order(
     # Without a memory of its own the device's is the host's: both ceilings are for the same.
     has_memory = any(target.has_memory for target in targets)
     ceilings = [ram_bytes] if has_memory else [memory_bytes, ram_bytes]
-    budget_bytes = min((size for size in ceilings if size is not None), default=None)
+    asked_bytes = min((size for size in ceilings if size is not None), default=None)
     cache = WeightCache.of_user()
 
     def on_bytes(name: str, done: int, total: int) -> None:
@@ -76,7 +76,7 @@ def make_order(
         weights=weights,
         outputs=outputs,
         cores=threads or usable_cores(),
-        budget_bytes=budget_bytes,
+        memory_bytes=asked_bytes,
         footprints=cache.folder / "footprints",
         excerpt=make_excerpt(options),
         choice=make_choice(options),

@@ -4,7 +4,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from faceloom.engines.runtime import CPU, ON_CPU, Precision, Runtime, choose_runtime, drivable_kinds
-from faceloom.memory.devices import Device, choose_devices, find_devices
+from faceloom.memory.budget import Budget, card_budget_bytes, host_budget_bytes
+from faceloom.memory.devices import Device, choose_devices, find_devices, free_bytes_of
+from faceloom.memory.ram import read_ram
 
 HERE = Device(name=CPU, label=CPU, total_bytes=0, free_bytes=0)
 """The CPU, of which a worker needs to know no more."""
@@ -18,8 +20,8 @@ class Target:
     """Its device's name is the one that plans have."""
     device: Device = HERE
     """What it was when it was chosen."""
-    budget_bytes: int | None = None
-    """Of a memory of its own; None: what is free, but for a reserve."""
+    memory_bytes: int | None = None
+    """What was asked for of a memory of its own; None if nothing was."""
     on_host: Runtime | None = None
     """What runs stages on the host instead; None where they may not, or where this is the host."""
 
@@ -72,6 +74,28 @@ def choose_targets(
             return chosen
         # In another precision the host would find other faces.
         on_host = replace(runtime, device=CPU) if runtime.precision is Precision.FP32 else None
-        return replace(chosen, budget_bytes=memory_bytes, on_host=on_host)
+        return replace(chosen, memory_bytes=memory_bytes, on_host=on_host)
 
     return tuple(map(target, devices))
+
+
+def read_budget(memory_bytes: int | None, targets: Sequence[Target]) -> Budget:
+    """What a run may take of the host's memory, if so much was asked for, and of its devices'; asks the machine."""
+    own = {target.name: device_budget_bytes(target, free_bytes_of(target.name)) for target in targets}
+    return Budget(
+        host_bytes=host_budget_bytes(memory_bytes, read_ram()),
+        device_bytes={name: size for name, size in own.items() if size is not None},
+    )
+
+
+def device_budget_bytes(target: Target, free_bytes: int | None) -> int | None:
+    """What a run may take of a device that has a memory of its own; None if it has none.
+
+    Args:
+        target: the device.
+        free_bytes: what is free of it; None if nobody tells, and then it is what was free when it was chosen.
+    """
+    if not target.has_memory:
+        return None
+    free = target.device.free_bytes if free_bytes is None else free_bytes
+    return card_budget_bytes(target.memory_bytes, free_bytes=free, total_bytes=target.device.total_bytes)

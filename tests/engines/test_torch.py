@@ -206,7 +206,7 @@ def card(monkeypatch: pytest.MonkeyPatch) -> SimulatedCard:
 
 
 def test_a_limit_is_a_share_of_the_card(card: SimulatedCard) -> None:
-    start_engine(Runtime(engine=EngineName.TORCH, device="cuda:1"), limit_bytes=2 << 30)
+    start_engine(Runtime(engine=EngineName.TORCH, device="cuda:1"), arena_bytes=2 << 30)
     assert card.said == [(0.25, 1)]
 
 

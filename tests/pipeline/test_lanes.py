@@ -43,17 +43,17 @@ def numbers(count: int, *, parallel: bool = True) -> Feed:
     return Feed(reads=reads(), parallel=parallel)
 
 
-def run(source: Feed, steps: Sequence[Add], *, lanes: int = 2, room_bytes: int = 100) -> list[object]:
-    bounds = Bounds(size_of=lambda item: 1, room_bytes=room_bytes)
+def run(source: Feed, steps: Sequence[Add], *, lanes: int = 2, in_flight_bytes: int = 100) -> list[object]:
+    bounds = Bounds(size_of=lambda item: 1, in_flight_bytes=in_flight_bytes)
     return run_pipeline(source, steps, lanes=lanes, bounds=bounds, on_starved=lambda stage, batch: None)
 
 
 @pytest.mark.parametrize("lanes", [1, 2, 5])
 @pytest.mark.parametrize("batch", [1, 3, 100])
-@pytest.mark.parametrize("room_bytes", [1, 7, 1000])
-def test_every_item_goes_through_every_step(lanes: int, batch: int, room_bytes: int) -> None:
+@pytest.mark.parametrize("in_flight_bytes", [1, 7, 1000])
+def test_every_item_goes_through_every_step(lanes: int, batch: int, in_flight_bytes: int) -> None:
     steps = [Add(1000, batch=batch), Add(10000, batch=2)]
-    results = run(numbers(50), steps, lanes=lanes, room_bytes=room_bytes)
+    results = run(numbers(50), steps, lanes=lanes, in_flight_bytes=in_flight_bytes)
     assert sorted(results) == [11000 + i for i in range(50)]  # type: ignore[type-var]
 
 
@@ -91,7 +91,7 @@ def test_a_final_value_takes_no_further_step() -> None:
         Feed(reads=iter([lambda: Final("as it is"), lambda: 1]), parallel=True),
         [Add(1)],
         lanes=2,
-        bounds=Bounds(size_of=lambda item: 1, room_bytes=1),
+        bounds=Bounds(size_of=lambda item: 1, in_flight_bytes=1),
         on_starved=lambda stage, batch: None,
     )
     assert sorted(map(str, results)) == ["2", "as it is"]
@@ -127,7 +127,7 @@ def test_items_taken_together_that_starve_are_done_call_by_call_and_then_in_halv
         Feed(reads=(lambda i=i: 2 * i for i in range(8)), parallel=True),  # type: ignore[misc]
         [step := Tight(1, batch=4, together=8)],
         lanes=1,
-        bounds=Bounds(size_of=lambda item: 1, room_bytes=100),
+        bounds=Bounds(size_of=lambda item: 1, in_flight_bytes=100),
         on_starved=lambda stage, batch: told.append((stage, batch)),
     )
     assert sorted(results) == [2 * i + 1 for i in range(8)]

@@ -30,11 +30,11 @@ _start_engine = start.start_engine
 _version = runtimes._version
 
 
-def start_engine(runtime: Runtime, *, limit_bytes: int = 0) -> Engine:
+def start_engine(runtime: Runtime, *, arena_bytes: int = 0) -> Engine:
     """A simulated card's engine, or the true one."""
     if runtime.kind != "cuda":
-        return _start_engine(runtime, limit_bytes=limit_bytes)
-    return SimulatedEngine(runtime, limit_bytes=limit_bytes)
+        return _start_engine(runtime, arena_bytes=arena_bytes)
+    return SimulatedEngine(runtime, arena_bytes=arena_bytes)
 
 
 def version(package: str) -> str | None:
@@ -47,9 +47,9 @@ class SimulatedEngine:
 
     version = "simulated 1.0"
 
-    def __init__(self, wanted: Runtime, *, limit_bytes: int) -> None:
+    def __init__(self, wanted: Runtime, *, arena_bytes: int) -> None:
         self._host = _start_engine(ON_CPU)
-        self._limit_bytes = limit_bytes
+        self._arena_bytes = arena_bytes
         (device,) = (device for device in devices.find_devices() if device.name == wanted.device)
         self._card = next(card for card in pynvml.cards() if f"GPU-{card.name}" == device.uuid)
         self.total_bytes = device.total_bytes
@@ -95,7 +95,7 @@ class SimulatedEngine:
     def _take(self, *, weights: int = 0, block: int = 0) -> None:
         more = weights + max(0, block - self._block)
         held = self.held_bytes + more
-        if (self._limit_bytes and held > self._limit_bytes) or more > self.free_bytes:
+        if (self._arena_bytes and held > self._arena_bytes) or more > self.free_bytes:
             raise MemoryError(f"simulated card: {more} bytes more are not to be had")
         self._weights += weights
         self._block = max(self._block, block)

@@ -15,7 +15,7 @@ from PIL import Image
 
 from faceloom.api import extract
 from faceloom.events import Event, Notice
-from faceloom.job import Job, Outputs
+from faceloom.job import EngineJob, Job, Outputs
 from faceloom.media.chunks import Chunk, PendingFrame, cut_chunks
 from faceloom.media.sources import find_sources
 from faceloom.memory.ram import Ram
@@ -36,7 +36,7 @@ ARENA_OF_ONE = 40 * MIB
 """Enough for the default detector at a batch of one on the clip's canvas, not at eight."""
 
 
-def job(batch: int, *, arena_bytes: int = 0, limit_bytes: int = 0) -> Job:
+def job(batch: int, *, arena_bytes: int = 0, worker_bytes: int = 0) -> Job:
     order = make_order(make_flow({}), Outputs(write_chips=False), {}, on_event=lambda event: None)
     placements = (
         Placement(stage="detect/yunet", device="cpu", batch=batch),
@@ -48,9 +48,9 @@ def job(batch: int, *, arena_bytes: int = 0, limit_bytes: int = 0) -> Job:
         weights=order.weights,
         plan=plan,
         outputs=order.outputs,
-        room_bytes=512 * MIB,
-        arena_bytes=arena_bytes,
-        limit_bytes=limit_bytes,
+        in_flight_bytes=512 * MIB,
+        engine=EngineJob(arena_bytes=arena_bytes),
+        worker_bytes=worker_bytes,
     )
 
 
@@ -101,7 +101,7 @@ def test_a_frame_that_the_process_limit_forbids_is_said_to_be_read_in_vain(tmp_p
     Image.new("RGB", (6000, 6000)).save(tmp_path / "large.png")
     frames = [PendingFrame(source=source, index=0) for source in find_sources([tmp_path])]
     (spans,) = cut_chunks(frames, frames_a_chunk=lambda: 8)
-    answer = answer_to(job(1, limit_bytes=110 * MIB), Chunk(number=0, spans=spans), tmp_path)
+    answer = answer_to(job(1, worker_bytes=110 * MIB), Chunk(number=0, spans=spans), tmp_path)
     assert isinstance(answer, Starved)
     assert answer.stage == "reading"
 

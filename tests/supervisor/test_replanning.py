@@ -14,8 +14,8 @@ from faceloom.memory.ram import Ram
 from faceloom.store.rows import ChunkRows
 from faceloom.supervisor import replanning as planners
 from faceloom.supervisor.planning import Room, Work
-from faceloom.supervisor.replanning import Holding, Planner, device_budget
-from faceloom.targets import Target
+from faceloom.supervisor.replanning import Holding, Planner
+from faceloom.targets import Target, device_budget_bytes
 from faceloom.units import GIB, KIB, MIB
 
 FLOW = build_flow(["detect/centerface", "align/facemesh", "mask/unet"])
@@ -141,12 +141,12 @@ def test_ram_that_other_devices_are_to_hold_is_not_counted_on(planner: Planner) 
 
 
 def test_a_budget_on_a_card_is_what_was_asked_or_free_less_a_reserve() -> None:
-    asked = replace(TARGET, budget_bytes=3 * GIB)
-    assert device_budget(asked, 8 * GIB) == 3 * GIB
-    assert device_budget(asked, 2 * GIB) == 2 * GIB
-    assert device_budget(TARGET, None) == 8 * GIB - round(0.05 * 8 * GIB)
-    assert device_budget(TARGET, 100 * MIB) == 0
-    assert device_budget(Target(), 8 * GIB) is None
+    asked = replace(TARGET, memory_bytes=3 * GIB)
+    assert device_budget_bytes(asked, 8 * GIB) == 3 * GIB
+    assert device_budget_bytes(asked, 2 * GIB) == 2 * GIB
+    assert device_budget_bytes(TARGET, None) == 8 * GIB - round(0.05 * 8 * GIB)
+    assert device_budget_bytes(TARGET, 100 * MIB) == 0
+    assert device_budget_bytes(Target(), 8 * GIB) is None
 
 
 def test_a_planner_that_has_been_given_its_share_plans_within_it(planner: Planner) -> None:

@@ -26,7 +26,7 @@ def test_a_budget_below_the_processes_alone_is_refused_before_anything_is_measur
     budget_bytes: int, unmeasured: Order, samples: Path, tmp_path: Path
 ) -> None:
     events: list[Event] = []
-    order = replace(unmeasured, budget_bytes=budget_bytes)
+    order = replace(unmeasured, memory_bytes=budget_bytes)
     with Store(tmp_path / "out") as store:
         store.begin_run(versions={})
         with pytest.raises(BudgetError, match="by a guess: raise") as refusal:

@@ -31,7 +31,7 @@ def job(cache: WeightCache) -> Job:
     weights = {
         stage.name: prepared(cache, stage.plugin.weights.name) for stage in flow.networks if stage.plugin.weights
     }
-    whole = Job(flow=flow, weights=weights, plan=plan(ONE_PHASE), outputs=Outputs(), room_bytes=1 << 24)
+    whole = Job(flow=flow, weights=weights, plan=plan(ONE_PHASE), outputs=Outputs(), in_flight_bytes=1 << 24)
     return planned(whole, ONE_PHASE)
 
 

@@ -33,9 +33,9 @@ _FLOAT_BYTES = 4
 _GROW_BY_WHAT_IS_ASKED = 1  # kSameAsRequested: the default doubles, and holds up to twice what is needed
 
 
-def _cuda_options(runtime: Runtime, limit_bytes: int) -> dict[str, str]:
+def _cuda_options(runtime: Runtime, arena_bytes: int) -> dict[str, str]:
     """Source: onnxruntime.ai/docs/execution-providers/CUDA-ExecutionProvider.html, "Configuration Options"."""
-    limit = {"gpu_mem_limit": str(limit_bytes)} if limit_bytes else {}
+    limit = {"gpu_mem_limit": str(arena_bytes)} if arena_bytes else {}
     return {
         "device_id": str(runtime.number),
         "arena_extend_strategy": "kSameAsRequested",
@@ -45,16 +45,16 @@ def _cuda_options(runtime: Runtime, limit_bytes: int) -> dict[str, str]:
     }
 
 
-def _numbered(runtime: Runtime, _limit_bytes: int) -> dict[str, str]:
+def _numbered(runtime: Runtime, _arena_bytes: int) -> dict[str, str]:
     return {"device_id": str(runtime.number)}
 
 
-def _openvino_options(_runtime: Runtime, _limit_bytes: int) -> dict[str, str]:
+def _openvino_options(_runtime: Runtime, _arena_bytes: int) -> dict[str, str]:
     """Without the precision OpenVINO computes in what the device likes best, and answers differently."""
     return {"device_type": "GPU", "precision": "ACCURACY"}
 
 
-def _no_options(_runtime: Runtime, _limit_bytes: int) -> dict[str, str]:
+def _no_options(_runtime: Runtime, _arena_bytes: int) -> dict[str, str]:
     return {}
 
 
@@ -147,10 +147,10 @@ class OnnxEngine:
         onnxruntime.disable_telemetry_events()  # for programs that imported it before faceloom (faceloom/__init__.py)
         self._check_provider()
         if self._runtime.kind == "cuda":
-            _register_arena("Cpu", 0, limit_bytes=0)
-            _register_arena("Cuda", self._runtime.number, limit_bytes=self._arena_bytes, options=self._options)
+            _register_arena("Cpu", 0, arena_bytes=0)
+            _register_arena("Cuda", self._runtime.number, arena_bytes=self._arena_bytes, options=self._options)
         else:
-            _register_arena("Cpu", 0, limit_bytes=self._arena_bytes)
+            _register_arena("Cpu", 0, arena_bytes=self._arena_bytes)
         keeper = self._session(_KEEPER)
         keeper.run(None, {"x": np.zeros(1, np.float32)})
         return keeper
@@ -208,12 +208,12 @@ class OnnxNetwork:
         return dict(zip(self._outputs, values, strict=True))
 
 
-def _register_arena(name: str, number: int, *, limit_bytes: int, options: Mapping[str, str] | None = None) -> None:
+def _register_arena(name: str, number: int, *, arena_bytes: int, options: Mapping[str, str] | None = None) -> None:
     """Makes the arena that the sessions of this process share; one that is there already stays as it is."""
     import onnxruntime
 
     limits = {
-        "max_mem": limit_bytes,
+        "max_mem": arena_bytes,
         "arena_extend_strategy": _GROW_BY_WHAT_IS_ASKED,
         "initial_chunk_size_bytes": -1,
         "max_dead_bytes_per_chunk": -1,

@@ -4,8 +4,8 @@ from faceloom.engines.engine import Engine
 from faceloom.engines.runtime import EngineName, Runtime
 
 
-def start_engine(runtime: Runtime, *, limit_bytes: int = 0) -> Engine:
-    """The engine, which takes at most `limit_bytes` of its device for networks and activations; 0 is no limit.
+def start_engine(runtime: Runtime, *, arena_bytes: int = 0) -> Engine:
+    """The engine, which takes at most `arena_bytes` of its device for networks and activations; 0 is no limit.
 
     Raises:
         StageError: the device cannot be had.
@@ -13,7 +13,7 @@ def start_engine(runtime: Runtime, *, limit_bytes: int = 0) -> Engine:
     if runtime.engine is EngineName.TORCH:
         from faceloom.engines.torch import TorchEngine
 
-        return TorchEngine(runtime, limit_bytes=limit_bytes)
+        return TorchEngine(runtime, arena_bytes=arena_bytes)
     from faceloom.engines.onnx import OnnxEngine
 
-    return OnnxEngine(runtime, arena_bytes=limit_bytes)
+    return OnnxEngine(runtime, arena_bytes=arena_bytes)

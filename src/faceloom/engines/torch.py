@@ -31,8 +31,8 @@ class TorchEngine:
     networks need the activations of the largest; what goes to the card and what comes back is copied meanwhile.
     """
 
-    def __init__(self, runtime: Runtime, *, limit_bytes: int = 0) -> None:
-        """An engine that takes at most `limit_bytes` of its device; 0 is no limit, and the host has none.
+    def __init__(self, runtime: Runtime, *, arena_bytes: int = 0) -> None:
+        """An engine that takes at most `arena_bytes` of its device; 0 is no limit, and the host has none.
 
         Raises:
             StageError: PyTorch has no such device here.
@@ -41,11 +41,11 @@ class TorchEngine:
         self._precision = runtime.precision
         self._is_cuda = self._device.type == "cuda"
         _settle(self._precision)
-        if self._is_cuda and limit_bytes:
-            share = limit_bytes / torch.cuda.get_device_properties(self._device).total_memory
+        if self._is_cuda and arena_bytes:
+            share = arena_bytes / torch.cuda.get_device_properties(self._device).total_memory
             torch.cuda.set_per_process_memory_fraction(min(1.0, share), self._device)
-        if self._device.type == "mps" and limit_bytes:
-            torch.mps.set_per_process_memory_fraction(limit_bytes / torch.mps.recommended_max_memory())
+        if self._device.type == "mps" and arena_bytes:
+            torch.mps.set_per_process_memory_fraction(arena_bytes / torch.mps.recommended_max_memory())
 
     @property
     def version(self) -> str:

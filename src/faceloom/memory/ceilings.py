@@ -21,8 +21,8 @@ def is_out_of_memory(error: BaseException) -> bool:
     )
 
 
-def limit_process(budget_bytes: int, *, holes_bytes: int = _HOLES_BYTES) -> None:
-    """Lets this process hold about `budget_bytes` of RAM, whatever it tries; Linux, elsewhere nothing happens.
+def limit_process(worker_bytes: int, *, holes_bytes: int = _HOLES_BYTES) -> None:
+    """Lets this process hold about `worker_bytes` of RAM, whatever it tries; Linux, elsewhere nothing happens.
 
     RLIMIT_DATA counts writable address space, used or not, so the limit is set to what the process has of that now
     and the RAM it may still take. An allocation beyond it raises MemoryError, or what native code makes of that.
@@ -30,7 +30,7 @@ def limit_process(budget_bytes: int, *, holes_bytes: int = _HOLES_BYTES) -> None
     present = address_bytes()
     if not present:
         return
-    more = max(0, budget_bytes - held_bytes())
+    more = max(0, worker_bytes - held_bytes())
     _, hard = resource.getrlimit(resource.RLIMIT_DATA)
     wanted = present + more + holes_bytes
     resource.setrlimit(resource.RLIMIT_DATA, (wanted if hard == resource.RLIM_INFINITY else min(wanted, hard), hard))

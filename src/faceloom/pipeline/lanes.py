@@ -72,7 +72,7 @@ class Bounds:
     """What a pipeline may hold."""
 
     size_of: SizeOf
-    room_bytes: int
+    in_flight_bytes: int
     """In flight before the next item is read, so that it is one item a lane more at most."""
     keep_bytes: int | None = None
     """Of what has come out; when it is reached, nothing more is read. None is no bound."""
@@ -217,7 +217,7 @@ class _Pipeline:
             exhausted=self._exhausted,
             running=self._reading,
             parallel=self._parallel,
-            has_room=self._in_flight_bytes < self._bounds.room_bytes,
+            has_room=self._in_flight_bytes < self._bounds.in_flight_bytes,
         )
 
     def _step_states(self) -> list[StepState]:

@@ -1,6 +1,6 @@
 """The devices of a run: which take part, the share of the RAM and the plan that each is given, and its workers."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -8,14 +8,14 @@ from faceloom.engines.runtime import CPU
 from faceloom.errors import BudgetError, FaceloomError, StageError
 from faceloom.events import DEVICE_LOST, Notice, OnEvent
 from faceloom.job import EngineJob, Job, Order
-from faceloom.memory.devices import free_bytes_of
+from faceloom.memory.budget import Budget
 from faceloom.memory.footprints import Footprint
 from faceloom.memory.usage import held_bytes
 from faceloom.messages import Begin
 from faceloom.solver.plan import HOST, Plan
 from faceloom.store.store import STARVED, Store
 from faceloom.supervisor.planning import Planned
-from faceloom.supervisor.replanning import Holding, Planner, device_budget
+from faceloom.supervisor.replanning import Holding, Planner
 from faceloom.supervisor.survey import Survey, plan_what_fits
 from faceloom.supervisor.workers import PooledWorker, WorkerPool
 from faceloom.targets import Target
@@ -91,18 +91,20 @@ class DeviceRun:
             weights=self._order.weights,
             plan=plan,
             outputs=self._order.outputs,
-            room_bytes=waiting * self.planner.frame_bytes,
-            arena_bytes=arena if device is None else max(_LEAST_ARENA_BYTES, device - base),
-            reserve_bytes=self.planner.reserves(plan, self.name),
+            in_flight_bytes=waiting * self.planner.frame_bytes,
+            engine=EngineJob(
+                runtime=self.target.inside,
+                arena_bytes=arena if device is None else max(_LEAST_ARENA_BYTES, device - base),
+                reserve_bytes=self.planner.reserves(plan, self.name),
+                base_bytes=base,
+            ),
+            host_engine=self._host_engine(plan, arena),
             # The runtime of a card reserves address space at will: what a worker there holds is watched instead.
-            limit_bytes=planned.worker_bytes if self.name == CPU else 0,
+            worker_bytes=planned.worker_bytes if self.name == CPU else 0,
             choice=self._order.choice,
             people=self._order.people,
             derivation=self._order.derivation,
             has_loose_heap=planned.loose_heap_bytes > 0,
-            runtime=self.target.inside,
-            host=self._host_job(plan, arena),
-            base_bytes=base,
         )
         self.start()
         self.predicted_peak_bytes = max(self.predicted_peak_bytes, plan.peak_bytes)
@@ -122,16 +124,16 @@ class DeviceRun:
             device_free_bytes=None if free is None else free + held,
         )
 
-    def _host_job(self, plan: Plan, limit_bytes: int) -> EngineJob | None:
+    def _host_engine(self, plan: Plan, arena_bytes: int) -> EngineJob | None:
         """For the stages that are placed on the host of another device, if there are any."""
         on_host = self.target.on_host
         if on_host is None or all(p.device != HOST for phase in plan.phases for p in phase.placements):
             return None
-        return EngineJob(runtime=on_host, limit_bytes=limit_bytes, reserve_bytes=self.planner.reserves(plan, HOST))
+        return EngineJob(runtime=on_host, arena_bytes=arena_bytes, reserve_bytes=self.planner.reserves(plan, HOST))
 
 
 def assemble_devices(
-    order: Order, store: Store, pool: WorkerPool, *, budget_bytes: int, on_event: OnEvent
+    order: Order, store: Store, pool: WorkerPool, *, budget: Budget, on_event: OnEvent
 ) -> list[DeviceRun]:
     """The devices of an order, each with the best plan for what it is given of the RAM; at least one.
 
@@ -142,7 +144,7 @@ def assemble_devices(
         BudgetError: no plan fits.
         StageError: a stage cannot be loaded or breaks its contract.
     """
-    candidates = plan_devices(order, store, pool, budget_bytes=budget_bytes, footprints_of=measured, on_event=on_event)
+    candidates = plan_devices(order, store, pool, budget=budget, footprints_of=measured, on_event=on_event)
     most = min(len(candidate.survey.too_large) for candidate in candidates)
     runs: list[DeviceRun] = []
     for candidate in candidates:
@@ -153,7 +155,7 @@ def assemble_devices(
                 candidate.planner.give(candidate.planned.host_bytes)
             runs.append(DeviceRun(order, candidate.target, pool, candidate.planner, candidate.planned))
     for kind, shape in next(e.survey.too_large for e in candidates if len(e.survey.too_large) == most):
-        reason = f"a frame of {shape.width} x {shape.height} does not fit into {format_bytes(budget_bytes)}"
+        reason = f"a frame of {shape.width} x {shape.height} does not fit into {format_bytes(budget.host_bytes)}"
         store.give_up(kind, shape, STARVED + reason)
     names = {run.name for run in runs}
     for worker in tuple(pool.workers):
@@ -181,7 +183,7 @@ class FootprintsOf(Protocol):
 
 def measured(survey: Survey, /, *, budget_bytes: int, device_bytes: int | None) -> Mapping[str, Footprint]:
     """Measured before, or now."""
-    return survey.measure(limit_bytes=budget_bytes - held_bytes(), device_limit_bytes=device_bytes)
+    return survey.measure(worker_bytes=budget_bytes - held_bytes(), device_bytes=device_bytes)
 
 
 def guessed(survey: Survey, /, *, budget_bytes: int, device_bytes: int | None) -> Mapping[str, Footprint]:
@@ -194,27 +196,24 @@ def plan_devices(
     store: Store,
     pool: WorkerPool,
     *,
-    budget_bytes: int,
+    budget: Budget,
     footprints_of: FootprintsOf,
     on_event: OnEvent,
-    device_bytes: int | None = None,
 ) -> list[PlannedDevice]:
     """The devices of an order for which there is a plan; each is given the RAM that those before it do not use, and
     those after it need at least.
 
     Args:
-        budget_bytes: of the host's memory, for all processes.
+        budget: of all processes together.
         footprints_of: how it is known what stages cost.
-        device_bytes: of a memory of its own, what the run may take in place of what the order says.
 
     Raises:
         FaceloomError: what the first has come to grief over, if all have.
     """
     surveys = {target.name: Survey(order, target, store, pool, on_event=on_event) for target in order.targets}
 
-    def enter(target: Target, host_bytes: int) -> PlannedDevice:
-        own = device_budget(target, free_bytes_of(target.name)) if device_bytes is None else device_bytes
-        own = own if target.has_memory else None
+    def plan(target: Target, host_bytes: int) -> PlannedDevice:
+        own = budget.device_bytes.get(target.name)
         survey, planner, planned = plan_what_fits(
             surveys[target.name],
             lambda some: footprints_of(some, budget_bytes=host_bytes, device_bytes=own),
@@ -224,22 +223,33 @@ def plan_devices(
         return PlannedDevice(target=target, survey=survey, planner=planner, planned=planned)
 
     if len(order.targets) == 1:
-        return [enter(order.targets[0], budget_bytes)]
+        return [plan(order.targets[0], budget.host_bytes)]
+    return _plan_side_by_side(order.targets, plan, host_bytes=budget.host_bytes, on_event=on_event)
+
+
+def _plan_side_by_side(
+    targets: Sequence[Target],
+    plan: Callable[[Target, int], PlannedDevice],
+    *,
+    host_bytes: int,
+    on_event: OnEvent,
+) -> list[PlannedDevice]:
+    """Plans of several devices that share the host's memory; those for which there is none are left out."""
     found: list[PlannedDevice] = []
     refusals: list[FaceloomError] = []
     least: dict[str, int] = {}
-    for target in order.targets:
+    for target in targets:
         try:
-            share = enter(target, budget_bytes).planner.frugal_plan().share
+            share = plan(target, host_bytes).planner.frugal_plan().share
             least[target.name] = share.host_peak_bytes or share.peak_bytes
         except (BudgetError, StageError) as error:
             refusals.append(error)
             _leave_out(target, str(error), on_event)
-    for target in [target for target in order.targets if target.name in least]:
+    for target in [target for target in targets if target.name in least]:
         del least[target.name]
         used = sum(candidate.planned.host_bytes for candidate in found)
         try:
-            found.append(enter(target, budget_bytes - used - sum(least.values())))
+            found.append(plan(target, host_bytes - used - sum(least.values())))
         except BudgetError as error:
             refusals.append(error)
             _leave_out(target, str(error), on_event)

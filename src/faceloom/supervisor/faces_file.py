@@ -53,8 +53,8 @@ def _sha256(path: Path) -> str:
         raise RequestError(f"{path} cannot be read: {error.strerror}") from error
 
 
-def take_faces(file: FacesFile, store: Store, pool: WorkerPool, *, limit_bytes: int, on_event: OnEvent) -> None:
-    """Has a process that may hold `limit_bytes` read the file, and takes in what it tells, unless that is here already.
+def take_faces(file: FacesFile, store: Store, pool: WorkerPool, *, worker_bytes: int, on_event: OnEvent) -> None:
+    """Has a worker that may hold `worker_bytes` read the file, and takes in what it tells, unless that is here already.
 
     Raises:
         MediaError: the file is not of its format.
@@ -64,7 +64,7 @@ def take_faces(file: FacesFile, store: Store, pool: WorkerPool, *, limit_bytes: 
     if store.known.sha256 != file.sha256:
         database = store.folder / _SCRATCH
         try:
-            _read(file, database, pool, limit_bytes=limit_bytes)
+            _read(file, database, pool, worker_bytes=worker_bytes)
             store.known.take(database, sha256=file.sha256)
         finally:
             database.unlink(missing_ok=True)
@@ -79,18 +79,18 @@ def take_faces(file: FacesFile, store: Store, pool: WorkerPool, *, limit_bytes: 
         on_event(Notice(kind=NOT_AN_INPUT, text=text + ("…" if lost > len(first) else "")))
 
 
-def _read(file: FacesFile, database: Path, pool: WorkerPool, *, limit_bytes: int) -> None:
+def _read(file: FacesFile, database: Path, pool: WorkerPool, *, worker_bytes: int) -> None:
     pool.stop()
-    pool.start(1, Confine(limit_bytes) if limit_bytes else None)
+    pool.start(1, Confine(worker_bytes) if worker_bytes else None)
     (worker,) = pool.workers
     worker.send(ReadFaces(file=file.path, format=file.format, database=database))
     _, _, answer = pool.receive()
     pool.stop()
     if isinstance(answer, Starved):
         raise BudgetError(
-            f"{file.path} cannot be read in {format_bytes(limit_bytes)}: {answer.reason}; raise --memory, or convert it"
-            " to jsonl or csv, which are read line by line",
-            budget_bytes=limit_bytes,
+            f"{file.path} cannot be read in {format_bytes(worker_bytes)}: {answer.reason}; raise --memory, or convert"
+            " it to jsonl or csv, which are read line by line",
+            budget_bytes=worker_bytes,
         )
     if isinstance(answer, Died):
         raise StageError(f"{file.path} cannot be read: {answer.reason}", stage="reading")

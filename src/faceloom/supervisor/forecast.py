@@ -3,23 +3,22 @@
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from faceloom.errors import BudgetError, MediaError
 from faceloom.events import OnEvent
 from faceloom.job import Order
-from faceloom.memory.devices import free_bytes_of
+from faceloom.memory.budget import Budget
 from faceloom.memory.footprints import Footprint
-from faceloom.memory.ram import read_ram
 from faceloom.solver.plan import HOST
 from faceloom.store.store import Store
 from faceloom.supervisor.devices import PlannedDevice, guessed, plan_devices
 from faceloom.supervisor.inputs import ShouldStop, add_inputs
 from faceloom.supervisor.planning import Planned
-from faceloom.supervisor.replanning import budget_of, device_budget
 from faceloom.supervisor.survey import Survey
 from faceloom.supervisor.workers import WorkerPool
+from faceloom.targets import Target, read_budget
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,12 +53,11 @@ def forecast(
         if not frames:
             raise MediaError(f"no picture and no video that can be read among {', '.join(map(str, inputs))}")
 
-        def candidates(budget: int | None) -> list[PlannedDevice]:
-            on_card = budget if order.targets[0].has_memory else None
-            ram = budget_of(order, read_ram()) if on_card or budget is None else budget
-            return plan_devices(
-                order, store, pool, budget_bytes=ram, footprints_of=guessed, on_event=on_event, device_bytes=on_card
-            )
+        own = read_budget(order.memory_bytes, order.targets)
+
+        def candidates(asked_bytes: int | None) -> list[PlannedDevice]:
+            budget = own if asked_bytes is None else _instead(own, order.targets[0], asked_bytes)
+            return plan_devices(order, store, pool, budget=budget, footprints_of=guessed, on_event=on_event)
 
         if len(order.targets) > 1:
             found = candidates(None)
@@ -80,12 +78,12 @@ def measure_now(
 ) -> dict[str, Footprint]:
     """Measures every stage, for the largest frame of the inputs or a typical one; what was known is measured again."""
     with _with_inputs(order, inputs, on_event=on_event, should_stop=should_stop) as (store, pool):
-        limit_bytes = budget_of(order, read_ram())
+        budget = read_budget(order.memory_bytes, order.targets)
         found: dict[str, Footprint] = {}
         for target in order.targets:
             survey = Survey(order, target, store, pool, on_event=on_event)
-            on_card = device_budget(target, free_bytes_of(target.name))
-            costs = survey.measure(limit_bytes=limit_bytes, device_limit_bytes=on_card, again=True)
+            own = budget.device_bytes.get(target.name)
+            costs = survey.measure(worker_bytes=budget.host_bytes, device_bytes=own, again=True)
             several = len(order.targets) > 1
             found |= {f"{name} on {target.name}" if several else name: cost for name, cost in costs.items()}
         return found
@@ -100,7 +98,7 @@ def _with_inputs(
         store.begin_run(versions={})
         with WorkerPool() as pool:
             add_inputs(
-                inputs, store, pool, excerpt=order.excerpt, limit_bytes=0, on_event=on_event, should_stop=should_stop
+                inputs, store, pool, excerpt=order.excerpt, worker_bytes=0, on_event=on_event, should_stop=should_stop
             )
             pool.stop()
             yield store, pool
@@ -111,3 +109,10 @@ def _plan(candidates: Callable[[int | None], list[PlannedDevice]], budget_bytes:
         return candidates(budget_bytes)[0].planned
     except BudgetError as error:
         return error
+
+
+def _instead(budget: Budget, target: Target, asked_bytes: int) -> Budget:
+    """The budget with so much of the memory that `--memory` is about: the device's own, or else the host's."""
+    if target.has_memory:
+        return replace(budget, device_bytes={target.name: asked_bytes})
+    return replace(budget, host_bytes=asked_bytes)

@@ -24,7 +24,7 @@ def add_inputs(
     pool: WorkerPool,
     *,
     excerpt: Excerpt = WHOLE,
-    limit_bytes: int,
+    worker_bytes: int,
     on_event: OnEvent,
     should_stop: ShouldStop,
 ) -> None:
@@ -32,10 +32,10 @@ def add_inputs(
 
     Of a video only the frames of the excerpt get rows.
 
-    The process that looks into the files may hold `limit_bytes`; 0 is no limit. A video for which that is too little
+    The process that looks into the files may hold `worker_bytes`; 0 is no limit. A video for which that is too little
     is a failed frame until the next run.
     """
-    prober = _Prober(pool, limit_bytes=limit_bytes, on_event=on_event)
+    prober = _Prober(pool, worker_bytes=worker_bytes, on_event=on_event)
     _add_sources(inputs, store, on_event=on_event, should_stop=should_stop)
     store.retry_starved()
     _count_videos(prober, store, excerpt, on_event=on_event, should_stop=should_stop)
@@ -129,9 +129,9 @@ def _look_at_pictures(prober: "_Prober", store: Store, *, should_stop: ShouldSto
 class _Prober:
     """One worker process that counts and looks; a dead or starved one is replaced when it is needed again."""
 
-    def __init__(self, pool: WorkerPool, *, limit_bytes: int, on_event: OnEvent) -> None:
+    def __init__(self, pool: WorkerPool, *, worker_bytes: int, on_event: OnEvent) -> None:
         self._pool = pool
-        self._first = Confine(limit_bytes) if limit_bytes else None
+        self._first = Confine(worker_bytes) if worker_bytes else None
         self._on_event = on_event
 
     def ask(self, request: Request) -> Answer:

@@ -70,13 +70,13 @@ class Room:
     """Held by the process that plans and writes the store."""
     workers: int
     """The most that may be."""
-    asked_bytes: int | None = None
+    memory_bytes: int | None = None
     """The budget that was asked for, if one was; `budget_bytes` is less while other programs take what it needs."""
     device: str = HOST
     """Where the workers' networks run, as plans name it."""
     device_bytes: int | None = None
     """Of a device that has a memory of its own: the budget there. All the others are of the host's memory."""
-    asked_device_bytes: int | None = None
+    device_memory_bytes: int | None = None
     """Of that, what was asked for, if anything was."""
 
 
@@ -172,10 +172,10 @@ def frugal_plan(flow: Flow, footprints: Mapping[str, Footprint], work: Work, roo
     planned = _planned(plan, problem, work, room, 1, chunk_frames=1, keep_bytes=KEEP_BYTES[0], start_s=0.0)
     # Less cannot be done with. What was asked for is a ceiling; what others happen to leave free is not.
     needed = plan.host_peak_bytes if problem.host else plan.peak_bytes
-    if room.asked_bytes is not None:
-        needed = min(needed, room.asked_bytes - room.supervisor_bytes)
+    if room.memory_bytes is not None:
+        needed = min(needed, room.memory_bytes - room.supervisor_bytes)
     if problem.host:
-        most = plan.peak_bytes if room.asked_device_bytes is None else min(plan.peak_bytes, room.asked_device_bytes)
+        most = plan.peak_bytes if room.device_memory_bytes is None else min(plan.peak_bytes, room.device_memory_bytes)
         raised = replace(planned.problem, budget_bytes=max(planned.problem.budget_bytes, most))
         planned = replace(planned, problem=raised)
     return replace(planned, worker_bytes=max(planned.worker_bytes, needed))

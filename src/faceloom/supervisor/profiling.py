@@ -58,14 +58,14 @@ class Profiler:
         self._machine = _machine()
 
     def measure(
-        self, largest: tuple[int, int], *, limit_bytes: int, device_limit_bytes: int = 0, again: bool = False
+        self, largest: tuple[int, int], *, worker_bytes: int, device_bytes: int = 0, again: bool = False
     ) -> dict[str, Footprint]:
         """All of them, for frames whose canvas is that of `largest`: what has not been measured is measured now, and
         what cannot be is guessed.
 
         Args:
-            limit_bytes: of the host's memory.
-            device_limit_bytes: of a device that has a memory of its own; 0 is no limit.
+            worker_bytes: of the host's memory.
+            device_bytes: of a device that has a memory of its own; 0 is no limit.
 
         Raises:
             FaceloomError: a stage cannot be loaded, or breaks its contract.
@@ -73,12 +73,12 @@ class Profiler:
         found = {}
         for stage in self._order.flow.networks:
             known = None if again else self._find(stage, largest)
-            if known and known.limited_bytes and known.limited_bytes * _LOOK_AGAIN < device_limit_bytes:
+            if known and known.limited_bytes and known.limited_bytes * _LOOK_AGAIN < device_bytes:
                 known = None
-            own = known or self._measure(stage, largest, limit_bytes, device_limit_bytes)
+            own = known or self._measure(stage, largest, worker_bytes, device_bytes)
             host = self._on_host
-            if host and _may_be_on_host(own, device_limit_bytes):
-                on_host = (None if again else host._find(stage, largest)) or host._measure(stage, largest, limit_bytes)
+            if host and _may_be_on_host(own, device_bytes):
+                on_host = (None if again else host._find(stage, largest)) or host._measure(stage, largest, worker_bytes)
                 own = replace(own, on_host=on_host)
             found[stage.name] = own
         return found
@@ -97,9 +97,7 @@ class Profiler:
     def _find(self, stage: Stage, largest: tuple[int, int]) -> Footprint | None:
         return self._cache.find(self._traits(stage, largest))
 
-    def _measure(
-        self, stage: Stage, largest: tuple[int, int], limit_bytes: int, device_limit_bytes: int = 0
-    ) -> Footprint:
+    def _measure(self, stage: Stage, largest: tuple[int, int], worker_bytes: int, device_bytes: int = 0) -> Footprint:
         self._on_event(Measuring(stage=stage.name))
         weights = self._order.weights[stage.name]
         shape = network_shape(stage, largest)
@@ -111,9 +109,9 @@ class Profiler:
                 stage=_as_measured(stage, shape),
                 weights=weights,
                 frame_shape=shape,
-                limit_bytes=max(1, limit_bytes),
+                worker_bytes=max(1, worker_bytes),
                 runtime=self._target.inside,
-                device_limit_bytes=device_limit_bytes,
+                device_bytes=device_bytes,
             )
         )
         _, _, answer = self._pool.receive()
@@ -160,10 +158,10 @@ class Profiler:
         }
 
 
-def _may_be_on_host(own: Footprint, device_limit_bytes: int) -> bool:
+def _may_be_on_host(own: Footprint, device_bytes: int) -> bool:
     """Whether it is worth knowing what a stage costs on the host instead: it is small, or too large for the device."""
     alone = own.weights_bytes + own.fixed_bytes + own.item_bytes
-    return alone <= _SMALL_BYTES or 0 < device_limit_bytes < own.process_bytes + alone
+    return alone <= _SMALL_BYTES or 0 < device_bytes < own.process_bytes + alone
 
 
 def network_shape(stage: Stage, frame: tuple[int, int]) -> tuple[int, int]:

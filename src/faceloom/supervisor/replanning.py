@@ -7,18 +7,18 @@ from dataclasses import dataclass, replace
 
 from faceloom.errors import BudgetError
 from faceloom.job import Order
-from faceloom.memory.devices import default_card_bytes, free_bytes_of
+from faceloom.memory.budget import host_budget_bytes
+from faceloom.memory.devices import free_bytes_of
 from faceloom.memory.footprints import Footprint
-from faceloom.memory.ram import Ram, default_budget_bytes, read_ram
+from faceloom.memory.ram import read_ram
 from faceloom.solver.plan import HOST, Placement, Plan
 from faceloom.store.rows import ChunkRows
 from faceloom.supervisor.planning import Planned, Room, Work, frugal_plan, make_plan
-from faceloom.targets import Target
-from faceloom.units import GIB, MIB, format_bytes
+from faceloom.targets import Target, device_budget_bytes
+from faceloom.units import MIB, format_bytes
 
 RAISE = 1.25
 """What a stage that was given too little is believed to need, times what was believed before."""
-_UNKNOWN_RAM_BYTES = 2 * GIB
 _MUCH_MORE = 1.25
 _MUCH_FASTER = 0.8
 _DRIFT = 2.0
@@ -26,26 +26,6 @@ _SEEN_ENOUGH = 8
 LOOK_UP_EVERY_S = 5.0
 _SLACK_BYTES = 64 * MIB
 """Free memory may be short of the plan by so much before it is planned anew: other programs breathe."""
-
-
-def budget_of(order: Order, ram: Ram | None, *, held_bytes: int = 0) -> int:
-    """What the run may take: what was asked for, or what is free but for a reserve; never more than there is."""
-    if ram is None:
-        return order.budget_bytes or _UNKNOWN_RAM_BYTES
-    free = replace(ram, available_bytes=ram.available_bytes + held_bytes)
-    if order.budget_bytes is None:
-        return default_budget_bytes(free)
-    return min(order.budget_bytes, free.available_bytes)
-
-
-def device_budget(target: Target, free_bytes: int | None) -> int | None:
-    """What the run may take of a device that has a memory of its own, in the same way; None if it has none."""
-    if not target.has_memory:
-        return None
-    free = target.device.free_bytes if free_bytes is None else free_bytes
-    if target.budget_bytes is None:
-        return default_card_bytes(free, target.device.total_bytes)
-    return min(target.budget_bytes, free)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -148,7 +128,7 @@ class Planner:
     def _less_of_the_device(self) -> str | None:
         """What of a memory of its own is there now that its worker is gone, if that is less than was believed."""
         before, free = self._room.device_bytes, free_bytes_of(self._target.name)
-        wanted = device_budget(self._target, free)
+        wanted = device_budget_bytes(self._target, free)
         if before is None or wanted is None or free is None or wanted >= before:
             return None
         self._room = replace(self._room, device_bytes=wanted)
@@ -196,7 +176,8 @@ class Planner:
         if ram is None:
             return None
         before = self._room.budget_bytes
-        wanted = budget_of(self._order, ram, held_bytes=holding.run_bytes) - holding.others_bytes
+        own = host_budget_bytes(self._order.memory_bytes, ram, held_bytes=holding.run_bytes)
+        wanted = own - holding.others_bytes
         planned = plan.plan.host_peak_bytes if plan.problem.host else plan.plan.peak_bytes
         if wanted < before and wanted + _SLACK_BYTES < planned:
             self._room = replace(self._room, budget_bytes=wanted)
@@ -206,7 +187,7 @@ class Planner:
         return None
 
     def _device_change(self, holding: Holding, plan: Planned) -> str | None:
-        before, wanted = self._room.device_bytes, device_budget(self._target, holding.device_free_bytes)
+        before, wanted = self._room.device_bytes, device_budget_bytes(self._target, holding.device_free_bytes)
         if before is None or wanted is None or holding.device_free_bytes is None:
             return None
         if wanted < before and wanted + _SLACK_BYTES < plan.plan.peak_bytes:

@@ -2,23 +2,25 @@
 
 import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 
 from faceloom.errors import BudgetError, MediaError
 from faceloom.events import NOT_DONE_YET, SOURCE_CHANGED, Event, Notice, OnEvent, Summary
 from faceloom.job import Order
 from faceloom.media.excerpts import WHOLE
-from faceloom.memory.ram import read_ram
+from faceloom.memory.budget import Budget
 from faceloom.memory.usage import peak_bytes
 from faceloom.solver.plan import Plan, one_phase
-from faceloom.store.store import STARVED, Store
+from faceloom.store.store import STARVED, Counts, Store
 from faceloom.supervisor.faces_file import take_faces
 from faceloom.supervisor.inputs import ShouldStop, add_inputs
-from faceloom.supervisor.replanning import budget_of
 from faceloom.supervisor.scheduler import Scheduler
 from faceloom.supervisor.survey import probe_bytes
 from faceloom.supervisor.workers import WorkerPool
+from faceloom.targets import read_budget
 from faceloom.units import format_bytes
 
 _FAILURES_TOLD = 20
@@ -43,31 +45,12 @@ def run_job(
         StageError: a stage cannot be loaded or breaks its contract.
         StoreError: the store or the result folder can no longer be written.
     """
-
-    def begin(pool: WorkerPool, tell: OnEvent) -> None:
-        limit = probe_bytes(budget_of(order, read_ram()))
-        if order.derivation is not None:
-            store.adopt(order.derivation.folder)
-        else:
-            add_inputs(
-                inputs, store, pool, excerpt=order.excerpt, limit_bytes=limit, on_event=tell, should_stop=should_stop
-            )
-        if order.faces_file and not should_stop():
-            take_faces(order.faces_file, store, pool, limit_bytes=limit, on_event=tell)
-        counts = store.counts()
-        if not counts.pending + counts.done + counts.failed and not should_stop():
-            why = "" if order.excerpt == WHOLE else " with a frame between --start and --end"
-            raise MediaError(f"no picture and no video{why} among {', '.join(map(str, inputs))}")
-        if not counts.pending + counts.done:
-            _refuse_if_starved(store, order)
+    with _Run(order, store, on_event, should_stop) as run:
+        run.add_frames(inputs)
+        run.refuse_nothing(inputs)
         if look:
-            if counts.pending:
-                text = f"{counts.pending:,} frames are still to be done once: run the command without --only-empty"
-                tell(Notice(kind=NOT_DONE_YET, text=text))
-            store.look_again(look)
-            _refuse_changed(store, tell)
-
-    return _go(order, store, begin, on_event=on_event, should_stop=should_stop)
+            run.look_again(look)
+        return run.go()
 
 
 def run_again(
@@ -87,75 +70,135 @@ def run_again(
         StageError: a stage cannot be loaded or breaks its contract.
         StoreError: the store can no longer be written.
     """
-
-    def begin(pool: WorkerPool, tell: OnEvent) -> None:
+    with _Run(order, store, on_event, should_stop) as run:
         store.do_again([stage.name for stage in order.flow.stages], sources_of=sources_of)
-        _refuse_changed(store, tell)
-
-    return _go(order, store, begin, on_event=on_event, should_stop=should_stop)
-
-
-def _refuse_changed(store: Store, tell: OnEvent) -> None:
-    for text in store.refuse_changed():
-        tell(Notice(kind=SOURCE_CHANGED, text=text))
+        run.refuse_changed()
+        return run.go()
 
 
-def _go(
-    order: Order,
-    store: Store,
-    begin: Callable[[WorkerPool, OnEvent], None],
-    *,
-    on_event: OnEvent,
-    should_stop: ShouldStop,
-) -> Summary:
-    """What a run is once `begin` has seen to it that the store knows what there is to do."""
-    started = time.monotonic()
-    notices: Counter[str] = Counter()
+class _Run:
+    """One run: its budget, its workers, and what it has told."""
 
-    def tell(event: Event) -> None:
+    def __init__(self, order: Order, store: Store, on_event: OnEvent, should_stop: ShouldStop) -> None:
+        self._order = order
+        self._store = store
+        self._on_event = on_event
+        self._should_stop = should_stop
+        self._started = time.monotonic()
+        self._budget = read_budget(order.memory_bytes, order.targets)
+        self._notices: Counter[str] = Counter()
+        self._pool = WorkerPool()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._pool.stop()
+
+    def add_frames(self, inputs: Sequence[Path]) -> None:
+        """Sees to it that the store lists every frame there is, and the faces that are known of them."""
+        order, store = self._order, self._store
+        worker_bytes = probe_bytes(self._budget.host_bytes)
+        if order.derivation is not None:
+            store.adopt(order.derivation.folder)
+        else:
+            add_inputs(
+                inputs,
+                store,
+                self._pool,
+                excerpt=order.excerpt,
+                worker_bytes=worker_bytes,
+                on_event=self._tell,
+                should_stop=self._should_stop,
+            )
+        if order.faces_file and not self._should_stop():
+            take_faces(order.faces_file, store, self._pool, worker_bytes=worker_bytes, on_event=self._tell)
+
+    def refuse_nothing(self, inputs: Sequence[Path]) -> None:
+        """Raises an error where nothing was done and nothing can be.
+
+        Raises:
+            MediaError: there is no frame among the inputs.
+            BudgetError: there are, but memory is too little even to count them.
+        """
+        counts = self._store.counts()
+        if not counts.pending + counts.done + counts.failed and not self._should_stop():
+            why = "" if self._order.excerpt == WHOLE else " with a frame between --start and --end"
+            raise MediaError(f"no picture and no video{why} among {', '.join(map(str, inputs))}")
+        if not counts.pending + counts.done:
+            _refuse_if_starved(self._store, self._budget)
+
+    def look_again(self, look: int) -> None:
+        """Lists the frames in which no face was found, in place of those that are to be done."""
+        pending = self._store.counts().pending
+        if pending:
+            text = f"{pending:,} frames are still to be done once: run the command without --only-empty"
+            self._tell(Notice(kind=NOT_DONE_YET, text=text))
+        self._store.look_again(look)
+        self.refuse_changed()
+
+    def refuse_changed(self) -> None:
+        """Fails the frames of sources that are not what they were."""
+        for text in self._store.refuse_changed():
+            self._tell(Notice(kind=SOURCE_CHANGED, text=text))
+
+    def go(self) -> Summary:
+        """Does what the store lists as still to be done, and tells how it ended."""
+        for worker in self._pool.used:
+            self._pool.stop(worker)
+        is_known = not self._should_stop()
+        before = self._store.counts()
+        scheduler = None
+        if before.pending and is_known:
+            scheduler = Scheduler(
+                self._order,
+                self._store,
+                self._pool,
+                budget=self._budget,
+                on_event=self._tell,
+                should_stop=self._should_stop,
+            )
+            scheduler.do()
+        self._pool.stop()
+        return self._summary(before, scheduler, is_known=is_known)
+
+    def _tell(self, event: Event) -> None:
         if isinstance(event, Notice):
-            notices[event.kind] += 1
-            store.add_event(event.kind, {"text": event.text})
-        on_event(event)
+            self._notices[event.kind] += 1
+            self._store.add_event(event.kind, {"text": event.text})
+        self._on_event(event)
 
-    with WorkerPool() as pool:
-        begin(pool, tell)
-        for worker in pool.used:
-            pool.stop(worker)
-        is_known = not should_stop()
-        before = store.counts()
-        run = None
-        if before.pending and not should_stop():
-            run = Scheduler(order, store, pool, on_event=tell, should_stop=should_stop)
-            run.do()
-        worker_peak_bytes = pool.peak_bytes
-    counts = store.counts()
-    return Summary(
-        frames=counts.done + counts.failed,
-        faces=counts.faces,
-        failed=counts.failed,
-        skipped=before.done + before.failed,
-        seconds=time.monotonic() - started,
-        peak_bytes=peak_bytes() + worker_peak_bytes,
-        predicted_peak_bytes=run.predicted_peak_bytes if run else peak_bytes() + worker_peak_bytes,
-        budget_bytes=run.budget_bytes if run else budget_of(order, read_ram()),
-        events=dict(notices),
-        images=dict(run.images) if run else {},
-        plan=run.plan if run else _nothing_to_do(order).to_json(),
-        failures=tuple(f"{name}#{index}: {reason}" for name, index, reason in store.failures(_FAILURES_TOLD)),
-        outcome="done" if is_known and not counts.pending else "interrupted",
-        cards=run.cards if run else {},
-        device_frames=run.device_frames if run else {},
-    )
+    def _summary(self, before: Counts, scheduler: Scheduler | None, *, is_known: bool) -> Summary:
+        counts = self._store.counts()
+        held_bytes = peak_bytes() + self._pool.peak_bytes
+        failures = self._store.failures(_FAILURES_TOLD)
+        return Summary(
+            frames=counts.done + counts.failed,
+            faces=counts.faces,
+            failed=counts.failed,
+            skipped=before.done + before.failed,
+            seconds=time.monotonic() - self._started,
+            peak_bytes=held_bytes,
+            predicted_peak_bytes=scheduler.predicted_peak_bytes if scheduler else held_bytes,
+            budget_bytes=self._budget.host_bytes,
+            events=dict(self._notices),
+            images=dict(scheduler.images) if scheduler else {},
+            plan=scheduler.plan if scheduler else _nothing_to_do(self._order).to_json(),
+            failures=tuple(f"{name}#{index}: {reason}" for name, index, reason in failures),
+            outcome="done" if is_known and not counts.pending else "interrupted",
+            cards=scheduler.cards if scheduler else {},
+            device_frames=scheduler.device_frames if scheduler else {},
+        )
 
 
-def _refuse_if_starved(store: Store, order: Order) -> None:
+def _refuse_if_starved(store: Store, budget: Budget) -> None:
     """Where no frame was done or can be, and memory is among the reasons, the budget is at fault and not the inputs."""
     for name, _, reason in store.failures(_FAILURES_TOLD):
         if reason.startswith(STARVED):
-            budget = budget_of(order, read_ram())
-            message = f"{name} cannot even be counted in {format_bytes(budget)}: {reason}; raise --memory"
-            raise BudgetError(message, budget_bytes=budget)
+            message = f"{name} cannot even be counted in {format_bytes(budget.host_bytes)}: {reason}; raise --memory"
+            raise BudgetError(message, budget_bytes=budget.host_bytes)
 
 
 def _nothing_to_do(order: Order) -> Plan:

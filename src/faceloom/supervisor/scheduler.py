@@ -8,7 +8,7 @@ from faceloom.errors import ContractError, DeviceLostError, StageError
 from faceloom.events import DEVICE_LOST, OUT_OF_MEMORY, REPLANNED, WORKER_RESTARTED, CardSummary, Notice, OnEvent
 from faceloom.faces import FrameId
 from faceloom.job import Order
-from faceloom.memory.ram import read_ram
+from faceloom.memory.budget import Budget
 from faceloom.memory.usage import peak_bytes
 from faceloom.messages import Answer, Died, Do, Done, Fatal, Reading, Starved
 from faceloom.store.rows import ChunkRows, FrameRow, Status
@@ -18,7 +18,6 @@ from faceloom.supervisor.inputs import ShouldStop
 from faceloom.supervisor.planning import CHUNKS_A_WORKER, Planned
 from faceloom.supervisor.progress import ProgressMeter
 from faceloom.supervisor.queue import Attempt, ChunkQueue
-from faceloom.supervisor.replanning import budget_of
 from faceloom.supervisor.workers import PooledWorker, WorkerPool
 
 _AHEAD = 2
@@ -34,15 +33,22 @@ class Scheduler:
     """The part of a run in which frames go through the plans of its devices."""
 
     def __init__(
-        self, order: Order, store: Store, pool: WorkerPool, *, on_event: OnEvent, should_stop: ShouldStop
+        self,
+        order: Order,
+        store: Store,
+        pool: WorkerPool,
+        *,
+        budget: Budget,
+        on_event: OnEvent,
+        should_stop: ShouldStop,
     ) -> None:
         self._finds_faces = bool(order.flow.of("detect"))
         self._store = store
         self._pool = pool
         self._tell = on_event
         self._should_stop = should_stop
-        self._budget_bytes = budget_of(order, read_ram())
-        self._devices = assemble_devices(order, store, pool, budget_bytes=self._budget_bytes, on_event=on_event)
+        self._budget = budget
+        self._devices = assemble_devices(order, store, pool, budget=self._budget, on_event=on_event)
         self._all_devices = tuple(self._devices)
         self.predicted_peak_bytes = peak_bytes() + pool.peak_bytes  # what counting and measuring took
         counts = store.counts()
@@ -59,11 +65,6 @@ class Scheduler:
 
         self.images: Counter[str] = Counter()
         """That each network was given, in chunks that have been committed."""
-
-    @property
-    def budget_bytes(self) -> int:
-        """Of the host's memory, for all processes."""
-        return self._budget_bytes if len(self._all_devices) > 1 else self._all_devices[0].planner.budget_bytes
 
     @property
     def cards(self) -> dict[str, CardSummary]:
@@ -151,7 +152,7 @@ class Scheduler:
         host = sum(one.planned.plan.host_bytes - one.planner.supervisor_bytes for one in self._devices)
         self.predicted_peak_bytes = max(self.predicted_peak_bytes, supervisor + host)
         self._store.note_plan(self.plan)
-        self._meter.follow(device.name, plan, budget_bytes=self.budget_bytes)
+        self._meter.follow(device.name, plan, budget_bytes=self._budget.host_bytes)
 
     def _stop(self, *workers: PooledWorker) -> None:
         for worker in workers:

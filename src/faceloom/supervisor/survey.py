@@ -82,7 +82,7 @@ class Survey:
         return self._again(most_bytes=most_bytes)
 
     def measure(
-        self, *, limit_bytes: int, device_limit_bytes: int | None = None, again: bool = False
+        self, *, worker_bytes: int, device_bytes: int | None = None, again: bool = False
     ) -> dict[str, Footprint]:
         """What every stage costs: measured before, or now within these limits, or guessed if it cannot be.
 
@@ -90,7 +90,7 @@ class Survey:
             FaceloomError: a stage cannot be loaded, or breaks its contract.
         """
         return self._profiler.measure(
-            self._canvas_of, limit_bytes=limit_bytes, device_limit_bytes=device_limit_bytes or 0, again=again
+            self._canvas_of, worker_bytes=worker_bytes, device_bytes=device_bytes or 0, again=again
         )
 
     def guess(self) -> dict[str, Footprint]:
@@ -106,10 +106,10 @@ class Survey:
             budget_bytes=budget_bytes,
             supervisor_bytes=_supervisor_bytes(),
             workers=max(1, self._order.cores - cards) if self._target.name == HOST else 1,
-            asked_bytes=self._order.budget_bytes,
+            memory_bytes=self._order.memory_bytes,
             device=self._target.name,
             device_bytes=device_bytes,
-            asked_device_bytes=self._target.budget_bytes,
+            device_memory_bytes=self._target.memory_bytes,
         )
         return Planner(self._order, self._target, footprints, self._work, room)
 

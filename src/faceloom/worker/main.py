@@ -118,14 +118,14 @@ def _serve(requests: "queue.SimpleQueue[Request]", speaker: _Speaker) -> None:
                 from faceloom.memory.ceilings import limit_process
                 from faceloom.worker.worker import Worker
 
-                if job.limit_bytes:
-                    limit_process(job.limit_bytes)
+                if job.worker_bytes:
+                    limit_process(job.worker_bytes)
                 if job.has_loose_heap:
                     keep_freed()
                 worker = Worker(job)
                 speaker.held = worker.held
-            case Confine(limit_bytes):
-                _confine(limit_bytes)
+            case Confine(worker_bytes):
+                _confine(worker_bytes)
             case Count() as request:
                 speaker.say(_count(request))
             case Probe(sources):
@@ -176,13 +176,13 @@ def _do(worker: "Worker", request: Do, speaker: _Speaker) -> Answer:
         return Starved("worker", str(error) or "out of memory")
 
 
-def _confine(limit_bytes: int) -> None:
+def _confine(worker_bytes: int) -> None:
     """Limits this process once it holds all that counting and looking need of libraries."""
     import faceloom.media.headers
     import faceloom.media.video_index  # noqa: F401
     from faceloom.memory.ceilings import limit_process
 
-    limit_process(limit_bytes - _LATER_PAGES_BYTES, holes_bytes=0)
+    limit_process(worker_bytes - _LATER_PAGES_BYTES, holes_bytes=0)
 
 
 def _look(source: Source) -> Shape | None:

@@ -6,7 +6,7 @@ On a device that has a memory of its own that is what it holds of the device, an
 
 import math
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from statistics import median
 
@@ -14,7 +14,7 @@ import numpy as np
 
 from faceloom.align import Aligner
 from faceloom.detect import Detector
-from faceloom.engines.engine import Engine, HeldMemory
+from faceloom.engines.engine import Engine, HeldMemory, Network
 from faceloom.engines.runtime import CPU
 from faceloom.engines.start import start_engine
 from faceloom.faces import Face, FrameId, Patch
@@ -53,10 +53,10 @@ def measure(request: Measure) -> Footprint:
         MemoryError: the stage does not fit even at a batch of one.
     """
     start_s = time.process_time()
-    if request.limit_bytes and request.runtime.device == CPU:  # a card's runtime reserves address space at will
-        limit_process(request.limit_bytes)
+    if request.worker_bytes and request.runtime.device == CPU:  # a card's runtime reserves address space at will
+        limit_process(request.worker_bytes)
     free_bytes = None if request.runtime.device == CPU else free_bytes_of(request.runtime.device)
-    engine = start_engine(request.runtime, limit_bytes=request.device_limit_bytes)
+    engine = start_engine(request.runtime, arena_bytes=request.device_bytes)
     item = _item(request)
     # Once before anything is measured: libraries set themselves up at first use, and never give that back.
     network_step(request.stage, engine.load(request.weights, request.stage.plugin.network), batch=1).run([item])
@@ -64,8 +64,8 @@ def measure(request: Measure) -> Footprint:
     if engine.memory is None:
         return _measure(request, engine, ProcessMemory(), item, start_s=start_s)
     base = _base_bytes(request, free_bytes, engine.memory)
-    if request.device_limit_bytes:
-        engine = start_engine(request.runtime, limit_bytes=max(1, request.device_limit_bytes - base))
+    if request.device_bytes:
+        engine = start_engine(request.runtime, arena_bytes=max(1, request.device_bytes - base))
     assert engine.memory
     found = _measure(request, engine, engine.memory, item, start_s=start_s)
     return replace(found, process_bytes=base, transient_bytes=0)
@@ -79,7 +79,23 @@ def _base_bytes(request: Measure, free_before: int | None, memory: HeldMemory) -
     return max(memory.held_bytes, free_before - free_now)
 
 
-def _measure(request: Measure, engine: Engine, memory: HeldMemory, item: Frame | Face, *, start_s: float) -> Footprint:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Loaded:
+    """A network that has just been loaded, and what that took of the device's memory and of the host's."""
+
+    network: Network
+    load_s: float
+    process_bytes: int
+    """Held before."""
+    host_process_bytes: int
+    weights_bytes: int
+    host_weights_bytes: int
+    spike_bytes: int
+    """Held at most while it was loaded."""
+    host_spike_bytes: int
+
+
+def _load(request: Measure, engine: Engine, memory: HeldMemory) -> _Loaded:
     host = ProcessMemory()
     process, host_process = memory.held_bytes, host.held_bytes
     memory.reset_peak()
@@ -89,58 +105,86 @@ def _measure(request: Measure, engine: Engine, memory: HeldMemory, item: Frame |
     load_s = time.perf_counter() - started
     spike, host_spike = memory.peak_bytes - process, host.peak_bytes - host_process
     engine.shrink()
-    weights, host_weights = max(0, memory.held_bytes - process), max(0, host.held_bytes - host_process)
+    return _Loaded(
+        network=network,
+        load_s=load_s,
+        process_bytes=process,
+        host_process_bytes=host_process,
+        weights_bytes=max(0, memory.held_bytes - process),
+        host_weights_bytes=max(0, host.held_bytes - host_process),
+        spike_bytes=spike,
+        host_spike_bytes=host_spike,
+    )
+
+
+def _measure(request: Measure, engine: Engine, memory: HeldMemory, item: Frame | Face, *, start_s: float) -> Footprint:
+    loaded = _load(request, engine, memory)
 
     def call(batch: int) -> None:
-        network_step(request.stage, network, batch=batch).run([item] * batch)
+        network_step(request.stage, loaded.network, batch=batch).run([item] * batch)
 
     held = _held(engine, memory, call)
     fixed, per_item = fit({batch: one.peak_bytes for batch, one in held.items()})
     arena_fixed, arena_item = fit({batch: one.arena_bytes for batch, one in held.items()})
-    host_fixed, host_item = fit({batch: one.host_peak_bytes for batch, one in held.items()})
-    started = time.perf_counter()
-    engine.shrink()
-    engine.reserve(arena_fixed + arena_item)
-    switch_s = time.perf_counter() - started
+    switch_s = _switch_s(engine, reserved_bytes=arena_fixed + arena_item)
+    known = loaded.process_bytes + loaded.weights_bytes + fixed
 
     def fits(batch: int) -> bool:
         """Whether what is known by now leaves a batch below a ceiling that nothing but this process holds."""
-        if engine.memory or not request.limit_bytes:
-            return True
-        return process + weights + fixed + per_item * batch <= request.limit_bytes
+        return bool(engine.memory) or not request.worker_bytes or known + per_item * batch <= request.worker_bytes
 
     timed = _timed(call, [batch for batch in TIMED_BATCHES if batch == 1 or (len(held) > 1 and fits(batch))])
+    weights = loaded.weights_bytes
     footprint = Footprint(
         weights_bytes=weights,
-        load_spike=max(0, spike - weights) / weights if weights else 0.0,
-        load_s=load_s,
+        load_spike=max(0, loaded.spike_bytes - weights) / weights if weights else 0.0,
+        load_s=loaded.load_s,
         fixed_bytes=fixed,
         item_bytes=per_item,
         batch_s=timed.batch_s,
         arena_fixed_bytes=arena_fixed,
         arena_item_bytes=arena_item,
         transient_bytes=held[1].peak_bytes - held[1].kept_bytes,
-        process_bytes=process,
+        process_bytes=loaded.process_bytes,
         start_s=start_s,
         switch_s=switch_s,
     )
     if engine.memory is None:
         return footprint
-    largest, most = _most_held(engine, memory, call, timed.batch_s)
+    limited = request.device_bytes if timed.was_refused or len(held) == 1 else 0
+    most = _most_held(engine, memory, call, timed.batch_s)
+    return _of_two_memories(replace(footprint, limited_bytes=limited), loaded, held, *most)
+
+
+def _of_two_memories(
+    footprint: Footprint, loaded: _Loaded, held: Mapping[int, "_Held"], largest: int, most: "_Held"
+) -> Footprint:
+    """The footprint on a device beside the host: what it takes of either, with the largest batch taken into account.
+
+    Libraries choose their workspaces by the batch: as many bytes an item as the largest one shows.
+    """
+    host_fixed, host_item = fit({batch: one.host_peak_bytes for batch, one in held.items()})
+    arena_item = _an_item(most.arena_bytes, footprint.arena_fixed_bytes, largest)
     return replace(
         footprint,
-        # Libraries choose their workspaces by the batch: as many bytes an item as the largest one shows.
-        item_bytes=max(per_item, _an_item(most.peak_bytes, fixed, largest)),
-        arena_item_bytes=max(arena_item, _an_item(most.arena_bytes, arena_fixed, largest)),
+        item_bytes=max(footprint.item_bytes, _an_item(most.peak_bytes, footprint.fixed_bytes, largest)),
+        arena_item_bytes=max(footprint.arena_item_bytes, arena_item),
         host=HostFootprint(
-            weights_bytes=host_weights,
-            spike_bytes=max(0, host_spike - host_weights),
+            weights_bytes=loaded.host_weights_bytes,
+            spike_bytes=max(0, loaded.host_spike_bytes - loaded.host_weights_bytes),
             fixed_bytes=host_fixed,
             item_bytes=max(host_item, _an_item(most.host_peak_bytes, host_fixed, largest)),
-            process_bytes=host_process,
+            process_bytes=loaded.host_process_bytes,
         ),
-        limited_bytes=request.device_limit_bytes if timed.was_refused or len(held) == 1 else 0,
     )
+
+
+def _switch_s(engine: Engine, *, reserved_bytes: int) -> float:
+    """Seconds to give back what one phase held and to reserve for the next."""
+    started = time.perf_counter()
+    engine.shrink()
+    engine.reserve(reserved_bytes)
+    return time.perf_counter() - started
 
 
 def _most_held(engine: Engine, memory: HeldMemory, call: _Call, batches: Iterable[int]) -> "tuple[int, _Held]":

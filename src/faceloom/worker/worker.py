@@ -10,7 +10,7 @@ from typing import Any
 from faceloom.engines.engine import Engine, Network
 from faceloom.engines.start import start_engine
 from faceloom.faces import Face, FrameId
-from faceloom.job import Derivation, EngineJob, Job
+from faceloom.job import Derivation, Job
 from faceloom.mask import NetworkMask
 from faceloom.media.chunks import Chunk, Span, Unreadable, split
 from faceloom.media.reading import FrameReader, Read, can_read_side_by_side
@@ -39,9 +39,8 @@ class Worker:
 
     def __init__(self, job: Job) -> None:
         self._job = job
-        own = EngineJob(runtime=job.runtime, limit_bytes=job.arena_bytes, reserve_bytes=job.reserve_bytes)
-        self._engine_jobs = (own, job.host) if job.host else (own,)
-        self._engines = tuple(start_engine(one.runtime, limit_bytes=one.limit_bytes) for one in self._engine_jobs)
+        self._engine_jobs = (job.engine, job.host_engine) if job.host_engine else (job.engine,)
+        self._engines = tuple(start_engine(one.runtime, arena_bytes=one.arena_bytes) for one in self._engine_jobs)
         self._memory = self._engines[0].memory  # counts from here on
         self._networks: dict[str, Network] = {}
         self._reader = FrameReader(decode_threads=max(1, job.plan.lanes // 2))
@@ -61,7 +60,7 @@ class Worker:
 
     def held(self) -> Held:
         """What this process holds."""
-        memory, base = self._memory, self._job.base_bytes
+        memory, base = self._memory, self._job.engine.base_bytes
         if memory is None:
             return Held(peak_bytes=peak_bytes())
         return Held(
@@ -156,7 +155,7 @@ class Worker:
         return results
 
     def _pipeline(self, source: Feed, steps: Sequence[Step], *, keep_bytes: int | None = None) -> list[Any]:
-        bounds = Bounds(size_of=self._size_of, room_bytes=self._job.room_bytes, keep_bytes=keep_bytes)
+        bounds = Bounds(size_of=self._size_of, in_flight_bytes=self._job.in_flight_bytes, keep_bytes=keep_bytes)
         return run_pipeline(source, steps, lanes=self._job.plan.lanes, bounds=bounds, on_starved=self._make_room)
 
     def _size_of(self, item: Any) -> int:

@@ -1,0 +1,43 @@
+"""The budget: what a run may take of each memory, from what was asked for and what there is."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from faceloom.memory.devices import default_card_bytes
+from faceloom.memory.ram import Ram, default_budget_bytes
+from faceloom.units import GIB
+
+_UNKNOWN_RAM_BYTES = 2 * GIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Budget:
+    """Bytes that a run may take; the machine is asked once, when the run begins."""
+
+    host_bytes: int
+    """Of the host's memory, for all processes together."""
+    device_bytes: Mapping[str, int] = field(default_factory=dict)
+    """Of each device that has a memory of its own, by its name."""
+
+
+def host_budget_bytes(memory_bytes: int | None, ram: Ram | None, *, held_bytes: int = 0) -> int:
+    """What a run may take of the host's memory: what was asked for, or what is free but for a reserve.
+
+    Args:
+        memory_bytes: what was asked for; None if nothing was. It is never more than there is.
+        ram: what there is; None where the system does not tell.
+        held_bytes: what the run's own processes hold of that already.
+    """
+    if ram is None:
+        return memory_bytes or _UNKNOWN_RAM_BYTES
+    free = replace(ram, available_bytes=ram.available_bytes + held_bytes)
+    if memory_bytes is None:
+        return default_budget_bytes(free)
+    return min(memory_bytes, free.available_bytes)
+
+
+def card_budget_bytes(memory_bytes: int | None, *, free_bytes: int, total_bytes: int) -> int:
+    """What a run may take of a card's memory, in the same way."""
+    if memory_bytes is None:
+        return default_card_bytes(free_bytes, total_bytes)
+    return min(memory_bytes, free_bytes)

@@ -1,0 +1,38 @@
+from hypothesis import given
+from hypothesis import strategies as st
+
+from faceloom.memory.budget import card_budget_bytes, host_budget_bytes
+from faceloom.memory.devices import default_card_bytes
+from faceloom.memory.ram import Ram, default_budget_bytes
+from faceloom.units import GIB
+
+SIZES = st.integers(1, 64 * GIB)
+
+
+def ram_with(total_bytes: int, available_bytes: int) -> Ram:
+    return Ram(total_bytes=total_bytes, available_bytes=min(total_bytes, available_bytes), is_limited=False)
+
+
+@given(memory_bytes=SIZES, total=SIZES, available=SIZES, held=st.integers(0, GIB))
+def test_what_was_asked_for_is_cut_to_what_is_free_with_what_the_run_holds(
+    memory_bytes: int, total: int, available: int, held: int
+) -> None:
+    ram = ram_with(total, available)
+    assert host_budget_bytes(memory_bytes, ram, held_bytes=held) == min(memory_bytes, ram.available_bytes + held)
+
+
+@given(total=SIZES, available=SIZES)
+def test_without_a_wish_a_reserve_is_left_to_others(total: int, available: int) -> None:
+    ram = ram_with(total, available)
+    assert host_budget_bytes(None, ram) == default_budget_bytes(ram) < ram.available_bytes or not ram.available_bytes
+
+
+def test_where_the_system_does_not_tell_what_was_asked_for_is_believed() -> None:
+    assert host_budget_bytes(5 * GIB, None) == 5 * GIB
+    assert host_budget_bytes(None, None) > 0
+
+
+@given(memory_bytes=SIZES, total=SIZES, free=SIZES)
+def test_a_card_is_asked_for_no_more_than_is_free_of_it(memory_bytes: int, total: int, free: int) -> None:
+    assert card_budget_bytes(memory_bytes, free_bytes=free, total_bytes=total) == min(memory_bytes, free)
+    assert card_budget_bytes(None, free_bytes=free, total_bytes=total) == default_card_bytes(free, total)
