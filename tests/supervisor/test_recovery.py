@@ -6,6 +6,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
 
@@ -13,21 +14,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from faceloom import targets
 from faceloom.api import extract
-from faceloom.events import Event, Notice
+from faceloom.events import Event, Notice, Progress
 from faceloom.job import EngineJob, Job, Outputs
 from faceloom.media.chunks import Chunk, PendingFrame, cut_chunks
 from faceloom.media.sources import find_sources
-from faceloom.memory.ram import Ram
+from faceloom.memory.ram import Ram, default_budget_bytes
 from faceloom.messages import Answer, Begin, Do, Done, Reading, Starved
 from faceloom.models.weights import WeightCache
 from faceloom.options import make_flow
 from faceloom.orders import make_order
 from faceloom.solver.plan import Phase, Placement, Plan
 from faceloom.store.exports import read_frames
-from faceloom.supervisor import replanning as planner
-from faceloom.supervisor import run as supervisor
-from faceloom.supervisor import scheduler as fleet
+from faceloom.supervisor import replanning
 from faceloom.supervisor.workers import WorkerPool
 from faceloom.units import GIB, MIB
 from jobs import exported
@@ -221,22 +221,35 @@ def test_a_picture_that_is_too_large_for_the_budget_fails_alone_with_its_size(sa
     assert exported(tmp_path / "out") == exported(tmp_path / "whole")
 
 
+def ram_with(free_bytes: int) -> Ram:
+    return Ram(total_bytes=16 * GIB, available_bytes=free_bytes, is_limited=False)
+
+
+def test_the_machine_is_asked_once_and_all_that_is_said_of_the_budget_agrees(
+    samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    answers = iter([ram_with(4 * GIB)])  # a second question would have no answer
+    monkeypatch.setattr(targets, "read_ram", lambda: next(answers))
+    monkeypatch.setattr(replanning, "read_ram", lambda: None)
+    told: list[int] = []
+    summary = extract(
+        samples / "portrait.png",
+        tmp_path / "out",
+        size=64,
+        on_event=lambda event: told.append(event.budget_bytes) if isinstance(event, Progress) else None,
+    )
+    assert {*told, summary.plan["budget_bytes"]} == {summary.budget_bytes} == {default_budget_bytes(ram_with(4 * GIB))}
+
+
 @pytest.mark.parametrize("free_later", [0, MIB, 16 * GIB])
 def test_memory_that_others_take_meanwhile_makes_for_a_smaller_plan(
     free_later: int, samples: Path, unlimited: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    looks = 0
-
-    def read_ram() -> Ram:
-        nonlocal looks
-        looks += 1
-        # For a while there is only what the run itself holds.
-        free = 8 * GIB if looks < 3 else 0 if looks < 5 else free_later
-        return Ram(total_bytes=16 * GIB, available_bytes=free, is_limited=False)
-
-    for module in (planner, supervisor, fleet):
-        monkeypatch.setattr(module, "read_ram", read_ram)
-    monkeypatch.setattr(planner, "LOOK_UP_EVERY_S", 0.0)
+    # For a while there is only what the run itself holds.
+    later = chain([ram_with(0), ram_with(0)], repeat(ram_with(free_later)))
+    monkeypatch.setattr(targets, "read_ram", lambda: ram_with(8 * GIB))
+    monkeypatch.setattr(replanning, "read_ram", lambda: next(later))
+    monkeypatch.setattr(replanning, "LOOK_UP_EVERY_S", 0.0)
     events: list[Event] = []
     summary = extract(samples, tmp_path / "out", size=64, on_event=events.append)
     kinds = [event.kind for event in events if isinstance(event, Notice)]
