@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 from faceloom.errors import BudgetError
 from faceloom.flow import Flow, build_flow
 from faceloom.memory.footprints import Footprint
-from faceloom.supervisor.planning import Planned, Room, Work, frugal_plan, make_plan
+from faceloom.supervisor.costs import Work
+from faceloom.supervisor.planning import Planned, Room, frugal_plan, make_plan
 from faceloom.units import GIB, KIB, MIB
 
 FLOW = build_flow(["detect/centerface", "align/facemesh", "mask/unet", "mask/extended"])

@@ -13,7 +13,8 @@ from faceloom.memory.footprints import Footprint, HostFootprint
 from faceloom.memory.ram import Ram
 from faceloom.store.rows import ChunkRows
 from faceloom.supervisor import replanning as planners
-from faceloom.supervisor.planning import Room, Work
+from faceloom.supervisor.costs import Work
+from faceloom.supervisor.planning import Room
 from faceloom.supervisor.replanning import Holding, Planner
 from faceloom.targets import Target, device_budget_bytes
 from faceloom.units import GIB, KIB, MIB

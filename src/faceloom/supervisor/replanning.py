@@ -13,7 +13,8 @@ from faceloom.memory.footprints import Footprint
 from faceloom.memory.ram import read_ram
 from faceloom.solver.plan import HOST, Placement, Plan
 from faceloom.store.rows import ChunkRows
-from faceloom.supervisor.planning import Planned, Room, Work, frugal_plan, make_plan
+from faceloom.supervisor.costs import Work
+from faceloom.supervisor.planning import Planned, Room, frugal_plan, make_plan
 from faceloom.targets import Target, device_budget_bytes
 from faceloom.units import MIB, format_bytes
 

@@ -15,7 +15,8 @@ from faceloom.media.sources import Shape, SourceKind
 from faceloom.memory.footprints import Footprint
 from faceloom.memory.usage import peak_bytes
 from faceloom.solver.plan import HOST
-from faceloom.supervisor.planning import Planned, Room, Work
+from faceloom.supervisor.costs import Work
+from faceloom.supervisor.planning import Planned, Room
 from faceloom.supervisor.profiling import Profiler, network_shape
 from faceloom.supervisor.replanning import Planner
 from faceloom.supervisor.workers import WorkerPool

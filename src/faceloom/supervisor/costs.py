@@ -1,0 +1,78 @@
+"""What there is to do in a run, and what each of its networks costs in it: footprints become the solver's numbers."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from faceloom.canvases import scratch_bytes
+from faceloom.detect import Detector
+from faceloom.flow import Flow
+from faceloom.memory.footprints import Footprint, HostFootprint
+from faceloom.solver.problem import HostCost, HostShare, StageCost
+from faceloom.stage import Stage
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What there is to do, as far as a plan depends on it."""
+
+    frames: int
+    frame_bytes: int
+    """Of the largest frame, as RGB."""
+    decoder_bytes: int
+    """What a decoder holds between frames, at most."""
+    reading_bytes: int
+    """What reading a frame takes besides, at most, and for a moment; or making a chip."""
+    faces_a_frame: float
+    kept_bytes_a_frame: float
+    """Of the patches that wait for the next phase, expected."""
+    decode_s: float
+    looks_a_frame: float = 1.0
+    """Of a detector at the largest canvas, expected."""
+
+
+def stage_costs(flow: Flow, footprints: Mapping[str, Footprint], work: Work) -> tuple[StageCost, ...]:
+    """What each network costs in this run; the frames that wait for a detector's batch count as its own."""
+    return tuple(_stage_cost(flow, stage, footprints[stage.name], work) for stage in flow.networks)
+
+
+def _stage_cost(flow: Flow, stage: Stage, footprint: Footprint, work: Work) -> StageCost:
+    plugin = stage.plugin
+    reads_frames = isinstance(plugin, Detector)
+    scratch = scratch_bytes(plugin, work.frame_bytes) if isinstance(plugin, Detector) else 0
+    networks = {other.name for other in flow.networks}
+    waiting = work.frame_bytes if reads_frames else 0
+    host = footprint.host
+    return StageCost(
+        stage=stage.name,
+        needs=flow.needs(stage) & networks,
+        reads_frames=reads_frames,
+        weights_bytes=footprint.weights_bytes,
+        load_spike=footprint.load_spike,
+        load_s=footprint.load_s,
+        fixed_bytes=footprint.fixed_bytes + (0 if host else scratch),
+        item_bytes=footprint.item_bytes + (0 if host else waiting),
+        items_per_frame=work.looks_a_frame if reads_frames else work.faces_a_frame,
+        batch_s=dict(footprint.batch_s),
+        host=_host_share(host, waiting, scratch) if host else HostShare(),
+        on_host=_host_cost(footprint.on_host, waiting, scratch) if host and footprint.on_host else None,
+    )
+
+
+def _host_share(host: HostFootprint, waiting_bytes: int, scratch_bytes: int) -> HostShare:
+    return HostShare(
+        weights_bytes=host.weights_bytes,
+        spike_bytes=host.spike_bytes,
+        fixed_bytes=host.fixed_bytes + scratch_bytes,
+        item_bytes=host.item_bytes + waiting_bytes,
+    )
+
+
+def _host_cost(footprint: Footprint, waiting_bytes: int, scratch_bytes: int) -> HostCost:
+    return HostCost(
+        weights_bytes=footprint.weights_bytes,
+        load_spike=footprint.load_spike,
+        load_s=footprint.load_s,
+        fixed_bytes=footprint.fixed_bytes + scratch_bytes,
+        item_bytes=footprint.item_bytes + waiting_bytes,
+        batch_s=dict(footprint.batch_s),
+    )
