@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -28,6 +28,15 @@ Item: TypeAlias = str | Path | Image
 
 _TOGETHER = 8
 """Frames in memory at once; enough to keep the lanes busy."""
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class _PlacedId(FrameId):
+    """A frame among those that are done together, where two may have the same name: files of two folders, or one file
+    that was named twice.
+    """
+
+    place: int
 
 
 class LiveWorker:
@@ -102,8 +111,8 @@ class LiveWorker:
             yield list(self._reader.reads(spans))
 
     def _do(self, reads: Sequence[Read], *, parallel: bool) -> Iterator[Frame]:
-        kept: dict[int, Frame | Unreadable] = {}
-        keeping = (_keeping(read, kept, position) for position, read in enumerate(reads))
+        kept: dict[_PlacedId, Frame | Unreadable] = {}
+        keeping = (_keeping(read, kept, place) for place, read in enumerate(reads))
         results = self._worker.run_phases(Feed(reads=keeping, parallel=parallel))
         faces: dict[FrameId, list[Face]] = defaultdict(list)
         problems: dict[FrameId, list[str]] = defaultdict(list)
@@ -112,26 +121,30 @@ class LiveWorker:
                 faces[item.frame].append(item)
             elif isinstance(item, Failure):
                 problems[item.frame].append(item.reason)
-        for position in sorted(kept):
-            frame = kept.pop(position)
-            yield self._frame(frame, faces.pop(frame.id, []), problems.pop(frame.id, []))
+        for placed in sorted(kept, key=lambda placed: placed.place):
+            yield self._frame(kept.pop(placed), faces.pop(placed, []), problems.pop(placed, []))
 
     def _frame(self, frame: Frame | Unreadable, faces: Sequence[Face], problems: Sequence[str]) -> Frame:
         if isinstance(frame, Unreadable):
             return Frame(id=frame.id, time=None, image=np.zeros((0, 0, 3), np.uint8), problem=frame.reason)
         outputs, flow = self._job.outputs, self._job.flow
         size, framing = outputs.mask_size, outputs.framing
-        done = [replace(face, masks=draw_masks(face, flow, size=size, framing=framing)) for face in faces]
+        done = [
+            replace(face, frame=frame.id, masks=draw_masks(face, flow, size=size, framing=framing)) for face in faces
+        ]
         reasons = [*([frame.problem] if frame.problem else []), *sorted(problems)]
         ordered = tuple(sorted(done, key=lambda face: face.index))
         return replace(frame, faces=ordered, problem="; ".join(reasons) or None)
 
 
-def _keeping(read: Read, kept: dict[int, Frame | Unreadable], position: int) -> Callable[[], Any]:
+def _keeping(read: Read, kept: dict[_PlacedId, Frame | Unreadable], place: int) -> Callable[[], Any]:
+    """Reads a frame, keeps it, and hands it on under a name that no other of those in hand has."""
+
     def keeping() -> Any:
         answer = read()
-        kept[position] = answer
-        return Final(answer) if isinstance(answer, Unreadable) else answer
+        placed = _PlacedId(answer.id.source, answer.id.index, place)
+        kept[placed] = answer
+        return Final(answer) if isinstance(answer, Unreadable) else replace(answer, id=placed)
 
     return keeping
 
