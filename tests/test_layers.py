@@ -12,7 +12,7 @@ import faceloom
 ROWS = (
     ("units", "errors", "version"),
     ("geometry",),
-    ("faces", "frame", "stage", "tensors"),
+    ("thumbnails", "faces", "frame", "stage", "tensors"),
     ("formats",),
     ("models", "networks"),
     ("engines",),

@@ -1,16 +1,19 @@
 """The nouns of a face: which frame it is in, what a detector answers, the patch and all that stages add."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
-from typing import TypeAlias
+from typing import Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from faceloom.errors import GeometryError
 from faceloom.geometry.affine import Points
 from faceloom.geometry.boxes import Boxes, Scores
+from faceloom.geometry.chips import cut, frame_to_chip, in_patch
 from faceloom.geometry.pose import Pose
+from faceloom.thumbnails import shrink, to_html, to_png
 
 Image: TypeAlias = NDArray[np.uint8]
 """(H, W, 3) RGB."""
@@ -18,6 +21,8 @@ Images: TypeAlias = NDArray[np.uint8]
 """(N, H, W, 3) RGB, all of one size."""
 Masks: TypeAlias = NDArray[np.uint8]
 """(N, S, S) coverage 0..255, in chip pixels."""
+_SHOWN_PX = 160
+"""Side of the picture of a face that notebooks show."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -43,7 +48,7 @@ class Candidates:
     """(K, 5, 2): left eye, right eye, nose, left and right mouth corner, as seen in the image."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Patch:
     """Native pixels of a frame around one face, never resampled."""
 
@@ -55,10 +60,18 @@ class Patch:
     held_bytes: int
     """RAM that it takes; patches that look into the same frame share the frame's."""
 
+    def __repr__(self) -> str:
+        height, width = self.pixels.shape[:2]
+        return f"<Patch {width} x {height} at {self.x}, {self.y}>"
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Face:
-    """One face of one frame; `None` means that no stage has written this yet. Coordinates are frame pixels."""
+    """One face of one frame; `None` means that no stage has written this yet. Coordinates are frame pixels.
+
+    A face equals itself alone, so that faces can stand in sets and be keys; `frame` and `index` together tell which
+    face of which frame it is.
+    """
 
     frame: FrameId
     index: int
@@ -93,3 +106,40 @@ class Face:
 
     def __str__(self) -> str:
         return f"{self.frame} face {self.index}"
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self}: {self._in_words()}>"
+
+    def without_patch(self) -> Self:
+        """The face without the pixels around it: small enough to be kept, or pickled, by the million."""
+        return replace(self, patch=None, wide_patch=None)
+
+    def _in_words(self) -> str:
+        """What is known of it, in a line."""
+        x0, y0, x1, y1 = self.box.tolist()
+        names = ("landmarks", "embedding", "patch")
+        known = [f"{x1 - x0:.0f} x {y1 - y0:.0f} px at {x0:.0f}, {y0:.0f}", f"score {self.score:.2f}"]
+        known += [name for name in names if getattr(self, name) is not None]
+        known += [f"masks {' '.join(sorted(self.masks))}"] if self.masks else []
+        known += ["rejected"] if self.rejected is not None else []
+        return ", ".join(known)
+
+    def _picture(self) -> Image | None:
+        """What notebooks show of it: its chip, its patch where it has no landmarks, nothing without a patch."""
+        patch = self.wide_patch or self.patch
+        if patch is None or not patch.pixels.size:
+            return None
+        try:
+            if self.landmarks is not None:
+                face_to_chip = in_patch(frame_to_chip(self.landmarks, size=_SHOWN_PX), x=patch.x, y=patch.y)
+                return cut(patch.pixels, face_to_chip, size=_SHOWN_PX)
+        except GeometryError:  # landmarks that no chip can be laid by
+            pass
+        return shrink(patch.pixels, longest=_SHOWN_PX)
+
+    def _repr_png_(self) -> bytes | None:
+        picture = self._picture()
+        return None if picture is None else to_png(picture)
+
+    def _repr_html_(self) -> str:
+        return to_html(self._picture(), f"{self}: {self._in_words()}")
