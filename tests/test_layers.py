@@ -24,10 +24,12 @@ ROWS = (
     ("targets", "selection", "events", "job"),
     ("store",),
     ("messages", "grouping"),
+    ("results",),
     ("pipeline",),
     ("worker",),
     ("supervisor",),
     ("samples", "options", "orders", "api"),
+    ("diagnosis",),
     ("cli",),
 )
 PLACES = {name: (row, column) for row, names in enumerate(ROWS) for column, name in enumerate(names)}

@@ -1,25 +1,37 @@
 """faceloom finds, aligns, masks and identifies the faces in images and video, inside a stated amount of memory.
 
-Example:
+`extract` writes a result folder, `open` reads it, and `stream` gives frames with their faces as they come:
+
     import faceloom
 
-    faceloom.extract("holiday", "faces")
+    faceloom.extract("holiday", "faces", memory="800MiB")
+    with faceloom.open("faces") as results:
+        for face in results.faces(min_score=0.8, min_size=80):
+            print(face.frame, face.box, results.chip(face).shape)
+
     for frame in faceloom.stream("holiday/clip.mp4"):
         for face in frame.faces:
             print(frame.id, face.box, face.landmarks)
+
+Everything that is raised on purpose is a `FaceloomError`. What is here is loaded when it is first used.
 """
 
 import os
 from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
     from faceloom.api import chip as chip
     from faceloom.api import derive as derive
     from faceloom.api import extend as extend
     from faceloom.api import extract as extract
+    from faceloom.api import plan as plan
+    from faceloom.api import profile as profile
     from faceloom.api import stream as stream
     from faceloom.api import where as where
+    from faceloom.diagnosis.findings import Finding as Finding
+    from faceloom.diagnosis.findings import Verdict as Verdict
+    from faceloom.diagnosis.machine import doctor as doctor
     from faceloom.errors import BudgetError as BudgetError
     from faceloom.errors import FaceloomError as FaceloomError
     from faceloom.errors import MediaError as MediaError
@@ -34,43 +46,53 @@ if TYPE_CHECKING:
     from faceloom.grouping import Person as Person
     from faceloom.grouping import group as group
     from faceloom.media.chip_files import read_chip_metadata as read_chip_metadata
+    from faceloom.memory.footprints import Footprint as Footprint
     from faceloom.options import FlowOptions as FlowOptions
+    from faceloom.results.exporting import export as export
+    from faceloom.results.faces import ResultFace as ResultFace
+    from faceloom.results.faces import ResultFrame as ResultFrame
+    from faceloom.results.results import FaceSelection as FaceSelection
+    from faceloom.results.results import Results as Results
+    from faceloom.results.results import open as open  # noqa: A004
     from faceloom.store.forgetting import Forgotten as Forgotten
     from faceloom.store.forgetting import forget as forget
     from faceloom.store.origins import Origin as Origin
+    from faceloom.supervisor.forecast import Forecast as Forecast
     from faceloom.version import VERSION as __version__  # noqa: N811
 
 # ONNX Runtime 1.29 and later tells its maker of every session, file names and hashes of networks included, unless this
 # is set before it is imported (microsoft/onnxruntime pull request 27379). Nothing of a run leaves the machine.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
-_ERRORS = (
-    "BudgetError",
-    "FaceloomError",
-    "MediaError",
-    "RequestError",
-    "StageError",
-    "StoreError",
-    "WeightsError",
-)
-_HOMES = {
-    **dict.fromkeys(("FlowOptions", "chip", "derive", "extend", "extract", "stream", "where"), "faceloom.api"),
-    **dict.fromkeys(_ERRORS, "faceloom.errors"),
-    **dict.fromkeys(("Face", "FrameId"), "faceloom.faces"),
-    "Frame": "faceloom.frame",
-    "read_chip_metadata": "faceloom.media.chip_files",
-    "Summary": "faceloom.events",
-    **dict.fromkeys(("Person", "group"), "faceloom.grouping"),
-    **dict.fromkeys(("Forgotten", "forget"), "faceloom.store.forgetting"),
-    "Origin": "faceloom.store.origins",
+_MODULES = {
+    "faceloom.api": "chip derive extend extract plan profile stream where",
+    "faceloom.diagnosis.findings": "Finding Verdict",
+    "faceloom.diagnosis.machine": "doctor",
+    "faceloom.errors": "BudgetError FaceloomError MediaError RequestError StageError StoreError WeightsError",
+    "faceloom.events": "Summary",
+    "faceloom.faces": "Face FrameId",
+    "faceloom.frame": "Frame",
+    "faceloom.grouping": "Person group",
+    "faceloom.media.chip_files": "read_chip_metadata",
+    "faceloom.memory.footprints": "Footprint",
+    "faceloom.options": "FlowOptions",
+    "faceloom.results.exporting": "export",
+    "faceloom.results.faces": "ResultFace ResultFrame",
+    "faceloom.results.results": "FaceSelection Results open",
+    "faceloom.store.forgetting": "Forgotten forget",
+    "faceloom.store.origins": "Origin",
+    "faceloom.supervisor.forecast": "Forecast",
 }
+"""Public names by the module that they are in."""
+_HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}
 __all__ = ["__version__", *_HOMES]
 
+if not TYPE_CHECKING:  # so that a name that is not there is an error for type checkers too
 
-def __getattr__(name: str) -> Any:
-    """Public names are imported when they are first used, so that `import faceloom` costs nothing."""
-    if name == "__version__":
-        return import_module("faceloom.version").VERSION
-    if name not in _HOMES:
-        raise AttributeError(f"module 'faceloom' has no attribute {name!r}")
-    return getattr(import_module(_HOMES[name]), name)
+    def __getattr__(name: str) -> object:
+        """Public names are imported when they are first used, so that `import faceloom` costs nothing."""
+        if name == "__version__":
+            return import_module("faceloom.version").VERSION
+        if name not in _HOMES:
+            raise AttributeError(f"module 'faceloom' has no attribute {name!r}")
+        return getattr(import_module(_HOMES[name]), name)

@@ -401,24 +401,29 @@ def stream(
 
 
 def chip(face: Face, *, size: int = 512, crop: str = "head", level: bool = True) -> Image:
-    """The aligned chip (size, size, 3) of a face that `stream` yielded; crop and level as for `extract`.
+    """Cuts the aligned chip (size, size, 3) of a face that `stream` yielded; crop and level are as for `extract`.
 
     Masks cover the square of this chip if `stream` was told the same; unless it was told `whole`, it keeps of the frame
     what `head` shows, and a larger chip repeats the edge of that.
 
+    The chips of a result folder are in files, which `Results.chip` reads.
+
     Raises:
-        RequestError: the face has no landmarks, since the flow has no aligner; or there is no such crop.
+        RequestError: the face has no landmarks, since the flow has no aligner, or no pixels any more; or there is no
+            such crop.
     """
     from faceloom.pipeline.faces import cut_kept_chip
 
     framing = make_framing(crop, level=level)
-    if face.landmarks is None or face.patch is None:
+    if face.landmarks is None:
         raise RequestError(f"{face} has no landmarks to cut a chip by; stream with an aligner")
+    if face.patch is None:
+        raise RequestError(f"{face} has no pixels to cut a chip of; results.chip(face) reads that of a result folder")
     return cut_kept_chip(face, frame_to_chip(face.landmarks, size=size, framing=framing), size=size)
 
 
 def where(chip: PathLike) -> Origin:
-    """Where a chip file comes from: by the store of its result folder, else by what it says of itself.
+    """Tells where a chip file comes from: by the store of its result folder, else by what it says of itself.
 
     Raises:
         MediaError: neither tells.

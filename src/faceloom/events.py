@@ -113,7 +113,7 @@ class Summary:
     """How many frames each device has done in this run, if there were several."""
 
     def after(self, first: "Summary") -> "Summary":
-        """Of two runs one after the other over the same sources, this one being the second."""
+        """Adds up two runs one after the other over the same sources, this one being the second."""
         kinds = {*first.events, *self.events}
         return replace(
             self,
@@ -130,7 +130,7 @@ class Summary:
         )
 
     def to_json(self) -> dict[str, Any]:
-        """As `extract --json` prints it."""
+        """Gives the summary as `extract --json` prints it."""
         return {
             "frames": self.frames,
             "faces": self.faces,

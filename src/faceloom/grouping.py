@@ -34,7 +34,7 @@ class Person:
     """The chip of the first face in the order asked for; its source and frame where there are no chips."""
 
     def to_json(self) -> dict[str, Any]:
-        """As `group --json` prints it."""
+        """Gives the person as `group --json` prints it."""
         return asdict(self)
 
 

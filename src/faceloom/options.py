@@ -40,7 +40,7 @@ class MachineOptions(TypedDict, total=False):
 
 
 class FlowOptions(MachineOptions, total=False):
-    """Which stages a job has; every one of these can be left out."""
+    """Options of the stages of a job; every one of these can be left out."""
 
     detect: str
     """Detector, `yunet` if left out; `import` where a file tells which faces there are."""

@@ -8,9 +8,9 @@ from typing import Any
 import onnxruntime
 import pytest
 
-from faceloom.cli import engine_checks
-from faceloom.cli.engine_checks import check_cards, check_onnx, check_torch, check_wheels
-from faceloom.cli.findings import Finding, Verdict
+from faceloom.diagnosis import engines
+from faceloom.diagnosis.engines import check_cards, check_onnx, check_torch, check_wheels
+from faceloom.diagnosis.findings import Finding, Verdict
 from faceloom.engines import runtime
 
 Install = Callable[[Mapping[str, str]], None]
@@ -26,7 +26,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
                 raise PackageNotFoundError(name)
             return versions[name]
 
-        monkeypatch.setattr(engine_checks, "version", version)
+        monkeypatch.setattr(engines, "version", version)
         monkeypatch.setattr(runtime, "version", version)
 
     return pretend

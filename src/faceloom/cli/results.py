@@ -54,29 +54,19 @@ def show(chosen: argparse.Namespace) -> int:
 
 def export(chosen: argparse.Namespace) -> int:
     """Writes an export to a place where nothing is yet, or to stdout, and says what the format does not hold."""
-    from faceloom.errors import RequestError
     from faceloom.formats.registry import format_named
-    from faceloom.store.exports import export as write
-    from faceloom.store.exports import export_to, read_lost
+    from faceloom.results.exporting import export as write
+    from faceloom.store.exports import read_lost
 
     folder = Path(chosen.folder)
     if not chosen.frames:
         lost = read_lost(folder, format_named(chosen.to))
         print(f"not in this format: {', '.join(lost)}" if lost else "", end="\n" * bool(lost), file=sys.stderr)
     if chosen.out is None:
-        write(folder, sys.stdout, to=chosen.to, frames=chosen.frames, rejected=chosen.rejected)
+        write(folder, chosen.to, out=sys.stdout, frames=chosen.frames, rejected=chosen.rejected)
         sys.stdout.flush()
-        return 0
-    try:
-        if chosen.frames:
-            with Path(chosen.out).open("x", encoding="utf-8") as file:
-                write(folder, file, to=chosen.to, frames=True)
-        else:
-            export_to(folder, Path(chosen.out), to=chosen.to, rejected=chosen.rejected)
-    except FileExistsError as error:
-        raise RequestError(f"{chosen.out} is there already; name another, or remove it") from error
-    except OSError as error:
-        raise RequestError(f"{chosen.out} cannot be written: {error}") from error
+    else:
+        write(folder, chosen.to, out=Path(chosen.out), frames=chosen.frames, rejected=chosen.rejected)
     return 0
 
 

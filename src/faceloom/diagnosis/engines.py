@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-from faceloom.cli.findings import Finding, Verdict
+from faceloom.diagnosis.findings import Finding, Verdict
 
 _ENGINE_WHEELS = (
     "onnxruntime",

@@ -70,14 +70,14 @@ class Footprint:
     """What it costs on the host instead, where that is known; measured, and kept, as a footprint of its own."""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """Gives the footprint as plain values."""
         batch_s = {str(batch): seconds for batch, seconds in self.batch_s.items()}
         on_host = self.on_host.to_json() if self.on_host else None
         return {**asdict(self), "batch_s": batch_s, "on_host": on_host}
 
     @classmethod
     def from_json(cls, values: Mapping[str, Any]) -> "Footprint":
-        """The inverse of `to_json`.
+        """Makes a footprint of what `to_json` gave.
 
         Raises:
             KeyError, TypeError, ValueError: the values are no footprint.

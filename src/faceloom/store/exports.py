@@ -107,6 +107,17 @@ def stored_faces(folder: Path) -> Iterator[Callable[[FrameId], tuple[int, list[F
         yield found
 
 
+def select_faces(
+    db: sqlite3.Connection, condition: str = "", values: tuple[Any, ...] = (), *, rejected: bool = False
+) -> Iterator[tuple[FaceRow, Fraction | None]]:
+    """The faces of an open store, each with its frame's time, sorted by source, frame and index.
+
+    Only those that no filter rejected, unless they are asked for too; and only those that meet a condition over the
+    tables source, face and frame, as in ` AND score >= ?`.
+    """
+    return _faces(db, condition, values, rejected=rejected)
+
+
 def _faces(
     db: sqlite3.Connection, where: str = "", values: tuple[Any, ...] = (), *, rejected: bool = False
 ) -> Iterator[tuple[FaceRow, Fraction | None]]:

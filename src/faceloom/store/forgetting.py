@@ -23,7 +23,7 @@ from faceloom.store.tombstones import Tombstones
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forgotten:
-    """What went."""
+    """What was removed from a result folder, in numbers."""
 
     sources: int = 0
     frames: int = 0
@@ -34,7 +34,7 @@ class Forgotten:
     overlays: int = 0
 
     def to_json(self) -> dict[str, int]:
-        """As `forget --json` prints it."""
+        """Gives the numbers as `forget --json` prints them."""
         return asdict(self)
 
 

@@ -45,7 +45,7 @@ class Origin:
     """The frame, as readers take it; None without a result folder."""
 
     def to_json(self) -> dict[str, Any]:
-        """As plain values."""
+        """Gives the origin as `where --json` prints it."""
         return {
             "chip": printable(str(self.chip)),
             "source": self.source,

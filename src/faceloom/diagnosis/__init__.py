@@ -1,0 +1,1 @@
+"""Diagnosis: whether this machine can do the work, as `faceloom doctor` tells it."""

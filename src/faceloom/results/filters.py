@@ -1,0 +1,111 @@
+"""Filters: which faces of a result folder are asked for, as a condition of its store."""
+
+import difflib
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TypeAlias
+
+from faceloom.errors import RequestError
+from faceloom.selection import Length, LengthLike, length_of
+
+Names: TypeAlias = str | Iterable[str]
+"""One name or several."""
+Value: TypeAlias = str | float
+"""Of a condition's parameter."""
+
+_SIDE = "max(x1 - x0, y1 - y0)"  # as `extract --min-size` has it
+_SHORTER_SIDE = "min(frame.width, frame.height)"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FaceFilter:
+    """What a face has to be; None is no condition. A face of which nobody knows it does not meet a condition."""
+
+    sources: tuple[str, ...] | None = None
+    persons: tuple[str, ...] | None = None
+    min_score: float | None = None
+    min_size: Length | None = None
+    max_size: Length | None = None
+    min_sharpness: float | None = None
+    max_pitch: float | None = None
+    """Degrees, either way, like the next two."""
+    max_yaw: float | None = None
+    max_roll: float | None = None
+    rejected: bool = False
+    """Whether faces that a filter rejected are asked for too."""
+
+    @property
+    def condition(self) -> tuple[str, tuple[Value, ...]]:
+        """SQL that goes on from a WHERE, over the tables source, face and frame, and its parameters."""
+        parts = list(self._parts())
+        return "".join(f" AND {text}" for text, _ in parts), tuple(value for _, values in parts for value in values)
+
+    def _parts(self) -> Iterator[tuple[str, tuple[Value, ...]]]:
+        for column, names in (("name", self.sources), ("coalesce(person, '')", self.persons)):
+            if names is not None:
+                yield f"{column} IN ({', '.join('?' * len(names))})", names
+        for column, comparison, limit in (
+            ("score", ">=", self.min_score),
+            ("sharpness", ">=", self.min_sharpness),
+            ("abs(pitch)", "<=", self.max_pitch),
+            ("abs(yaw)", "<=", self.max_yaw),
+            ("abs(roll)", "<=", self.max_roll),
+        ):
+            if limit is not None:
+                yield f"{column} {comparison} ?", (limit,)
+        for comparison, size in ((">=", self.min_size), ("<=", self.max_size)):
+            if size is not None:
+                unit = f" / 100.0 * {_SHORTER_SIDE}" if size.is_share else ""
+                yield f"{_SIDE} {comparison} ?{unit}", (size.value,)
+
+
+EVERY = FaceFilter()
+
+
+def names_of(asked: Names | None, known: Iterable[str], *, what: str) -> tuple[str, ...] | None:
+    """Names that are asked for, each of which has to be known.
+
+    Raises:
+        RequestError: one is not; the message has the nearest that is.
+    """
+    if asked is None:
+        return None
+    names = (asked,) if isinstance(asked, str) else tuple(asked)
+    there = tuple(known)
+    for name in names:
+        if name not in there:
+            near = difflib.get_close_matches(name, there, n=1) or there[:1]
+            hint = f"; did you mean {near[0]!r}?" if near else f"; there is no {what} at all"
+            raise RequestError(f"there is no {what} {name!r} among these results{hint}")
+    return names
+
+
+def share_of(value: float | None, what: str) -> float | None:
+    """A number from 0 to 1.
+
+    Raises:
+        RequestError: it is none.
+    """
+    if value is not None and not 0 <= value <= 1:
+        raise RequestError(f"{what} is {value:g}, but has to be 0 to 1")
+    return value
+
+
+def at_least_0(value: float | None, what: str) -> float | None:
+    """A number that is not negative.
+
+    Raises:
+        RequestError: it is.
+    """
+    if value is not None and not value >= 0:
+        raise RequestError(f"{what} is {value:g}, but has to be 0 or more")
+    return value
+
+
+def size_of(value: LengthLike | None) -> Length | None:
+    """A length in a frame, if one is asked for.
+
+    Raises:
+        RequestError: it is none.
+    """
+    return None if value is None else length_of(value)

@@ -1,0 +1,69 @@
+"""Pictures of a result folder as arrays: chips from their files, masks from the store."""
+
+import struct
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.errors import StoreError
+from faceloom.faces import Image
+from faceloom.store.rows import MaskRow
+
+_PNG_SIZE = slice(16, 24)  # PNG specification 11.2.2: width and height are the first fields of the first chunk
+
+
+def read_chip(folder: Path, chip: str) -> Image:
+    """The chip (S, S, 3) in a file that a result folder names.
+
+    Raises:
+        StoreError: the file is gone, or lies outside the folder.
+        MediaError: it is no picture any more.
+    """
+    from faceloom.media.pictures import read_picture
+
+    path = folder / chip
+    if not path.resolve().is_relative_to(folder.resolve()):
+        raise StoreError(f"the chip {chip!r} does not lie below {folder}, so it is not read", path=path)
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        message = f"the chip {path} cannot be read ({error.strerror}); faceloom derive cuts chips again"
+        raise StoreError(message, path=path) from error
+    image, _ = read_picture(content, path)
+    return image
+
+
+class StoredMasks(Mapping[str, NDArray[np.uint8]]):
+    """The masks of a face by name, each decoded when it is asked for."""
+
+    def __init__(self, masks: Mapping[str, MaskRow]) -> None:
+        self._masks = masks
+
+    def __getitem__(self, name: str) -> NDArray[np.uint8]:
+        return _decode(self._masks[name])
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._masks)
+
+    def __len__(self) -> int:
+        return len(self._masks)
+
+    def __repr__(self) -> str:
+        return f"<{len(self)} masks: {', '.join(sorted(self))}>"
+
+
+def _decode(mask: MaskRow) -> NDArray[np.uint8]:
+    """(S, S) coverage 0..255.
+
+    Raises:
+        StoreError: what is stored is no mask.
+    """
+    import cv2
+
+    if mask.png[_PNG_SIZE] == struct.pack(">II", mask.size, mask.size):  # not to be taken by surprise by what it holds
+        pixels = cv2.imdecode(np.frombuffer(mask.png, np.uint8), cv2.IMREAD_GRAYSCALE)
+        if pixels is not None:
+            return np.asarray(pixels, np.uint8)
+    raise StoreError(f"a mask in the store is no picture of {mask.size} x {mask.size} pixels")
