@@ -112,6 +112,6 @@ def test_a_frame_that_could_not_be_read_shows_its_problem_as_text() -> None:
 
 def test_html_holds_the_picture_itself(frame: Frame, face: Face) -> None:
     for shown in (frame._repr_html_(), face._repr_html_()):
-        assert re.search(r'<img src="data:image/png;base64,[A-Za-z0-9+/=]+"', shown)
+        assert re.search(r'<img src="data:image/jpeg;base64,[A-Za-z0-9+/=]+"', shown)
         assert "portrait.png#0" in shown
     assert "<img" not in face.without_patch()._repr_html_()
