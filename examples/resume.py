@@ -20,7 +20,8 @@ def main(inputs: str, out: str) -> None:
         if isinstance(event, Progress):
             done = event.frames
 
-    first = faceloom.extract(inputs, out, size=128, on_event=watch, should_stop=lambda: done > 0)
+    # On one core, so that there is something left to be interrupted.
+    first = faceloom.extract(inputs, out, size=128, threads=1, on_event=watch, should_stop=lambda: done > 0)
     print(f"{first.outcome} after {first.frames} frames")
     with faceloom.open(out) as results:  # what is there can be used meanwhile
         print(f"{len(results)} faces so far")

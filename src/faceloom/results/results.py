@@ -168,7 +168,7 @@ class Results:
             RequestError: there is no such source.
         """
         asked = FaceFilter(sources=self._sources(source), rejected=rejected)
-        return self._while_open(reading.read_frames(self.folder, asked))
+        return _while_open(self, reading.read_frames(self.folder, asked))
 
     def chip(self, face: ResultFace) -> Image:
         """The chip (S, S, 3) uint8 RGB of a face, from its file.
@@ -214,11 +214,6 @@ class Results:
         if face.folder != self.folder:
             raise RequestError(f"{face} is of {face.folder}, and not of {self.folder}")
 
-    def _while_open(self, items: Iterable[_Item]) -> Iterator[_Item]:
-        for item in items:
-            self.folder  # noqa: B018  # raises once the results have been closed
-            yield item
-
 
 class FaceSelection:
     """Faces of a result folder that meet some conditions; read anew, lazily, each time that they are gone through."""
@@ -228,7 +223,7 @@ class FaceSelection:
         self._asked = asked
 
     def __iter__(self) -> Iterator[ResultFace]:
-        return self._results._while_open(reading.read_faces(self._results.folder, self._asked))
+        return _while_open(self._results, reading.read_faces(self._results.folder, self._asked))
 
     def __len__(self) -> int:
         return reading.count_faces(self._results.folder, self._asked)
@@ -261,3 +256,9 @@ class FaceSelection:
         count = len(self)
         more = f", the first {len(shown)} of them" if count > len(shown) else ""
         return f"<p>{count:,} face{'s' * (count != 1)}{more}</p>{''.join(shown)}"
+
+
+def _while_open(results: Results, items: Iterable[_Item]) -> Iterator[_Item]:
+    for item in items:
+        results.folder  # noqa: B018  # raises once the results have been closed
+        yield item
