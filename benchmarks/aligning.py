@@ -16,16 +16,16 @@ from choices import DISTURBANCES, Faces, disturbed, with_faces
 from faceloom.align import Aligner
 from faceloom.align.facemesh import FaceMesh
 from faceloom.align.pfld import Pfld
+from faceloom.choices import Filter, Lighting
 from faceloom.engines.onnx import OnnxEngine
 from faceloom.faces import Face, FrameId, Image
 from faceloom.geometry.affine import Points
 from faceloom.geometry.boxes import Boxes
 from faceloom.geometry.chips import PATCH_SCALE
-from faceloom.geometry.lighting import Lighting
 from faceloom.models.weights import WeightCache
 from faceloom.pipeline.aligning import AlignStep
 from faceloom.pipeline.faces import with_patches
-from faceloom.pipeline.filters import DEFAULTS, Filter, parse_filters, why_rejected
+from faceloom.pipeline.filters import DEFAULTS, parse_filters, why_rejected
 from truth import (
     FASSEG,
     LFPW,

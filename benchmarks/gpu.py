@@ -33,12 +33,13 @@ import numpy as np
 from faceloom.align.facemesh import FaceMesh
 from faceloom.align.fan import Fan
 from faceloom.align.pfld import Pfld
+from faceloom.choices import EngineName, Precision
 from faceloom.detect import Detector
 from faceloom.detect.centerface import CenterFace
 from faceloom.detect.s3fd import S3fd
 from faceloom.detect.yunet import YuNet
 from faceloom.engines.engine import Engine, HeldMemory, Network
-from faceloom.engines.runtime import CPU, ON_CPU, EngineName, Precision, Runtime
+from faceloom.engines.runtime import CPU, ON_CPU, Runtime
 from faceloom.engines.start import start_engine
 from faceloom.errors import BudgetError, WeightsError
 from faceloom.mask.bisenet import BiSeNet

@@ -7,8 +7,9 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+from faceloom.choices import EngineName
 from faceloom.engines.engine import Network
-from faceloom.engines.runtime import EngineName, Runtime, has_torch
+from faceloom.engines.runtime import Runtime, has_torch
 from faceloom.engines.start import start_engine
 from faceloom.errors import WeightsError
 from faceloom.flow import find_plugin

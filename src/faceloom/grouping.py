@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from faceloom.choices import Sort
 from faceloom.errors import RequestError
 from faceloom.flow import find_plugin
 from faceloom.geometry.linkage import average_linkage
@@ -15,13 +16,13 @@ from faceloom.identify import Identifier
 from faceloom.store.folder import locked
 from faceloom.store.persons import FaceTraits, read_embeddings, read_identifier, read_persons, write_persons
 
-SORTS: Mapping[str, Callable[[FaceTraits], float]] = {
-    "sharpness": lambda face: -(face.sharpness or 0),
-    "size": lambda face: -face.size_px,
-    "pose": lambda face: float("inf") if face.yaw is None else abs(face.yaw) + abs(face.pitch or 0),
-    "score": lambda face: -face.score,
+SORTS: Mapping[Sort, Callable[[FaceTraits], float]] = {
+    Sort.SHARPNESS: lambda face: -(face.sharpness or 0),
+    Sort.SIZE: lambda face: -face.size_px,
+    Sort.POSE: lambda face: float("inf") if face.yaw is None else abs(face.yaw) + abs(face.pitch or 0),
+    Sort.SCORE: lambda face: -face.score,
 }
-"""The best first: sharpest, largest, most frontal, surest."""
+"""The best first."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

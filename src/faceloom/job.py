@@ -4,10 +4,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from faceloom.choices import ChipFormat
 from faceloom.engines.runtime import ON_CPU, Runtime
 from faceloom.flow import Flow
 from faceloom.geometry.chips import STANDARD, Framing
-from faceloom.media.chip_files import ChipFormat
 from faceloom.media.excerpts import WHOLE, Excerpt
 from faceloom.selection import EVERY_FACE, Choice, People
 from faceloom.solver.plan import Plan

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from faceloom.engines.runtime import CPU, ON_CPU, Precision, Runtime, choose_runtime, drivable_kinds
+from faceloom.choices import Precision
+from faceloom.engines.runtime import CPU, ON_CPU, Runtime, choose_runtime, drivable_kinds
 from faceloom.memory.budget import Budget, card_budget_bytes, host_budget_bytes
 from faceloom.memory.devices import Device, choose_devices, find_devices, free_bytes_of
 from faceloom.memory.ram import read_ram

@@ -11,9 +11,10 @@ import pytest
 
 from faceloom.align.fan import Fan
 from faceloom.api import extract, plan
+from faceloom.choices import EngineName
 from faceloom.detect.s3fd import S3fd
 from faceloom.engines.onnx import OnnxEngine
-from faceloom.engines.runtime import EngineName, Runtime
+from faceloom.engines.runtime import Runtime
 from faceloom.engines.start import start_engine
 from faceloom.errors import RequestError, StageError
 from faceloom.mask.bisenet import BiSeNet

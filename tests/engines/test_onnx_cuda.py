@@ -8,9 +8,10 @@ import numpy as np
 import onnxruntime
 import pytest
 
+from faceloom.choices import Precision
 from faceloom.engines import cuda_memory
 from faceloom.engines.onnx import PROVIDERS, OnnxEngine
-from faceloom.engines.runtime import Precision, Runtime
+from faceloom.engines.runtime import Runtime
 from faceloom.errors import DeviceLostError, StageError
 from faceloom.units import GIB, MIB
 

@@ -5,8 +5,9 @@ from typing import Any
 
 import pytest
 
+from faceloom.choices import EngineName, Precision
 from faceloom.engines import runtime
-from faceloom.engines.runtime import EngineName, Precision, Runtime, choose_runtime, drivable_kinds
+from faceloom.engines.runtime import Runtime, choose_runtime, drivable_kinds
 from faceloom.errors import RequestError
 
 Install = Callable[[Mapping[str, str]], None]

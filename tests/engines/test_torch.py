@@ -11,9 +11,10 @@ import pytest
 
 from conftest import SHARED, prepared
 from faceloom.api import stream
+from faceloom.choices import EngineName, Precision
 from faceloom.engines.engine import Network
 from faceloom.engines.onnx import OnnxEngine
-from faceloom.engines.runtime import EngineName, Precision, Runtime
+from faceloom.engines.runtime import Runtime
 from faceloom.engines.start import start_engine
 from faceloom.errors import DeviceLostError, StageError
 from faceloom.mask import NetworkMask
@@ -156,7 +157,7 @@ STARVED = """
 import resource, sys
 from pathlib import Path
 import numpy as np
-from faceloom.engines.runtime import EngineName, Runtime
+from faceloom.engines.runtime import Runtime
 from faceloom.engines.start import start_engine
 
 network = start_engine(Runtime(engine=EngineName.TORCH)).load(Path(sys.argv[1]))

@@ -10,8 +10,9 @@ import pytest
 from numpy.typing import NDArray
 from onnx import helper, numpy_helper
 
+from faceloom.choices import EngineName
 from faceloom.engines.onnx import OnnxEngine
-from faceloom.engines.runtime import EngineName, Runtime
+from faceloom.engines.runtime import Runtime
 from faceloom.engines.start import start_engine
 from faceloom.errors import StageError
 

@@ -7,10 +7,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from faceloom.choices import Crop
 from faceloom.geometry.affine import Affine, Points, apply, invert, scale_of, square_to_image
 from faceloom.geometry.chips import (
     EYE_SHARE,
-    Crop,
     Framing,
     box_to_chip,
     cut,
@@ -130,7 +130,7 @@ def test_the_eyes_of_a_chip_are_level_and_their_share_of_the_side_apart(landmark
 @given(poses, st.integers(32, 1024), st.sampled_from(Crop))
 def test_a_crop_shows_its_share_of_the_mean_face_around_one_middle(landmarks: Points, size: int, crop: Crop) -> None:
     laid = apply(frame_to_chip(landmarks, size=size, framing=Framing(crop)), landmarks)
-    np.testing.assert_allclose(laid, (MEAN_FACE * crop.eye_share + 0.5) * size - 0.5, atol=2e-3 * size)
+    np.testing.assert_allclose(laid, (MEAN_FACE * Framing(crop).eye_share + 0.5) * size - 0.5, atol=2e-3 * size)
 
 
 @given(poses, st.integers(32, 1024), st.sampled_from(Crop))

@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from faceloom.geometry.lighting import Lighting, even
+from faceloom.choices import Lighting
+from faceloom.geometry.lighting import even
 
 CHANGING = [lighting for lighting in Lighting if lighting is not Lighting.NONE]
 

@@ -11,9 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
+from faceloom.choices import ChipFormat
 from faceloom.errors import MediaError
 from faceloom.faces import Image
-from faceloom.media.chip_files import ChipFormat, encode_chip, encode_jpeg, read_chip_metadata, writing_bytes
+from faceloom.media.chip_files import encode_chip, encode_jpeg, read_chip_metadata, writing_bytes
 
 METADATA = {"source": "Fotos/J\u00f6rg \u2603\n.jpg", "frame": 3, "box": [1.5, 2.25, 3, 4], "time_s": None}
 

@@ -13,10 +13,11 @@ from numpy.typing import NDArray
 
 import faceloom
 from conftest import prepared
+from faceloom.choices import Crop
 from faceloom.errors import RequestError
 from faceloom.faces import Face
 from faceloom.geometry.affine import apply, compose, invert, scale_of, scaling
-from faceloom.geometry.chips import Crop, Framing, cut, frame_to_chip, lay_mask, patch_bounds
+from faceloom.geometry.chips import Framing, cut, frame_to_chip, lay_mask, patch_bounds
 from faceloom.media.pictures import read_picture
 from faceloom.models.weights import WeightCache
 from faceloom.store.exports import read_faces, read_summary
@@ -136,7 +137,7 @@ def test_what_is_cut_from_reaches_as_far_as_the_chip(pictures: list[Path], share
 def covered(face: Face, crop: Crop) -> float:
     """Share of a chip's pixels that lie in what it is cut from, far from the frame's edges."""
     assert face.landmarks is not None
-    x0, y0, x1, y1 = patch_bounds(face.box + 10_000, height=30_000, width=30_000, scale=crop.patch_scale)
+    x0, y0, x1, y1 = patch_bounds(face.box + 10_000, height=30_000, width=30_000, scale=Framing(crop).patch_scale)
     places = np.stack(np.meshgrid(np.arange(SIZE), np.arange(SIZE)), axis=2).astype(np.float32)
     shown = apply(invert(frame_to_chip(face.landmarks + 10_000, size=SIZE, framing=Framing(crop))), places)
     return float(((shown >= [x0 - 0.5, y0 - 0.5]) & (shown <= [x1 - 0.5, y1 - 0.5])).all(axis=2).mean())

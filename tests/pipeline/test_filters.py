@@ -14,6 +14,7 @@ from numpy.typing import NDArray
 
 import faceloom
 from faceloom.align import Limit
+from faceloom.choices import Filter
 from faceloom.cli.main import main
 from faceloom.errors import RequestError
 from faceloom.events import Event, Measuring
@@ -25,7 +26,7 @@ from faceloom.geometry.pose import MEAN_HEAD, fit_pose
 from faceloom.mask.unet import UNet
 from faceloom.models.weights import WeightCache
 from faceloom.pipeline.faces import MaskStep
-from faceloom.pipeline.filters import Filter, parse_filters, why_rejected
+from faceloom.pipeline.filters import parse_filters, why_rejected
 from faceloom.store.exports import export, read_lost
 from ground_truth import fasseg, lfpw, menpo
 from jobs import exported

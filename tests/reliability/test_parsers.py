@@ -18,9 +18,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from conftest import prepared
+from faceloom.choices import ChipFormat
 from faceloom.errors import MediaError, StoreError, WeightsError
 from faceloom.formats.registry import FORMATS
-from faceloom.media.chip_files import ChipFormat, encode_chip, read_chip_metadata
+from faceloom.media.chip_files import encode_chip, read_chip_metadata
 from faceloom.memory.footprints import Footprint, FootprintCache
 from faceloom.models.catalog import CATALOG, read_catalog
 from faceloom.models.tflite import to_onnx

@@ -7,10 +7,10 @@ from typing import Any, ClassVar, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from faceloom.choices import REFEEDS, Lighting
 from faceloom.faces import Images
 from faceloom.geometry.affine import Points
 from faceloom.geometry.boxes import Boxes
-from faceloom.geometry.lighting import Lighting
 from faceloom.geometry.turning import is_lying
 from faceloom.stage import Infer, NetworkPlugin, Tensors, require, require_finite
 
@@ -49,7 +49,6 @@ class Alignment:
     """(N, 4) box around every point the network found, also those outside the 68."""
 
 
-REFEEDS = range(1, 33)
 Limit: TypeAlias = tuple[str, float | None]
 """A filter's name, and its threshold if it has one."""
 

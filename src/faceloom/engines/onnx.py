@@ -9,10 +9,11 @@ from typing import Any
 
 import numpy as np
 
+from faceloom.choices import Precision
 from faceloom.engines.cuda_memory import CudaMemory
 from faceloom.engines.engine import DeviceMemory
 from faceloom.engines.heap import trim_heap
-from faceloom.engines.runtime import CPU, ON_CPU, Precision, Runtime
+from faceloom.engines.runtime import CPU, ON_CPU, Runtime
 from faceloom.errors import DeviceLostError, StageError
 from faceloom.stage import Tensors
 

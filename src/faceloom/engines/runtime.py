@@ -7,6 +7,7 @@ from enum import StrEnum
 from importlib.metadata import PackageNotFoundError, version
 from typing import TypeVar
 
+from faceloom.choices import EngineName, Precision
 from faceloom.errors import RequestError
 
 Name = TypeVar("Name", bound=StrEnum)
@@ -20,22 +21,6 @@ ONNX_WHEELS = {
     "onnxruntime-openvino": "openvino",
 }
 """Distributions of ONNX Runtime that drive more than the CPU, and the kind of device that each adds."""
-
-
-class EngineName(StrEnum):
-    """As `--engine` takes it."""
-
-    ONNX = "onnx"
-    TORCH = "torch"
-
-
-class Precision(StrEnum):
-    """Of a network's arithmetic, as `--precision` takes it."""
-
-    FP32 = "fp32"
-    TF32 = "tf32"
-    """Products of 10 bits of mantissa, on cards that have it."""
-    FP16 = "fp16"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

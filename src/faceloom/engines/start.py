@@ -1,7 +1,8 @@
 """Starts an engine, which is imported then: each brings a runtime of tens or hundreds of megabytes with it."""
 
+from faceloom.choices import EngineName
 from faceloom.engines.engine import Engine
-from faceloom.engines.runtime import EngineName, Runtime
+from faceloom.engines.runtime import Runtime
 
 
 def start_engine(runtime: Runtime, *, arena_bytes: int = 0) -> Engine:

@@ -9,10 +9,11 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from faceloom.choices import Precision
 from faceloom.engines.checkpoints import empty_network, read_state
 from faceloom.engines.engine import DeviceMemory
 from faceloom.engines.heap import trim_heap
-from faceloom.engines.runtime import Precision, Runtime
+from faceloom.engines.runtime import Runtime
 from faceloom.engines.torch_graph import read_graph
 from faceloom.errors import DeviceLostError, StageError
 from faceloom.stage import Tensors

@@ -2,11 +2,11 @@
 
 import math
 from dataclasses import dataclass
-from enum import StrEnum
 
 import numpy as np
 from numpy.typing import NDArray
 
+from faceloom.choices import Crop
 from faceloom.geometry.affine import (
     Affine,
     Points,
@@ -30,29 +30,6 @@ EYE_SHARE = 0.22
 _MOST_PADDED = 8
 """Pixels of a chip that an image may have to be copied with a fourth channel: larger copies cost what they gain."""
 _INNER = MEAN_FACE[INNER]  # eye distances; their middle is (0, 0)
-
-
-class Crop(StrEnum):
-    """How much a chip shows around the middle of the inner landmarks."""
-
-    FACE = "face"
-    """All 68 landmarks of the mean face, from the brows to the chin."""
-    HEAD = "head"
-    """Hair, chin and ears too; what networks are given."""
-    WHOLE = "whole"
-    """The head with all its hair, neck and shoulders."""
-
-    @property
-    def eye_share(self) -> float:
-        """Distance between the eye centres over the side of the chip."""
-        return _EYE_SHARES[self]
-
-    @property
-    def patch_scale(self) -> float:
-        """Side of what the chip is cut from over the longer side of the face's box, so that it covers as much."""
-        return PATCH_SCALE * max(1.0, EYE_SHARE / self.eye_share)
-
-
 _EYE_SHARES = {Crop.FACE: 0.35, Crop.HEAD: EYE_SHARE, Crop.WHOLE: 0.12}
 
 
@@ -63,6 +40,16 @@ class Framing:
     crop: Crop = Crop.HEAD
     level: bool = True
     """Whether the eyes lie level; if not, the square has the same middle and side, and stands as the frame does."""
+
+    @property
+    def eye_share(self) -> float:
+        """Distance between the eye centres over the side of the chip."""
+        return _EYE_SHARES[self.crop]
+
+    @property
+    def patch_scale(self) -> float:
+        """Side of what the chip is cut from over the longer side of the face's box, so that it covers as much."""
+        return PATCH_SCALE * max(1.0, EYE_SHARE / self.eye_share)
 
 
 STANDARD = Framing()
@@ -178,7 +165,7 @@ def frame_to_chip(landmarks: Points, *, size: int, framing: Framing = STANDARD) 
     Raises:
         DegeneratePointsError: all landmarks coincide.
     """
-    target = _INNER * framing.crop.eye_share  # in an image of one pixel, whose centre is (0, 0)
+    target = _INNER * framing.eye_share  # in an image of one pixel, whose centre is (0, 0)
     levelled = compose(scaling(size, size), fit_similarity(landmarks[INNER], target))
     return levelled if framing.level else _turned_back(levelled, size=size)
 

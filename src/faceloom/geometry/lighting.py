@@ -1,25 +1,13 @@
 """How a picture is lit, made even: for networks that look at it, never for what is kept."""
 
-from enum import StrEnum
-
 import numpy as np
 from numpy.typing import NDArray
+
+from faceloom.choices import Lighting
 
 _MEAN, _DEVIATION = 128.0, 64.0
 _CLIP, _TILES = 2.0, (8, 8)
 """Of CLAHE: as OpenCV's own examples have them."""
-
-
-class Lighting(StrEnum):
-    """What is made even."""
-
-    NONE = "none"
-    CLAHE = "clahe"
-    """The histogram of brightness, tile by tile and within limits (Zuiderveld 1994, Graphics Gems IV)."""
-    HIST = "hist"
-    """The histogram of brightness of the whole picture."""
-    MEAN = "mean"
-    """Mean and standard deviation of each colour: 128 and 64."""
 
 
 def even(images: NDArray[np.uint8], lighting: Lighting) -> NDArray[np.uint8]:

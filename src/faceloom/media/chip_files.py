@@ -6,10 +6,10 @@ import struct
 import warnings
 import zlib
 from collections.abc import Mapping
-from enum import StrEnum
 from pathlib import Path
 from typing import Any
 
+from faceloom.choices import ChipFormat
 from faceloom.errors import MediaError
 from faceloom.faces import Image
 
@@ -19,16 +19,6 @@ _KEYWORD = b"faceloom"
 _PNG_HEADER_BYTES = 8 + 25  # signature, then the IHDR chunk
 _IMAGE_DESCRIPTION = 0x010E
 """Exif 2.32, 4.6.4: the text that viewers show with a picture."""
-
-
-class ChipFormat(StrEnum):
-    """How chips are written."""
-
-    JPG = "jpg"
-    PNG = "png"
-    WEBP = "webp"
-
-
 _BYTES_A_PIXEL = {ChipFormat.JPG: 10, ChipFormat.PNG: 16, ChipFormat.WEBP: 27}
 """Held for a moment: the chip, its copy with a fourth channel, and what the encoder takes at most (measured)."""
 

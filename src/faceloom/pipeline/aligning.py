@@ -7,12 +7,13 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.align import Aligner, Alignment, Limit
+from faceloom.choices import Lighting
 from faceloom.faces import Face
 from faceloom.geometry.affine import Points, apply_each, invert, scale_of
 from faceloom.geometry.boxes import Boxes
 from faceloom.geometry.chips import box_to_chip, eye_angle
 from faceloom.geometry.landmarks import box_like, eye_centres
-from faceloom.geometry.lighting import Lighting, even
+from faceloom.geometry.lighting import even
 from faceloom.geometry.pose import fit_pose
 from faceloom.geometry.sharpness import sharpness
 from faceloom.pipeline.faces import FaceStep

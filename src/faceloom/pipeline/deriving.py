@@ -60,7 +60,7 @@ class DeriveStep:
         path = chip_path(face.frame, face.index, outputs.chip_format)
         row = replace(face, frame_to_chip=affine, masks=self._masks(face, face.landmarks), chip=path)
         # Of the pixels that a run cuts its chip from: averaging depends on where they begin.
-        x0, y0, x1, y1 = patch_bounds(face.box, height=height, width=width, scale=outputs.framing.crop.patch_scale)
+        x0, y0, x1, y1 = patch_bounds(face.box, height=height, width=width, scale=outputs.framing.patch_scale)
         chip = cut(frame.image[y0:y1, x0:x1], in_patch(affine, x=x0, y=y0), size=outputs.chip_size)
         write_pictures(chip, row, frame.time, outputs=outputs, models=models, folder=self.folder)
         return row

@@ -9,12 +9,13 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from faceloom.choices import ChipFormat
 from faceloom.errors import MediaError, RequestError
 from faceloom.faces import Image
 from faceloom.frame import Frame
 from faceloom.geometry.affine import Affine, apply, compose, invert, scaling
 from faceloom.job import Outputs
-from faceloom.media.chip_files import ChipFormat, encode_jpeg, encode_png
+from faceloom.media.chip_files import encode_jpeg, encode_png
 from faceloom.media.reading import FrameReader
 from faceloom.pipeline.faces import Failure
 from faceloom.store.exports import read_chip_size, read_faces_of

@@ -3,30 +3,14 @@
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
-from enum import StrEnum
 
 from faceloom.align import Limit
+from faceloom.choices import Filter
 from faceloom.errors import RequestError
 from faceloom.faces import Face
 from faceloom.geometry.affine import Points, apply, fit_similarity
 from faceloom.geometry.landmarks import INNER, MEAN_FACE, eye_centres
 from faceloom.geometry.pose import distance_to_mean_head
-
-
-class Filter(StrEnum):
-    """What a filter looks at."""
-
-    CONFIDENCE = "confidence"
-    """How much the aligner believes that there is a face, at least; 0 to 1. Networks that do not tell have 1."""
-    DISTANCE = "distance"
-    """How far the landmarks lie from the mean head in their pose, on the mean, at most; in eye distances."""
-    SCALE = "scale"
-    """The longer side of the landmarks over that of the box, at least, and its inverse, at most."""
-    ROLL = "roll"
-    """Degrees by which the head is turned in the picture, at most."""
-    ORDER = "order"
-    """Whether eyes and corners of the mouth are left and right, and brows, eyes, nose, mouth and chin top down."""
-
 
 DEFAULTS: Mapping[Filter, float | None] = {
     # Measured, docs/accuracy.md.

@@ -9,13 +9,14 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from faceloom.choices import ChipFormat
 from faceloom.faces import Face, FrameId, Image
 from faceloom.flow import Flow
 from faceloom.geometry.affine import Points, apply, compose, invert
 from faceloom.geometry.chips import STANDARD, Framing, frame_to_chip, lay_mask
 from faceloom.job import Outputs
 from faceloom.mask import LandmarkMask
-from faceloom.media.chip_files import ChipFormat, encode_chip, encode_jpeg
+from faceloom.media.chip_files import encode_chip, encode_jpeg
 from faceloom.pipeline.aligning import described
 from faceloom.pipeline.drawing import draw_on_chip
 from faceloom.pipeline.faces import TOGETHER, Failure, cut_kept_chip, resize_mask

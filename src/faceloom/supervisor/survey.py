@@ -191,7 +191,7 @@ def _writing_bytes(outputs: Outputs) -> int:
 
 def _patch_area(outputs: Outputs) -> float:
     """Of what is kept of a frame around a face, over that of a patch as stages read it."""
-    return (outputs.framing.crop.patch_scale / PATCH_SCALE) ** 2
+    return (outputs.framing.patch_scale / PATCH_SCALE) ** 2
 
 
 def _looks_a_frame(order: Order, shape: tuple[int, int]) -> float:

@@ -48,7 +48,7 @@ class Worker:
         self._images: Counter[str] = Counter()
         self._on_progress: OnProgress = _unheard
         self._kept_bytes = 0
-        self._patch_scale = job.outputs.framing.crop.patch_scale
+        self._patch_scale = job.outputs.framing.patch_scale
         masks = (stage.plugin for stage in job.flow.networks if isinstance(stage.plugin, NetworkMask))
         self._face_bytes = _ROW_EXTRA_BYTES + sum(plugin.input_size**2 for plugin in masks)
         """What later phases add to a face: a bound on faces has to count it from the start."""

@@ -1,0 +1,84 @@
+"""What options choose among: every word and every range once, for the table of options and for those who obey it.
+
+Nothing here imports more than the standard library, so that the command line can list the words at once.
+"""
+
+from enum import StrEnum
+
+REFEEDS = range(1, 33)
+"""Over how many squares landmarks can be averaged."""
+
+
+class Crop(StrEnum):
+    """How much a chip shows around the middle of the inner landmarks."""
+
+    FACE = "face"
+    """All 68 landmarks of the mean face, from the brows to the chin."""
+    HEAD = "head"
+    """Hair, chin and ears too; what networks are given."""
+    WHOLE = "whole"
+    """The head with all its hair, neck and shoulders."""
+
+
+class ChipFormat(StrEnum):
+    """How chips are written."""
+
+    JPG = "jpg"
+    PNG = "png"
+    WEBP = "webp"
+
+
+class Lighting(StrEnum):
+    """What is made even of how a picture is lit."""
+
+    NONE = "none"
+    CLAHE = "clahe"
+    """The histogram of brightness, tile by tile and within limits (Zuiderveld 1994, Graphics Gems IV)."""
+    HIST = "hist"
+    """The histogram of brightness of the whole picture."""
+    MEAN = "mean"
+    """Mean and standard deviation of each colour: 128 and 64."""
+
+
+class Filter(StrEnum):
+    """What a filter looks at."""
+
+    CONFIDENCE = "confidence"
+    """How much the aligner believes that there is a face, at least; 0 to 1. Networks that do not tell have 1."""
+    DISTANCE = "distance"
+    """How far the landmarks lie from the mean head in their pose, on the mean, at most; in eye distances."""
+    SCALE = "scale"
+    """The longer side of the landmarks over that of the box, at least, and its inverse, at most."""
+    ROLL = "roll"
+    """Degrees by which the head is turned in the picture, at most."""
+    ORDER = "order"
+    """Whether eyes and corners of the mouth are left and right, and brows, eyes, nose, mouth and chin top down."""
+
+
+class Sort(StrEnum):
+    """What stands first of a person's faces."""
+
+    SHARPNESS = "sharpness"
+    """The sharpest."""
+    SIZE = "size"
+    """The largest."""
+    POSE = "pose"
+    """The most frontal."""
+    SCORE = "score"
+    """The one of which the detector is surest."""
+
+
+class EngineName(StrEnum):
+    """Which engine runs the networks."""
+
+    ONNX = "onnx"
+    TORCH = "torch"
+
+
+class Precision(StrEnum):
+    """Of a network's arithmetic."""
+
+    FP32 = "fp32"
+    TF32 = "tf32"
+    """Products of 10 bits of mantissa, on cards that have it."""
+    FP16 = "fp16"

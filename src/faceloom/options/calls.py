@@ -1,0 +1,158 @@
+"""What each function of the library takes, and with it the command that ends in it."""
+
+from collections.abc import Sequence
+from functools import partial
+from typing import Annotated, TypedDict
+
+from faceloom.choices import Sort
+from faceloom.options.machine import (
+    CeilingOptions,
+    DeviceOptions,
+    MachineOptions,
+    PrecisionOptions,
+    ThreadOptions,
+)
+from faceloom.options.option import Option
+from faceloom.options.outputs import (
+    COSINE,
+    ChipOptions,
+    FileOptions,
+    MaskSizeOptions,
+    OverlayOptions,
+    PeopleOptions,
+    SquareOptions,
+)
+from faceloom.options.stages import (
+    ChoiceOptions,
+    ExcerptOptions,
+    FlowOptions,
+    ImportOptions,
+    PathLike,
+    PluginOptions,
+    StageOptions,
+)
+from faceloom.options.written_values import with_commas
+
+_added = partial(Option, group="stages (see: faceloom models)")
+
+
+class OrderOptions(
+    CeilingOptions, ThreadOptions, DeviceOptions, PrecisionOptions, ChoiceOptions, ExcerptOptions, total=False
+):
+    """What every order depends on besides its flow and what is written."""
+
+
+class ExtractOptions(FlowOptions, CeilingOptions, FileOptions, OverlayOptions, PeopleOptions, total=False):
+    """What `extract` takes."""
+
+    only_empty: Annotated[
+        bool,
+        Option(
+            help="look again, with another detector, at the frames of the result folder in which no face was found;"
+            " all else as the folder was made",
+            default=False,
+        ),
+    ]
+
+
+class PlanOptions(FlowOptions, CeilingOptions, ChipOptions, total=False):
+    """What `plan` takes."""
+
+    what_if: Annotated[
+        Sequence[int | str],
+        Option(
+            help="plan for each of these budgets instead",
+            default=(),
+            unit="SIZE,...",
+            parse=with_commas,
+            example=("300MiB", "1GiB"),
+        ),
+    ]
+
+
+class ProfileOptions(ImportOptions, StageOptions, PluginOptions, DeviceOptions, PrecisionOptions, total=False):
+    """What `profile` takes."""
+
+
+class StreamOptions(
+    StageOptions,
+    PluginOptions,
+    ThreadOptions,
+    DeviceOptions,
+    PrecisionOptions,
+    MaskSizeOptions,
+    SquareOptions,
+    total=False,
+):
+    """What `stream` takes: it has no ceiling, and no faces from a file."""
+
+
+class ExtendOptions(PluginOptions, MachineOptions, total=False):
+    """What `extend` takes."""
+
+    mask: Annotated[Sequence[str], _added(help="mask to add", default=(), unit="NAME", or_none=True, example=("unet",))]
+    identify: Annotated[str | None, _added(help="identifier to add", unit="NAME", or_none=True, example="sface")]
+
+
+class DeriveOptions(ChipOptions, OverlayOptions, CeilingOptions, ThreadOptions, total=False):
+    """What `derive` takes."""
+
+
+class ChipCutOptions(SquareOptions, total=False):
+    """What `chip` takes."""
+
+    size: Annotated[int, Option(help="side of the chip", default=512, unit="PX", example=128)]
+
+
+class GroupOptions(TypedDict, total=False):
+    """What `group` takes."""
+
+    threshold: Annotated[
+        float | None,
+        Option(
+            help="mean cosine from which on groups of faces are one person's",
+            usual="the identifier's own",
+            unit="COSINE",
+            within=COSINE,
+            example=0.5,
+        ),
+    ]
+    sort: Annotated[
+        str | None,
+        Option(
+            help="of a person's faces the best first",
+            usual="by source and frame",
+            unit="BY",
+            among=tuple(Sort),
+            example="pose",
+        ),
+    ]
+    folders: Annotated[
+        PathLike | None,
+        Option(
+            help="fill a new or empty folder with one of links to chips for each person", unit="DIR", example="people"
+        ),
+    ]
+    copy: Annotated[bool, Option(help="copies in place of links", default=False)]
+
+
+class ForgetOptions(TypedDict, total=False):
+    """What `forget` takes."""
+
+    source: Annotated[
+        PathLike | None,
+        Option(
+            help="a source, by its name in exports or the path of its file; later runs leave it out",
+            unit="NAME",
+            example="ann.jpg",
+        ),
+    ]
+    person: Annotated[
+        str | None,
+        Option(
+            help="a person, as faceloom group named them; frames stay done, so that later runs do not find the faces"
+            " again",
+            unit="NAME",
+            example="person 3",
+        ),
+    ]

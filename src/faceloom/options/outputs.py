@@ -1,0 +1,125 @@
+"""What is written of each face, and whose faces are."""
+
+from collections.abc import Iterable
+from functools import partial
+from typing import Annotated, TypedDict
+
+from faceloom.choices import ChipFormat, Crop
+from faceloom.options.option import Interval, Option
+from faceloom.options.stages import PathLike
+
+_chip = partial(Option, group="what is written")
+_people = partial(Option, group="whose faces (needs --identify)")
+_CHIP_SIZE = Interval(64, 1024)
+COSINE = Interval(-1, 1)
+
+
+class SquareOptions(TypedDict, total=False):
+    """The square that chips show and masks cover."""
+
+    """What chips look like."""
+
+    crop: Annotated[
+        str,
+        _chip(
+            help="what chips show: brows to chin, the head, or neck and shoulders too",
+            default=Crop.HEAD.value,
+            among=tuple(Crop),
+            example="whole",
+        ),
+    ]
+    level: Annotated[
+        bool,
+        _chip(
+            help="whether the eyes lie level in chips",
+            default=True,
+            denial="leave chips as the frame stands: eyes are not made level",
+        ),
+    ]
+
+
+class ChipOptions(SquareOptions, total=False):
+    """What chips look like."""
+
+    size: Annotated[
+        int, _chip(help="side of the aligned chips", default=512, unit="PX", within=_CHIP_SIZE, example=128)
+    ]
+    format: Annotated[
+        str,
+        _chip(
+            help="of the chips: JPEG of quality 95 and 4:4:4, PNG, or WebP of quality 95",
+            default=ChipFormat.JPG.value,
+            among=tuple(ChipFormat),
+            example="png",
+        ),
+    ]
+
+
+class MaskSizeOptions(TypedDict, total=False):
+    """How masks are stored."""
+
+    mask_size: Annotated[
+        int,
+        _chip(
+            help="side of the stored masks; a mask covers the square that the chip shows",
+            default=256,
+            unit="PX",
+            within=Interval(16, 1024),
+            example=64,
+        ),
+    ]
+
+
+class FileOptions(ChipOptions, MaskSizeOptions, total=False):
+    """What is written of each face."""
+
+    chips: Annotated[
+        bool,
+        _chip(help="whether chips are written", default=True, denial="write no chips, only the store"),
+    ]
+
+
+class OverlayOptions(TypedDict, total=False):
+    """Pictures to look at."""
+
+    overlay: Annotated[
+        bool, _chip(help="also write each frame with boxes, points and masks drawn on it", default=False)
+    ]
+    overlay_chips: Annotated[
+        bool, _chip(help="also write each chip with box, points and masks drawn on it", default=False)
+    ]
+
+
+class PeopleOptions(TypedDict, total=False):
+    """Whose faces are kept."""
+
+    like: Annotated[
+        PathLike | Iterable[PathLike],
+        _people(
+            help="pictures of one face each: keep only faces like one of these; others are marked and have no chips",
+            default=(),
+            unit="PICTURE",
+            takes_several=True,
+            example=("ann.jpg",),
+        ),
+    ]
+    unlike: Annotated[
+        PathLike | Iterable[PathLike],
+        _people(
+            help="pictures of one face each: drop faces like one of these, also if they are like one of the others",
+            default=(),
+            unit="PICTURE",
+            takes_several=True,
+            example=("bob.jpg",),
+        ),
+    ]
+    threshold: Annotated[
+        float | None,
+        _people(
+            help="cosine from which on two faces are one person's",
+            usual="the identifier's own",
+            unit="COSINE",
+            within=COSINE,
+            example=0.5,
+        ),
+    ]

@@ -1,0 +1,226 @@
+"""Which stages a job has, what they are told, and which frames and faces they are for."""
+
+from collections.abc import Mapping, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias, TypedDict
+
+from faceloom.choices import REFEEDS, Lighting
+from faceloom.options.machine import DeviceOptions, PrecisionOptions, ThreadOptions
+from faceloom.options.option import Interval, Option
+from faceloom.options.written_values import settings_of, weight_files
+
+PathLike: TypeAlias = str | Path
+_stage = partial(Option, group="stages (see: faceloom models)")
+_ANY_NUMBER = Interval(1)
+
+
+class ImportOptions(TypedDict, total=False):
+    """Faces that a file tells of, in place of a detector."""
+
+    from_: Annotated[
+        PathLike | None,
+        _stage(
+            help="with --detect import: the file or folder that tells of boxes, keypoints or landmarks, in any format"
+            " of faceloom export",
+            flag="from",
+            unit="FILE",
+            example="faces.jsonl",
+        ),
+    ]
+    from_format: Annotated[
+        str | None, _stage(help="format of that file", usual="by its suffix", unit="FORMAT", example="csv")
+    ]
+
+
+class ChoiceOptions(TypedDict, total=False):
+    """Which of the faces that are found are kept."""
+
+    min_size: Annotated[
+        int | float | str | None,
+        _stage(
+            help="least size of a face, the longer side of its box: pixels like 40, or 5% of the frame's shorter side",
+            unit="SIZE",
+            example="5%",
+        ),
+    ]
+    max_size: Annotated[
+        int | float | str | None, _stage(help="greatest size of a face, likewise", unit="SIZE", example="300")
+    ]
+    max_faces: Annotated[
+        int | None,
+        _stage(help="keep the best so many faces of a frame", usual="all", unit="N", within=_ANY_NUMBER, example=3),
+    ]
+
+
+class ExcerptOptions(TypedDict, total=False):
+    """Which frames of videos are done."""
+
+    every: Annotated[
+        int, _stage(help="of videos, do every N-th frame", default=1, unit="N", within=_ANY_NUMBER, example=4)
+    ]
+    start: Annotated[
+        int | float | str | None,
+        _stage(help="of videos, begin at this time (83.5, 1:23.5) or frame (250f)", unit="PLACE", example="0.5"),
+    ]
+    end: Annotated[
+        int | float | str | None,
+        _stage(help="of videos, end before this time or frame", unit="PLACE", example="250f"),
+    ]
+
+
+class DetectorOptions(ChoiceOptions, ExcerptOptions, total=False):
+    """How faces are found."""
+
+    detect: Annotated[
+        str,
+        _stage(
+            help="detector, or import for the faces that a file tells of",
+            default="yunet",
+            unit="NAME",
+            example="centerface",
+        ),
+    ]
+    detect_size: Annotated[
+        int | None,
+        _stage(
+            help="scale larger frames down to this longer side for the detector",
+            usual="the detector's own, as a rule 1024",
+            unit="PX",
+            within=Interval(32, 8192),
+            example=640,
+        ),
+    ]
+    rotate: Annotated[
+        int | float | str | None,
+        _stage(
+            help="where no face is found upright, look again turned clockwise by each step of 90, or by angles like"
+            " 0,45,315, in this order; the first at which a face is found counts",
+            unit="DEGREES",
+            example="90",
+        ),
+    ]
+    tiles: Annotated[
+        int | None,
+        _stage(
+            help="for small faces: look at overlapping squares of so many pixels of large frames too, at the frame's"
+            " resolution",
+            unit="PX",
+            within=Interval(128, 8192),
+            example=640,
+        ),
+    ]
+    min_score: Annotated[
+        float | None,
+        _stage(
+            help="least score of a face",
+            usual="the detector's own",
+            unit="SCORE",
+            within=Interval(0, 1, is_open=True),
+            example=0.8,
+        ),
+    ]
+
+
+class AlignerOptions(TypedDict, total=False):
+    """How landmarks are found."""
+
+    align: Annotated[
+        str | None,
+        _stage(help="aligner, or none for boxes only", default="facemesh", unit="NAME", or_none=True, example="pfld"),
+    ]
+    normalize: Annotated[
+        str,
+        _stage(
+            help="make the lighting even of what the aligner sees, not of what is kept",
+            default=Lighting.NONE.value,
+            among=tuple(Lighting),
+            example="clahe",
+        ),
+    ]
+    refeed: Annotated[
+        int,
+        _stage(
+            help="average landmarks over N squares beside each other",
+            default=1,
+            unit="N",
+            within=Interval(REFEEDS.start, REFEEDS.stop - 1),
+            example=3,
+        ),
+    ]
+    realign: Annotated[
+        bool, _stage(help="align once more, in a square laid by the landmarks found first", default=False)
+    ]
+    filter: Annotated[
+        Sequence[str],
+        _stage(
+            help="mark faces as rejected by their landmarks: confidence, distance, scale, roll or order, or as in"
+            " roll=45 by a threshold other than its own; they stay, and no later stage sees them",
+            default=(),
+            unit="NAME[=LIMIT]",
+            example=("roll=45",),
+        ),
+    ]
+
+
+class StageOptions(DetectorOptions, AlignerOptions, total=False):
+    """Which stages a job has."""
+
+    mask: Annotated[
+        Sequence[str] | None,
+        _stage(
+            help="mask, or none",
+            usual="components and extended; none without an aligner",
+            unit="NAME",
+            or_none=True,
+            example=("unet",),
+        ),
+    ]
+    identify: Annotated[
+        str | None,
+        _stage(
+            help="identifier",
+            usual="none: faces become comparable only when that is asked for",
+            unit="NAME",
+            or_none=True,
+            example="sface",
+        ),
+    ]
+
+
+class PluginOptions(TypedDict, total=False):
+    """What the plugins of stages are told."""
+
+    weights: Annotated[
+        Mapping[str, PathLike],
+        _stage(
+            help="weight file of your own for a stage, as in identify/arcface=net.onnx, in place of the catalog's",
+            default={},
+            unit="STAGE=FILE",
+            parse=weight_files,
+            example={"detect/yunet": "net.onnx"},
+        ),
+    ]
+    settings: Annotated[
+        Mapping[str, Mapping[str, Any]],
+        _stage(
+            help="option of a plugin (docs/plugins.md), as in detect/yunet.max_iou=0.4",
+            default={},
+            flag="set",
+            unit="STAGE.OPTION=VALUE",
+            parse=settings_of,
+            example={"detect/yunet": {"max_iou": 0.4}},
+        ),
+    ]
+
+
+class FlowOptions(
+    ImportOptions,
+    StageOptions,
+    PluginOptions,
+    ThreadOptions,
+    DeviceOptions,
+    PrecisionOptions,
+    total=False,
+):
+    """Which stages a job has and what runs them; every one of these can be left out."""

@@ -1,0 +1,51 @@
+"""Values that the command line has as text: `STAGE=FILE`, `STAGE.OPTION=VALUE`, and lists with commas between."""
+
+import json
+from collections.abc import Sequence
+from typing import Any
+
+from faceloom.errors import RequestError
+
+
+def weight_files(items: Sequence[str]) -> dict[str, str]:
+    """Weight files by stage.
+
+    Raises:
+        RequestError: an item is not of the form STAGE=FILE.
+    """
+    return dict(_stage_and_file(item) for item in items)
+
+
+def _stage_and_file(item: str) -> tuple[str, str]:
+    stage, is_told, file = item.partition("=")
+    if not (is_told and file):
+        raise RequestError(f"--weights {item} is not of the form STAGE=FILE, as in identify/arcface=net.onnx")
+    return stage, file
+
+
+def settings_of(items: Sequence[str]) -> dict[str, dict[str, Any]]:
+    """Options of plugins by stage and name; a value that is no JSON is a text.
+
+    Raises:
+        RequestError: an item is not of the form STAGE.OPTION=VALUE.
+    """
+    settings: dict[str, dict[str, Any]] = {}
+    for item in items:
+        place, is_told, text = item.partition("=")
+        stage, has_option, option = place.rpartition(".")
+        if not (is_told and has_option and stage and option):
+            raise RequestError(f"--set {item} is not of the form STAGE.OPTION=VALUE, as in detect/yunet.max_iou=0.4")
+        settings.setdefault(stage, {})[option] = _value(text)
+    return settings
+
+
+def _value(text: str) -> Any:
+    try:
+        return json.loads(text)
+    except ValueError:
+        return text
+
+
+def with_commas(text: str) -> tuple[str, ...]:
+    """The items of a list with commas between."""
+    return tuple(text.split(","))

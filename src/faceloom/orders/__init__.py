@@ -1,0 +1,1 @@
+"""Options become orders: what is asked for, checked as a whole, with everything at hand that the work needs."""

@@ -1,0 +1,68 @@
+"""What the results of an order depend on: a result folder is held to it."""
+
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any
+
+from faceloom.choices import Crop, Precision
+from faceloom.job import Order
+from faceloom.media.excerpts import in_words
+
+RESULTS = 2
+"""Counts the changes to our own arithmetic that change what is found; part of every configuration."""
+_PACKAGES = (
+    "faceloom",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "torch",
+    "opencv-python-headless",
+    "av",
+    "numpy",
+    "pillow",
+    "simplejpeg",
+)
+
+
+def config_of(order: Order) -> dict[str, Any]:
+    """What results depend on: a folder is held to it."""
+    outputs, file = order.outputs, order.faces_file
+    chips = {"size": outputs.chip_size, "format": outputs.chip_format} if outputs.write_chips else None
+    return {
+        "results": RESULTS,
+        "stages": order.flow.describe(),
+        "chips": chips,
+        "mask_size": outputs.mask_size,
+        "overlay": outputs.overlay,
+        # Said where they are not as they were when there was nothing to choose: folders of then are gone on with.
+        **({} if outputs.framing.crop is Crop.HEAD else {"crop": outputs.framing.crop}),
+        **({} if outputs.framing.level else {"level": False}),
+        **({"overlay_chips": True} if outputs.overlay_chips else {}),
+        # Either engine finds the same in float32, so that one may go on where the other ended.
+        **({} if order.runtime.precision is Precision.FP32 else {"precision": order.runtime.precision}),
+        **({"import": {"format": file.format, "sha256": file.sha256}} if file else {}),
+        # Said where something is left out: folders made when there was nothing to choose are gone on with.
+        **{name: str(value) for name, value in _left_out(order).items() if value is not None},
+    }
+
+
+def _left_out(order: Order) -> dict[str, object]:
+    """Of what keeps frames and faces out of a result, that which was asked for."""
+    excerpt, choice = order.excerpt, order.choice
+    return {
+        "every": None if excerpt.every == 1 else excerpt.every,
+        "start": None if excerpt.start is None else in_words(excerpt.start),
+        "end": None if excerpt.end is None else in_words(excerpt.end),
+        "min_size": choice.min_size,
+        "max_size": choice.max_size,
+        "max_faces": choice.max_faces,
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of the packages that a result may depend on, as far as they are installed."""
+    found: dict[str, str] = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            continue
+    return found

@@ -1,0 +1,154 @@
+"""Which stages options ask for, and what their plugins are told."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from faceloom.errors import RequestError, WeightsError
+from faceloom.flow import Flow, build_flow, find_plugin
+from faceloom.geometry.turning import parse_turns
+from faceloom.models.weights import CONVERTED, WeightCache, own_file
+from faceloom.options.calls import ExtendOptions
+from faceloom.options.declared import declared, filled
+from faceloom.options.stages import AlignerOptions, DetectorOptions, FlowOptions, ImportOptions, PathLike
+from faceloom.pipeline.filters import parse_filters
+from faceloom.stage import NetworkPlugin, PinnedFile
+
+IMPORT = "import"
+"""In place of a detector's name: faces are known from a file."""
+KNOWN = frozenset({"boxes", "landmarks"})
+"""What the faces of a result folder come with."""
+_OF_DETECTORS = ("detect_size", "min_score", "rotate", "tiles")
+_OF_ALIGNERS = ("normalize", "refeed", "realign")
+
+
+def make_flow(options: FlowOptions) -> Flow:
+    """The flow that the options ask for; those that are left out have their defaults.
+
+    Raises:
+        RequestError: an unknown plugin or a value out of range.
+    """
+    options = filled(FlowOptions, options)
+    imports = options["detect"] == IMPORT
+    names = _stage_names(options)
+    own = own_weights(options["weights"], names)
+    told = options_of_plugins(names, own, options["settings"])
+    align = f"align/{options['align']}"
+    if "filters" in told.get(align, {}):
+        raise RequestError("filters are no setting of a plugin; ask for --filter NAME, or filter=[NAME] in Python")
+    asked = {align: _align_options(options)}
+    if imports:
+        _refuse_options_of_detectors(options)
+    elif options["from_"] is not None or options["from_format"] is not None:
+        raise RequestError("a file that tells of faces (--from) is for --detect import")
+    else:
+        asked[f"detect/{options['detect']}"] = _detect_options(options)
+    given = {stage: {**told[stage], **asked.get(stage, {})} for stage in names}
+    if imports:
+        return build_flow(names, given, own, known=frozenset({"boxes"}) if options["align"] else KNOWN)
+    return build_flow(names, given, own)
+
+
+def _stage_names(options: FlowOptions) -> list[str]:
+    imports, align, identify = options["detect"] == IMPORT, options["align"], options["identify"]
+    masks = options["mask"]
+    if masks is None:
+        masks = ("components", "extended") if align or imports else ()
+    return [
+        *([] if imports else [f"detect/{options['detect']}"]),
+        *([f"align/{align}"] if align else []),
+        *(f"mask/{mask}" for mask in masks),
+        *([f"identify/{identify}"] if identify else []),
+    ]
+
+
+def added_flow(options: ExtendOptions) -> Flow:
+    """The stages that are to be added to a result folder.
+
+    Raises:
+        RequestError: an unknown plugin, or nothing to add.
+    """
+    identify = options["identify"]
+    names = [*(f"mask/{name}" for name in options["mask"]), *([f"identify/{identify}"] if identify else [])]
+    if not names:
+        raise RequestError("name what to add: --mask NAME or --identify NAME")
+    own = own_weights(options["weights"], names)
+    return build_flow(names, options_of_plugins(names, own, options["settings"]), own, known=KNOWN)
+
+
+def landmark_masks(stages: Mapping[str, Mapping[str, Any]]) -> Flow:
+    """Of the stages of a result folder the masks that need no network, with their options."""
+    names = [name for name, told in stages.items() if name.startswith("mask/") and not told.get("weights")]
+    options = {name: {key: value for key, value in stages[name].items() if key != "weights"} for name in names}
+    return build_flow(names, options, known=KNOWN)
+
+
+def options_of_plugins(
+    names: Sequence[str], own: Mapping[str, PinnedFile], settings: Mapping[str, Mapping[str, Any]]
+) -> dict[str, dict[str, Any]]:
+    """What the user's own files and settings say of the plugins of stages."""
+    for stage in settings.keys() - set(names):
+        raise RequestError(f"options are set for {stage!r}, which is no stage of this flow; it has: {', '.join(names)}")
+    told = {stage: _options_of_weights(stage, file) for stage, file in own.items()}
+    return {stage: {**told.get(stage, {}), **settings.get(stage, {})} for stage in names}
+
+
+def _refuse_options_of_detectors(options: FlowOptions) -> None:
+    if options["from_"] is None:
+        raise RequestError("--detect import takes faces from a file; name it with --from")
+    for name in _given(options, _OF_DETECTORS):
+        raise RequestError(f"{name} is for a detector, and with --detect import there is none")
+
+
+def own_weights(paths: Mapping[str, PathLike], names: Sequence[str]) -> dict[str, PinnedFile]:
+    """The user's own weight files by stage."""
+    files = {}
+    for stage, path in paths.items():
+        if stage not in names:
+            message = f"weights are named for {stage!r}, which is no stage of this flow; it has: {', '.join(names)}"
+            raise RequestError(message)
+        plugin = find_plugin(*stage.split("/", 1))
+        if plugin.weights is None:
+            raise RequestError(f"{stage} runs no network, so it takes no weights")
+        if not plugin.network and Path(path).suffix not in CONVERTED:
+            raise RequestError(f"{path} is no weight file for {stage}; it can be: {', '.join(CONVERTED)}")
+        files[stage] = own_file(Path(path), plugin.weights)
+    return files
+
+
+def _options_of_weights(stage: str, file: PinnedFile) -> Mapping[str, Any]:
+    """What a file of the user's own decides of its plugin."""
+    plugin = find_plugin(*stage.split("/", 1))
+    if not issubclass(plugin, NetworkPlugin) or plugin.network:
+        return {}
+    try:
+        return plugin.options_for(WeightCache.of_user().signature(file))
+    except ValueError as error:
+        raise WeightsError(f"{file.path} is no network for {stage}: {error}", name=file.name) from error
+
+
+def _detect_options(options: DetectorOptions) -> Mapping[str, Any]:
+    turns = None if options["rotate"] is None else parse_turns(str(options["rotate"]))
+    told = {
+        "longest_side": options["detect_size"],
+        "min_score": options["min_score"],
+        "turns": turns,
+        "tile_px": options["tiles"],
+    }
+    return {name: value for name, value in told.items() if value is not None}
+
+
+def _align_options(options: AlignerOptions) -> Mapping[str, Any]:
+    chosen = _given(options, _OF_ALIGNERS)
+    if options["filter"]:
+        chosen["filters"] = parse_filters(options["filter"])
+    if chosen and not options["align"]:
+        asked = ", ".join("filter" if name == "filters" else name for name in chosen)
+        raise RequestError(f"{asked} is for an aligner, and there is none; leave it out, or name an aligner")
+    return chosen
+
+
+def _given(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:
+    """Those of some options that are not as they are if nobody says."""
+    known = declared(FlowOptions)
+    return {name: options[name] for name in names if options[name] != known[name].option.default}

@@ -1,0 +1,84 @@
+"""The order: what is asked of a run, with every weight file at hand."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from faceloom.engines.runtime import CPU
+from faceloom.errors import RequestError
+from faceloom.events import Fetching, OnEvent
+from faceloom.flow import Flow
+from faceloom.job import Order, Outputs
+from faceloom.memory.cores import usable_cores
+from faceloom.models.weights import WeightCache
+from faceloom.options.calls import OrderOptions
+from faceloom.options.declared import filled
+from faceloom.orders.excerpts import make_choice, make_excerpt
+from faceloom.targets import Target, choose_targets
+from faceloom.units import MIB, parse_bytes
+
+
+def make_order(flow: Flow, outputs: Outputs, options: Mapping[str, Any], *, on_event: OnEvent) -> Order:
+    """What is asked for, with every weight file at hand; of the options, those of `OrderOptions` count.
+
+    Raises:
+        RequestError: a value out of range, or an engine that cannot run a stage.
+        BudgetError: this machine lacks the device, or an engine for it.
+        WeightsError: a network is neither on this machine nor to be had.
+    """
+    asked = filled(OrderOptions, options)
+    memory_bytes, ram_bytes = budget_bytes_of(asked["memory"]), budget_bytes_of(asked["ram"])
+    targets = _targets(flow, asked, memory_bytes)
+    # Without a memory of its own the device's is the host's: both ceilings are for the same.
+    has_memory = any(target.has_memory for target in targets)
+    ceilings = [ram_bytes] if has_memory else [memory_bytes, ram_bytes]
+    cache = WeightCache.of_user()
+    return Order(
+        flow=flow,
+        weights=_weights(flow, cache, on_event),
+        outputs=outputs,
+        cores=asked["threads"] or usable_cores(),
+        memory_bytes=min((size for size in ceilings if size is not None), default=None),
+        footprints=cache.folder / "footprints",
+        excerpt=make_excerpt(asked),
+        choice=make_choice(asked),
+        targets=targets,
+    )
+
+
+def _targets(flow: Flow, options: OrderOptions, memory_bytes: int | None) -> tuple[Target, ...]:
+    return choose_targets(
+        options["device"] if flow.networks else CPU,
+        excluded=options["exclude_device"],
+        engine=options["engine"],
+        precision=options["precision"],
+        checkpoints=[stage.name for stage in flow.networks if stage.plugin.network],
+        memory_bytes=memory_bytes,
+    )
+
+
+def _weights(flow: Flow, cache: WeightCache, on_event: OnEvent) -> dict[str, Path]:
+    def on_bytes(name: str, done: int, total: int) -> None:
+        on_event(Fetching(name=name, done_bytes=done, total_bytes=total))
+
+    return {stage.name: cache.prepare(stage.weights, on_bytes=on_bytes) for stage in flow.networks if stage.weights}
+
+
+def budget_bytes_of(memory: int | str | None) -> int | None:
+    """A ceiling in bytes; None if there is none.
+
+    Raises:
+        RequestError: it is no size, or none that could hold anything.
+    """
+    if memory is None:
+        return None
+    text = str(memory).strip()
+    try:
+        size = parse_bytes(text) if isinstance(memory, str) else memory
+    except ValueError as error:
+        raise RequestError(str(error)) from error
+    if size <= 0:
+        raise RequestError(f"a budget of {size} bytes is none; ask for something like 800MiB")
+    if size < MIB and text[-1].isdigit():
+        raise RequestError(f"a budget of {text} bytes holds nothing; did you mean {text}MiB?")
+    return int(size)
