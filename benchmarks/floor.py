@@ -42,7 +42,7 @@ from faceloom.media.chip_files import encode_jpeg
 from faceloom.media.sources import SourceKind, find_sources, kind_of
 from faceloom.memory.cores import usable_cores
 from faceloom.models.weights import WeightCache
-from faceloom.options import make_flow
+from faceloom.orders.flows import make_flow
 from faceloom.pipeline.finishing import draw_masks
 from faceloom.stage import NetworkPlugin, Tensors
 from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, MaskRow, Status

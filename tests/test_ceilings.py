@@ -3,8 +3,8 @@
 import pytest
 
 from faceloom.job import Outputs
-from faceloom.options import make_flow
-from faceloom.orders import make_order
+from faceloom.orders.flows import make_flow
+from faceloom.orders.order import make_order
 from faceloom.units import GIB
 
 
@@ -16,5 +16,5 @@ def test_on_the_cpu_the_lower_ceiling_holds(
     memory: int | str | None, ram: int | str | None, budget_bytes: int | None
 ) -> None:
     flow = make_flow({"detect": "yunet", "align": None})
-    order = make_order(flow, Outputs(), {"device": "cpu"}, memory=memory, ram=ram, on_event=lambda event: None)
+    order = make_order(flow, Outputs(), {"device": "cpu", "memory": memory, "ram": ram}, on_event=lambda event: None)
     assert order.memory_bytes == budget_bytes

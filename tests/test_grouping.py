@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 
 from faceloom.api import extract
+from faceloom.choices import Sort
 from faceloom.cli.main import main
 from faceloom.errors import RequestError, StoreError
 from faceloom.grouping import SORTS, group
@@ -85,7 +86,7 @@ def test_exports_name_persons_only_where_there_are_some(faces: Path) -> None:
 
 
 @pytest.mark.parametrize("sort", SORTS)
-def test_folders_hold_a_link_for_each_chip_the_best_first(faces: Path, tmp_path: Path, sort: str) -> None:
+def test_folders_hold_a_link_for_each_chip_the_best_first(faces: Path, tmp_path: Path, sort: Sort) -> None:
     persons = group(faces, sort=sort, folders=tmp_path / "people")
     assert sorted(path.name for path in (tmp_path / "people").iterdir()) == sorted(one.name for one in persons)
     traits = read_persons(faces)
@@ -111,9 +112,9 @@ def test_copies_are_the_chips(faces: Path, tmp_path: Path) -> None:
 def test_sorts_are_by_what_they_say(faces: Path) -> None:
     group(faces)
     (some, *_) = read_persons(faces).values()
-    sharpest = min(some, key=SORTS["sharpness"])
+    sharpest = min(some, key=SORTS[Sort.SHARPNESS])
     assert sharpest.sharpness == max(face.sharpness or 0 for face in some)
-    frontal = min(some, key=SORTS["pose"])
+    frontal = min(some, key=SORTS[Sort.POSE])
     assert np.hypot(frontal.yaw or 0, frontal.pitch or 0) <= max(np.hypot(f.yaw or 0, f.pitch or 0) for f in some)
 
 
@@ -144,7 +145,7 @@ def test_wrong_requests_are_refused_before_anything_is_named(faces: Path, tmp_pa
 def test_without_crops_there_is_nothing_to_lay_into_folders(samples: Path, tmp_path: Path) -> None:
     weights = {"identify/sface": write_sface(tmp_path / "sface.onnx")}
     extract(samples / "crowd.jpg", tmp_path / "out", chips=False, identify="sface", weights=weights)
-    with pytest.raises(RequestError, match="no crops"):
+    with pytest.raises(RequestError, match="no chips"):
         group(tmp_path / "out", folders=tmp_path / "people")
     assert group(tmp_path / "out")[0].best.startswith("crowd.jpg#0 face ")
 

@@ -10,7 +10,8 @@ import pytest
 import faceloom
 
 ROWS = (
-    ("units", "errors", "version"),
+    ("units", "errors", "version", "suggestions", "choices"),
+    ("options",),
     ("geometry",),
     ("thumbnails", "faces", "frame", "stage", "tensors"),
     ("formats",),
@@ -28,9 +29,11 @@ ROWS = (
     ("pipeline",),
     ("worker",),
     ("supervisor",),
-    ("samples", "options", "orders", "api"),
+    ("orders",),
+    ("samples", "api"),
     ("diagnosis",),
     ("cli",),
+    ("__main__",),
 )
 PLACES = {name: (row, column) for row, names in enumerate(ROWS) for column, name in enumerate(names)}
 ROOT = Path(faceloom.__file__).parent

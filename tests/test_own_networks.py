@@ -15,7 +15,8 @@ from faceloom.errors import RequestError, WeightsError
 from faceloom.faces import Face
 from faceloom.models.catalog import CATALOG
 from faceloom.models.weights import WeightCache
-from faceloom.options import FlowOptions, make_flow
+from faceloom.options.calls import StreamOptions
+from faceloom.orders.flows import make_flow
 
 LOGITS: dict[str, Any] = {"answers": "logits"}
 
@@ -29,7 +30,7 @@ def unet(cache: WeightCache) -> Path:
         pytest.skip(str(error))
 
 
-def faces(samples: Path, options: FlowOptions) -> tuple[Face, ...]:
+def faces(samples: Path, options: StreamOptions) -> tuple[Face, ...]:
     (frame,) = stream(samples / "crowd.jpg", **options)
     assert frame.problem is None
     return frame.faces
@@ -112,7 +113,7 @@ def test_a_detector_of_ones_own_finds_what_it_answers(unit: str, tmp_path: Path,
     image = np.full((200, 300, 3), 40, np.uint8)
     image[50:91, 120:181, 0] = 255
     blank = np.zeros((64, 64, 3), np.uint8)
-    options: FlowOptions = {
+    options: StreamOptions = {
         "detect": "onnx",
         "align": None,
         "weights": {"detect/onnx": path},

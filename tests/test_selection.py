@@ -13,7 +13,7 @@ from clips import write_clip
 from faceloom.api import extract, stream
 from faceloom.errors import MediaError, RequestError
 from faceloom.media.video_index import index_video
-from faceloom.options import FlowOptions
+from faceloom.options.stages import FlowOptions
 from faceloom.selection import Choice, Length, parse_length
 from jobs import exported
 

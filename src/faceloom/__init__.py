@@ -47,7 +47,9 @@ if TYPE_CHECKING:
     from faceloom.grouping import group as group
     from faceloom.media.chip_files import read_chip_metadata as read_chip_metadata
     from faceloom.memory.footprints import Footprint as Footprint
-    from faceloom.options import FlowOptions as FlowOptions
+    from faceloom.options.calls import ExtractOptions as ExtractOptions
+    from faceloom.options.calls import StreamOptions as StreamOptions
+    from faceloom.options.stages import FlowOptions as FlowOptions
     from faceloom.results.exporting import export as export
     from faceloom.results.faces import ResultFace as ResultFace
     from faceloom.results.faces import ResultFrame as ResultFrame
@@ -75,7 +77,8 @@ _MODULES = {
     "faceloom.grouping": "Person group",
     "faceloom.media.chip_files": "read_chip_metadata",
     "faceloom.memory.footprints": "Footprint",
-    "faceloom.options": "FlowOptions",
+    "faceloom.options.calls": "ExtractOptions StreamOptions",
+    "faceloom.options.stages": "FlowOptions",
     "faceloom.results.exporting": "export",
     "faceloom.results.faces": "ResultFace ResultFrame",
     "faceloom.results.results": "FaceSelection Results open",

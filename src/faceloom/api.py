@@ -202,9 +202,7 @@ def extend(
     with Store(Path(folder)) as store:
         new = store.add_stages(flow.describe())
         try:
-            return _noted(
-                store, lambda: run_again(order, store, on_event=on_event, should_stop=should_stop), started
-            )
+            return _noted(store, lambda: run_again(order, store, on_event=on_event, should_stop=should_stop), started)
         except BudgetError:  # before the first frame: the folder is as it was
             store.take_back(new)
             raise

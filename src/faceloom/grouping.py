@@ -6,13 +6,16 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Unpack
 
 from faceloom.choices import Sort
 from faceloom.errors import RequestError
 from faceloom.flow import find_plugin
 from faceloom.geometry.linkage import average_linkage
 from faceloom.identify import Identifier
+from faceloom.options.calls import GroupOptions
+from faceloom.options.keywords import takes
+from faceloom.options.stages import PathLike
 from faceloom.store.folder import locked
 from faceloom.store.persons import FaceTraits, read_embeddings, read_identifier, read_persons, write_persons
 
@@ -39,51 +42,46 @@ class Person:
         return asdict(self)
 
 
-def group(
-    folder: str | Path,
-    *,
-    threshold: float | None = None,
-    sort: str | None = None,
-    folders: str | Path | None = None,
-    copy: bool = False,
-) -> list[Person]:
+@takes(GroupOptions)
+def group(folder: PathLike, **options: Unpack[GroupOptions]) -> list[Person]:
     """Names the persons of a result folder, the one with the most faces first.
 
     Args:
         folder: made with an identifier.
-        threshold: mean cosine from which on two groups of faces are one person's; the identifier's own if left out.
-        sort: what stands first of a person's faces: sharpness, size, pose or score; by source and frame if left out.
-        folders: a new or empty folder, to be filled with a folder of links to the chips for each person.
-        copy: whether there are to be copies in place of links.
+        options: as docs/options.md lists them.
 
     Raises:
+        TypeError: there is no such keyword.
         RequestError: an argument is wrong, or the folder holds no embeddings.
         StoreError: the folder cannot be used, or a run is writing to it.
     """
-    if sort is not None and sort not in SORTS:
-        raise RequestError(f"faces cannot be sorted by {sort!r}; they can by: {', '.join(SORTS)}")
-    if copy and folders is None:
-        raise RequestError("copies need a place: add --folders DIR")
     folder = Path(folder)
+    folders = None if options["folders"] is None else Path(options["folders"])
+    if options["copy"] and folders is None:
+        raise RequestError("copies need a place: add --folders DIR")
     if folders is not None:
-        folders = Path(folders)
         _require_empty(folders)
-    alike = _threshold(read_identifier(folder), threshold)
+    alike = _threshold(read_identifier(folder), options["threshold"])
     with locked(folder):
-        ids, embeddings = read_embeddings(folder)
-        labels = average_linkage(embeddings, threshold=alike).tolist()
-        del embeddings
-        # Most faces first, and of as many the one who appears first: labels are in order of appearance.
-        names = {label: f"person {rank}" for rank, (label, _) in enumerate(Counter(labels).most_common(), start=1)}
-        write_persons(folder, ids, [names[label] for label in labels])
-        faces = read_persons(folder)
-        if sort is not None:
+        names, faces = _named(folder, threshold=alike)
+        if options["sort"] is not None:
             for some in faces.values():
-                some.sort(key=SORTS[sort])  # stable: equals stay by source and frame
+                some.sort(key=SORTS[Sort(options["sort"])])  # stable: equals stay by source and frame
         if folders is not None:
-            for name in names.values():
-                _lay(folder, faces[name], folders / name, copy=copy)
-    return [Person(name=name, faces=len(faces[name]), best=_place(faces[name][0])) for name in names.values()]
+            for name in names:
+                _lay(folder, faces[name], folders / name, copy=options["copy"])
+    return [Person(name=name, faces=len(faces[name]), best=_place(faces[name][0])) for name in names]
+
+
+def _named(folder: Path, *, threshold: float) -> tuple[list[str], dict[str, list[FaceTraits]]]:
+    """Names the persons in the store: the names, most faces first, and the faces of each."""
+    ids, embeddings = read_embeddings(folder)
+    labels = average_linkage(embeddings, threshold=threshold).tolist()
+    del embeddings
+    # Most faces first, and of as many the one who appears first: labels are in order of appearance.
+    names = {label: f"person {rank}" for rank, (label, _) in enumerate(Counter(labels).most_common(), start=1)}
+    write_persons(folder, ids, [names[label] for label in labels])
+    return list(names.values()), read_persons(folder)
 
 
 def _threshold(stage: str, threshold: float | None) -> float:
@@ -92,8 +90,6 @@ def _threshold(stage: str, threshold: float | None) -> float:
         threshold = plugin.same_person if issubclass(plugin, Identifier) else None
     if threshold is None:
         raise RequestError(f"{stage} states no threshold of its own; give one with --threshold")
-    if not -1 <= threshold <= 1:
-        raise RequestError(f"the threshold is {threshold:g}, but a cosine is -1 to 1")
     return threshold
 
 
@@ -116,7 +112,7 @@ def _lay(folder: Path, faces: Sequence[FaceTraits], target: Path, *, copy: bool)
     try:
         for place, face in enumerate(faces, start=1):
             if face.chip is None:
-                raise RequestError(f"{folder} has no crops to lay into folders: it was made without them")
+                raise RequestError(f"{folder} has no chips to lay into folders: it was made without them")
             target.mkdir(exist_ok=True)
             chip = folder / face.chip
             # Names of sources have slashes, and may be as long as a name can be.

@@ -3,6 +3,9 @@
 import difflib
 from collections.abc import Iterable
 
+_MOST_LISTED = 12
+"""Words beside one that is probably meant."""
+
 
 def nearest(word: str, known: Iterable[str]) -> str | None:
     """The known word that looks most like this one; None if none looks like it at all."""
@@ -11,8 +14,10 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 
 def or_else(word: str, known: Iterable[str]) -> str:
-    """The end of a message that refuses a word: what was meant, if that can be guessed, and all there is."""
-    words = sorted(known)
+    """The end of a message that refuses a word: what was meant, if that can be guessed, and what there is."""
+    words = list(known)
     meant = nearest(word, words)
-    hint = f"did you mean {meant!r}? " if meant else ""
-    return f"{hint}there are: {', '.join(words) or 'none'}"
+    there_are = f"there are: {', '.join(words) or 'none'}"
+    if meant is None:
+        return there_are
+    return f"did you mean {meant!r}?" + (f" {there_are}" if len(words) <= _MOST_LISTED else "")

@@ -22,7 +22,7 @@ from faceloom.errors import BudgetError, RequestError
 from faceloom.faces import Face, FrameId, Image
 from faceloom.frame import Frame
 from faceloom.geometry.boxes import Boxes, area, covered, iou
-from faceloom.options import make_flow
+from faceloom.orders.flows import make_flow
 from faceloom.pipeline.detecting import EDGE_PX, DetectStep, Place
 from jobs import exported
 

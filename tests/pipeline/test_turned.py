@@ -28,7 +28,7 @@ from faceloom.frame import Frame
 from faceloom.geometry.affine import Affine, Points, apply
 from faceloom.geometry.boxes import iou
 from faceloom.geometry.turning import parse_turns
-from faceloom.options import make_flow
+from faceloom.orders.flows import make_flow
 from faceloom.pipeline.aligning import AlignStep
 from faceloom.pipeline.detecting import DetectStep
 from ground_truth import lfpw

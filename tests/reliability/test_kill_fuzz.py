@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from faceloom.api import extract
-from faceloom.cli import progress
+from faceloom.cli import watching
 from faceloom.cli.main import main
 from faceloom.events import Event, OnEvent
 from faceloom.store.exports import read_summary
@@ -47,11 +47,11 @@ def test_sigterm_beside_the_work_is_exit_code_143_too(
         """Nobody watches."""
 
     @contextmanager
-    def watch() -> Iterator[OnEvent]:
+    def watch(*, plainly: bool) -> Iterator[OnEvent]:
         if moment == "before":
             os.kill(os.getpid(), signal.SIGTERM)
         yield heard
         os.kill(os.getpid(), signal.SIGTERM)
 
-    monkeypatch.setattr(progress, "watch", watch)
+    monkeypatch.setattr(watching, "watch", watch)
     assert main(["extract", str(samples / "portrait.png"), "--out", str(tmp_path / "out"), "--size", "64"]) == 143

@@ -16,8 +16,8 @@ from faceloom.events import DEVICE_LOST, OUT_OF_MEMORY, REPLANNED, Event, Notice
 from faceloom.job import Outputs
 from faceloom.memory.footprints import Footprint
 from faceloom.memory.usage import peak_bytes
-from faceloom.options import make_flow
-from faceloom.orders import make_order
+from faceloom.orders.flows import make_flow
+from faceloom.orders.order import make_order
 from faceloom.store.exports import read_summary
 from faceloom.supervisor import profiling
 from faceloom.supervisor.forecast import measure_now
@@ -64,7 +64,7 @@ def assert_same(one: Path, other: Path) -> None:
 
 def test_a_footprint_of_a_card_counts_its_memory_and_the_hosts_apart(cards: Path, samples: Path) -> None:
     options = {"device": "cuda:1", "mask": ["unet"]}
-    order = make_order(make_flow(options), Outputs(), options, on_event=lambda event: None)  # type: ignore[arg-type]
+    order = make_order(make_flow(options), Outputs(), options, on_event=lambda event: None)
     found: dict[str, Footprint] = measure_now(order, [samples], on_event=lambda event: None)
     for name, one in found.items():
         assert one.is_measured

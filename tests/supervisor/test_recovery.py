@@ -23,8 +23,8 @@ from faceloom.media.sources import find_sources
 from faceloom.memory.ram import Ram, default_budget_bytes
 from faceloom.messages import Answer, Begin, Do, Done, Reading, Starved
 from faceloom.models.weights import WeightCache
-from faceloom.options import make_flow
-from faceloom.orders import make_order
+from faceloom.orders.flows import make_flow
+from faceloom.orders.order import make_order
 from faceloom.solver.plan import Phase, Placement, Plan
 from faceloom.store.exports import read_frames
 from faceloom.supervisor import replanning

@@ -6,8 +6,8 @@ import pytest
 from faceloom.errors import BudgetError
 from faceloom.events import Event, Measuring, Notice
 from faceloom.job import Order, Outputs
-from faceloom.options import make_flow
-from faceloom.orders import make_order
+from faceloom.orders.flows import make_flow
+from faceloom.orders.order import make_order
 from faceloom.store.store import Store
 from faceloom.supervisor.run import run_job
 from faceloom.supervisor.survey import LEAST_WORKER_BYTES

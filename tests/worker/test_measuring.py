@@ -7,13 +7,13 @@ from typing import Any
 import pytest
 
 from faceloom.models.weights import WeightCache
-from faceloom.options import make_flow
+from faceloom.orders.flows import make_flow
 
 _MEASURE = """
 import json, sys
 from pathlib import Path
 from faceloom.memory.usage import peak_bytes
-from faceloom.options import make_flow
+from faceloom.orders.flows import make_flow
 from faceloom.worker import measuring as measure
 from faceloom.messages import Measure
 measure._WORTH_IT = 1e9  # every batch seems to gain, as it may on a busy machine

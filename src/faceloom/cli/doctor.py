@@ -3,18 +3,9 @@
 import argparse
 import json
 from dataclasses import asdict
-from typing import Any
 
-
-def add_parsers(commands: Any) -> None:
-    """Adds this module's command."""
-    parser = commands.add_parser(
-        "doctor",
-        help="check this machine: engine, codecs, cores, memory, cache, disk, GPU",
-        description="Checks whether this machine can do the work, by doing a little of it, and says what to mend.",
-    )
-    parser.set_defaults(run=run)
-    parser.add_argument("--json", action="store_true", help="print one JSON document")
+from faceloom.cli.commands import Command
+from faceloom.cli.flags import JsonFlags
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -31,3 +22,12 @@ def run(chosen: argparse.Namespace) -> int:
             if finding.fix:
                 print(f"{'':<17} -> {finding.fix}")
     return 3 if any(finding.verdict is Verdict.WRONG for finding in findings) else 0
+
+
+DOCTOR = Command(
+    name="doctor",
+    help="check this machine: engine, codecs, cores, memory, cache, disk, GPU",
+    description="Checks whether this machine can do the work, by doing a little of it, and says what to mend.",
+    options=JsonFlags,
+    run=run,
+)

@@ -3,40 +3,23 @@
 import argparse
 import json
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any, TypedDict
 
+from faceloom.cli.commands import Argument, Command
+from faceloom.cli.flags import JsonFlags
+from faceloom.options.option import Option
+from faceloom.suggestions import or_else
 from faceloom.units import format_bytes
 
 
-def add_parsers(commands: Any) -> None:
-    """Adds this module's commands."""
-    listed = commands.add_parser(
-        "models",
-        help="the plugins there are, their weights, licences, and where those are cached",
-        description="Lists every plugin, the licence and size of its weights, and where on this machine they are.",
-    )
-    listed.set_defaults(run=models)
-    listed.add_argument("--json", action="store_true", help="print one JSON document")
-    pulled = commands.add_parser(
-        "pull",
-        help="fetch weights now, so that later runs need no network",
-        description="Fetches and prepares weights; without names, those of the default flow.",
-    )
-    pulled.set_defaults(run=pull)
-    pulled.add_argument(
-        "names",
-        nargs="*",
-        metavar="NAME",
-        help="a plugin such as detect/centerface, or the name of its weights",
-    )
-    pulled.add_argument("--all", action="store_true", help="everything that faceloom models lists")
-    sampled = commands.add_parser(
-        "samples",
-        help="write a few pictures and a short clip to try things on",
-        description="Writes a portrait, a crowd, a short clip, and truth.json with the true box of every face.",
-    )
-    sampled.set_defaults(run=samples)
-    sampled.add_argument("folder", metavar="DIR", help="where to write them; files that are there already stay")
+class PullFlags(TypedDict, total=False):
+    """What `faceloom pull` takes."""
+
+    all: Annotated[bool, Option(help="everything that faceloom models lists", default=False)]
+
+
+class SamplesFlags(TypedDict, total=False):
+    """What `faceloom samples` takes: nothing of its own."""
 
 
 def models(chosen: argparse.Namespace) -> int:
@@ -72,18 +55,18 @@ def models(chosen: argparse.Namespace) -> int:
 
 def pull(chosen: argparse.Namespace) -> int:
     """Fetches and prepares weights, and prints where they are."""
-    from faceloom.cli.progress import watch
+    from faceloom.cli.watching import watch
     from faceloom.errors import RequestError
     from faceloom.events import Fetching
     from faceloom.models.weights import WeightCache
-    from faceloom.options import make_flow
+    from faceloom.orders.flows import make_flow
 
     known = {name: weights for name, weights in _plugins().items() if weights and weights.sha256}
     by_name = {**{weights.name: weights for weights in known.values()}, **known}
     names = list(known) if chosen.all else chosen.names or [stage.name for stage in make_flow({}).networks]
     unknown = [name for name in names if name not in by_name]
     if unknown:
-        raise RequestError(f"there are no weights {unknown[0]!r}; there are: {', '.join(known)}")
+        raise RequestError(f"there are no weights {unknown[0]!r}; {or_else(unknown[0], by_name)}")
     cache = WeightCache.of_user()
     with watch() as on_event:
 
@@ -98,7 +81,7 @@ def pull(chosen: argparse.Namespace) -> int:
 
 def samples(chosen: argparse.Namespace) -> int:
     """Writes the samples, and prints where they are."""
-    from faceloom.cli.progress import watch
+    from faceloom.cli.watching import watch
     from faceloom.events import Fetching
     from faceloom.samples import write_samples
 
@@ -119,3 +102,35 @@ def _plugins() -> dict[str, Any]:
 
     names = [(kind, name) for kind in KINDS for name in plugin_names(kind)]
     return {f"{kind}/{name}": find_plugin(kind, name).weights for kind, name in names}
+
+
+MODELS = Command(
+    name="models",
+    help="the plugins there are, their weights, licences, and where those are cached",
+    description="Lists every plugin, the licence and size of its weights, and where on this machine they are.",
+    options=JsonFlags,
+    run=models,
+)
+PULL = Command(
+    name="pull",
+    help="fetch weights now, so that later runs need no network",
+    description="Fetches and prepares weights; without names, those of the default flow.",
+    arguments=(
+        Argument(
+            name="names",
+            metavar="NAME",
+            help="a plugin such as detect/centerface, or the name of its weights",
+            nargs="*",
+        ),
+    ),
+    options=PullFlags,
+    run=pull,
+)
+SAMPLES = Command(
+    name="samples",
+    help="write a few pictures and a short clip to try things on",
+    description="Writes a portrait, a crowd, a short clip, and truth.json with the true box of every face.",
+    arguments=(Argument(name="folder", metavar="DIR", help="where to write them; files that are there already stay"),),
+    options=SamplesFlags,
+    run=samples,
+)

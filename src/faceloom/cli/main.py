@@ -6,16 +6,35 @@ Results go to stdout, everything else to stderr. A command imports what it needs
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 
-from faceloom.cli import doctor, extend, extract, fetching, keeping, people, planning, results
-from faceloom.cli.option_files import FILE, Parser, add_config_flags, take_options
+from faceloom.cli.commands import add_command, add_flag
+from faceloom.cli.completion import PrintCompletion
+from faceloom.cli.crash import CRASHED, report_crash
+from faceloom.cli.derive import DERIVE
+from faceloom.cli.doctor import DOCTOR
+from faceloom.cli.extend import EXTEND
+from faceloom.cli.extract import EXTRACT
+from faceloom.cli.fetching import MODELS, PULL, SAMPLES
+from faceloom.cli.flags import CommonFlags
+from faceloom.cli.logs import logging_to
+from faceloom.cli.option_files import FILE, take_options
+from faceloom.cli.parser import Parser
+from faceloom.cli.people import FORGET, GROUP
+from faceloom.cli.plan import PLAN
+from faceloom.cli.profile import PROFILE
+from faceloom.cli.refusals import INTERRUPTED, refuse, tell
+from faceloom.cli.results import EXPORT, SHOW
+from faceloom.cli.where import WHERE
 from faceloom.errors import FaceloomError
+from faceloom.options.declared import declared
 
+COMMANDS = (EXTRACT, EXTEND, PLAN, PROFILE, SHOW, EXPORT, WHERE, DERIVE, GROUP, FORGET, MODELS, PULL, SAMPLES, DOCTOR)
 _EPILOG = f"""\
 start here:
   faceloom samples samples                         a few pictures and a clip to try things on
-  faceloom extract samples --out faces             find every face, write aligned crops and the store
+  faceloom extract samples --out faces             find every face, write aligned chips and the store
   faceloom plan samples --memory 800MiB            what would be done in so much memory
   faceloom show faces                              what was found
   faceloom export faces --to jsonl                 boxes, landmarks and masks as JSON lines
@@ -24,7 +43,8 @@ options: {FILE} in the current folder, or --config FILE, holds those that are no
   table for each command ([extract], then detect = "centerface"); flags on the command line win
 
 exit codes: 0 done; 1 done, but some items failed; 2 the request is wrong; 3 this machine cannot;
-  4 no input could be read; 5 weights; 6 a stage; 7 the store; 130 interrupted, state kept (143 on SIGTERM)
+  4 no input could be read; 5 weights; 6 a stage; 7 the store; {CRASHED} a bug, of which a report is written;
+  {INTERRUPTED} interrupted, state kept (143 on SIGTERM)
 
 Everything stays on this machine; the only network access is fetching weights, each pinned by its sha256.
 """
@@ -32,21 +52,40 @@ Everything stays on this machine; the only network access is fetching weights, e
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; the exit code says how it ended."""
+    started = time.monotonic()
+    given = sys.argv[1:] if arguments is None else list(arguments)
     parser, commands = _parser()
-    given = sys.argv[1:] if arguments is None else arguments
     try:
         take_options(given, commands)
-        chosen = parser.parse_args(given)
-        return int(chosen.run(chosen))
+        chosen = parser.parse_args(given, argparse.Namespace(started=started))
     except FaceloomError as error:
-        print(f"faceloom: {error}", file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt:
-        print("faceloom: interrupted", file=sys.stderr)
-        return 130
+        return refuse(error, as_json=_wants_json(given, commands))
+    try:
+        with logging_to(chosen):
+            return _run(chosen)
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
+
+
+def _run(chosen: argparse.Namespace) -> int:
+    as_json = getattr(chosen, "json", False)
+    try:
+        return int(chosen.run(chosen))
+    except FaceloomError as error:
+        return refuse(error, as_json=as_json)
+    except KeyboardInterrupt:
+        return tell("Interrupted", "interrupted", INTERRUPTED, as_json=as_json)
+    except BrokenPipeError:
+        raise
+    except Exception as error:
+        return tell(type(error).__name__, report_crash(error, chosen), CRASHED, as_json=as_json)
+
+
+def _wants_json(given: Sequence[str], commands: Mapping[str, Parser]) -> bool:
+    """Whether an error is to be a document, on a command line that could not be read."""
+    command = next((text for text in given if text in commands), None)
+    return "--json" in given or (command is not None and commands[command].get_default("json") is True)
 
 
 def _parser() -> tuple[Parser, dict[str, Parser]]:
@@ -55,14 +94,14 @@ def _parser() -> tuple[Parser, dict[str, Parser]]:
         prog="faceloom",
         description="Finds, aligns, masks and identifies the faces in any amount of images and video.",
         epilog=_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--version", action=_PrintVersion, nargs=0, help="print the version")
-    commands = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for module in (extract, extend, planning, results, keeping, people, fetching, doctor):
-        module.add_parsers(commands)
-    add_config_flags(parser, commands.choices)
-    return parser, commands.choices
+    parser.add_argument("--print-completion", action=PrintCompletion, help="print what completes commands in a shell")
+    add_flag(parser, declared(CommonFlags)["config"])
+    parsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
+    for command in COMMANDS:
+        add_command(parsers, command)
+    return parser, parsers.choices
 
 
 class _PrintVersion(argparse.Action):

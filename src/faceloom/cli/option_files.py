@@ -1,26 +1,15 @@
 """`faceloom.toml`: any command's options from a file, in place of the parser's own defaults."""
 
 import argparse
-import difflib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from faceloom.cli.parser import Parser
 from faceloom.errors import RequestError
+from faceloom.suggestions import or_else
 
 FILE = "faceloom.toml"
-_HELP = f"take options from this file (default: {FILE} in the current folder, if there is one)"
-
-
-class Parser(argparse.ArgumentParser):
-    """A parser whose options can have other defaults, by their names."""
-
-    def options(self) -> Iterator[tuple[str, argparse.Action]]:
-        """Every long option, by its name in a file, but for those that print something and end."""
-        for text, action in self._option_string_actions.items():
-            is_denial = isinstance(action, argparse.BooleanOptionalAction) and text.startswith("--no-")
-            if text.startswith("--") and not is_denial and action.dest not in {"help", "version", "config"}:
-                yield text.removeprefix("--").replace("-", "_"), action
 
 
 class _FromFile(list[Any]):
@@ -30,21 +19,13 @@ class _FromFile(list[Any]):
         return []
 
 
-def add_config_flags(parser: argparse.ArgumentParser, commands: Mapping[str, argparse.ArgumentParser]) -> None:
-    """`--config`, before a command's name and after it."""
-    for one in (parser, *commands.values()):
-        one.add_argument("--config", metavar="FILE", help=_HELP)
-
-
 def take_options(arguments: Sequence[str], commands: Mapping[str, Parser]) -> None:
     """Gives the commands the defaults that a file states: the one that `--config` names, or the current folder's.
 
     Raises:
         RequestError: the file cannot be read, names what is not there, or has a value that the flag would not take.
     """
-    finder = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
-    finder.add_argument("--config")
-    named = finder.parse_known_args(arguments)[0].config
+    named = _named(arguments)
     path = Path(named or FILE)
     if named is None and not path.is_file():
         return
@@ -55,6 +36,16 @@ def take_options(arguments: Sequence[str], commands: Mapping[str, Parser]) -> No
             action = known[name]
             action.required = False
             parser.set_defaults(**{action.dest: _value(action, value, f"{path}: {name} of {command}")})
+
+
+def _named(arguments: Sequence[str]) -> str | None:
+    """The file that `--config` names, before there is a parser that could tell."""
+    for i, text in enumerate(arguments):
+        if text == "--config":
+            return next(iter(arguments[i + 1 :]), None)
+        if text.startswith("--config="):
+            return text.partition("=")[2]
+    return None
 
 
 def _read(path: Path) -> dict[str, Any]:
@@ -90,17 +81,12 @@ def _key(key: str) -> str:
 
 
 def _require(key: str, known: set[str], what: str) -> None:
-    if key in known:
-        return
-    nearest = difflib.get_close_matches(key, known, n=1)
-    hint = f"did you mean {nearest[0]!r}?" if nearest else f"there are: {', '.join(sorted(known)) or 'none'}"
-    raise RequestError(f"{what} {key!r}; {hint}")
+    if key not in known:
+        raise RequestError(f"{what} {key!r}; {or_else(key, sorted(known))}")
 
 
 def _value(action: argparse.Action, value: Any, where: str) -> Any:
     """What the flag would make of a value."""
-    if isinstance(action, argparse.BooleanOptionalAction):
-        return _is_yes(value, where)
     if action.nargs == 0:  # a flag without a value
         return action.const if _is_yes(value, where) else action.default
     if isinstance(action, argparse._AppendAction) or action.nargs in {"+", "*"}:
@@ -124,5 +110,5 @@ def _one(action: argparse.Action, value: Any, where: str) -> Any:
     except (ValueError, TypeError, argparse.ArgumentTypeError) as error:
         raise RequestError(f"{where} is {value!r}, which {action.option_strings[-1]} does not take: {error}") from error
     if action.choices is not None and converted not in action.choices:
-        raise RequestError(f"{where} is {value!r}, but has to be one of: {', '.join(map(str, action.choices))}")
+        raise RequestError(f"{where} is {value!r}, but has to be one of: {', '.join(action.choices)}")
     return converted

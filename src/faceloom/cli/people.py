@@ -2,76 +2,45 @@
 
 import argparse
 import json
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from faceloom.cli.commands import Argument, Command, keywords
+from faceloom.cli.flags import JsonFlags
+from faceloom.options.calls import ForgetOptions, GroupOptions
 
 if TYPE_CHECKING:
     from faceloom.grouping import Person
     from faceloom.store.forgetting import Forgotten
 
-_GROUP_EPILOG = """\
+_GROUP_EXAMPLES = """\
 Needs embeddings: faceloom extract INPUT --out DIR --identify dlib
 
   faceloom group faces                                             names persons in the store
   faceloom group faces --sort sharpness --folders people           a folder of links for each, the sharpest first
   faceloom group faces --threshold 0.93                            stricter: fewer strangers together
 """
-_FORGET_EPILOG = """\
+_FORGET_EXAMPLES = """\
 Nothing is asked, and nothing can be undone. Exports, folders of copies and the inputs themselves are not touched.
 
-  faceloom forget faces --source holiday/ann.jpg      rows, crops, overlays, masks, embeddings, and its name
+  faceloom forget faces --source holiday/ann.jpg      rows, chips, overlays, masks, embeddings, and its name
   faceloom forget faces --person "person 3"           the same of all faces that group gave this name
 """
 _TOLD = 20
 
 
-def add_parsers(commands: Any) -> None:
-    """Adds this module's commands."""
-    grouped = commands.add_parser(
-        "group",
-        help="which faces are of one person, by their embeddings",
-        description="Groups the faces of a result folder by person, and names the persons in its store.",
-        epilog=_GROUP_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    grouped.set_defaults(run=group)
-    grouped.add_argument("folder", metavar="DIR", help="a result folder with embeddings")
-    grouped.add_argument(
-        "--threshold",
-        type=float,
-        metavar="COSINE",
-        help="mean cosine from which on groups are one person's, -1 to 1 (default: the identifier's own)",
-    )
-    grouped.add_argument(
-        "--sort", metavar="BY", help="of a person's faces the best first: sharpness, size, pose or score"
-    )
-    grouped.add_argument("--folders", metavar="DIR", help="fill a new folder with one of links to crops a person")
-    grouped.add_argument("--copy", action="store_true", help="copies in place of links")
-    grouped.add_argument("--json", action="store_true", help="print one JSON document")
-    forgotten = commands.add_parser(
-        "forget",
-        help="remove everything found in a source, or of a person, for good",
-        description="Removes everything that a result folder holds of a source or a person, down to the bytes.",
-        epilog=_FORGET_EPILOG,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    forgotten.set_defaults(run=forget)
-    forgotten.add_argument("folder", metavar="DIR", help="a result folder")
-    forgotten.add_argument(
-        "--source",
-        metavar="NAME",
-        help="a source, by its name in exports or its path; left out from now on",
-    )
-    forgotten.add_argument("--person", metavar="NAME", help="a person, as faceloom group named them")
-    forgotten.add_argument("--json", action="store_true", help="print one JSON document")
+class GroupFlags(GroupOptions, JsonFlags, total=False):
+    """What `faceloom group` takes."""
+
+
+class ForgetFlags(ForgetOptions, JsonFlags, total=False):
+    """What `faceloom forget` takes."""
 
 
 def group(chosen: argparse.Namespace) -> int:
     """Groups, and prints the persons."""
     from faceloom.grouping import group as find
 
-    persons = find(
-        chosen.folder, threshold=chosen.threshold, sort=chosen.sort, folders=chosen.folders, copy=chosen.copy
-    )
+    persons = find(chosen.folder, **keywords(chosen, GroupOptions))
     print(json.dumps({"persons": [person.to_json() for person in persons]}) if chosen.json else _in_words(persons))
     return 0
 
@@ -80,7 +49,7 @@ def forget(chosen: argparse.Namespace) -> int:
     """Forgets, and prints what went."""
     from faceloom.store.forgetting import forget as remove
 
-    went = remove(chosen.folder, source=chosen.source, person=chosen.person)
+    went = remove(chosen.folder, **keywords(chosen, ForgetOptions))
     print(json.dumps(went.to_json()) if chosen.json else _gone_in_words(went))
     return 0
 
@@ -98,3 +67,23 @@ def _in_words(persons: list["Person"]) -> str:
     if rest:
         lines.append(f"  and {len(rest):,} more, of {rest[0].faces:,} faces or fewer (--json has all)")
     return "\n".join(lines)
+
+
+GROUP = Command(
+    name="group",
+    help="which faces are of one person, by their embeddings",
+    description="Groups the faces of a result folder by person, and names the persons in its store.",
+    examples=_GROUP_EXAMPLES,
+    arguments=(Argument(name="folder", metavar="DIR", help="a result folder with embeddings"),),
+    options=GroupFlags,
+    run=group,
+)
+FORGET = Command(
+    name="forget",
+    help="remove everything found in a source, or of a person, for good",
+    description="Removes everything that a result folder holds of a source or a person, down to the bytes.",
+    examples=_FORGET_EXAMPLES,
+    arguments=(Argument(name="folder", metavar="DIR", help="a result folder"),),
+    options=ForgetFlags,
+    run=forget,
+)

@@ -4,43 +4,23 @@ import argparse
 import json
 import sys
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from faceloom.cli.commands import Argument, Command
+from faceloom.cli.flags import JsonFlags
+from faceloom.options.calls import ExportOptions
+from faceloom.options.option import Option
+from faceloom.options.stages import PathLike
 from faceloom.units import format_bytes, format_seconds
 
-FORMATS = "jsonl, csv, coco, wider, wider-truth, pts, cvat, parquet, fsa"
-"""Said here too, so that the command line starts without the formats."""
 
+class ExportFlags(ExportOptions, total=False):
+    """What `faceloom export` takes."""
 
-def add_parsers(commands: Any) -> None:
-    """Adds this module's commands."""
-    shown = commands.add_parser(
-        "show",
-        help="what a result folder holds: counts, problems, plan, peak memory",
-        description="Tells what a result folder holds. Also while a run is writing to it.",
-    )
-    shown.set_defaults(run=show)
-    shown.add_argument("folder", metavar="DIR", help="a result folder")
-    shown.add_argument("--json", action="store_true", help="print one JSON document")
-    exported = commands.add_parser(
-        "export",
-        help="write what was found for other programs to read",
-        description="Writes every face, sorted by source, frame and index, whatever order they were found in.",
-    )
-    exported.set_defaults(run=export)
-    exported.add_argument("folder", metavar="DIR", help="a result folder")
-    exported.add_argument("--to", required=True, metavar="FORMAT", help=FORMATS)
-    exported.add_argument(
-        "--frames",
-        action="store_true",
-        help="with jsonl and csv: a line a frame instead: size, time, faces, what failed and why",
-    )
-    exported.add_argument(
-        "--rejected",
-        action="store_true",
-        help="with jsonl, csv, parquet: also the faces that were rejected, and why",
-    )
-    exported.add_argument("--out", metavar="FILE", help="write to a new file, or folder (default: stdout)")
+    out: Annotated[
+        PathLike | None,
+        Option(help="write to a new file, or folder", usual="stdout", unit="FILE", example="faces.jsonl"),
+    ]
 
 
 def show(chosen: argparse.Namespace) -> int:
@@ -84,7 +64,7 @@ def _in_words(summary: dict[str, Any]) -> str:
         lines.append(f"persons   {summary['persons']:,}")
     if summary["rejected"]:
         kinds = ", ".join(f"{name} {number:,}" for name, number in summary["rejected_by"].items())
-        lines.append(f"rejected  {summary['rejected']:,} more faces, without crops: {kinds}")
+        lines.append(f"rejected  {summary['rejected']:,} more faces, without chips: {kinds}")
     lines += (
         [f"masks     {', '.join(f'{name} {number:,}' for name, number in summary['masks'].items())}"]
         if summary["masks"]
@@ -130,3 +110,29 @@ def _cost_in_words(told: dict[str, Any]) -> str:
         for name, peak in told["peak_bytes"].items()
     )
     return f", {format_seconds(told['seconds'])}, {memory}" + (f"; {events}" if events else "")
+
+
+def _formats() -> list[str]:
+    """The formats there are."""
+    from faceloom.formats.registry import FORMATS
+
+    return list(FORMATS)
+
+
+SHOW = Command(
+    name="show",
+    help="what a result folder holds: counts, problems, plan, peak memory",
+    description="Tells what a result folder holds. Also while a run is writing to it.",
+    arguments=(Argument(name="folder", metavar="DIR", help="a result folder"),),
+    options=JsonFlags,
+    run=show,
+)
+EXPORT = Command(
+    name="export",
+    help="write what was found for other programs to read",
+    description="Writes every face, sorted by source, frame and index, whatever order they were found in.",
+    arguments=(Argument(name="folder", metavar="DIR", help="a result folder"),),
+    options=ExportFlags,
+    words={"to": _formats},
+    run=export,
+)

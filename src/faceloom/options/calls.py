@@ -156,3 +156,19 @@ class ForgetOptions(TypedDict, total=False):
             example="person 3",
         ),
     ]
+
+
+class ExportOptions(TypedDict, total=False):
+    """What `export` takes."""
+
+    to: Annotated[str, Option(help="the format", unit="FORMAT", is_required=True, example="csv")]
+    frames: Annotated[
+        bool,
+        Option(
+            help="with jsonl and csv: a line a frame instead: size, time, faces, what failed and why", default=False
+        ),
+    ]
+    rejected: Annotated[
+        bool,
+        Option(help="with jsonl, csv, parquet: also the faces that were rejected, and why", default=False),
+    ]

@@ -10,7 +10,7 @@ from faceloom.geometry.turning import parse_turns
 from faceloom.models.weights import CONVERTED, WeightCache, own_file
 from faceloom.options.calls import ExtendOptions
 from faceloom.options.declared import declared, filled
-from faceloom.options.stages import AlignerOptions, DetectorOptions, FlowOptions, ImportOptions, PathLike
+from faceloom.options.stages import AlignerOptions, DetectorOptions, FlowOptions, PathLike
 from faceloom.pipeline.filters import parse_filters
 from faceloom.stage import NetworkPlugin, PinnedFile
 
@@ -22,13 +22,13 @@ _OF_DETECTORS = ("detect_size", "min_score", "rotate", "tiles")
 _OF_ALIGNERS = ("normalize", "refeed", "realign")
 
 
-def make_flow(options: FlowOptions) -> Flow:
-    """The flow that the options ask for; those that are left out have their defaults.
+def make_flow(given: Mapping[str, Any]) -> Flow:
+    """The flow that options ask for, of which those of `FlowOptions` count; what is left out has its default.
 
     Raises:
         RequestError: an unknown plugin or a value out of range.
     """
-    options = filled(FlowOptions, options)
+    options = filled(FlowOptions, given)
     imports = options["detect"] == IMPORT
     names = _stage_names(options)
     own = own_weights(options["weights"], names)
@@ -43,10 +43,10 @@ def make_flow(options: FlowOptions) -> Flow:
         raise RequestError("a file that tells of faces (--from) is for --detect import")
     else:
         asked[f"detect/{options['detect']}"] = _detect_options(options)
-    given = {stage: {**told[stage], **asked.get(stage, {})} for stage in names}
+    plugins = {stage: {**told[stage], **asked.get(stage, {})} for stage in names}
     if imports:
-        return build_flow(names, given, own, known=frozenset({"boxes"}) if options["align"] else KNOWN)
-    return build_flow(names, given, own)
+        return build_flow(names, plugins, own, known=frozenset({"boxes"}) if options["align"] else KNOWN)
+    return build_flow(names, plugins, own)
 
 
 def _stage_names(options: FlowOptions) -> list[str]:

@@ -11,9 +11,7 @@ from faceloom.options.outputs import ChipOptions, SquareOptions
 
 def outputs_for(options: ChipOptions) -> Outputs:
     """Chips of this look."""
-    return Outputs(
-        chip_size=options["size"], chip_format=ChipFormat(options["format"]), framing=framing_for(options)
-    )
+    return Outputs(chip_size=options["size"], chip_format=ChipFormat(options["format"]), framing=framing_for(options))
 
 
 def framing_for(options: SquareOptions) -> Framing:

@@ -12,8 +12,12 @@ import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import Unpack
 
 from faceloom.errors import RequestError, StoreError
+from faceloom.options.calls import ForgetOptions
+from faceloom.options.keywords import takes
+from faceloom.options.stages import PathLike
 from faceloom.store.again import NEVER
 from faceloom.store.database import connect
 from faceloom.store.folder import CHIPS, OVERLAYS, file_name
@@ -38,19 +42,20 @@ class Forgotten:
         return asdict(self)
 
 
-def forget(folder: str | Path, *, source: str | Path | None = None, person: str | None = None) -> Forgotten:
+@takes(ForgetOptions)
+def forget(folder: PathLike, **options: Unpack[ForgetOptions]) -> Forgotten:
     """Removes everything that a result folder holds of a source, or of a person; it cannot be undone.
 
     Args:
         folder: the result folder.
-        source: its name, as exports state it, or the path of its file. Later runs that are given it leave it out.
-        person: a name that `group` gave. Frames stay done, so that later runs do not find the faces again.
+        options: as docs/options.md lists them.
 
     Raises:
+        TypeError: there is no such keyword.
         RequestError: there is no such source or person, or not one of both was named.
         StoreError: the folder holds no results, a run is writing to it, or somebody is reading it.
     """
-    folder = Path(folder)
+    folder, source, person = Path(folder), options["source"], options["person"]
     if (source is None) == (person is None):
         raise RequestError("name one to be forgotten: a source with --source, or a person with --person")
     with connect(folder, read_only=True):  # a folder that holds no results stays as it is

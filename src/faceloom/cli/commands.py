@@ -1,0 +1,109 @@
+"""A command, and its parser: made of the tables of options."""
+
+import argparse
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from faceloom.cli.flags import CommonFlags
+from faceloom.options.declared import Declared, Kind, declared
+from faceloom.options.keywords import in_words
+
+_CONVERTERS: Mapping[Kind, Callable[[str], Any]] = {Kind.WHOLE: int, Kind.NUMBER: float}
+_REPEATED = {Kind.TEXTS, Kind.PATHS, Kind.TABLE}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Argument:
+    """Something that is told without a flag."""
+
+    name: str
+    metavar: str
+    help: str
+    nargs: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Command:
+    """What there is to say of a command."""
+
+    name: str
+    help: str
+    """In a few words."""
+    description: str
+    examples: str = ""
+    arguments: tuple[Argument, ...] = ()
+    options: type[Any]
+    """The table of what it takes besides what all take."""
+    words: Mapping[str, Callable[[], Iterable[str]]] = field(default_factory=dict)
+    """What else an option may be, by its name, looked up when somebody asks for help."""
+    run: Callable[[argparse.Namespace], int]
+
+    @property
+    def declared(self) -> Mapping[str, Declared]:
+        """Its options by name, those that all commands have last."""
+        return {**declared(self.options), **declared(CommonFlags)}
+
+
+def add_command(parsers: Any, command: Command) -> None:
+    """Adds a command's parser to those of the others."""
+    parser = parsers.add_parser(
+        command.name, help=command.help, description=command.description, epilog=command.examples
+    )
+    parser.set_defaults(run=command.run)
+    for argument in command.arguments:
+        parser.add_argument(argument.name, metavar=argument.metavar, help=argument.help, nargs=argument.nargs)
+    groups: dict[str, Any] = {"": parser}
+    for one in command.declared.values():
+        title = one.option.group
+        if title not in groups:
+            groups[title] = parser.add_argument_group(title)
+        add_flag(groups[title], one, words=command.words.get(one.name))
+
+
+def add_flag(parser: Any, one: Declared, *, words: Callable[[], Iterable[str]] | None = None) -> None:
+    """The flag of an option."""
+    told: dict[str, Any] = {"dest": one.name, "help": _help(one, words)}
+    option = one.option
+    if one.kind is Kind.TRUTH:
+        told |= {"action": "store_false" if option.default else "store_true", "default": option.default}
+    else:
+        told |= {"metavar": option.unit or "NAME", "required": option.is_required}
+        if one.kind in _REPEATED:
+            told |= {"action": "extend", "nargs": "+"} if option.takes_several else {"action": "append"}
+        else:
+            told |= {"default": option.default, "type": _CONVERTERS.get(one.kind), "choices": option.among or None}
+    parser.add_argument(f"--{one.flag}", **told)
+
+
+def _help(one: Declared, words: Callable[[], Iterable[str]] | None) -> str:
+    said = in_words(one, denial=True)
+    if one.kind in _REPEATED and not one.option.takes_several:
+        said += "; may be repeated"
+    said = said.replace("%", "%%")
+    return LateHelp(said, words) if words else said
+
+
+class LateHelp(str):
+    """A help text whose words are looked up when it is shown: their list is not at hand without heavy modules."""
+
+    def __new__(cls, text: str, words: Callable[[], Iterable[str]]) -> "LateHelp":
+        made = super().__new__(cls, text)
+        made.words = words
+        return made
+
+    words: Callable[[], Iterable[str]]
+
+    def __mod__(self, parameters: Any) -> str:
+        return f"{super().__mod__(parameters)}: {', '.join(self.words())}"
+
+
+def keywords(chosen: argparse.Namespace, table: type[Any]) -> dict[str, Any]:
+    """The library's keywords for the options of a table, as far as they were given or have a default."""
+    given = {name: (one, getattr(chosen, name)) for name, one in declared(table).items()}
+    return {name: _value(one, value) for name, (one, value) in given.items() if value is not None}
+
+
+def _value(one: Declared, value: Any) -> Any:
+    is_written = one.option.parse is not None and isinstance(value, str | list)
+    return one.option.parse(value) if is_written and one.option.parse else value

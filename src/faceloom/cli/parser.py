@@ -1,0 +1,67 @@
+"""The parser of the command line: what nobody can have meant is refused with what they may have meant."""
+
+import argparse
+from collections.abc import Iterator, Sequence
+from typing import Any, NoReturn
+
+from faceloom.errors import RequestError
+from faceloom.suggestions import nearest, or_else
+
+
+class UsageError(RequestError):
+    """The command line is none; with the usage of the command at fault."""
+
+    def __init__(self, message: str, *, usage: str) -> None:
+        super().__init__(message)
+        self.usage = usage
+
+
+class Parser(argparse.ArgumentParser):
+    """Takes no abbreviations, raises what is wrong, and can have other defaults by the names of its options."""
+
+    def __init__(self, **settings: Any) -> None:
+        super().__init__(**{"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False, **settings})
+
+    def options(self) -> Iterator[tuple[str, argparse.Action]]:
+        """Every long option, by its name in a file, but for those that print something and end."""
+        for text, action in self._option_string_actions.items():
+            if text.startswith("--") and action.default is not argparse.SUPPRESS and action.dest != "config":
+                yield text.removeprefix("--").replace("-", "_"), action
+
+    def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
+        """As argparse does it, but that a flag which is not known is refused by the command that does not know it."""
+        if args is not None:
+            self._require_flags(args)
+        chosen, others = super().parse_known_args(args, namespace)
+        if others:
+            self.error(f"{others[0]!r} is one too many: nothing takes it")
+        return chosen, others
+
+    def _require_flags(self, args: Sequence[str]) -> None:
+        known = self._option_string_actions
+        for text in args:
+            flag = text.partition("=")[0]
+            if text == "--" or (text in self._commands() and not text.startswith("-")):
+                return
+            if text.startswith("--") and flag not in known:
+                meant = nearest(flag, [name for name in known if name.startswith("--")])
+                hint = f"did you mean {meant}?" if meant else f"{self.prog} --help lists what there is"
+                self.error(f"there is no {flag} here; {hint}")
+
+    def _commands(self) -> Sequence[str]:
+        """The names of its own commands, after which flags are for these."""
+        actions = [action for action in self._actions if isinstance(action, argparse._SubParsersAction)]
+        return [name for action in actions for name in action.choices]
+
+    def _check_value(self, action: argparse.Action, value: Any) -> None:
+        if action.choices is not None and value not in action.choices:
+            what = action.option_strings[-1] if action.option_strings else str(action.metavar).lower()
+            raise argparse.ArgumentError(None, f"there is no {what} {value!r}; {or_else(str(value), action.choices)}")
+
+    def error(self, message: str) -> NoReturn:
+        """Raises what is wrong, in place of printing it and ending the process.
+
+        Raises:
+            UsageError: always.
+        """
+        raise UsageError(message, usage=self.format_usage())

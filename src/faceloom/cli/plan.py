@@ -1,0 +1,154 @@
+"""`faceloom plan`: what would be done."""
+
+import argparse
+import json
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+from faceloom.cli.commands import Argument, Command, keywords
+from faceloom.cli.flags import JsonFlags
+from faceloom.cli.plan_tables import compared, in_words, or_error, table
+from faceloom.options.calls import PlanOptions
+from faceloom.options.option import Option
+from faceloom.options.stages import PathLike
+from faceloom.options.written_values import with_commas
+from faceloom.units import parse_bytes
+
+if TYPE_CHECKING:
+    from faceloom.errors import BudgetError
+    from faceloom.solver.plan import Plan
+    from faceloom.supervisor.forecast import Forecast
+
+_EXAMPLES = """\
+A stage that has never been measured on this machine is guessed from its network's graph, three times over;
+faceloom profile measures it. docs/memory.md explains how to read a plan.
+
+  faceloom plan film.mkv --memory 800MiB                       what would be done in 800 MiB
+  faceloom plan film.mkv --what-if 256MiB,512MiB,1GiB,4GiB     what more memory would buy
+  faceloom plan --problem numbers.json --json                  a problem given as numbers
+"""
+
+
+class PlanFlags(PlanOptions, JsonFlags, total=False):
+    """What `faceloom plan` takes."""
+
+    problem: Annotated[
+        PathLike | None,
+        Option(
+            help="plan a problem given as numbers (docs/memory.md) instead, whose budgets are bytes as they stand",
+            unit="FILE",
+            example="problem.json",
+        ),
+    ]
+
+
+def run(chosen: argparse.Namespace) -> int:
+    """Prints the plan, or one for each budget."""
+    from faceloom.errors import RequestError
+
+    budgets = with_commas(chosen.what_if) if chosen.what_if else ()
+    if chosen.problem and not chosen.inputs:
+        return _plan_problem(Path(chosen.problem), budgets, as_json=chosen.json)
+    if chosen.problem or not chosen.inputs:
+        raise RequestError("name inputs, or a --problem FILE, and not both")
+    return _plan_inputs(chosen, budgets)
+
+
+def _plan_inputs(chosen: argparse.Namespace, budgets: Sequence[str]) -> int:
+    from faceloom.api import plan as plan_inputs
+    from faceloom.cli.watching import watching
+    from faceloom.errors import BudgetError
+
+    with watching(chosen) as on_event:
+        found = plan_inputs(chosen.inputs, on_event=on_event, **keywords(chosen, PlanOptions))
+    if len(found.devices) > 1:
+        _print_devices(found, budgets, as_json=chosen.json)
+    elif not budgets:
+        (only,) = found.plans
+        if isinstance(only, BudgetError):
+            _note_guesses(found)
+            raise only
+        print(json.dumps(only.plan.to_json()) if chosen.json else in_words(found, only))
+    elif chosen.json:
+        sizes = [parse_bytes(budget) for budget in budgets]
+        print(json.dumps({"plans": [or_error(one, size) for one, size in zip(found.plans, sizes, strict=True)]}))
+    else:
+        print(compared([one if isinstance(one, BudgetError) else one.plan for one in found.plans], budgets))
+    _note_guesses(found)
+    return 0
+
+
+def _print_devices(found: "Forecast", budgets: Sequence[str], *, as_json: bool) -> None:
+    """The plan of each of several devices."""
+    from faceloom.errors import BudgetError, RequestError
+
+    if budgets:
+        raise RequestError("--what-if compares budgets on one device; name one with --device")
+    plans = {
+        name: one for name, one in zip(found.devices, found.plans, strict=True) if not isinstance(one, BudgetError)
+    }
+    if as_json:
+        print(json.dumps({"devices": {name: planned.plan.to_json() for name, planned in plans.items()}}))
+    else:
+        print("\n\n".join(f"{name}: {in_words(found, planned)}" for name, planned in plans.items()))
+
+
+def _note_guesses(found: "Forecast") -> None:
+    if found.guessed:
+        text = f"{', '.join(found.guessed)} never measured on this machine: guessed; faceloom profile measures"
+        print(f"faceloom: {text}", file=sys.stderr)
+
+
+def _plan_problem(file: Path, budgets: Sequence[str], *, as_json: bool) -> int:
+    from dataclasses import replace
+
+    from faceloom.errors import BudgetError, RequestError
+    from faceloom.solver.problem import read_problem
+    from faceloom.solver.solve import solve
+
+    try:
+        problem = read_problem(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"{file} cannot be read: {error}") from error
+
+    device = "device" if problem.host else "cpu"
+
+    def attempt(size: int) -> "Plan | BudgetError":
+        try:
+            return solve(replace(problem, budget_bytes=size), device=device)
+        except BudgetError as error:
+            return error
+
+    if not budgets:
+        solved = solve(problem, device=device)
+        print(json.dumps(solved.to_json()) if as_json else table(solved, solved, problem))
+        return 0
+    sizes = [_size(budget) for budget in budgets]
+    plans = [attempt(size) for size in sizes]
+    if as_json:
+        print(json.dumps({"plans": [or_error(one, size) for one, size in zip(plans, sizes, strict=True)]}))
+    else:
+        print(compared(plans, budgets))
+    return 0
+
+
+def _size(text: str) -> int:
+    from faceloom.errors import RequestError
+
+    try:
+        return parse_bytes(text)
+    except ValueError as error:
+        raise RequestError(str(error)) from error
+
+
+PLAN = Command(
+    name="plan",
+    help="what a run would do: passes, batches, memory, seconds; nothing is run",
+    description="Shows the best plan for a budget. Inputs are counted; no frame is read and no network run.",
+    examples=_EXAMPLES,
+    arguments=(Argument(name="inputs", metavar="INPUT", help="a picture, a video, or a folder", nargs="*"),),
+    options=PlanFlags,
+    run=run,
+)

@@ -1,0 +1,74 @@
+"""Plans as people read them, and as programs do."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from faceloom.units import MIB, format_bytes, format_seconds
+
+if TYPE_CHECKING:
+    from faceloom.errors import BudgetError
+    from faceloom.solver.plan import Plan
+    from faceloom.solver.problem import Problem
+    from faceloom.supervisor.forecast import Forecast
+    from faceloom.supervisor.planning import Planned
+
+
+def in_words(found: "Forecast", planned: "Planned") -> str:
+    """The plan of a run over counted frames."""
+    plan = planned.plan
+    workers = f"{plan.workers} worker{'s' * (plan.workers != 1)}"
+    head = f"{found.frames:,} frame{'s' * (found.frames != 1)}, {workers}, chunks of up to {plan.chunk_frames} frames"
+    heap = format_bytes(planned.loose_heap_bytes)
+    notes = [f"each worker keeps up to {heap} of what it frees, which is faster"] if planned.loose_heap_bytes else []
+    return f"{head}\n\n{table(plan, planned.share, planned.problem, notes)}"
+
+
+def table(plan: "Plan", share: "Plan", problem: "Problem", notes: Sequence[str] = ()) -> str:
+    """A plan pass by pass, and why it is this one."""
+    from faceloom.solver.explain import explain
+
+    width = max((len(p.stage) for phase in plan.phases for p in phase.placements), default=len("no network"))
+    lines = [f"pass  {'stage':<{width}}  device  batch      MiB   seconds"]
+    for number, phase in enumerate(plan.phases, start=1):
+        for i, placement in enumerate(phase.placements):
+            start = str(number) if i == 0 else ""
+            end = f"{phase.peak_bytes / MIB:>9,.0f} {phase.seconds:>9,.1f}" if i == 0 else ""
+            row = f"{start:<4}  {placement.stage:<{width}}  {placement.device:<6}  {placement.batch:>5}{end}"
+            lines.append(row.rstrip())
+    if not problem.stages:
+        lines.append(f"{'1':<4}  no network{plan.peak_bytes / MIB:>26,.0f} {plan.seconds:>9,.1f}")
+    whose = f"each of {plan.workers} workers: " if plan.workers > 1 else ""
+    lines += ["", *(f"{whose}{reason}" for reason in (explain(share, problem) if problem.stages else ())), *notes]
+    if plan.host_budget_bytes:
+        used, budget = format_bytes(plan.host_peak_bytes), format_bytes(plan.host_budget_bytes)
+        lines.append(f"on the host {used} of {budget}")
+    spare = format_bytes(plan.budget_bytes - plan.peak_bytes)
+    lines.append(
+        f"peak {format_bytes(plan.peak_bytes)} of {format_bytes(plan.budget_bytes)} ({spare} to spare),"
+        f" about {format_seconds(plan.seconds)} without reading the frames"
+    )
+    return "\n".join(lines)
+
+
+def compared(plans: "list[Plan | BudgetError]", budgets: Sequence[str]) -> str:
+    """The plans for some budgets, a line each."""
+    from faceloom.errors import BudgetError
+
+    lines = ["    budget  passes  workers   peak MiB   seconds"]
+    for found, budget in zip(plans, budgets, strict=True):
+        if isinstance(found, BudgetError):
+            lines.append(f"{budget:>10}  {found}")
+            continue
+        peak = found.peak_bytes / MIB
+        lines.append(f"{budget:>10}  {len(found.phases):>6}  {found.workers:>7}  {peak:>9,.0f} {found.seconds:>9,.1f}")
+    return "\n".join(lines)
+
+
+def or_error(found: Any, budget_bytes: int) -> dict[str, Any]:
+    """A plan's JSON, or that of the reason why there is none."""
+    from faceloom.errors import BudgetError
+
+    if isinstance(found, BudgetError):
+        return {"budget_bytes": budget_bytes, "error": str(found), "needed_bytes": found.needed_bytes}
+    made: dict[str, Any] = getattr(found, "plan", found).to_json()
+    return made

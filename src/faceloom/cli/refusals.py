@@ -1,0 +1,30 @@
+"""What an error becomes: a line on stderr, a document on stdout where one was asked for, and an exit code."""
+
+import json
+import sys
+
+from faceloom.cli.parser import UsageError
+from faceloom.errors import FaceloomError
+
+INTERRUPTED = 130
+
+
+def refuse(error: FaceloomError, *, as_json: bool) -> int:
+    """Tells what is wrong, below the usage of the command at fault if that is what it is; the exit code."""
+    if isinstance(error, UsageError):
+        print(error.usage, end="", file=sys.stderr)
+    return tell(_kind(error), str(error), error.exit_code, as_json=as_json)
+
+
+def tell(kind: str, message: str, code: int, *, as_json: bool) -> int:
+    """Tells of an error; the exit code."""
+    print(f"faceloom: {message}", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"error": {"kind": kind, "message": message, "exit": code}}))
+    return code
+
+
+def _kind(error: FaceloomError) -> str:
+    """The name of the error's class among those that the documentation lists."""
+    listed = (kind for kind in type(error).__mro__ if FaceloomError in kind.__bases__)
+    return next(listed, type(error)).__name__
