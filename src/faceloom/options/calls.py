@@ -26,7 +26,6 @@ from faceloom.options.stages import (
     ChoiceOptions,
     ExcerptOptions,
     FlowOptions,
-    ImportOptions,
     PathLike,
     PluginOptions,
     StageOptions,
@@ -36,13 +35,13 @@ from faceloom.options.written_values import with_commas
 _added = partial(Option, group="stages (see: faceloom models)")
 
 
-class OrderOptions(
-    CeilingOptions, ThreadOptions, DeviceOptions, PrecisionOptions, ChoiceOptions, ExcerptOptions, total=False
-):
+class OrderOptions(MachineOptions, PrecisionOptions, ChoiceOptions, ExcerptOptions, total=False):
     """What every order depends on besides its flow and what is written."""
 
 
-class ExtractOptions(FlowOptions, CeilingOptions, FileOptions, OverlayOptions, PeopleOptions, total=False):
+class ExtractOptions(
+    FlowOptions, MachineOptions, PrecisionOptions, FileOptions, OverlayOptions, PeopleOptions, total=False
+):
     """What `extract` takes."""
 
     only_empty: Annotated[
@@ -55,7 +54,7 @@ class ExtractOptions(FlowOptions, CeilingOptions, FileOptions, OverlayOptions, P
     ]
 
 
-class PlanOptions(FlowOptions, CeilingOptions, ChipOptions, total=False):
+class PlanOptions(FlowOptions, MachineOptions, PrecisionOptions, ChipOptions, total=False):
     """What `plan` takes."""
 
     what_if: Annotated[
@@ -70,7 +69,7 @@ class PlanOptions(FlowOptions, CeilingOptions, ChipOptions, total=False):
     ]
 
 
-class ProfileOptions(ImportOptions, StageOptions, PluginOptions, DeviceOptions, PrecisionOptions, total=False):
+class ProfileOptions(FlowOptions, DeviceOptions, PrecisionOptions, total=False):
     """What `profile` takes."""
 
 
@@ -87,11 +86,15 @@ class StreamOptions(
     """What `stream` takes: it has no ceiling, and no faces from a file."""
 
 
-class ExtendOptions(PluginOptions, MachineOptions, total=False):
-    """What `extend` takes."""
+class AddedOptions(TypedDict, total=False):
+    """Which stages are added to a result."""
 
     mask: Annotated[Sequence[str], _added(help="mask to add", default=(), unit="NAME", or_none=True, example=("unet",))]
     identify: Annotated[str | None, _added(help="identifier to add", unit="NAME", or_none=True, example="sface")]
+
+
+class ExtendOptions(AddedOptions, PluginOptions, MachineOptions, total=False):
+    """What `extend` takes."""
 
 
 class DeriveOptions(ChipOptions, OverlayOptions, CeilingOptions, ThreadOptions, total=False):

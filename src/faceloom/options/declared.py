@@ -58,7 +58,7 @@ class Declared:
     def default_in_words(self) -> str:
         """What holds where it is left out; nothing if that goes without saying."""
         option = self.option
-        if option.usual or option.default is None or option.default == () or self.kind is Kind.TRUTH:
+        if option.usual or self.kind is Kind.TRUTH or option.default in (None, (), {}, ""):
             return option.usual
         return str(option.default)
 

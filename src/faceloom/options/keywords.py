@@ -74,7 +74,7 @@ def in_words(one: Declared, *, denial: bool = False) -> str:
     """What an option means, what it may be, and what holds where it is left out."""
     option = one.option
     said = option.denial if denial and option.denial else option.help
-    said += f": {', '.join(option.among)}" if option.among else ""
-    said += f", {option.within}" if option.within else ""
+    said += f"; one of {', '.join(option.among)}" if option.among else ""
     default = one.default_in_words
-    return f"{said} (default: {default})" if default else said
+    facts = [*([str(option.within)] if option.within else []), *([f"default: {default}"] if default else [])]
+    return f"{said} ({'; '.join(facts)})" if facts else said

@@ -5,8 +5,7 @@ from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, TypedDict
 
-from faceloom.choices import REFEEDS, Lighting
-from faceloom.options.machine import DeviceOptions, PrecisionOptions, ThreadOptions
+from faceloom.choices import REFEEDS, Filter, Lighting
 from faceloom.options.option import Interval, Option
 from faceloom.options.written_values import settings_of, weight_files
 
@@ -69,7 +68,7 @@ class ExcerptOptions(TypedDict, total=False):
     ]
 
 
-class DetectorOptions(ChoiceOptions, ExcerptOptions, total=False):
+class DetectorOptions(TypedDict, total=False):
     """How faces are found."""
 
     detect: Annotated[
@@ -154,8 +153,8 @@ class AlignerOptions(TypedDict, total=False):
     filter: Annotated[
         Sequence[str],
         _stage(
-            help="mark faces as rejected by their landmarks: confidence, distance, scale, roll or order, or as in"
-            " roll=45 by a threshold other than its own; they stay, and no later stage sees them",
+            help=f"mark faces as rejected by their landmarks: {', '.join(Filter)}, or as in roll=45 by a threshold"
+            " other than its own; they stay, and no later stage sees them",
             default=(),
             unit="NAME[=LIMIT]",
             example=("roll=45",),
@@ -163,8 +162,8 @@ class AlignerOptions(TypedDict, total=False):
     ]
 
 
-class StageOptions(DetectorOptions, AlignerOptions, total=False):
-    """Which stages a job has."""
+class DerivedOptions(TypedDict, total=False):
+    """What is made of landmarks."""
 
     mask: Annotated[
         Sequence[str] | None,
@@ -186,6 +185,10 @@ class StageOptions(DetectorOptions, AlignerOptions, total=False):
             example="sface",
         ),
     ]
+
+
+class StageOptions(DetectorOptions, ChoiceOptions, ExcerptOptions, AlignerOptions, DerivedOptions, total=False):
+    """Which stages a job has, and which frames and faces they are for."""
 
 
 class PluginOptions(TypedDict, total=False):
@@ -214,13 +217,5 @@ class PluginOptions(TypedDict, total=False):
     ]
 
 
-class FlowOptions(
-    ImportOptions,
-    StageOptions,
-    PluginOptions,
-    ThreadOptions,
-    DeviceOptions,
-    PrecisionOptions,
-    total=False,
-):
-    """Which stages a job has and what runs them; every one of these can be left out."""
+class FlowOptions(StageOptions, ImportOptions, PluginOptions, total=False):
+    """What a flow is made of: its stages, what they are told, and which frames and faces they are for."""
