@@ -94,19 +94,24 @@ def _extraction(options: ExtractOptions, *, on_event: OnEvent) -> tuple[Order, W
         overlay=options["overlay"],
         overlay_chips=options["overlay_chips"],
     )
-    flow = make_flow(options)
     wanted = want_people(
-        flow,
+        make_flow(options),
         like=references(options["like"]),
         unlike=references(options["unlike"]),
         threshold=options["threshold"],
     )
-    order = make_order(flow, outputs, options, on_event=on_event)
-    if options["detect"] == IMPORT:
-        order = replace(order, faces_file=faces_file_of(options))
+    order = _flow_order(options, outputs, on_event=on_event)
     if wanted:  # before there is a folder: a bad reference leaves none
         order = replace(order, people=find_people(order, wanted, on_event=on_event))
     return order, wanted
+
+
+def _flow_order(
+    options: ExtractOptions | PlanOptions | ProfileOptions, outputs: Outputs, *, on_event: OnEvent
+) -> Order:
+    """What is asked for of frames, with the file that tells of their faces where that takes a detector's place."""
+    order = make_order(make_flow(options), outputs, options, on_event=on_event)
+    return replace(order, faces_file=faces_file_of(options)) if options["detect"] == IMPORT else order
 
 
 def _look_again(
@@ -302,9 +307,8 @@ def plan(
     Raises:
         As `extract`; a budget that is too small is part of the answer.
     """
-    flow = make_flow(options)
     budgets = [size for item in options["what_if"] if (size := budget_bytes_of(item)) is not None]
-    order = make_order(flow, outputs_for(options), options, on_event=on_event)
+    order = _flow_order(options, outputs_for(options), on_event=on_event)
     return forecast(order, existing(inputs), budgets, on_event=on_event)
 
 
@@ -328,7 +332,7 @@ def profile(
     Raises:
         TypeError, RequestError, WeightsError, StageError: as `extract`.
     """
-    order = make_order(make_flow(options), Outputs(), options, on_event=on_event)
+    order = _flow_order(options, Outputs(), on_event=on_event)
     paths = [Path(inputs)] if isinstance(inputs, str | Path) else [Path(item) for item in inputs]
     return measure_now(order, existing(paths) if paths else [], on_event=on_event)
 

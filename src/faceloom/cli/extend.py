@@ -34,7 +34,7 @@ def run(chosen: argparse.Namespace) -> int:
         told = keywords(chosen, ExtendOptions)
         return extend(chosen.folder, on_event=on_event, should_stop=should_stop, **told)
 
-    return do_and_report(work, chosen, Path(chosen.folder))
+    return do_and_report(work, chosen, Path(chosen.folder), skipped="of them lacked nothing")
 
 
 EXTEND = Command(

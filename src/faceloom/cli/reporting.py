@@ -18,8 +18,17 @@ if TYPE_CHECKING:
     from faceloom.supervisor.inputs import ShouldStop
 
 
-def do_and_report(work: Callable[["OnEvent", "ShouldStop"], "Summary"], chosen: argparse.Namespace, out: Path) -> int:
-    """Does a run, prints how it ended, and gives the exit code."""
+DONE_BEFORE = "of them done before"
+
+
+def do_and_report(
+    work: Callable[["OnEvent", "ShouldStop"], "Summary"],
+    chosen: argparse.Namespace,
+    out: Path,
+    *,
+    skipped: str = DONE_BEFORE,
+) -> int:
+    """Does a run, prints how it ended, and gives the exit code; `skipped` says what frames are that were left alone."""
     from faceloom.cli.watching import watching
 
     try:
@@ -28,12 +37,12 @@ def do_and_report(work: Callable[["OnEvent", "ShouldStop"], "Summary"], chosen: 
     except Terminated:
         return 128 + signal.SIGTERM
     # Whoever waits has waited for the imports too.
-    return _report(replace(summary, seconds=time.monotonic() - chosen.started), chosen, out)
+    return _report(replace(summary, seconds=time.monotonic() - chosen.started), chosen, out, skipped)
 
 
-def _report(summary: "Summary", chosen: argparse.Namespace, out: Path) -> int:
+def _report(summary: "Summary", chosen: argparse.Namespace, out: Path, skipped: str) -> int:
     """Prints how a run ended, as one JSON document or in words; the exit code."""
-    print(json.dumps(summary.to_json()) if chosen.json else _in_words(summary, out))
+    print(json.dumps(summary.to_json()) if chosen.json else _in_words(summary, out, skipped))
     for failure in summary.failures:
         print(f"faceloom: failed: {failure}", file=sys.stderr)
     if summary.outcome == "interrupted":
@@ -45,11 +54,11 @@ def _report(summary: "Summary", chosen: argparse.Namespace, out: Path) -> int:
     return 1 if summary.failed else 0
 
 
-def _in_words(summary: "Summary", out: Path) -> str:
+def _in_words(summary: "Summary", out: Path, left_alone: str) -> str:
     frames = f"{summary.frames:,} frame{'s' * (summary.frames != 1)}"
     found = f"{summary.faces:,} face{'s' * (summary.faces != 1)} in {frames}, {format_seconds(summary.seconds)}"
     failed = f", {summary.failed:,} failed" if summary.failed else ""
-    skipped = f", {summary.skipped:,} of them done before" if summary.skipped else ""
+    skipped = f", {summary.skipped:,} {left_alone}" if summary.skipped else ""
     memory = f"peak memory {format_bytes(summary.peak_bytes)} of {format_bytes(summary.budget_bytes)}"
     if summary.predicted_peak_bytes:
         memory += f" ({format_bytes(summary.predicted_peak_bytes)} predicted)"

@@ -70,6 +70,7 @@ def read_chip_metadata(path: Path) -> dict[str, Any]:
         MediaError: the file is no chip of ours.
     """
     from PIL import Image as PillowImage
+    from PIL import UnidentifiedImageError
 
     try:
         # What Pillow warns of is a damaged file.
@@ -78,10 +79,15 @@ def read_chip_metadata(path: Path) -> dict[str, Any]:
             text = picture.info.get(_KEYWORD.decode()) or picture.getexif().get(_IMAGE_DESCRIPTION)
             text = text or picture.info["comment"]
         return dict(json.loads(text))
+    except UnidentifiedImageError as error:
+        raise MediaError(f"{path} is no picture that can be read", path=path) from error
+    except KeyError as error:  # no place of the file has a text
+        raise MediaError(f"{path} is no chip of faceloom: it says nothing of a face", path=path) from error
     except (
-        OSError, KeyError, TypeError, ValueError, SyntaxError, struct.error, Warning, PillowImage.DecompressionBombError
+        OSError, TypeError, ValueError, SyntaxError, struct.error, Warning, PillowImage.DecompressionBombError
     ) as error:  # fmt: skip
-        raise MediaError(f"{path} carries no face metadata: {error!r}", path=path) from error
+        why = f"what it says of itself cannot be read ({error})"
+        raise MediaError(f"{path} is no chip of faceloom, or a damaged one: {why}", path=path) from error
 
 
 def _exif(text: str) -> bytes:

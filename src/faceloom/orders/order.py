@@ -1,5 +1,6 @@
 """The order: what is asked of a run, with every weight file at hand."""
 
+import logging
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +18,8 @@ from faceloom.orders.excerpts import make_choice, make_excerpt
 from faceloom.targets import Target, choose_targets
 from faceloom.units import MIB, parse_bytes
 
+_LOG = logging.getLogger(__name__)
+
 
 def make_order(flow: Flow, outputs: Outputs, options: Mapping[str, Any], *, on_event: OnEvent) -> Order:
     """What is asked for, with every weight file at hand; of the options, those of `OrderOptions` count.
@@ -33,9 +36,11 @@ def make_order(flow: Flow, outputs: Outputs, options: Mapping[str, Any], *, on_e
     has_memory = any(target.has_memory for target in targets)
     ceilings = [ram_bytes] if has_memory else [memory_bytes, ram_bytes]
     cache = WeightCache.of_user()
+    weights = _weights(flow, cache, on_event)
+    _LOG.info("stages %s on %s", ", ".join(stage.name for stage in flow.stages), ", ".join(one.name for one in targets))
     return Order(
         flow=flow,
-        weights=_weights(flow, cache, on_event),
+        weights=weights,
         outputs=outputs,
         cores=asked["threads"] or usable_cores(),
         memory_bytes=min((size for size in ceilings if size is not None), default=None),

@@ -116,4 +116,4 @@ def _by_itself(chip: Path) -> Origin:
             box=(x0, y0, x1, y1),
         )
     except (KeyError, TypeError, ValueError, OverflowError) as error:
-        raise MediaError(f"{chip} does not say where it comes from: {error!r}", path=chip) from error
+        raise MediaError(f"{chip} has a text that says nothing of where it comes from", path=chip) from error

@@ -75,6 +75,8 @@ class Store:
         self.folder = folder
         self.run_id = 0
         self._round: tuple[str, ...] = ()
+        self.unreadable = 0
+        """How many sources have been added since it was opened of which no frame can be had."""
         """What is done again in this run; nothing: it does frames that are pending."""
         self._look = 0
         self._stack = ExitStack()
@@ -407,6 +409,7 @@ class Store:
 
     def add_failed(self, source: Source, reason: str) -> None:
         """A source of which no frame can be had, as one failed frame. Call within `adding`."""
+        self.unreadable += 1
         self._db.execute(
             "INSERT INTO frame (source_id, idx, status, reason) SELECT id, 0, 'failed', ? FROM source WHERE name = ?",
             (reason, source.name),

@@ -1,5 +1,6 @@
 """The supervisor: takes up the inputs, plans, hands chunks to worker processes, writes the store. It sees no pixel."""
 
+import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -8,7 +9,17 @@ from types import TracebackType
 from typing import Self
 
 from faceloom.errors import BudgetError, MediaError
-from faceloom.events import NOT_DONE_YET, SOURCE_CHANGED, Event, Notice, OnEvent, Summary
+from faceloom.events import (
+    NOT_DONE_YET,
+    SOURCE_CHANGED,
+    Counting,
+    Event,
+    Fetching,
+    Notice,
+    OnEvent,
+    Progress,
+    Summary,
+)
 from faceloom.job import Order
 from faceloom.media.excerpts import WHOLE
 from faceloom.memory.budget import Budget
@@ -24,6 +35,7 @@ from faceloom.targets import read_budget
 from faceloom.units import format_bytes
 
 _FAILURES_TOLD = 20
+_LOG = logging.getLogger(__name__)
 
 
 def run_job(
@@ -165,6 +177,7 @@ class _Run:
         return self._summary(before, scheduler, is_known=is_known)
 
     def _tell(self, event: Event) -> None:
+        _LOG.log(_level(event), "%s", event)
         if isinstance(event, Notice):
             self._notices[event.kind] += 1
             self._store.add_event(event.kind, {"text": event.text})
@@ -172,13 +185,14 @@ class _Run:
 
     def _summary(self, before: Counts, scheduler: Scheduler | None, *, is_known: bool) -> Summary:
         counts = self._store.counts()
+        _LOG.info("%d frames done, %d failed, %d to do", counts.done, counts.failed, counts.pending)
         held_bytes = peak_bytes() + self._pool.peak_bytes
         failures = self._store.failures(_FAILURES_TOLD)
         return Summary(
             frames=counts.done + counts.failed,
             faces=counts.faces,
             failed=counts.failed,
-            skipped=before.done + before.failed,
+            skipped=before.done + before.failed - self._store.unreadable,
             seconds=time.monotonic() - self._started,
             peak_bytes=held_bytes,
             predicted_peak_bytes=scheduler.predicted_peak_bytes if scheduler else held_bytes,
@@ -191,6 +205,11 @@ class _Run:
             cards=scheduler.cards if scheduler else {},
             device_frames=scheduler.device_frames if scheduler else {},
         )
+
+
+def _level(event: Event) -> int:
+    """What is told again and again is of interest only to who looks for something."""
+    return logging.DEBUG if isinstance(event, Progress | Counting | Fetching) else logging.INFO
 
 
 def _refuse_if_starved(store: Store, budget: Budget) -> None:

@@ -1,5 +1,6 @@
 """The devices of a run at work: chunks from one queue, answers into one store, and what follows from each answer."""
 
+import logging
 from collections import Counter
 from dataclasses import replace
 from typing import Any
@@ -20,6 +21,7 @@ from faceloom.supervisor.progress import ProgressMeter
 from faceloom.supervisor.queue import Attempt, ChunkQueue
 from faceloom.supervisor.workers import PooledWorker, WorkerPool
 
+_LOG = logging.getLogger(__name__)
 _AHEAD = 2
 """Chunks that a worker has been told of, so that it need not wait for the next one."""
 _SHORTEST_CHUNK_FRAMES = 8
@@ -148,6 +150,7 @@ class Scheduler:
         """Starts workers under a plan, in place of those there are."""
         self._stop(*(worker for worker in device.workers if not worker.is_fresh))
         plan = device.follow(planned)
+        _LOG.info("on %s from here on: %s", device.name, plan.to_json())
         supervisor = max(one.planner.supervisor_bytes for one in self._devices)
         host = sum(one.planned.plan.host_bytes - one.planner.supervisor_bytes for one in self._devices)
         self.predicted_peak_bytes = max(self.predicted_peak_bytes, supervisor + host)
@@ -190,6 +193,7 @@ class Scheduler:
     def _commit(self, device: DeviceRun, worker: PooledWorker, rows: ChunkRows) -> None:
         self.images.update(rows.images)
         self._store.commit(rows)
+        _LOG.debug("chunk %d on %s: %d frames, %d faces", rows.number, device.name, len(rows.frames), len(rows.faces))
         self._meter.commit(device.name, worker, rows)
 
     def _learn(self, device: DeviceRun, worker: PooledWorker, rows: ChunkRows) -> None:

@@ -1,0 +1,89 @@
+"""Every option of every command is given in every way there is, and seen to arrive."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+import faceloom.api
+from conftest import prepared
+from every_option import Notebook, all_options, by_file, by_flag, given, make_files
+from faceloom.cli.commands import Command, keywords
+from faceloom.cli.flags import CommonFlags
+from faceloom.models.weights import WeightCache
+from faceloom.options.calls import (
+    DeriveOptions,
+    ExtendOptions,
+    ExtractOptions,
+    PlanOptions,
+    ProfileOptions,
+    StreamOptions,
+)
+from faceloom.options.declared import declared
+
+LIBRARY: Mapping[str, tuple[type[Any], Callable[..., Any], tuple[Any, ...]]] = {
+    "extract": (ExtractOptions, faceloom.api.extract, ("in.png", "result")),
+    "plan": (PlanOptions, faceloom.api.plan, ("in.png",)),
+    "profile": (ProfileOptions, faceloom.api.profile, (("in.png",),)),
+    "extend": (ExtendOptions, faceloom.api.extend, ("folder",)),
+    "derive": (DeriveOptions, faceloom.api.derive, ("folder", "result")),
+}
+"""The commands that end in a run, with the table and the function of each."""
+
+
+def named(cases: list[tuple[Command, str]]) -> list[Any]:
+    return [pytest.param(command, name, id=f"{command.name}-{name}") for command, name in cases]
+
+
+OF_RUNS = [
+    (command, name)
+    for command, name in all_options()
+    if command.name in LIBRARY and name in declared(LIBRARY[command.name][0])
+]
+
+
+@pytest.fixture
+def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: WeightCache) -> Notebook:
+    make_files(tmp_path, prepared(cache, "yunet"))
+    monkeypatch.chdir(tmp_path)
+    return Notebook(monkeypatch)
+
+
+@pytest.mark.parametrize(("command", "name"), named(all_options()))
+@pytest.mark.parametrize("way", [by_flag, by_file])
+def test_a_command_reads_what_it_was_told(
+    command: Command, name: str, way: Callable[[Command, Mapping[str, Any]], int], notebook: Notebook
+) -> None:
+    one = command.declared[name]
+    _, options = given(command, one)
+    way(command, options)
+    (told,) = notebook.told
+    assert name in told.read
+    table = command.options if name in declared(command.options) else CommonFlags
+    assert one.take(keywords(told, table)[name]) == one.take(options[name])
+
+
+@pytest.mark.parametrize(("command", "name"), named(OF_RUNS))
+def test_an_option_arrives_in_the_run_by_flag_by_file_and_by_keyword(
+    command: Command, name: str, notebook: Notebook
+) -> None:
+    _, function, arguments = LIBRARY[command.name]
+    others, options = given(command, command.declared[name])
+    by_flag(command, options)
+    by_file(command, options)
+    function(*arguments, **{key: value for key, value in options.items() if key != "out"})
+    flag, file, keyword = notebook.asked
+    assert flag == file == keyword
+    by_flag(command, others)
+    assert notebook.asked[3:] != [flag]
+
+
+@pytest.mark.parametrize("name", list(declared(StreamOptions)))
+def test_an_option_of_a_stream_arrives(name: str, notebook: Notebook) -> None:
+    one = declared(StreamOptions)[name]
+    value = not one.option.default if one.option.example is None else one.option.example
+    for options in ({}, {name: value}):
+        list(faceloom.api.stream("in.png", **options))  # type: ignore[arg-type]
+    usual, asked = notebook.asked
+    assert usual != asked

@@ -1,0 +1,273 @@
+"""What the walk over every option needs: a value of each, the ways to give it, and a run that only notes its order."""
+
+import argparse
+import json
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+import faceloom.api
+import faceloom.grouping
+import faceloom.orders.order
+import faceloom.store.exports
+import faceloom.store.forgetting
+import faceloom.worker.live
+from faceloom.cli.commands import Command
+from faceloom.cli.main import COMMANDS, main
+from faceloom.cli.option_files import FILE
+from faceloom.cli.parser import Parser
+from faceloom.events import Summary
+from faceloom.options.declared import Declared, Kind
+from faceloom.targets import Target
+
+FOLDER_CONFIG = {"stages": {"detect/yunet": {}, "mask/extended": {"weights": None}}, "mask_size": 256}
+COMPANIONS: Mapping[str, Mapping[str, Any]] = {
+    "from_": {"detect": "import"},
+    "from_format": {"detect": "import", "from_": "faces.jsonl"},
+    "like": {"identify": "sface"},
+    "unlike": {"identify": "sface"},
+    "threshold": {"identify": "sface", "like": ["ann.jpg"]},
+    "copy": {"folders": "people"},
+}
+"""What has to be asked for too, by option."""
+NEEDED: Mapping[str, Mapping[str, Any]] = {
+    "extract": {"out": "result"},
+    "derive": {"out": "result"},
+    "extend": {"mask": ["unet", "extended"]},
+    "export": {"to": "jsonl"},
+    "forget": {"source": "b.jpg"},
+}
+"""What a command cannot do without."""
+EXAMPLES: Mapping[tuple[str, str], Any] = {
+    ("extend", "weights"): {"mask/unet": "net.onnx"},
+    ("extend", "settings"): {"mask/extended": {"grow": 0.3}},
+}
+"""Where that of the option is of no use to a command."""
+WORDS: Mapping[str, list[str]] = {"inputs": ["in.png"], "folder": ["folder"], "chips": ["in.png"], "names": []}
+"""What is told without a flag, by the argument's name."""
+
+
+def given(command: Command, one: Declared) -> tuple[dict[str, Any], dict[str, Any]]:
+    """What else has to be given for an option to be of use, and that with a value that is not the default."""
+    companions = {name: value for name, value in COMPANIONS.get(one.name, {}).items() if name in command.declared}
+    others = {**NEEDED.get(command.name, {}), **companions}
+    if one.name == "person":
+        del others["source"]
+    others.pop(one.name, None)
+    value = (
+        not one.option.default if one.kind is Kind.TRUTH else EXAMPLES.get((command.name, one.name), one.option.example)
+    )
+    assert value != one.option.default, f"{one.name} has no example"
+    return others, {**others, one.name: value}
+
+
+def written(one: Declared, value: Any) -> list[str]:
+    """The texts that stand for a value on the command line."""
+    match one.kind:
+        case Kind.TEXTS | Kind.PATHS:
+            return list(map(str, value))
+        case Kind.MEASURES:
+            return [",".join(map(str, value))]
+        case Kind.TABLE:
+            pairs = [(key, inner) for key, inner in value.items()]
+            return [
+                f"{key}.{name}={item}"
+                for key, inner in pairs
+                if isinstance(inner, dict)
+                for name, item in inner.items()
+            ] or [f"{key}={inner}" for key, inner in pairs]
+    return [str(value)]
+
+
+def flags(command: Command, options: Mapping[str, Any]) -> list[str]:
+    """The options as flags."""
+    texts: list[str] = []
+    for name, value in options.items():
+        one = command.declared[name]
+        if one.kind is Kind.TRUTH:
+            texts.append(f"--{one.flag}")
+        else:
+            texts += [f"--{one.flag}={text}" for text in written(one, value) if not one.option.takes_several]
+            texts += [f"--{one.flag}", *written(one, value)] if one.option.takes_several else []
+    return texts
+
+
+def table(command: Command, options: Mapping[str, Any]) -> str:
+    """The options as a table of faceloom.toml."""
+    lines = [f"[{command.name}]"]
+    for name, value in options.items():
+        one = command.declared[name]
+        told: Any = value
+        if one.kind is Kind.TRUTH:
+            told = True
+        elif one.kind in {Kind.TEXTS, Kind.PATHS, Kind.TABLE}:
+            told = written(one, value)
+        elif one.kind is Kind.MEASURES:
+            (told,) = written(one, value)
+        lines.append(f"{one.flag} = {json.dumps(told)}")
+    return "\n".join(lines) + "\n"
+
+
+def words(command: Command, options: Mapping[str, Any]) -> list[str]:
+    """What is told without a flag."""
+    if "problem" in options:
+        return []
+    return [text for argument in command.arguments for text in WORDS[argument.name]]
+
+
+def by_flag(command: Command, options: Mapping[str, Any]) -> int:
+    """Runs a command with flags."""
+    return main([command.name, *words(command, options), *flags(command, options)])
+
+
+def by_file(command: Command, options: Mapping[str, Any]) -> int:
+    """Runs a command with a file in the current folder."""
+    Path(FILE).write_text(table(command, options))
+    try:
+        return main([command.name, *words(command, options)])
+    finally:
+        Path(FILE).unlink()
+
+
+class Recording(argparse.Namespace):
+    """What was parsed, and which of it the command has looked at."""
+
+    read: set[str]
+
+    def __init__(self, parsed: argparse.Namespace) -> None:
+        super().__init__(**vars(parsed))
+        super().__setattr__("read", set())
+
+    def __getattribute__(self, name: str) -> Any:
+        if not name.startswith("_") and name != "read":
+            super().__getattribute__("read").add(name)
+        return super().__getattribute__(name)
+
+
+class Notebook:
+    """What runs were asked to do, in place of doing it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.asked: list[str] = []
+        """In one text each, of what the run would have been told."""
+        self.told: list[Recording] = []
+        self._part: list[str] = []
+        self._replace(monkeypatch)
+
+    def _replace(self, patch: pytest.MonkeyPatch) -> None:
+        api = faceloom.api
+        parse = Parser.parse_args
+
+        def parse_args(parser: Parser, *args: Any) -> Recording:
+            self.told.append(Recording(parse(parser, *args)))
+            return self.told[-1]
+
+        patch.setattr(Parser, "parse_args", parse_args)
+        patch.setattr(faceloom.orders.order, "choose_targets", self._noting("devices", (Target(),)))
+        patch.setattr(faceloom.orders.order, "_weights", lambda *_: {})
+        patch.setattr(api, "find_people", self._noting("people", None))
+        patch.setattr(api, "read_config", lambda _: dict(FOLDER_CONFIG))
+        patch.setattr(api, "has_landmarks", lambda _: True)
+        patch.setattr(api, "Store", self._store)
+        patch.setattr(api, "run_job", self._ending("run", summary))
+        patch.setattr(api, "run_again", self._ending("again", summary))
+        patch.setattr(api, "forecast", self._ending("forecast", nothing_planned))
+        patch.setattr(api, "measure_now", self._ending("measure", one_measured))
+        patch.setattr(faceloom.worker.live, "LiveWorker", self._live)
+        for name in ("export", "export_to", "read_lost"):
+            patch.setattr(faceloom.store.exports, name, self._ending(name, list))
+        patch.setattr(faceloom.grouping, "group", self._ending("group", list))
+        patch.setattr(faceloom.store.forgetting, "forget", self._ending("forget", faceloom.store.forgetting.Forgotten))
+
+    def _noting(self, what: str, answer: Any) -> Callable[..., Any]:
+        def note(*args: Any, **options: Any) -> Any:
+            self._part.append(f"{what} {plainly(args)} {plainly(options)}")
+            return answer
+
+        return note
+
+    def _ending(self, what: str, answer: Callable[[], Any]) -> Callable[..., Any]:
+        note = self._noting(what, None)
+
+        def end(*args: Any, **options: Any) -> Any:
+            note(*args, **options)
+            self.asked.append("\n".join(self._part))
+            self._part.clear()
+            return answer()
+
+        return end
+
+    @contextmanager
+    def _store(self, folder: Path) -> Iterator[Any]:
+        note = self._noting
+        yield SimpleNamespace(
+            use_config=note(f"config of {folder}", None),
+            use_look=note(f"look at {folder}", 1),
+            add_stages=note(f"stages of {folder}", []),
+            begin_run=lambda **_: None,
+            end_run=lambda **_: None,
+            run_id=1,
+            again=SimpleNamespace(stages=lambda _: []),
+        )
+
+    @contextmanager
+    def _live(self, *job: Any) -> Iterator[Any]:
+        self._ending("live", list)(*job)
+        yield SimpleNamespace(frames=lambda _: ())
+
+
+def plainly(value: Any) -> str:
+    """A value in one text, whatever holds it: functions and stores have none that is the same twice."""
+    if isinstance(value, dict):
+        told = {name: item for name, item in value.items() if name not in {"on_event", "should_stop"}}
+        return repr(sorted(told.items()))
+    return repr([item for item in value if not isinstance(item, SimpleNamespace)])
+
+
+def summary() -> Summary:
+    """Of a run that did nothing."""
+    return Summary(
+        frames=1,
+        faces=0,
+        failed=0,
+        skipped=0,
+        seconds=0,
+        peak_bytes=1,
+        predicted_peak_bytes=0,
+        budget_bytes=1,
+        events={},
+        images={},
+        plan={},
+        failures=(),
+        outcome="done",
+    )
+
+
+def nothing_planned() -> Any:
+    """Of a forecast that did nothing, for several devices that do none of it."""
+    return SimpleNamespace(devices=("a", "b"), plans=(), guessed=())
+
+
+def one_measured() -> Any:
+    """A footprint of nothing."""
+    sizes = {f"{name}_bytes": 0 for name in ("weights", "fixed", "item", "process")}
+    return {"detect/yunet": SimpleNamespace(**sizes, load_s=0.0, batch_s={}, to_json=dict)}
+
+
+def make_files(folder: Path, network: Path) -> None:
+    """What the examples of options name."""
+    for name in ("in.png", "ann.jpg", "bob.jpg", "result/faceloom.sqlite"):
+        (folder / name).parent.mkdir(exist_ok=True)
+        (folder / name).touch()
+    (folder / "faces.jsonl").write_text("")
+    shutil.copy(network, folder / "net.onnx")
+
+
+def all_options() -> list[tuple[Command, str]]:
+    """Every option of every command, but for the one that names the file of options."""
+    return [(command, name) for command in COMMANDS for name in command.declared if name != "config"]
