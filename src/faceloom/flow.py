@@ -17,6 +17,7 @@ from faceloom.errors import RequestError
 from faceloom.identify import Identifier
 from faceloom.mask import LandmarkMask, NetworkMask
 from faceloom.stage import NetworkPlugin, PinnedFile, Plugin, Stage
+from faceloom.suggestions import or_else
 
 KINDS = ("detect", "align", "mask", "identify")
 ENTRY_POINTS = "faceloom.stages"
@@ -41,8 +42,7 @@ def find_plugin(kind: str, name: str) -> type[Plugin]:
     """
     known = plugin_names(kind)
     if name not in known:
-        message = f"there is no {kind} plugin {name!r}; there are: {', '.join(known) or 'none'} (see faceloom models)"
-        raise RequestError(message)
+        raise RequestError(f"there is no {kind} plugin {name!r}; {or_else(name, known)} (see faceloom models)")
     points = [point for point in entry_points(group=ENTRY_POINTS) if point.name == f"{kind}/{name}"]
     plugin = points[0].load() if points else _own_plugin(kind, name)
     if not (isinstance(plugin, type) and issubclass(plugin, _CONTRACTS) and plugin.kind == kind):

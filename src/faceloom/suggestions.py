@@ -15,7 +15,7 @@ def nearest(word: str, known: Iterable[str]) -> str | None:
 
 def or_else(word: str, known: Iterable[str]) -> str:
     """The end of a message that refuses a word: what was meant, if that can be guessed, and what there is."""
-    words = list(known)
+    words = list(map(str, known))
     meant = nearest(word, words)
     there_are = f"there are: {', '.join(words) or 'none'}"
     if meant is None:

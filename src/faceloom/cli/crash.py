@@ -44,10 +44,10 @@ def _lines(error: Exception, chosen: argparse.Namespace) -> Iterator[str]:
     yield ""
     yield from (f"{name} = {value!r}" for name, value in sorted(vars(chosen).items()) if not callable(value))
     yield ""
-    for line in "".join(traceback.format_exception(error)).splitlines():
-        yield _without_values(line)
+    yield from _without_values("".join(traceback.format_exception(error))).splitlines()
 
 
 def _without_values(text: str) -> str:
     """A text without the numbers of arrays, and without bytes."""
-    return _ARRAY.sub("…", _BYTES.sub("b'…'", text))[:_LONGEST]
+    bare = _ARRAY.sub("…", _BYTES.sub("b'…'", text))
+    return "\n".join(line[:_LONGEST] for line in bare.splitlines())

@@ -61,8 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except FaceloomError as error:
         return refuse(error, as_json=_wants_json(given, commands))
     try:
-        with logging_to(chosen):
-            return _run(chosen)
+        return _run(chosen)
     except BrokenPipeError:  # the reader of our output has seen enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
@@ -71,7 +70,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(chosen: argparse.Namespace) -> int:
     as_json = getattr(chosen, "json", False)
     try:
-        return int(chosen.run(chosen))
+        with logging_to(chosen):
+            return int(chosen.run(chosen))
     except FaceloomError as error:
         return refuse(error, as_json=as_json)
     except KeyboardInterrupt:

@@ -39,19 +39,21 @@ class Parser(argparse.ArgumentParser):
 
     def _require_flags(self, args: Sequence[str]) -> None:
         known = self._option_string_actions
-        for text in args:
+        texts = iter(args)
+        for text in texts:
             flag = text.partition("=")[0]
-            if text == "--" or (text in self._commands() and not text.startswith("-")):
+            if text == "--" or (self._has_commands and not text.startswith("-")):  # what follows is for a command
                 return
+            if self._has_commands and text in known and known[text].nargs is None:
+                next(texts, None)  # its value
             if text.startswith("--") and flag not in known:
                 meant = nearest(flag, [name for name in known if name.startswith("--")])
                 hint = f"did you mean {meant}?" if meant else f"{self.prog} --help lists what there is"
                 self.error(f"there is no {flag} here; {hint}")
 
-    def _commands(self) -> Sequence[str]:
-        """The names of its own commands, after which flags are for these."""
-        actions = [action for action in self._actions if isinstance(action, argparse._SubParsersAction)]
-        return [name for action in actions for name in action.choices]
+    @property
+    def _has_commands(self) -> bool:
+        return any(isinstance(action, argparse._SubParsersAction) for action in self._actions)
 
     def _check_value(self, action: argparse.Action, value: Any) -> None:
         if action.choices is not None and value not in action.choices:

@@ -3,6 +3,7 @@
 from faceloom.errors import RequestError
 from faceloom.formats import coco, csv, cvat, fsa, jsonl, parquet, pts, wider
 from faceloom.formats.record import Format, Part
+from faceloom.suggestions import or_else
 
 FORMATS = {
     found.name: found
@@ -27,7 +28,7 @@ def format_named(name: str) -> Format:
         RequestError: there is none of this name.
     """
     if name not in FORMATS:
-        raise RequestError(f"there is no format {name!r}; there are: {', '.join(FORMATS)}")
+        raise RequestError(f"there is no format {name!r}; {or_else(name, FORMATS)}")
     return FORMATS[name]
 
 
