@@ -8,9 +8,7 @@ from faceloom.options import calls
 from faceloom.options.declared import Declared, Kind, declared
 
 PAGE = Path(__file__).parents[1] / "docs" / "options.md"
-_KEYWORDS = [
-    one for name, table in vars(calls).items() if name.endswith("Options") for one in declared(table).values()
-]
+_KEYWORDS = [one for name, table in vars(calls).items() if name.endswith("Options") for one in declared(table).values()]
 """What the library takes; the other options are for the command line alone."""
 _HEAD = """\
 # Options

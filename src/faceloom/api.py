@@ -197,11 +197,7 @@ def extend(
     """
     started = time.monotonic()
     flow = added_flow(options)
-    config = read_config(Path(folder))
-    if not has_landmarks(Path(folder)):
-        raise RequestError(
-            f"the faces of {folder} have no landmarks, which masks and embeddings are made by; extract anew"
-        )
+    config = _extensible(Path(folder))
     asked = {**options, "precision": config.get("precision", Precision.FP32.value)}
     order = make_order(flow, outputs_of(config), asked, on_event=on_event)
     with Store(Path(folder)) as store:
@@ -211,6 +207,16 @@ def extend(
         except BudgetError:  # before the first frame: the folder is as it was
             store.take_back(new)
             raise
+
+
+def _extensible(folder: Path) -> dict[str, Any]:
+    """The configuration of a result folder to whose faces stages can be added."""
+    found = read_config(folder)
+    if not has_landmarks(folder):
+        raise RequestError(
+            f"the faces of {folder} have no landmarks, which masks and embeddings are made by; extract anew"
+        )
+    return found
 
 
 def _noted(store: Store, work: Callable[[], Summary], started: float) -> Summary:
@@ -254,8 +260,7 @@ def derive(
         StoreError: a result folder cannot be read, or written.
     """
     started = time.monotonic()
-    before, after = Path(folder), Path(out)
-    found = _derivable(before, after)
+    found = _derivable(Path(folder), Path(out))
     outputs = replace(
         outputs_for(options),
         mask_size=found["mask_size"],
@@ -263,12 +268,12 @@ def derive(
         overlay_chips=options["overlay_chips"],
     )
     order = make_order(landmark_masks(found["stages"]), outputs, {**options, "device": CPU}, on_event=on_event)
-    derivation = Derivation(folder=before, framing=framing_of(found), models=_models(found))
+    derivation = Derivation(folder=Path(folder), framing=framing_of(found), models=_models(found))
     order = replace(order, derivation=derivation)
     same = {name: value for name, value in found.items() if name not in {"crop", "level", "overlay_chips"}}
     chosen = {name: value for name, value in config_of(order).items() if name not in {"results", "stages"}}
     config = {**same, **chosen, "derived": True}
-    return _run(order, [], after, config, started, on_event=on_event, should_stop=should_stop)
+    return _run(order, [], Path(out), config, started, on_event=on_event, should_stop=should_stop)
 
 
 def _derivable(before: Path, after: Path) -> dict[str, Any]:

@@ -166,7 +166,7 @@ def test_rejected_faces_are_rows_with_a_reason_and_the_others_are_as_without(
     assert sorted(path.parent.name for path in (tmp_path / "some" / "chips").rglob("*.jpg")) == ["upright.png"]
     capsys.readouterr()
     assert main(["show", str(tmp_path / "some")]) == 0
-    assert "rejected  1 more faces, without crops: roll 1" in capsys.readouterr().out
+    assert "rejected  1 more faces, without chips: roll 1" in capsys.readouterr().out
     text = io.StringIO()
     export(tmp_path / "some", text, to="wider", frames=False)
     assert text.getvalue().splitlines()[:2] == ["turned.png", "0"]
