@@ -87,23 +87,27 @@ def extract(
 
 def _extraction(options: ExtractOptions, *, on_event: OnEvent) -> tuple[Order, Wanted | None]:
     """What is asked for, and of whom."""
-    outputs = replace(
-        outputs_for(options),
-        write_chips=options["chips"],
-        mask_size=options["mask_size"],
-        overlay=options["overlay"],
-        overlay_chips=options["overlay_chips"],
-    )
     wanted = want_people(
         make_flow(options),
         like=references(options["like"]),
         unlike=references(options["unlike"]),
         threshold=options["threshold"],
     )
-    order = _flow_order(options, outputs, on_event=on_event)
+    order = _flow_order(options, _outputs(options), on_event=on_event)
     if wanted:  # before there is a folder: a bad reference leaves none
         order = replace(order, people=find_people(order, wanted, on_event=on_event))
     return order, wanted
+
+
+def _outputs(options: ExtractOptions | PlanOptions) -> Outputs:
+    """What is made of each face."""
+    return replace(
+        outputs_for(options),
+        write_chips=options["chips"],
+        mask_size=options["mask_size"],
+        overlay=options["overlay"],
+        overlay_chips=options["overlay_chips"],
+    )
 
 
 def _flow_order(
@@ -270,10 +274,15 @@ def derive(
     order = make_order(landmark_masks(found["stages"]), outputs, {**options, "device": CPU}, on_event=on_event)
     derivation = Derivation(folder=Path(folder), framing=framing_of(found), models=_models(found))
     order = replace(order, derivation=derivation)
-    same = {name: value for name, value in found.items() if name not in {"crop", "level", "overlay_chips"}}
-    chosen = {name: value for name, value in config_of(order).items() if name not in {"results", "stages"}}
-    config = {**same, **chosen, "derived": True}
+    config = _derived_config(found, config_of(order))
     return _run(order, [], Path(out), config, started, on_event=on_event, should_stop=should_stop)
+
+
+def _derived_config(found: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
+    """What a result folder is held to whose chips are cut in another way: what its faces and its chips depend on."""
+    same = {name: value for name, value in found.items() if name not in {"crop", "level", "overlay_chips"}}
+    chosen = {name: value for name, value in asked.items() if name not in {"results", "stages"}}
+    return {**same, **chosen, "derived": True}
 
 
 def _derivable(before: Path, after: Path) -> dict[str, Any]:
@@ -313,7 +322,7 @@ def plan(
         As `extract`; a budget that is too small is part of the answer.
     """
     budgets = [size for item in options["what_if"] if (size := budget_bytes_of(item)) is not None]
-    order = _flow_order(options, outputs_for(options), on_event=on_event)
+    order = _flow_order(options, _outputs(options), on_event=on_event)
     return forecast(order, existing(inputs), budgets, on_event=on_event)
 
 

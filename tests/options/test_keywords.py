@@ -22,6 +22,9 @@ FUNCTIONS: list[tuple[Callable[..., Any], type[Any]]] = [
     (faceloom.chip, calls.ChipCutOptions),
     (faceloom.group, calls.GroupOptions),
     (faceloom.forget, calls.ForgetOptions),
+    (faceloom.export, calls.ExportOptions),
+    (faceloom.plan, calls.PlanOptions),
+    (faceloom.profile, calls.ProfileOptions),
 ]
 
 
@@ -38,7 +41,7 @@ def test_help_lists_every_option_once(function: Callable[..., Any], table: type[
 @pytest.mark.parametrize("function", [function for function, _ in FUNCTIONS])
 def test_a_keyword_that_there_is_not_is_a_type_error(function: Callable[..., Any]) -> None:
     with pytest.raises(TypeError, match=f"{function.__name__}.. takes no keyword 'colour'"):
-        function("a", "b", colour="red")
+        function("a", colour="red")
 
 
 def test_the_nearest_keyword_is_named(tmp_path: Path) -> None:

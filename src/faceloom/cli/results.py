@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Annotated, Any
 
-from faceloom.cli.commands import Argument, Command
+from faceloom.cli.commands import Argument, Command, keywords
 from faceloom.cli.flags import JsonFlags
 from faceloom.options.calls import ExportOptions
 from faceloom.options.option import Option
@@ -17,6 +17,7 @@ from faceloom.units import format_bytes, format_seconds
 class ExportFlags(ExportOptions, total=False):
     """What `faceloom export` takes."""
 
+    to: Annotated[str, Option(help="the format", unit="FORMAT", is_required=True, example="csv")]
     out: Annotated[
         PathLike | None,
         Option(help="write to a new file, or folder", usual="stdout", unit="FILE", example="faces.jsonl"),
@@ -43,10 +44,10 @@ def export(chosen: argparse.Namespace) -> int:
         lost = read_lost(folder, format_named(chosen.to))
         print(f"not in this format: {', '.join(lost)}" if lost else "", end="\n" * bool(lost), file=sys.stderr)
     if chosen.out is None:
-        write(folder, chosen.to, out=sys.stdout, frames=chosen.frames, rejected=chosen.rejected)
+        write(folder, chosen.to, out=sys.stdout, **keywords(chosen, ExportOptions))
         sys.stdout.flush()
     else:
-        write(folder, chosen.to, out=Path(chosen.out), frames=chosen.frames, rejected=chosen.rejected)
+        write(folder, chosen.to, out=Path(chosen.out), **keywords(chosen, ExportOptions))
     return 0
 
 

@@ -108,7 +108,7 @@ def _check_memory() -> Iterator[Finding]:
 
 def _check_weights() -> Iterator[Finding]:
     from faceloom.models.weights import WeightCache
-    from faceloom.options import make_flow
+    from faceloom.orders.flows import make_flow
 
     cache = WeightCache.of_user()
     mirrors = f", also looking in {', '.join(map(str, cache.mirrors))}" if cache.mirrors else ""

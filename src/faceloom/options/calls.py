@@ -54,7 +54,7 @@ class ExtractOptions(
     ]
 
 
-class PlanOptions(FlowOptions, MachineOptions, PrecisionOptions, ChipOptions, total=False):
+class PlanOptions(FlowOptions, MachineOptions, PrecisionOptions, FileOptions, OverlayOptions, total=False):
     """What `plan` takes."""
 
     what_if: Annotated[
@@ -164,7 +164,6 @@ class ForgetOptions(TypedDict, total=False):
 class ExportOptions(TypedDict, total=False):
     """What `export` takes."""
 
-    to: Annotated[str, Option(help="the format", unit="FORMAT", is_required=True, example="csv")]
     frames: Annotated[
         bool,
         Option(

@@ -2,25 +2,27 @@
 
 import io
 from pathlib import Path
-from typing import TextIO, overload
+from typing import TextIO, Unpack, overload
 
 from faceloom.errors import RequestError
+from faceloom.options.calls import ExportOptions
+from faceloom.options.keywords import takes
 from faceloom.store import exports
 
 
 @overload
-def export(folder: str | Path, to: str = ..., *, out: None = ..., frames: bool = ..., rejected: bool = ...) -> str: ...
+def export(folder: str | Path, to: str = ..., *, out: None = ..., **options: Unpack[ExportOptions]) -> str: ...
 @overload
-def export(folder: str | Path, to: str = ..., *, out: str | Path, frames: bool = ..., rejected: bool = ...) -> Path: ...
+def export(folder: str | Path, to: str = ..., *, out: str | Path, **options: Unpack[ExportOptions]) -> Path: ...
 @overload
-def export(folder: str | Path, to: str = ..., *, out: TextIO, frames: bool = ..., rejected: bool = ...) -> None: ...
+def export(folder: str | Path, to: str = ..., *, out: TextIO, **options: Unpack[ExportOptions]) -> None: ...
+@takes(ExportOptions)
 def export(
     folder: str | Path,
     to: str = "jsonl",
     *,
     out: str | Path | TextIO | None = None,
-    frames: bool = False,
-    rejected: bool = False,
+    **options: Unpack[ExportOptions],
 ) -> str | Path | None:
     """Writes every face of a result folder in a format, sorted by source, frame and index.
 
@@ -29,25 +31,25 @@ def export(
         to: the format's name, as `faceloom export --to` has it; docs/formats.md says what each loses.
         out: a new file, or a new folder where the format is many files; or an open file of text. The text is the
             answer if it is left out.
-        frames: with `jsonl` and `csv`, write a line for each frame in place of each face.
-        rejected: whether faces that a filter rejected are among them, marked; `jsonl`, `csv` and `parquet` can.
+        options: as docs/options.md lists them.
 
     Returns:
         The text without `out`, the path with a path, None with an open file.
 
     Raises:
+        TypeError: there is no such keyword.
         RequestError: an unknown format, or one that is not for this; or `out` is there already or cannot be written.
         StoreError: the folder holds no results that can be read.
     """
     if out is None:
         text = io.StringIO()
-        exports.export(Path(folder), text, to=to, frames=frames, rejected=rejected)
+        exports.export(Path(folder), text, to=to, **options)
         return text.getvalue()
     if not isinstance(out, str | Path):
-        exports.export(Path(folder), out, to=to, frames=frames, rejected=rejected)
+        exports.export(Path(folder), out, to=to, **options)
         return None
     try:
-        _write(Path(folder), Path(out), to=to, frames=frames, rejected=rejected)
+        _write(Path(folder), Path(out), to=to, **options)
     except FileExistsError as error:
         raise RequestError(f"{out} is there already; name another, or remove it") from error
     except OSError as error:
