@@ -12,7 +12,7 @@ import faceloom
 ROWS = (
     ("units", "errors", "version"),
     ("geometry",),
-    ("thumbnails", "faces", "frame", "stage", "tensors"),
+    ("thumbnails", "attributes", "faces", "frame", "stage", "tensors"),
     ("formats",),
     ("models", "networks"),
     ("engines",),

@@ -32,8 +32,8 @@ def out(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_line_a_face_in_the_form_of_the_contract(out: Path) -> None:
     lines = [json.loads(line) for line in exported(out).splitlines()]
     assert len(lines) == 226
-    keys = ["source", "frame", "time_s", "index", "box", "score", "keypoints", "landmarks", "affine"]
-    keys += ["pose", "sharpness", "masks", "chip"]
+    keys = ["source", "frame", "time_s", "index", "box", "score", "keypoints", "landmarks"]
+    keys += ["confidence", "affine", "pose", "sharpness", "masks", "chip"]
     for line in lines:
         assert list(line) == keys
         shapes = [np.shape(line[name]) for name in ("box", "keypoints", "landmarks", "affine", "pose", "sharpness")]
@@ -66,7 +66,7 @@ def test_a_chip_file_says_what_the_export_says(out: Path) -> None:
     line = json.loads(exported(out).splitlines()[0])
     metadata = read_chip_metadata(out / line["chip"])
     shared = set(metadata) & set(line)
-    numbers = ["box", "score", "keypoints", "landmarks", "affine", "pose", "sharpness"]
+    numbers = ["box", "score", "keypoints", "landmarks", "confidence", "affine", "pose", "sharpness"]
     assert shared == {"source", "frame", "time_s", "index", *numbers}
     assert all(metadata[key] == line[key] for key in shared)
     assert set(metadata["models"]) == {"detect/yunet", "align/facemesh"}
