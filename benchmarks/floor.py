@@ -36,6 +36,7 @@ from faceloom.detect.yunet import YuNet
 from faceloom.engines.heap import keep_freed
 from faceloom.engines.onnx import OnnxEngine
 from faceloom.faces import Face, FrameId, Image
+from faceloom.formats.record import MaskRecord
 from faceloom.geometry.chips import box_to_chip, cut, eye_angle, in_patch, patch_bounds
 from faceloom.geometry.letterbox import letterbox
 from faceloom.media.chip_files import encode_jpeg
@@ -45,7 +46,7 @@ from faceloom.models.weights import WeightCache
 from faceloom.orders.flows import make_flow
 from faceloom.pipeline.finishing import draw_masks
 from faceloom.stage import NetworkPlugin, Tensors
-from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, MaskRow, Status
+from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, Status
 from faceloom.store.store import Store
 from faceloom.supervisor.workers import WORKER_SETTINGS
 from media import write_pictures, write_video
@@ -299,8 +300,8 @@ def _decode_video_s(path: Path) -> float:
 def store_s(faces: Sequence[Face]) -> float:
     """CPU-seconds a face of committing rows with masks, 64 frames a transaction."""
     masks = {
-        "components": MaskRow(size=MASK_SIZE, png=bytes(2500)),
-        "extended": MaskRow(size=MASK_SIZE, png=bytes(2500)),
+        "components": MaskRecord(size=MASK_SIZE, png=bytes(2500)),
+        "extended": MaskRecord(size=MASK_SIZE, png=bytes(2500)),
     }
     rows = [
         FaceRow(
@@ -319,10 +320,10 @@ def store_s(faces: Sequence[Face]) -> float:
     with tempfile.TemporaryDirectory() as folder, Store(Path(folder) / "out") as store:
         (Path(folder) / "a.jpg").touch()
         store.begin_run(versions={})
-        with store.adding():
+        with store.sources.adding():
             (source,) = find_sources([Path(folder) / "a.jpg"])
-            store.add_source(source, other_names=())
-            store.add_picture(source)
+            store.sources.add(source, other_names=())
+            store.sources.add_picture(source)
         frame = FrameRow(id=FrameId("a.jpg", 0), status=Status.DONE)
         started = time.thread_time()
         store.commit(ChunkRows(number=0, frames=(frame,), faces=tuple(rows), seconds=0))

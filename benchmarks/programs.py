@@ -13,7 +13,7 @@ import numpy as np
 
 from environments import Environment
 from faceloom.geometry.boxes import Boxes
-from faceloom.store.exports import read_faces
+from faceloom.store.reading import read_faces
 
 HERE = Path(__file__).resolve().parent
 Found: TypeAlias = Mapping[str, Boxes]

@@ -13,9 +13,11 @@ from faceloom.choices import Sort
 from faceloom.cli.main import main
 from faceloom.errors import RequestError, StoreError
 from faceloom.grouping import SORTS, group
-from faceloom.store.exports import export, read_faces, read_summary
+from faceloom.store.exports import export
 from faceloom.store.folder import locked
 from faceloom.store.persons import read_persons
+from faceloom.store.reading import read_faces
+from faceloom.store.summary import read_summary
 from identify_stand_ins import write_sface
 from jobs import exported
 

@@ -13,7 +13,7 @@ ROWS = (
     ("units", "errors", "version", "suggestions", "choices"),
     ("options",),
     ("geometry",),
-    ("thumbnails", "faces", "frame", "stage", "tensors"),
+    ("thumbnails", "attributes", "faces", "frame", "stage", "tensors"),
     ("formats",),
     ("models", "networks"),
     ("engines",),

@@ -33,10 +33,11 @@ from faceloom.orders.order import budget_bytes_of, make_order
 from faceloom.orders.outputs import framing_for, framing_of, outputs_for, outputs_of
 from faceloom.selection import EVERY_FACE
 from faceloom.solver.plan import one_phase
-from faceloom.store.exports import has_landmarks, read_config
+from faceloom.store.configuration import LOOKS
 from faceloom.store.folder import DATABASE
 from faceloom.store.origins import Origin, find_origin
-from faceloom.store.store import LOOKS, Store
+from faceloom.store.reading import has_landmarks, read_config
+from faceloom.store.store import Store
 from faceloom.supervisor.forecast import Forecast, forecast, measure_now
 from faceloom.supervisor.inputs import ShouldStop
 from faceloom.supervisor.references import Wanted, find_people, want_people
@@ -132,7 +133,7 @@ def _look_again(
     if not (out / DATABASE).is_file():
         raise RequestError(f"{out} holds no results yet; run the command without --only-empty first")
     with Store(out) as store:
-        look = store.use_look(config)
+        look = store.configuration.use_look(config)
         return _noted(
             store,
             lambda: run_job(order, inputs, store, look=look, on_event=on_event, should_stop=should_stop),
@@ -152,7 +153,7 @@ def _run(
 ) -> Summary:
     """Does what is asked for in a result folder of this configuration; also what an extension has left undone."""
     with Store(out) as store:
-        store.use_config(config)
+        store.configuration.use(config)
         summary = _noted(
             store, lambda: run_job(order, inputs, store, on_event=on_event, should_stop=should_stop), started
         )
@@ -205,11 +206,11 @@ def extend(
     asked = {**options, "precision": config.get("precision", Precision.FP32.value)}
     order = make_order(flow, outputs_of(config), asked, on_event=on_event)
     with Store(Path(folder)) as store:
-        new = store.add_stages(flow.describe())
+        new = store.configuration.add_stages(flow.describe())
         try:
             return _noted(store, lambda: run_again(order, store, on_event=on_event, should_stop=should_stop), started)
         except BudgetError:  # before the first frame: the folder is as it was
-            store.take_back(new)
+            store.configuration.take_back(new)
             raise
 
 

@@ -1,18 +1,17 @@
 """The nouns of a face: which frame it is in, what a detector answers, the patch and all that stages add."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from typing import Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
+from faceloom.attributes import FaceAttributes
 from faceloom.errors import GeometryError
 from faceloom.geometry.affine import Points
 from faceloom.geometry.boxes import Boxes, Scores
 from faceloom.geometry.chips import cut, frame_to_chip, in_patch
-from faceloom.geometry.pose import Pose
 from faceloom.thumbnails import shrink, to_html, to_png
 
 Image: TypeAlias = NDArray[np.uint8]
@@ -66,43 +65,23 @@ class Patch:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
-class Face:
-    """One face of one frame; `None` means that no stage has written this yet. Coordinates are frame pixels.
+class Face(FaceAttributes[NDArray[np.uint8]]):
+    """One face of one frame, with the attributes that are known of it, its masks as pixels (S, S).
 
     A face equals itself alone, so that faces can stand in sets and be keys; `frame` and `index` together tell which
     face of which frame it is.
     """
 
     frame: FrameId
-    index: int
-    """0-based, best score first."""
-    box: NDArray[np.float32]
-    """(4,) x0, y0, x1, y1."""
     score: float
     time: Fraction | None = None
     """Exact presentation time of the frame in seconds; None for a still picture."""
-    keypoints: Points | None = None
-    """(5, 2)"""
     turned_deg: float = 0.0
     """How far the frame had to be turned back until the face was found: it lies turned clockwise by about this."""
     patch: Patch | None = None
     """What stages read."""
     wide_patch: Patch | None = None
     """What chips are cut from that show more than stages read; the patch looks into it. None: the patch will do."""
-    landmarks: Points | None = None
-    """(68, 2) in the iBUG order."""
-    confidence: float | None = None
-    """The aligner's own belief that this is a face, 0 to 1."""
-    pose: Pose | None = None
-    """How the head is turned."""
-    sharpness: float | None = None
-    """Of the pixels between brows and mouth, see `geometry.sharpness`."""
-    rejected: str | None = None
-    """What filters have against it; such a face keeps what it has, and no later stage is given it."""
-    masks: Mapping[str, NDArray[np.uint8]] = field(default_factory=dict)
-    """Plugin name to (S, S) coverage of the square that the chip shows."""
-    embedding: NDArray[np.float32] | None = None
-    """(D,) of unit length."""
 
     def __str__(self) -> str:
         return f"{self.frame} face {self.index}"

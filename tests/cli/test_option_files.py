@@ -10,7 +10,7 @@ from faceloom.cli import main as command_line
 from faceloom.cli.main import main
 from faceloom.cli.option_files import FILE, take_options
 from faceloom.errors import RequestError
-from faceloom.store.exports import read_summary
+from faceloom.store.summary import read_summary
 
 
 @pytest.fixture(autouse=True)

@@ -11,8 +11,9 @@ import numpy as np
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
+from faceloom.attributes import ATTRIBUTES, Attribute, Kind, Part
 from faceloom.faces import FrameId
-from faceloom.formats.record import FaceRecord, Format, FrameRecord, MaskRecord, Part
+from faceloom.formats.record import FaceRecord, Format, FrameRecord, MaskRecord
 from faceloom.geometry.pose import Pose
 
 ODD = [
@@ -43,25 +44,40 @@ def masks(draw: st.DrawFn) -> MaskRecord:
     )
 
 
+TEXTS = ["chips/a/000000_0.jpg", "roll: 75 degrees, beyond 60; order: the mouth above the nose"]
+
+
+def _values(attribute: Attribute) -> st.SearchStrategy[Any]:
+    """Values of an attribute, but for the index and the box."""
+    match attribute.kind:
+        case Kind.NUMBER:
+            return st.integers(0, 4).map(lambda n: n / 4)
+        case Kind.TEXT:
+            return st.sampled_from(TEXTS)
+        case Kind.NAME:
+            return st.sampled_from(["", "person 1"])
+        case Kind.POINTS:
+            return _points(attribute.shape[0])
+        case Kind.POSE:
+            return st.tuples(quarters, quarters, quarters).map(lambda t: Pose(*t))
+        case Kind.NUMBERS:
+            shape = tuple(3 if n < 0 else n for n in attribute.shape)
+            return eighths.map(lambda n: (np.arange(np.prod(shape)).reshape(shape) / 4 - n).astype(attribute.dtype))
+        case Kind.MASKS:
+            return st.dictionaries(st.sampled_from(["components", "extended"]), masks(), max_size=2)
+        case _:
+            raise NotImplementedError(attribute.kind)
+
+
 @st.composite
 def faces(draw: st.DrawFn, index: int) -> FaceRecord:
     x, y, width, height = draw(eighths), draw(eighths), draw(st.integers(0, 999)), draw(st.integers(0, 999))
-    return FaceRecord(
-        index=index,
-        box=np.array([x, y, x + width, y + height], np.float32),
-        score=draw(st.integers(0, 100)) / 100,
-        keypoints=draw(st.none() | _points(5)),
-        landmarks=draw(st.none() | _points(68)),
-        confidence=draw(st.none() | st.integers(0, 4).map(lambda n: n / 4)),
-        pose=draw(st.none() | st.tuples(quarters, quarters, quarters).map(lambda t: Pose(*t))),
-        sharpness=draw(st.none() | quarters.map(abs)),
-        rejected=draw(st.none() | st.just("roll: 75 degrees, beyond 60; order: the mouth above the nose")),
-        frame_to_chip=draw(st.none() | eighths.map(lambda n: np.array([[n, 1, 2], [3, 0.5, 4]]))),
-        masks=draw(st.dictionaries(st.sampled_from(["components", "extended"]), masks(), max_size=2)),
-        embedding=draw(st.none() | st.just(np.array([0.5, -0.5, 0.25], np.float32))),
-        chip=draw(st.none() | st.just("chips/a/000000_0.jpg")),
-        person=draw(st.sampled_from(["", "person 1"])),
-    )
+    values: dict[str, Any] = {"index": index, "box": np.array([x, y, x + width, y + height], np.float32)}
+    for attribute in ATTRIBUTES:
+        if attribute.name not in values:
+            is_there = attribute.is_required or attribute.kind in {Kind.NAME, Kind.MASKS}
+            values[attribute.name] = draw(_values(attribute) if is_there else st.none() | _values(attribute))
+    return FaceRecord(**values)
 
 
 @st.composite
@@ -101,19 +117,7 @@ def written(to: Format, found: list[FrameRecord], folder: Path) -> Path:
     return target
 
 
-_FACE_FIELDS = {
-    Part.SCORES: "score",
-    Part.KEYPOINTS: "keypoints",
-    Part.LANDMARKS: "landmarks",
-    Part.CONFIDENCE: "confidence",
-    Part.POSES: "pose",
-    Part.SHARPNESS: "sharpness",
-    Part.REJECTED: "rejected",
-    Part.AFFINES: "frame_to_chip",
-    Part.EMBEDDINGS: "embedding",
-    Part.CHIPS: "chip",
-    Part.PERSONS: "person",
-}
+_FACE_FIELDS = {one.part: one.name for one in ATTRIBUTES if one.part is not None and one.kind is not Kind.MASKS}
 
 
 def kept(found: list[FrameRecord], by: Format) -> list[FrameRecord]:

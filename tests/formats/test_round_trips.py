@@ -6,9 +6,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from faceloom.attributes import Part
 from faceloom.errors import MediaError
 from faceloom.formats import registry
-from faceloom.formats.record import FrameRecord, Part
+from faceloom.formats.record import FrameRecord
 from formats.records import frames, kept, plain, read_back, without_places_of_masks, written
 
 ALL = {name: found for name, found in registry.FORMATS.items() if name != "parquet" or find_spec("pyarrow")}

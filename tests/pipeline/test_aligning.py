@@ -24,7 +24,7 @@ from faceloom.models.weights import WeightCache
 from faceloom.pipeline.aligning import AlignStep, offsets
 from faceloom.pipeline.faces import cut_kept_chip, with_patches
 from faceloom.stage import Stage, Tensors
-from faceloom.store.exports import read_faces
+from faceloom.store.reading import read_faces
 from faceloom.worker.measuring import guess
 from ground_truth import lfpw, menpo
 from jobs import exported

@@ -20,8 +20,9 @@ from faceloom.geometry.affine import apply, compose, invert, scale_of, scaling
 from faceloom.geometry.chips import Framing, cut, frame_to_chip, lay_mask, patch_bounds
 from faceloom.media.pictures import read_picture
 from faceloom.models.weights import WeightCache
-from faceloom.store.exports import read_faces, read_summary
+from faceloom.store.reading import read_faces
 from faceloom.store.rows import FaceRow
+from faceloom.store.summary import read_summary
 
 SIZE = 256
 FRAMINGS = [Framing(crop, level) for crop, level in product(Crop, (True, False))]

@@ -19,7 +19,8 @@ from faceloom.cli.main import main
 from faceloom.errors import BudgetError, RequestError
 from faceloom.geometry.affine import apply
 from faceloom.models.weights import WeightCache
-from faceloom.store.exports import read_faces, read_summary
+from faceloom.store.reading import read_faces
+from faceloom.store.summary import read_summary
 from jobs import exported, files_below
 
 MASKS = ("components", "unet")

@@ -18,8 +18,10 @@ from faceloom.faces import FrameId
 from faceloom.formats.record import FaceRecord, FrameRecord
 from faceloom.formats.registry import FORMATS
 from faceloom.geometry.affine import Points
-from faceloom.store.exports import export_to, read_faces, read_summary
+from faceloom.store.exports import export_to
+from faceloom.store.reading import read_faces
 from faceloom.store.rows import FaceRow
+from faceloom.store.summary import read_summary
 from faceloom.supervisor.faces_file import faces_file
 from jobs import exported, files_below
 
@@ -117,7 +119,7 @@ def test_frames_that_the_file_does_not_name_have_no_faces_and_names_that_no_inpu
     samples: Path, found: Path, tmp_path: Path
 ) -> None:
     frames = [
-        FrameRecord(id=face.frame, faces=(replace(face.to_record(), masks={}),))
+        FrameRecord(id=face.frame, faces=(replace(face, masks={}),))
         for face, _ in read_faces(found)
         if face.index == 0 and face.frame.source != "crowd.jpg" and face.frame.index % 2 == 0
     ]
@@ -171,7 +173,7 @@ def test_the_budget_holds_and_changes_nothing(samples: Path, found: Path, tmp_pa
 def test_a_face_without_landmarks_fails_alone_where_nothing_finds_them(
     samples: Path, found: Path, tmp_path: Path
 ) -> None:
-    faces = [face.to_record() for face, _ in read_faces(found) if face.frame.source == "crowd.jpg"][:3]
+    faces = [face for face, _ in read_faces(found) if face.frame.source == "crowd.jpg"][:3]
     faces[1] = replace(faces[1], landmarks=None)
     file = written([FrameRecord(id=FrameId("crowd.jpg", 0), faces=tuple(faces))], tmp_path / "f.jsonl", "jsonl")
     summary = extract(samples / "crowd.jpg", tmp_path / "out", detect="import", from_=file, align=None, mask=["unet"])
@@ -210,7 +212,7 @@ def test_a_request_that_cannot_be_says_what_to_do(
     monkeypatch.chdir(tmp_path)
     export_to(found, Path("faces.jsonl"), to="jsonl")
     shutil.copy("faces.jsonl", "faces.xyz")
-    face = next(face for face, _ in read_faces(found)).to_record()
+    face = next(face for face, _ in read_faces(found))
     written([FrameRecord(id=FrameId("strange.jpg", 0), faces=(face,))], Path("strange.jsonl"), "jsonl")
     with pytest.raises(RequestError, match=words):
         extract(samples, "out", **options)  # type: ignore[arg-type]
@@ -234,8 +236,8 @@ def test_names_of_other_programs_find_their_sources(samples: Path, found: Path, 
     (tmp_path / "in/deep").mkdir(parents=True)
     shutil.copy(samples / "portrait.png", tmp_path / "in/deep/portrait.png")
     shutil.copy(samples / "clip.mp4", tmp_path / "in/clip.mp4")
-    face = next(face for face, _ in read_faces(found) if face.frame.source == "portrait.png").to_record()
-    clip = {face.frame.index: face.to_record() for face, _ in read_faces(found) if face.frame.source == "clip.mp4"}
+    face = next(face for face, _ in read_faces(found) if face.frame.source == "portrait.png")
+    clip = {face.frame.index: face for face, _ in read_faces(found) if face.frame.source == "clip.mp4"}
     for name in ("deep/portrait", "portrait.png", "portrait"):
         frames = [
             FrameRecord(id=FrameId(name, 0), faces=(face,)),

@@ -25,7 +25,8 @@ from PIL import Image as PillowImage
 
 from faceloom.errors import StoreError
 from faceloom.samples import write_samples
-from faceloom.store.exports import export, read_summary
+from faceloom.store.exports import export
+from faceloom.store.summary import read_summary
 
 LONGEST_S = 120
 """A run that goes on for so long hangs."""

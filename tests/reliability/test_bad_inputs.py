@@ -15,7 +15,7 @@ import pytest
 from PIL import Image as PillowImage
 
 from faceloom.media.sources import printable
-from faceloom.store.exports import read_faces, read_frames
+from faceloom.store.reading import read_faces, read_frames
 from faceloom.units import MIB
 from reliability.bad_inputs import VIDEOS, Corpus, declaring_gif, write_corpus, write_traps
 

@@ -13,7 +13,7 @@ from faceloom.api import extract
 from faceloom.cli import watching
 from faceloom.cli.main import main
 from faceloom.events import Event, OnEvent
-from faceloom.store.exports import read_summary
+from faceloom.store.summary import read_summary
 from jobs import exported
 from reliability.kill_fuzz import Fuzz, workers_of, write_media
 

@@ -26,8 +26,9 @@ from faceloom.memory.footprints import Footprint, FootprintCache
 from faceloom.models.catalog import CATALOG, read_catalog
 from faceloom.models.tflite import to_onnx
 from faceloom.models.weights import WeightCache
-from faceloom.store.exports import export, read_summary
+from faceloom.store.exports import export
 from faceloom.store.store import Store
+from faceloom.store.summary import read_summary
 from faceloom.units import parse_bytes
 from media.picture_files import shaded
 
@@ -165,7 +166,7 @@ def test_any_text_is_a_size_or_refused(text: str) -> None:
 def small_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("store") / "out"
     with Store(folder) as store:
-        store.use_config({"results": 1})
+        store.configuration.use({"results": 1})
         store.begin_run(versions={})
     with closing(sqlite3.connect(folder / "faceloom.sqlite")) as db, db:
         for i in range(40):

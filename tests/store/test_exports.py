@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from faceloom.api import extract
+from faceloom.attributes import ATTRIBUTES
 from faceloom.cli.main import main
 from faceloom.errors import RequestError, StoreError
 from faceloom.formats.registry import FORMATS
@@ -31,10 +32,11 @@ def out(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def test_a_line_a_face_in_the_form_of_the_contract(out: Path) -> None:
     lines = [json.loads(line) for line in exported(out).splitlines()]
     assert len(lines) == 226
-    keys = ["source", "frame", "time_s", "index", "box", "score", "keypoints", "landmarks", "affine"]
-    keys += ["pose", "sharpness", "masks", "chip"]
+    keys = ["source", "frame", "time_s", "index", "box", "score", "keypoints", "landmarks"]
+    keys += ["confidence", "affine", "pose", "sharpness", "masks", "chip"]
     for line in lines:
-        assert list(line) == keys
+        assert [key for key in line if key in keys] == keys
+        assert set(line) <= {"source", "frame", "time_s"} | {attribute.key for attribute in ATTRIBUTES}
         shapes = [np.shape(line[name]) for name in ("box", "keypoints", "landmarks", "affine", "pose", "sharpness")]
         assert shapes == [(4,), (5, 2), (68, 2), (2, 3), (3,), ()]
         assert set(line["masks"]) == {"components", "extended"}
@@ -65,8 +67,9 @@ def test_a_chip_file_says_what_the_export_says(out: Path) -> None:
     line = json.loads(exported(out).splitlines()[0])
     metadata = read_chip_metadata(out / line["chip"])
     shared = set(metadata) & set(line)
-    numbers = ["box", "score", "keypoints", "landmarks", "affine", "pose", "sharpness"]
-    assert shared == {"source", "frame", "time_s", "index", *numbers}
+    numbers = ["box", "score", "keypoints", "landmarks", "confidence", "affine", "pose", "sharpness"]
+    assert shared >= {"source", "frame", "time_s", "index", *numbers}
+    assert shared == {"source", "frame", "time_s", *(one.key for one in ATTRIBUTES if one.in_chips and one.key in line)}
     assert all(metadata[key] == line[key] for key in shared)
     assert set(metadata["models"]) == {"detect/yunet", "align/facemesh"}
 

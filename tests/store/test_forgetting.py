@@ -11,9 +11,10 @@ from faceloom.api import extract
 from faceloom.cli.main import main
 from faceloom.errors import RequestError, StoreError
 from faceloom.grouping import group
-from faceloom.store.exports import read_faces, read_summary
 from faceloom.store.folder import locked
 from faceloom.store.forgetting import forget
+from faceloom.store.reading import read_faces
+from faceloom.store.summary import read_summary
 from identify_stand_ins import write_sface
 from jobs import exported, files_below
 

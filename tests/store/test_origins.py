@@ -12,7 +12,7 @@ import pytest
 import faceloom
 from faceloom.cli.main import main
 from faceloom.errors import MediaError, RequestError
-from faceloom.store.exports import read_faces
+from faceloom.store.reading import read_faces
 
 FORMATS = ("jpg", "png", "webp")
 

@@ -13,23 +13,26 @@ import pytest
 
 from faceloom.errors import RequestError, StoreError
 from faceloom.faces import FrameId
+from faceloom.formats.record import MaskRecord
 from faceloom.media.sources import Source, SourceKind, VideoIndex, find_sources, longer_names
 from faceloom.store.database import APPLICATION_ID, SCHEMA_VERSION
-from faceloom.store.exports import read_faces, read_frames
 from faceloom.store.folder import DATABASE, file_name, write_file
-from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, MaskRow, Status
-from faceloom.store.store import STARVED, Known, Store
+from faceloom.store.frames import STARVED
+from faceloom.store.reading import read_faces, read_frames
+from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, Status
+from faceloom.store.sources import Known
+from faceloom.store.store import Store
 
 
 def add_inputs(store: Store, *inputs: Path) -> list[tuple[str, Known]]:
     """Gives the store a new run and the pictures under the inputs."""
     store.begin_run(versions={})
     answers = []
-    with store.adding():
+    with store.sources.adding():
         for source in find_sources(inputs):
-            named, known = store.add_source(source, other_names=longer_names(source))
+            named, known = store.sources.add(source, other_names=longer_names(source))
             if known in {Known.NEW, Known.CHANGED}:
-                store.add_picture(named)
+                store.sources.add_picture(named)
             answers.append((named.name, known))
     return answers
 
@@ -51,7 +54,7 @@ def face(frame: FrameId, index: int = 0, *, chip: str | None = None) -> FaceRow:
         keypoints=rng.random((5, 2), np.float32) * 100,
         landmarks=rng.random((68, 2), np.float32) * 100,
         frame_to_chip=rng.random((2, 3)),
-        masks={"components": MaskRow(size=4, png=b"png")},
+        masks={"components": MaskRecord(size=4, png=b"png")},
         embedding=rng.random(16, np.float32),
         chip=chip,
     )
@@ -227,9 +230,9 @@ def test_a_file_that_is_no_database_is_refused(tmp_path: Path) -> None:
 
 def test_another_configuration_is_refused_with_every_difference(tmp_path: Path) -> None:
     with Store(tmp_path / "out") as store:
-        store.use_config({"a": {"b": 1, "c": 2}, "d": 3})
+        store.configuration.use({"a": {"b": 1, "c": 2}, "d": 3})
     with pytest.raises(RequestError) as caught, Store(tmp_path / "out") as store:
-        store.use_config({"a": {"b": 1, "c": 4}, "e": 5})
+        store.configuration.use({"a": {"b": 1, "c": 4}, "e": 5})
     message = str(caught.value)
     assert all(text in message for text in ("a.c: 2 in the folder, 4 asked", "d: 3 in", "e: null in the folder, 5"))
     assert "a.b" not in message
@@ -271,7 +274,7 @@ def test_a_touched_file_with_the_same_content_is_not_done_again(tmp_path: Path) 
         assert add_inputs(store, tmp_path / "in") == [("x.jpg", Known.SAME)]
         path.write_bytes(b"PIXELS")
         assert add_inputs(store, tmp_path / "in") == [("x.jpg", Known.CHANGED)]
-        assert store.counts().pending == 1
+        assert store.frames.counts().pending == 1
 
 
 def test_frames_of_sources_that_this_run_was_not_given_are_left_alone(tmp_path: Path) -> None:
@@ -280,7 +283,7 @@ def test_frames_of_sources_that_this_run_was_not_given_are_left_alone(tmp_path: 
     with Store(tmp_path / "out") as store:
         add_inputs(store, tmp_path / "one", tmp_path / "other")
         add_inputs(store, tmp_path / "other")
-        assert [frame.source.name for frame in store.pending()] == ["y.jpg"]
+        assert [frame.source.name for frame in store.frames.pending()] == ["y.jpg"]
 
 
 def test_what_failed_for_want_of_memory_is_done_again_and_videos_are_counted_again(tmp_path: Path) -> None:
@@ -294,24 +297,24 @@ def test_what_failed_for_want_of_memory_is_done_again_and_videos_are_counted_aga
     with Store(tmp_path / "out") as store:
         for _ in range(2):
             store.begin_run(versions={})
-            with store.adding():
+            with store.sources.adding():
                 for source in (broken, counted, large, still):
-                    store.add_source(source, other_names=())
-            store.retry_starved()
+                    store.sources.add(source, other_names=())
+            store.frames.retry_starved()
             if store.run_id == 1:
-                with store.adding():
-                    store.add_picture(still)
-                    store.add_video(counted, one_frame, sha256="")
-                    store.add_failed(broken, "no frame")
-                    store.add_failed(large, STARVED + "too large")
+                with store.sources.adding():
+                    store.sources.add_picture(still)
+                    store.sources.add_video(counted, one_frame, sha256="")
+                    store.sources.add_failed(broken, "no frame")
+                    store.sources.add_failed(large, STARVED + "too large")
                 starved = [
                     FrameRow(id=FrameId(name, 0), status=Status.FAILED, reason=STARVED)
                     for name in ("counted.gif", "picture.jpg")
                 ]
                 store.commit(rows(*starved))
-        assert [source.name for source in store.uncounted()] == ["large.gif"]
-        assert [frame.source.name for frame in store.pending()] == ["counted.gif", "picture.jpg"]
-        assert store.failures(9) == [("broken.gif", 0, "no frame")]
+        assert [source.name for source in store.sources.uncounted()] == ["large.gif"]
+        assert [frame.source.name for frame in store.frames.pending()] == ["counted.gif", "picture.jpg"]
+        assert store.frames.failures(9) == [("broken.gif", 0, "no frame")]
 
 
 def test_pending_frames_come_once_although_commits_go_on(tmp_path: Path) -> None:
@@ -321,11 +324,11 @@ def test_pending_frames_come_once_although_commits_go_on(tmp_path: Path) -> None
     with Store(tmp_path / "out") as store:
         add_inputs(store, tmp_path / "in")
         seen = []
-        for number, frame in enumerate(store.pending()):
+        for number, frame in enumerate(store.frames.pending()):
             seen.append(frame.source.name)
             store.commit(rows(done(FrameId(frame.source.name, 0)), number=number))
         assert seen == names
-        assert store.counts().done == 2500
+        assert store.frames.counts().done == 2500
 
 
 def test_a_name_with_odd_bytes_can_be_stored_and_read_again(tmp_path: Path) -> None:
@@ -333,7 +336,7 @@ def test_a_name_with_odd_bytes_can_be_stored_and_read_again(tmp_path: Path) -> N
     picture(path)
     with Store(tmp_path / "out") as store:
         ((name, _),) = add_inputs(store, tmp_path / "in")
-        (frame,) = store.pending()
+        (frame,) = store.frames.pending()
         assert frame.source == Source(name=name, path=path, kind=SourceKind.PICTURE)
     assert name == "caf\\xe9\\n.jpg"
 

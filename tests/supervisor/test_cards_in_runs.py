@@ -18,7 +18,7 @@ from faceloom.memory.footprints import Footprint
 from faceloom.memory.usage import peak_bytes
 from faceloom.orders.flows import make_flow
 from faceloom.orders.order import make_order
-from faceloom.store.exports import read_summary
+from faceloom.store.summary import read_summary
 from faceloom.supervisor import profiling
 from faceloom.supervisor.forecast import measure_now
 from faceloom.units import GIB, MIB

@@ -19,7 +19,8 @@ from faceloom.cli.main import main
 from faceloom.errors import RequestError, StoreError
 from faceloom.events import SOURCE_CHANGED, Event, Notice
 from faceloom.store.database import connect
-from faceloom.store.exports import export, read_summary
+from faceloom.store.exports import export
+from faceloom.store.summary import read_summary
 from jobs import exported, files_below
 
 DEFAULT = ["components", "extended"]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from faceloom.store.exports import read_frames
+from faceloom.store.reading import read_frames
 from faceloom.units import MIB
 from jobs import exported
 from reliability.bad_inputs import declaring_gif

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from faceloom.api import extract, stream
 from faceloom.errors import BudgetError, RequestError
 from faceloom.selection import People, Reference
-from faceloom.store.exports import read_faces, read_summary
+from faceloom.store.reading import read_faces
+from faceloom.store.summary import read_summary
 from faceloom.units import MIB
 from identify_stand_ins import write_sface
 from jobs import exported, files_below

@@ -26,7 +26,7 @@ from faceloom.models.weights import WeightCache
 from faceloom.orders.flows import make_flow
 from faceloom.orders.order import make_order
 from faceloom.solver.plan import Phase, Placement, Plan
-from faceloom.store.exports import read_frames
+from faceloom.store.reading import read_frames
 from faceloom.supervisor import replanning
 from faceloom.supervisor.workers import WorkerPool
 from faceloom.units import GIB, MIB

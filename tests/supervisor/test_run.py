@@ -15,7 +15,7 @@ from faceloom.errors import ContractError, MediaError, RequestError, StageError,
 from faceloom.events import Event, Notice, Progress
 from faceloom.models.weights import WeightCache
 from faceloom.store.database import connect
-from faceloom.store.exports import read_summary
+from faceloom.store.summary import read_summary
 from jobs import exported, files_below, installed_plugin
 
 LONGEST_S = 60

@@ -17,7 +17,7 @@ from faceloom.api import extend, extract
 from faceloom.errors import RequestError
 from faceloom.events import NOT_DONE_YET, Event, Notice
 from faceloom.store.database import connect
-from faceloom.store.exports import read_summary
+from faceloom.store.summary import read_summary
 from jobs import exported, files_below
 
 BLIND: dict[str, Any] = {"size": 64, "min_score": 0.94}

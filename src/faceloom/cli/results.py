@@ -26,7 +26,7 @@ class ExportFlags(ExportOptions, total=False):
 
 def show(chosen: argparse.Namespace) -> int:
     """Prints a result folder's summary."""
-    from faceloom.store.exports import read_summary
+    from faceloom.store.summary import read_summary
 
     summary = read_summary(Path(chosen.folder))
     print(json.dumps(summary) if chosen.json else _in_words(summary))

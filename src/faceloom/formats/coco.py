@@ -11,10 +11,11 @@ from typing import Any
 
 import numpy as np
 
+from faceloom.attributes import Part
 from faceloom.formats import checks
 from faceloom.formats.jsonl import rounded
 from faceloom.formats.names import frame_name, frame_named
-from faceloom.formats.record import FaceRecord, Format, FrameRecord, Frames, Part, Piece
+from faceloom.formats.record import FaceRecord, Format, FrameRecord, Frames, Piece
 
 _CATEGORY = {
     "id": 1,

@@ -8,11 +8,14 @@ from typing import Any
 
 import numpy as np
 
+from faceloom.attributes import ATTRIBUTES, Attribute, Kind, Part, Presence
 from faceloom.formats import checks, jsonl
-from faceloom.formats.record import Format, FrameRecord, Frames, Part, Piece
+from faceloom.formats.record import Format, FrameRecord, Frames, Piece
 
-_SHAPES = {"keypoints": (5, 2), "landmarks": (68, 2), "affine": (2, 3), "pose": (3,)}
-"""Of what may be missing, so that every row of a table has the same columns."""
+_SHAPES = {one.key: one.shape for one in ATTRIBUTES if one.shape and -1 not in one.shape}
+"""Of arrays that are as long in every face: one that a face lacks has its columns nevertheless."""
+_OF_ANY_LENGTH = tuple(one for one in ATTRIBUTES if -1 in one.shape)
+_ONLY_NAMES = frozenset(one.key for one in ATTRIBUTES if one.kind is Kind.MASKS)
 
 
 def write_rows(lines: Iterable[dict[str, Any]]) -> Iterator[Piece]:
@@ -33,7 +36,7 @@ def write_rows(lines: Iterable[dict[str, Any]]) -> Iterator[Piece]:
 def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     if value is None and name in _SHAPES:
         value = np.full(_SHAPES[name], None).tolist()
-    if name == "masks":
+    if name in _ONLY_NAMES:
         yield name, " ".join(sorted(value))
     elif isinstance(value, dict):
         for key, inner in value.items():
@@ -46,11 +49,12 @@ def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
 
 
 def _write(frames: Frames) -> Iterator[Piece]:
-    # Every row of a table has the same columns, and a face may have no embedding where others have one.
-    embeddings = (face.embedding for frame in frames for face in frame.faces if face.embedding is not None)
-    absent: dict[str, Any] = {"rejected": None}
-    if (first := next(embeddings, None)) is not None:
-        absent["embedding"] = [None] * len(first)
+    # Every row of a table has the same columns, and a face may lack what others have.
+    absent: dict[str, Any] = {one.key: None for one in ATTRIBUTES if one.presence is Presence.KNOWN}
+    for attribute in _OF_ANY_LENGTH:
+        values = (getattr(face, attribute.name) for frame in frames for face in frame.faces)
+        if (first := next((value for value in values if value is not None), None)) is not None:
+            absent[attribute.key] = [None] * len(first)
     return write_rows(
         line | {name: value for name, value in absent.items() if name not in line} for line in jsonl.face_lines(frames)
     )
@@ -60,28 +64,43 @@ def _read(path: Path) -> Iterator[FrameRecord]:
     with checks.reading(path, FORMAT.title):
         try:
             rows = csv.DictReader(checks.read_lines(path), strict=True)
-            lengths = sum(name.startswith("embedding_") for name in rows.fieldnames or ())
-            yield from checks.grouped(jsonl.face_from_json(_unflatten(row, embedding=lengths)) for row in rows)
+            names = rows.fieldnames or ()
+            lengths = {one.key: sum(name.startswith(f"{one.key}_") for name in names) for one in _OF_ANY_LENGTH}
+            yield from checks.grouped(jsonl.face_from_json(_unflatten(row, lengths)) for row in rows)
         except csv.Error as error:
             raise ValueError(error) from error
 
 
-def _unflatten(row: dict[str, str], *, embedding: int) -> dict[str, Any]:
+def _unflatten(row: dict[str, str], lengths: dict[str, int]) -> dict[str, Any]:
     """The line of a row, its numbers as numbers."""
-    line: dict[str, Any] = {
-        "source": row["source"],
-        "chip": row.get("chip") or None,
-        "rejected": row.get("rejected") or None,
-    }
-    line |= {"person": row["person"]} if "person" in row else {}
-    line |= {name: int(row[name]) for name in ("frame", "index")}
-    line |= {name: float(row[name]) if row.get(name) else None for name in ("time_s", "score", "sharpness")}
-    line["box"] = [float(row[f"box_{i}"]) for i in range(4)]
-    for name, shape in _SHAPES.items():
-        cells = [row.get("_".join(map(str, (name, *place)))) for place in np.ndindex(shape)]
-        line[name] = None if not cells[0] else np.reshape([float(cell or "nan") for cell in cells], shape).tolist()
-    values = [row[f"embedding_{i}"] for i in range(embedding)]
-    return line | ({"embedding": [float(value) for value in values]} if any(values) else {})
+    line: dict[str, Any] = {"source": row["source"], "frame": int(row["frame"])}
+    line["time_s"] = float(row["time_s"]) if row.get("time_s") else None
+    for attribute in ATTRIBUTES:
+        key = attribute.key
+        if attribute.shape:
+            line[key] = _array(row, key, _SHAPES.get(key) or (lengths[key],))
+        elif key in row and key not in _ONLY_NAMES:
+            line[key] = _cell(row[key], attribute)
+    return line
+
+
+def _cell(text: str, attribute: Attribute) -> Any:
+    if not text:
+        return None
+    match attribute.kind:
+        case Kind.WHOLE:
+            return int(text)
+        case Kind.NUMBER:
+            return float(text)
+        case _:
+            return text
+
+
+def _array(row: dict[str, str], key: str, shape: tuple[int, ...]) -> Any:
+    cells = [row.get("_".join(map(str, (key, *place)))) for place in np.ndindex(shape)]
+    if not any(cells):
+        return None
+    return np.reshape([float(cell or "nan") for cell in cells], shape).tolist()
 
 
 FORMAT = Format(

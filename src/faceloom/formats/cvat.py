@@ -15,11 +15,12 @@ from xml.sax.saxutils import escape
 import numpy as np
 from numpy.typing import NDArray
 
+from faceloom.attributes import Part
 from faceloom.errors import RequestError
 from faceloom.faces import FrameId
 from faceloom.formats import checks
 from faceloom.formats.names import below, one_line
-from faceloom.formats.record import FaceRecord, Format, FrameRecord, Frames, Part, Piece
+from faceloom.formats.record import FaceRecord, Format, FrameRecord, Frames, Piece
 from faceloom.geometry.affine import Points
 from faceloom.units import KIB, MIB
 

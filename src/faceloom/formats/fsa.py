@@ -11,10 +11,11 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from faceloom.attributes import Part
 from faceloom.errors import RequestError
 from faceloom.faces import FrameId
 from faceloom.formats import checks, pickles
-from faceloom.formats.record import FaceRecord, Format, FrameRecord, Frames, MaskRecord, Part, Piece
+from faceloom.formats.record import FaceRecord, Format, FrameRecord, Frames, MaskRecord, Piece
 from faceloom.units import GIB, format_bytes
 
 VERSION = 2.4

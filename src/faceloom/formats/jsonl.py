@@ -3,19 +3,20 @@
 import base64
 import binascii
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from faceloom.attributes import ATTRIBUTES, Attribute, Kind, Part, Presence
 from faceloom.faces import FrameId
 from faceloom.formats import checks
-from faceloom.formats.record import FaceRecord, Format, FrameRecord, Frames, MaskRecord, Part, Piece
+from faceloom.formats.record import FaceRecord, Format, FrameRecord, Frames, MaskRecord, Piece
+from faceloom.geometry.pose import Pose
 
-KEEPS = frozenset(Part) - {Part.SIZES, Part.EMPTY, Part.CONFIDENCE}
-CHANGES = "pixels are rounded to 3 decimals, scores to 4, affine maps and embeddings to 6, poses and sharpness to 2"
+KEEPS = frozenset(Part) - {Part.SIZES, Part.EMPTY}
 
 
 def rounded(values: NDArray[Any] | None, *, digits: int = 3) -> list[Any] | None:
@@ -27,36 +28,53 @@ def face_lines(frames: Frames) -> Iterator[dict[str, Any]]:
     """Every face as a line."""
     for frame in frames:
         for face in frame.faces:
-            yield _face_to_json(frame, face)
+            yield _line(frame.id, frame.time, face, _IN_LINES)
 
 
-def numbers_to_json(frame: FrameId, time: float | None, face: FaceRecord) -> dict[str, Any]:
-    """What is numbers of a face, as lines and chip files state it."""
+def chip_line(frame: FrameId, time: float | None, face: FaceRecord) -> dict[str, Any]:
+    """What a chip file says of its face."""
+    return _line(frame, time, face, _IN_CHIPS)
+
+
+_Told = tuple[str, str, bool, Callable[[Any, Any], Any], int | None]
+
+
+def _told(attribute: Attribute) -> _Told:
+    """Name, key, whether the key is always there, how its value is written, and its digits."""
+    is_always = attribute.presence is Presence.ALWAYS
+    return attribute.name, attribute.key, is_always, _WRITERS[attribute.kind], attribute.digits
+
+
+def _line(frame: FrameId, time: float | None, face: FaceRecord, attributes: tuple[_Told, ...]) -> dict[str, Any]:
+    line: dict[str, Any] = {"source": frame.source, "frame": frame.index, "time_s": time}
+    for name, key, is_always, write, digits in attributes:
+        value = getattr(face, name)
+        if value is not None:
+            line[key] = write(value, digits)
+        elif is_always:
+            line[key] = None
+    return line
+
+
+def _masks_to_json(masks: Mapping[str, MaskRecord], _: None) -> dict[str, Any]:
     return {
-        "source": frame.source,
-        "frame": frame.index,
-        "time_s": time,
-        "index": face.index,
-        "box": rounded(face.box),
-        "score": None if face.score is None else round(face.score, 4),
-        "keypoints": rounded(face.keypoints),
-        "landmarks": rounded(face.landmarks),
-        "affine": rounded(face.frame_to_chip, digits=6),
-        "pose": None if face.pose is None else [round(angle, 2) for angle in face.pose],
-        "sharpness": None if face.sharpness is None else round(face.sharpness, 2),
+        name: {"size": mask.size, "png_base64": base64.b64encode(mask.png).decode()} for name, mask in masks.items()
     }
 
 
-def _face_to_json(frame: FrameRecord, face: FaceRecord) -> dict[str, Any]:
-    masks = {
-        name: {"size": mask.size, "png_base64": base64.b64encode(mask.png).decode()}
-        for name, mask in face.masks.items()
-    }
-    embedding = {} if face.embedding is None else {"embedding": rounded(face.embedding, digits=6)}
-    rejected = {} if face.rejected is None else {"rejected": face.rejected}
-    person = {} if face.person is None else {"person": face.person or None}
-    numbers = numbers_to_json(frame.id, frame.time, face)
-    return {**numbers, **rejected, "masks": masks, **embedding, **person, "chip": face.chip}
+_WRITERS: Mapping[Kind, Callable[[Any, Any], Any]] = {
+    Kind.WHOLE: lambda value, _: value,
+    Kind.NUMBER: round,
+    Kind.TEXT: lambda value, _: value,
+    Kind.NAME: lambda value, _: value or None,
+    Kind.POINTS: lambda value, digits: rounded(value, digits=digits),
+    Kind.NUMBERS: lambda value, digits: rounded(value, digits=digits),
+    Kind.BOX: lambda value, digits: rounded(value, digits=digits),
+    Kind.POSE: lambda value, digits: [round(angle, digits) for angle in value],
+    Kind.MASKS: _masks_to_json,
+}
+_IN_LINES = tuple(_told(attribute) for attribute in ATTRIBUTES)
+_IN_CHIPS = tuple(_told(attribute) for attribute in ATTRIBUTES if attribute.in_chips)
 
 
 def face_from_json(line: Any) -> tuple[FrameId, float | None, FaceRecord]:
@@ -65,28 +83,28 @@ def face_from_json(line: Any) -> tuple[FrameId, float | None, FaceRecord]:
     Raises:
         ValueError, KeyError: the line is not of this form.
     """
-    embedding = line.get("embedding")
-    face = FaceRecord(
-        index=checks.whole(line["index"], "an index"),
-        box=checks.box(*line["box"]),
-        score=checks.score(line["score"]),
-        keypoints=checks.optional_pixels(line.get("keypoints"), (5, 2), "keypoints"),
-        landmarks=checks.optional_pixels(line.get("landmarks"), (68, 2), "landmarks"),
-        frame_to_chip=checks.optional_affine(line.get("affine")),
-        pose=checks.optional_pose(line.get("pose")),
-        sharpness=checks.score(line.get("sharpness")),
-        rejected=checks.optional_name(line.get("rejected"), "a reason"),
-        masks={checks.name(name, "a mask"): _mask(mask) for name, mask in line.get("masks", {}).items()},
-        embedding=None if embedding is None else checks.numbers(embedding, (-1,), "an embedding").astype(np.float32),
-        chip=checks.optional_name(line.get("chip"), "a chip's path"),
-        person=_person(line["person"]) if "person" in line else None,
-    )
+    values = {
+        attribute.name: value_from_json(attribute, line.get(attribute.key))
+        for attribute in ATTRIBUTES
+        if attribute.key in line or attribute.is_required
+    }
     frame = FrameId(checks.name(line["source"], "a source"), checks.whole(line["frame"], "a frame"))
-    return frame, checks.score(line.get("time_s")), face
+    return frame, checks.score(line.get("time_s")), FaceRecord(**values)
 
 
-def _person(told: Any) -> str:
-    return checks.name(told, "a person") if told else ""
+def value_from_json(attribute: Attribute, told: Any) -> Any:
+    """The value of an attribute that a file tells, checked; arrays may come as lists or as arrays.
+
+    Raises:
+        ValueError: it is no such value.
+    """
+    if told is None and not attribute.is_required and attribute.kind not in _EMPTY:
+        return None
+    return _READERS[attribute.kind](told, attribute)
+
+
+def _masks_from_json(told: Any, _: Attribute) -> dict[str, MaskRecord]:
+    return {checks.name(name, "a mask"): _mask(mask) for name, mask in (told or {}).items()}
 
 
 def _mask(told: Any) -> MaskRecord:
@@ -95,6 +113,21 @@ def _mask(told: Any) -> MaskRecord:
     except binascii.Error as error:
         raise ValueError(f"a mask is no base64: {error}") from error
     return MaskRecord(size=checks.whole(told["size"], "a mask's size", at_least=1), png=png)
+
+
+_EMPTY = frozenset({Kind.NAME, Kind.MASKS})
+"""Kinds with a value of their own for what is null."""
+_READERS: Mapping[Kind, Callable[[Any, Attribute], Any]] = {
+    Kind.WHOLE: lambda told, of: checks.whole(told, of.key),
+    Kind.NUMBER: lambda told, of: checks.score(told),
+    Kind.TEXT: lambda told, of: checks.name(told, of.key),
+    Kind.NAME: lambda told, of: checks.name(told, of.key) if told else "",
+    Kind.POINTS: lambda told, of: checks.pixels(told, of.shape, of.key),
+    Kind.NUMBERS: lambda told, of: checks.numbers(told, of.shape, of.key).astype(of.dtype),
+    Kind.BOX: lambda told, of: checks.box(*told),
+    Kind.POSE: lambda told, of: Pose(*checks.numbers(told, of.shape, of.key).tolist()),
+    Kind.MASKS: _masks_from_json,
+}
 
 
 def write_lines(lines: Iterable[dict[str, Any]]) -> Iterator[Piece]:
@@ -112,6 +145,25 @@ def _read(path: Path) -> Iterator[FrameRecord]:
         yield from checks.grouped(face_from_json(json.loads(line)) for line in checks.read_lines(path))
 
 
+def _roundings() -> str:
+    """What is rounded to how many decimals, in words."""
+    names: dict[int, list[str]] = {}
+    for attribute in ATTRIBUTES:
+        if attribute.digits is not None:
+            name = "pixels" if attribute.kind in {Kind.BOX, Kind.POINTS} else str(attribute.part)
+            of_digits = names.setdefault(attribute.digits, [])
+            of_digits += [] if name in of_digits else [name]
+    (digits, first), *others = names.items()
+    told = [f"{_listed(first)} are rounded to {digits} decimals"]
+    return ", ".join(told + [f"{_listed(names)} to {digits}" for digits, names in others])
+
+
+def _listed(names: list[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} and {last}" if others else last
+
+
+CHANGES = _roundings()
 FORMAT = Format(
     name="jsonl", title="JSON lines", suffix=".jsonl", keeps=KEEPS, changes=CHANGES, write=_write, read=_read
 )

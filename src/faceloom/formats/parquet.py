@@ -9,10 +9,11 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from faceloom.attributes import ATTRIBUTES, Attribute, Kind, Part
 from faceloom.errors import RequestError
 from faceloom.faces import FrameId
-from faceloom.formats import checks
-from faceloom.formats.record import FaceRecord, Format, FrameRecord, Frames, MaskRecord, Part, Piece
+from faceloom.formats import checks, jsonl
+from faceloom.formats.record import FaceRecord, Format, FrameRecord, Frames, MaskRecord, Piece
 from faceloom.units import GIB, format_bytes
 
 _ROWS = 1024
@@ -30,8 +31,15 @@ def _arrow() -> Any:
 
 
 def _schema(arrow: Any) -> Any:
-    pixels, exact = arrow.list_(arrow.float32()), arrow.list_(arrow.float64())
-    mask = arrow.struct({"name": arrow.string(), "size": arrow.int32(), "png": arrow.binary(), "affine": exact})
+    lists = {np.float32: arrow.list_(arrow.float32()), np.float64: arrow.list_(arrow.float64())}
+    mask = {"name": arrow.string(), "size": arrow.int32(), "png": arrow.binary(), "affine": lists[np.float64]}
+    types = {
+        Kind.WHOLE: arrow.int32(),
+        Kind.NUMBER: arrow.float64(),
+        Kind.TEXT: arrow.string(),
+        Kind.NAME: arrow.string(),
+        Kind.MASKS: arrow.list_(arrow.struct(mask)),
+    }
     return arrow.schema(
         {
             "source": arrow.string(),
@@ -39,20 +47,7 @@ def _schema(arrow: Any) -> Any:
             "time_s": arrow.float64(),
             "width": arrow.int32(),
             "height": arrow.int32(),
-            "index": arrow.int32(),
-            "box": pixels,
-            "score": arrow.float64(),
-            "keypoints": pixels,
-            "landmarks": pixels,
-            "confidence": arrow.float64(),
-            "affine": exact,
-            "pose": exact,
-            "sharpness": arrow.float64(),
-            "rejected": arrow.string(),
-            "masks": arrow.list_(mask),
-            "embedding": pixels,
-            "chip": arrow.string(),
-            "person": arrow.string(),
+            **{one.key: types.get(one.kind) or lists[one.dtype] for one in ATTRIBUTES},
         }
     )
 
@@ -96,31 +91,29 @@ def _flat(values: NDArray[Any] | None) -> list[float] | None:
 
 
 def _to_row(frame: FrameRecord, face: FaceRecord) -> dict[str, Any]:
-    masks = [
-        {"name": name, "size": mask.size, "png": mask.png, "affine": _flat(mask.frame_to_mask)}
-        for name, mask in face.masks.items()
-    ]
     return {
         "source": frame.id.source,
         "frame": frame.id.index,
         "time_s": frame.time,
         "width": frame.width,
         "height": frame.height,
-        "index": face.index,
-        "box": _flat(face.box),
-        "score": face.score,
-        "keypoints": _flat(face.keypoints),
-        "landmarks": _flat(face.landmarks),
-        "confidence": face.confidence,
-        "affine": _flat(face.frame_to_chip),
-        "pose": None if face.pose is None else list(face.pose),
-        "sharpness": face.sharpness,
-        "rejected": face.rejected,
-        "masks": masks,
-        "embedding": _flat(face.embedding),
-        "chip": face.chip,
-        "person": face.person,
+        **{one.key: _to_cell(getattr(face, one.name), one.kind) for one in ATTRIBUTES},
     }
+
+
+def _to_cell(value: Any, kind: Kind) -> Any:
+    match kind:
+        case Kind.BOX | Kind.POINTS | Kind.NUMBERS:
+            return _flat(value)
+        case Kind.POSE:
+            return None if value is None else list(value)
+        case Kind.MASKS:
+            return [
+                {"name": name, "size": mask.size, "png": mask.png, "affine": _flat(mask.frame_to_mask)}
+                for name, mask in value.items()
+            ]
+        case _:
+            return value
 
 
 def _read(path: Path) -> Iterator[FrameRecord]:
@@ -153,44 +146,26 @@ def _frames(rows: Iterator[dict[str, Any]]) -> Iterator[FrameRecord]:
         )
 
 
-def _points(values: list[float] | None, count: int, what: str) -> NDArray[np.float32] | None:
-    return None if values is None else checks.pixels(values, (2 * count,), what).reshape(count, 2)
-
-
-def _affine(values: list[float] | None) -> NDArray[np.float64] | None:
-    return None if values is None else checks.numbers(values, (6,), "an affine map").reshape(2, 3)
-
-
 def _face(row: dict[str, Any]) -> FaceRecord:
-    embedding = row["embedding"]
-    masks = {
-        checks.name(mask["name"], "a mask"): MaskRecord(
-            size=checks.whole(mask["size"], "a mask's size", at_least=1),
-            png=bytes(mask["png"]),
-            frame_to_mask=_affine(mask["affine"]),
-        )
-        for mask in row["masks"] or ()
-    }
-    return FaceRecord(
-        index=checks.whole(row["index"], "an index"),
-        box=checks.box(*row["box"]),
-        score=checks.score(row["score"]),
-        keypoints=_points(row["keypoints"], 5, "keypoints"),
-        landmarks=_points(row["landmarks"], 68, "landmarks"),
-        confidence=checks.score(row["confidence"]),
-        frame_to_chip=_affine(row["affine"]),
-        pose=checks.optional_pose(row.get("pose")),
-        sharpness=checks.score(row.get("sharpness")),
-        rejected=checks.optional_name(row.get("rejected"), "a reason"),
-        masks=masks,
-        embedding=None if embedding is None else checks.numbers(embedding, (-1,), "an embedding").astype(np.float32),
-        chip=row["chip"],
-        person=_person(row.get("person")),
+    there = (one for one in ATTRIBUTES if one.key in row or one.is_required)
+    return FaceRecord(**{one.name: _from_cell(one, row.get(one.key)) for one in there})
+
+
+def _from_cell(attribute: Attribute, told: Any) -> Any:
+    if attribute.kind is Kind.MASKS:
+        return {checks.name(mask["name"], "a mask"): _mask(mask) for mask in told or ()}
+    if told is None and not attribute.is_required:
+        return None
+    return jsonl.value_from_json(attribute, np.reshape(told, attribute.shape) if attribute.shape else told)
+
+
+def _mask(told: Any) -> MaskRecord:
+    affine = told["affine"]
+    return MaskRecord(
+        size=checks.whole(told["size"], "a mask's size", at_least=1),
+        png=bytes(told["png"]),
+        frame_to_mask=None if affine is None else checks.numbers(affine, (6,), "an affine map").reshape(2, 3),
     )
-
-
-def _person(told: Any) -> str | None:
-    return checks.name(told, "a person") if told else told
 
 
 FORMAT = Format(

@@ -11,10 +11,11 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from faceloom.attributes import Part
 from faceloom.faces import FrameId
 from faceloom.formats import checks
 from faceloom.formats.names import below
-from faceloom.formats.record import FaceRecord, Format, FrameRecord, Frames, Part, Piece
+from faceloom.formats.record import FaceRecord, Format, FrameRecord, Frames, Piece
 from faceloom.units import KIB
 
 _MAX_BYTES = 64 * KIB

@@ -1,17 +1,13 @@
 """What every format is written from and read into, and the contract of a format."""
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
-from enum import StrEnum
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
-import numpy as np
-from numpy.typing import NDArray
-
+from faceloom.attributes import FaceAttributes, Part
 from faceloom.faces import FrameId
-from faceloom.geometry.affine import Affine, Points
-from faceloom.geometry.pose import Pose
+from faceloom.geometry.affine import Affine
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,28 +21,8 @@ class MaskRecord:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class FaceRecord:
-    """One face of a frame; None is what the file, or the run, does not tell. Pixels of the frame."""
-
-    index: int
-    box: NDArray[np.float32]
-    """(4,) x0, y0, x1, y1."""
-    score: float | None = None
-    keypoints: Points | None = None
-    """(5, 2)"""
-    landmarks: Points | None = None
-    """(68, 2)"""
-    confidence: float | None = None
-    pose: Pose | None = None
-    sharpness: float | None = None
-    rejected: str | None = None
-    """Why a filter marked it."""
-    frame_to_chip: Affine | None = None
-    masks: dict[str, MaskRecord] = field(default_factory=dict)
-    embedding: NDArray[np.float32] | None = None
-    chip: str | None = None
-    person: str | None = None
-    """Whose it is; empty if nobody's that is known, None if nobody was asked."""
+class FaceRecord(FaceAttributes[MaskRecord]):
+    """One face of a frame, its masks encoded; None is what the file, or the run, does not tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -59,26 +35,6 @@ class FrameRecord:
     width: int | None = None
     height: int | None = None
     faces: tuple[FaceRecord, ...] = ()
-
-
-class Part(StrEnum):
-    """What a format can hold besides the boxes of frames."""
-
-    TIMES = "times"
-    SIZES = "frame sizes"
-    EMPTY = "frames without a face"
-    SCORES = "scores"
-    KEYPOINTS = "keypoints"
-    LANDMARKS = "landmarks"
-    CONFIDENCE = "confidences of the aligner"
-    POSES = "poses"
-    SHARPNESS = "sharpness"
-    REJECTED = "rejected faces"
-    AFFINES = "affine maps"
-    MASKS = "masks"
-    EMBEDDINGS = "embeddings"
-    CHIPS = "paths of chips"
-    PERSONS = "persons"
 
 
 Frames: TypeAlias = Iterable[FrameRecord]

@@ -1,8 +1,9 @@
 """The formats there are, and what each loses, as the documentation states it."""
 
+from faceloom.attributes import Part
 from faceloom.errors import RequestError
 from faceloom.formats import coco, csv, cvat, fsa, jsonl, parquet, pts, wider
-from faceloom.formats.record import Format, Part
+from faceloom.formats.record import Format
 from faceloom.suggestions import or_else
 
 FORMATS = {

@@ -6,9 +6,10 @@ Source: the readme of the set's annotations, and of its evaluation: http://shuoy
 from collections.abc import Iterator
 from pathlib import Path
 
+from faceloom.attributes import Part
 from faceloom.formats import checks
 from faceloom.formats.names import frame_name, frame_named, one_line
-from faceloom.formats.record import FaceRecord, Format, FrameRecord, Frames, Part, Piece
+from faceloom.formats.record import FaceRecord, Format, FrameRecord, Frames, Piece
 
 _TRUTH_COLUMNS = 10
 """x, y, w, h, blur, expression, illumination, invalid, occlusion, pose."""

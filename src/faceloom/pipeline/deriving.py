@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 
 from faceloom.faces import FrameId
 from faceloom.flow import Flow
+from faceloom.formats.record import MaskRecord
 from faceloom.frame import Frame
 from faceloom.geometry.affine import Points, apply, compose, invert
 from faceloom.geometry.chips import Framing, cut, frame_to_chip, in_patch, lay_mask, patch_bounds
@@ -18,7 +19,7 @@ from faceloom.mask import LandmarkMask
 from faceloom.pipeline.faces import Failure, Seen
 from faceloom.pipeline.finishing import chip_path, encode_mask, write_pictures
 from faceloom.pipeline.lanes import Final
-from faceloom.store.rows import FaceRow, MaskRow
+from faceloom.store.rows import FaceRow
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,13 +66,13 @@ class DeriveStep:
         write_pictures(chip, row, frame.time, outputs=outputs, models=models, folder=self.folder)
         return row
 
-    def _masks(self, face: FaceRow, landmarks: Points) -> Mapping[str, MaskRow]:
+    def _masks(self, face: FaceRow, landmarks: Points) -> Mapping[str, MaskRecord]:
         """Those there are, over the square of the new chip: as they are, drawn again, or laid over it."""
         before, now = self.derivation.framing, self.outputs.framing
         if before == now:
             return face.masks
         drawn = {stage.short_name: stage.plugin for stage in self.flow.of("mask")}
-        masks: dict[str, MaskRow] = {}
+        masks: dict[str, MaskRecord] = {}
         for name, mask in face.masks.items():
             plugin = drawn.get(name)
             if isinstance(plugin, LandmarkMask):
@@ -79,11 +80,11 @@ class DeriveStep:
                 pixels = plugin.draw(in_chip, size=mask.size)
             else:
                 pixels = _laid(mask, landmarks, before=before, now=now)
-            masks[name] = MaskRow(size=mask.size, png=encode_mask(pixels))
+            masks[name] = MaskRecord(size=mask.size, png=encode_mask(pixels))
         return masks
 
 
-def _laid(mask: MaskRow, landmarks: Points, *, before: Framing, now: Framing) -> NDArray[np.uint8]:
+def _laid(mask: MaskRecord, landmarks: Points, *, before: Framing, now: Framing) -> NDArray[np.uint8]:
     pixels = np.asarray(cv2.imdecode(np.frombuffer(mask.png, np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)
     to_frame = invert(frame_to_chip(landmarks, size=mask.size, framing=before))
     return lay_mask(pixels, compose(frame_to_chip(landmarks, size=mask.size, framing=now), to_frame), size=mask.size)

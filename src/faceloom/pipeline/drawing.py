@@ -12,16 +12,17 @@ from numpy.typing import NDArray
 from faceloom.choices import ChipFormat
 from faceloom.errors import MediaError, RequestError
 from faceloom.faces import Image
+from faceloom.formats.record import MaskRecord
 from faceloom.frame import Frame
 from faceloom.geometry.affine import Affine, apply, compose, invert, scaling
 from faceloom.job import Outputs
 from faceloom.media.chip_files import encode_jpeg, encode_png
 from faceloom.media.reading import FrameReader
 from faceloom.pipeline.faces import Failure
-from faceloom.store.exports import read_chip_size, read_faces_of
 from faceloom.store.folder import OVERLAYS, file_name, write_file
 from faceloom.store.origins import Origin
-from faceloom.store.rows import FaceRow, MaskRow
+from faceloom.store.reading import read_chip_size, read_faces_of
+from faceloom.store.rows import FaceRow
 
 _COLOURS = ((255, 200, 0), (0, 200, 255), (255, 0, 160), (120, 255, 0))
 _BOX_COLOUR = (0, 255, 0)
@@ -99,13 +100,13 @@ def draw_on_chip(chip: Image, face: FaceRow) -> Image:
     return canvas
 
 
-def _mask_to_frame(face: FaceRow, mask: MaskRow, *, chip_size: int) -> Affine:
+def _mask_to_frame(face: FaceRow, mask: MaskRecord, *, chip_size: int) -> Affine:
     assert face.frame_to_chip is not None
     factor = mask.size / chip_size
     return invert(compose(scaling(factor, factor), face.frame_to_chip))
 
 
-def _outlines(mask: MaskRow, mask_to_canvas: Affine) -> list[NDArray[np.int32]]:
+def _outlines(mask: MaskRecord, mask_to_canvas: Affine) -> list[NDArray[np.int32]]:
     """Edges of a stored mask, in pixels of what they are drawn on."""
     coverage = np.asarray(cv2.imdecode(np.frombuffer(mask.png, np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)
     contours, _ = cv2.findContours(coverage // 128, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)

@@ -9,9 +9,11 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from faceloom.attributes import attributes_of
 from faceloom.choices import ChipFormat
 from faceloom.faces import Face, FrameId, Image
 from faceloom.flow import Flow
+from faceloom.formats.record import MaskRecord
 from faceloom.geometry.affine import Points, apply, compose, invert
 from faceloom.geometry.chips import STANDARD, Framing, frame_to_chip, lay_mask
 from faceloom.job import Outputs
@@ -22,7 +24,7 @@ from faceloom.pipeline.drawing import draw_on_chip
 from faceloom.pipeline.faces import TOGETHER, Failure, cut_kept_chip, resize_mask
 from faceloom.selection import People
 from faceloom.store.folder import CHIPS, OVERLAYS, file_name, write_file
-from faceloom.store.rows import FaceRow, MaskRow
+from faceloom.store.rows import FaceRow
 from faceloom.version import VERSION
 
 
@@ -88,22 +90,9 @@ class FinishStep:
         path = None
         if affine is not None and outputs.write_chips and face.rejected is None:
             path = chip_path(face.frame, face.index, outputs.chip_format)
-        row = FaceRow(
-            frame=face.frame,
-            index=face.index,
-            box=face.box,
-            score=face.score,
-            keypoints=face.keypoints,
-            landmarks=face.landmarks,
-            confidence=face.confidence,
-            pose=face.pose,
-            sharpness=face.sharpness,
-            rejected=face.rejected,
-            frame_to_chip=affine,
-            masks={name: MaskRow(size=outputs.mask_size, png=encode_mask(mask)) for name, mask in masks.items()},
-            embedding=face.embedding,
-            chip=path,
-        )
+        encoded = {name: MaskRecord(size=outputs.mask_size, png=encode_mask(mask)) for name, mask in masks.items()}
+        kept = attributes_of(face) | {"frame_to_chip": affine, "masks": encoded, "chip": path}
+        row = FaceRow(frame=face.frame, **kept)
         if affine is not None and face.rejected is None and (outputs.write_chips or outputs.overlay_chips):
             chip = cut_kept_chip(face, affine, size=outputs.chip_size)
             write_pictures(chip, row, face.time, outputs=outputs, models=self.models, folder=self.folder)

@@ -4,9 +4,9 @@ from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
+from faceloom.attributes import attributes_of
 from faceloom.errors import FaceloomError
 from faceloom.faces import Face, FrameId, Image
-from faceloom.geometry.affine import Affine
 from faceloom.results.pictures import StoredMasks, read_chip
 from faceloom.store.rows import FaceRow, Status
 from faceloom.thumbnails import shrink, to_html
@@ -16,16 +16,10 @@ _SHOWN_PX = 160
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class ResultFace(Face):
-    """A face of a result folder: a `Face` whose pixels are in its chip file, with what only results have."""
+    """A face of a result folder: a `Face` whose pixels are in its chip file."""
 
     folder: Path
     """The result folder."""
-    chip: str | None = None
-    """Path of its chip file below the folder; None if it has none."""
-    frame_to_chip: Affine | None = None
-    """(2, 3) float64, from pixels of the frame to pixels of the chip; None without landmarks."""
-    person: str | None = None
-    """Whose it is, by `faceloom.group`; empty if nobody's that is known, None if nothing was grouped."""
 
     def _picture(self) -> Image | None:
         if self.chip is None:
@@ -73,22 +67,5 @@ class ResultFrame:
 
 def result_face(row: FaceRow, time: Fraction | None, *, folder: Path) -> ResultFace:
     """The face of a row."""
-    return ResultFace(
-        folder=folder,
-        frame=row.frame,
-        time=time,
-        index=row.index,
-        box=row.box,
-        score=row.score,
-        keypoints=row.keypoints,
-        landmarks=row.landmarks,
-        confidence=row.confidence,
-        pose=row.pose,
-        sharpness=row.sharpness,
-        rejected=row.rejected,
-        masks=StoredMasks(row.masks),
-        embedding=row.embedding,
-        frame_to_chip=row.frame_to_chip,
-        chip=row.chip,
-        person=row.person,
-    )
+    attributes = attributes_of(row) | {"masks": StoredMasks(row.masks)}
+    return ResultFace(folder=folder, frame=row.frame, time=time, **attributes)

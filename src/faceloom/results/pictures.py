@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from faceloom.errors import StoreError
 from faceloom.faces import Image
-from faceloom.store.rows import MaskRow
+from faceloom.formats.record import MaskRecord
 
 _PNG_SIZE = slice(16, 24)  # PNG specification 11.2.2: width and height are the first fields of the first chunk
 
@@ -38,7 +38,7 @@ def read_chip(folder: Path, chip: str) -> Image:
 class StoredMasks(Mapping[str, NDArray[np.uint8]]):
     """The masks of a face by name, each decoded when it is asked for."""
 
-    def __init__(self, masks: Mapping[str, MaskRow]) -> None:
+    def __init__(self, masks: Mapping[str, MaskRecord]) -> None:
         self._masks = masks
 
     def __getitem__(self, name: str) -> NDArray[np.uint8]:
@@ -54,7 +54,7 @@ class StoredMasks(Mapping[str, NDArray[np.uint8]]):
         return f"<{len(self)} masks: {', '.join(sorted(self))}>"
 
 
-def _decode(mask: MaskRow) -> NDArray[np.uint8]:
+def _decode(mask: MaskRecord) -> NDArray[np.uint8]:
     """(S, S) coverage 0..255.
 
     Raises:

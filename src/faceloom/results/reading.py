@@ -12,7 +12,7 @@ from faceloom.formats.record import FrameRecord
 from faceloom.results.faces import ResultFace, ResultFrame, result_face
 from faceloom.results.filters import EVERY, FaceFilter
 from faceloom.store.database import connect
-from faceloom.store.exports import read_chip_size, select_faces
+from faceloom.store.reading import read_chip_size, select_faces
 from faceloom.store.rows import FaceRow, Status
 
 _TABLES = (
@@ -69,7 +69,7 @@ def read_records(folder: Path, asked: FaceFilter) -> Iterator[FrameRecord]:
                 time=None if time is None else float(time),
                 width=width,
                 height=height,
-                faces=tuple(row.to_record(chip_size=chip_size) for row, _ in found),
+                faces=tuple(row.laid(chip_size=chip_size) for row, _ in found),
             )
 
 

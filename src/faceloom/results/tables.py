@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from faceloom.attributes import ATTRIBUTES
 from faceloom.errors import RequestError
 from faceloom.formats.record import FrameRecord
 from faceloom.formats.registry import format_named
@@ -13,9 +14,9 @@ if TYPE_CHECKING:
     import pandas
     import pyarrow
 
-_SPLIT = {"box": ("x0", "y0", "x1", "y1"), "pose": ("pitch", "yaw", "roll")}
+_SPLIT = {one.key: one.columns for one in ATTRIBUTES if len(one.columns) > 1}
 """Lists of numbers that are told apart by name."""
-_SHAPES = {"keypoints": (5, 2), "landmarks": (68, 2), "affine": (2, 3)}
+_SHAPES = {one.key: one.shape for one in ATTRIBUTES if len(one.shape) > 1}
 
 
 def to_arrow(frames: Iterable[FrameRecord]) -> "pyarrow.Table":

@@ -7,12 +7,16 @@ from contextlib import closing, contextmanager
 from importlib import resources
 from pathlib import Path
 
+from faceloom.attributes import ATTRIBUTES
 from faceloom.errors import StoreError
+from faceloom.store.columns import TABLES
 from faceloom.store.folder import DATABASE, locked
 
 APPLICATION_ID = 0x46414C4D
 """Marks our files among SQLite's, in `PRAGMA application_id`."""
-SCHEMA_VERSION = 2
+_TABLES_VERSION = 2
+"""The last version that changed more than columns of attributes; the steps to it are in `migrations`."""
+SCHEMA_VERSION = max(_TABLES_VERSION, *(attribute.since for attribute in ATTRIBUTES))
 
 
 @contextmanager
@@ -30,9 +34,11 @@ def connect(folder: Path, *, read_only: bool) -> Iterator[sqlite3.Connection]:
             _bring_up_to_date(folder, path)
         connection = _open(path, read_only=read_only)
         try:
-            tables, _ = _check_version(connection, path)
+            tables, version = _check_version(connection, path)
             if read_only and not tables:
                 raise StoreError(f"{folder} holds no results yet: its first run has only begun", path=path)
+            if tables and version == SCHEMA_VERSION:
+                _check_columns(connection, path)
             connection.execute("PRAGMA foreign_keys = ON")
             connection.execute("PRAGMA query_only = " + ("ON" if read_only else "OFF"))
             yield connection
@@ -45,6 +51,19 @@ def connect(folder: Path, *, read_only: bool) -> Iterator[sqlite3.Connection]:
             raise
         # What a row holds is not what was once written there.
         raise StoreError(f"the store {path} is damaged: {error}", path=path) from error
+
+
+@contextmanager
+def transaction(connection: sqlite3.Connection) -> Iterator[None]:
+    """All or nothing of what is written within."""
+    connection.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+    except BaseException:
+        if connection.in_transaction:  # a full disk has rolled back already
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
 
 
 def _open(path: Path, *, read_only: bool) -> sqlite3.Connection:
@@ -92,9 +111,50 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> tuple[int, int
 def create_schema(connection: sqlite3.Connection) -> None:
     """Makes the tables of a new file, or brings those of an older version up to this one, in one transaction."""
     (found,) = connection.execute("PRAGMA user_version").fetchone()
-    steps = [f"migrations/{version}.sql" for version in range(found, SCHEMA_VERSION)] if found else ["schema.sql"]
-    if not steps:
-        return
-    texts = [resources.files("faceloom.store").joinpath(step).read_text(encoding="utf-8") for step in steps]
-    pragmas = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
-    connection.executescript(f"BEGIN; {' '.join(texts)} {pragmas} COMMIT;")
+    if found != SCHEMA_VERSION:
+        texts = _steps(connection, found) if found else [_text("schema.sql")]
+        pragmas = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
+        connection.executescript(f"BEGIN; {' '.join(texts)} {pragmas} COMMIT;")
+
+
+def _steps(connection: sqlite3.Connection, found: int) -> Iterator[str]:
+    """What leads from an older version to this one: its tables, and the columns of attributes that it does not have."""
+    yield from (_text(f"migrations/{version}.sql") for version in range(found, _TABLES_VERSION))
+    for table, columns in TABLES.items():
+        there = _columns_of(connection, table)
+        if there:  # else a step has made the table with all of them
+            missing = [line for name, line in columns.definitions.items() if name not in there]
+            yield from (f"ALTER TABLE {table} ADD COLUMN {line};" for line in missing)
+
+
+def _text(name: str) -> str:
+    """SQL of the package, with the columns of attributes where it names them."""
+    text = resources.files("faceloom.store").joinpath(name).read_text(encoding="utf-8")
+    for table, columns in TABLES.items():
+        text = text.replace(f"{{{table}}}", ",\n    ".join(columns.definitions.values()))
+    return text
+
+
+def _columns_of(connection: sqlite3.Connection, table: str) -> dict[str, tuple[str, bool]]:
+    """Name, type, and whether it is never null, of each column of a table; none if there is no such table."""
+    rows = connection.execute(f"PRAGMA table_info({table})")
+    return {name: (type_, bool(is_required)) for _, name, type_, is_required, *_ in rows}
+
+
+def _check_columns(connection: sqlite3.Connection, path: Path) -> None:
+    """Holds a store of the present version to the columns that the attributes of faces have.
+
+    Raises:
+        StoreError: another program has changed them.
+    """
+    for table, columns in TABLES.items():
+        there = _columns_of(connection, table)
+        for name, expected in columns.types.items():
+            if there.get(name) != expected:
+                found = _in_words(*there[name]) if name in there else "missing"
+                message = f"{path} is damaged: the column {table}.{name} is {found}, not {_in_words(*expected)}"
+                raise StoreError(message, path=path)
+
+
+def _in_words(type_: str, is_required: bool) -> str:
+    return f"{type_ or 'without a type'}{' NOT NULL' * is_required}"

@@ -4,17 +4,15 @@ import re
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import closing
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
 
 from faceloom.faces import Face, FrameId
 from faceloom.formats.record import FrameRecord
 from faceloom.media.chunks import Span
+from faceloom.store.columns import OF_KNOWN
 
-_COLUMNS = "source, frame_idx, idx, x0, y0, x1, y1, score, confidence, keypoints, landmarks"
+_COLUMNS = f"source, frame_idx, {OF_KNOWN}"
 _TABLE = f"CREATE TABLE known ({_COLUMNS}, PRIMARY KEY (source, frame_idx, idx)) WITHOUT ROWID"
 _CERTAIN = 1.0
 """The score of a face to which its file gives none."""
@@ -33,11 +31,12 @@ def write_known(frames: Iterable[FrameRecord], path: Path) -> None:
         db.executescript(f"PRAGMA journal_mode = OFF; PRAGMA synchronous = OFF; {_TABLE}")
         for frame in frames:
             for face in frame.faces:
-                score = _CERTAIN if face.score is None else face.score
-                points = blob(face.keypoints, "<f4"), blob(face.landmarks, "<f4")
-                row = (frame.id.source, frame.id.index, face.index, *face.box.tolist(), score, face.confidence, *points)
+                told = replace(face, score=_CERTAIN) if face.score is None else face
                 try:
-                    db.execute(f"INSERT INTO known VALUES ({', '.join('?' * len(row))})", row)
+                    db.execute(
+                        f"INSERT INTO known VALUES (?, ?, {OF_KNOWN.marks})",
+                        (frame.id.source, frame.id.index, *OF_KNOWN.cells(told)),
+                    )
                 except sqlite3.IntegrityError as error:
                     raise ValueError(f"face {face.index} of {frame.id} stands there twice") from error
         db.commit()
@@ -113,11 +112,10 @@ class KnownFaces:
         return self._faces("face WHERE rejected IS NULL AND source_id = (SELECT id FROM source WHERE name = ?)", spans)
 
     def _faces(self, where: str, spans: Sequence[Span]) -> Iterator[Face]:
-        columns = "frame_idx, idx, x0, y0, x1, y1, score, confidence, keypoints, landmarks"
-        query = f"SELECT {columns} FROM {where} AND frame_idx BETWEEN ? AND ? ORDER BY frame_idx, idx"
+        query = f"SELECT {OF_KNOWN}, frame_idx FROM {where} AND frame_idx BETWEEN ? AND ? ORDER BY frame_idx, idx"
         for span in spans:
             for row in self._db.execute(query, (span.source.name, span.first, span.first + len(span) - 1)):
-                yield face_of(span.source.name, row)
+                yield Face(frame=FrameId(span.source.name, row[-1]), **OF_KNOWN.values(row))
 
     def _strange_names(self) -> Iterator[str]:
         """Every name that is no source's; renaming may go on meanwhile."""
@@ -154,26 +152,3 @@ def _aliases(name: str) -> tuple[str, str, str]:
     """Without its suffix; its last part; that without its suffix."""
     path = PurePosixPath(name)
     return str(path.with_suffix("")), path.name, path.stem
-
-
-def face_of(source: str, row: Sequence[Any]) -> Face:
-    """A face by a row of frame_idx, idx, x0, y0, x1, y1, score, confidence, keypoints, landmarks."""
-    frame, index, x0, y0, x1, y1, score, confidence, keypoints, landmarks = row
-    return Face(
-        frame=FrameId(source, frame),
-        index=index,
-        box=np.array([x0, y0, x1, y1], np.float32),
-        score=score,
-        confidence=confidence,
-        keypoints=_points(keypoints),
-        landmarks=_points(landmarks),
-    )
-
-
-def _points(content: bytes | None) -> NDArray[np.float32] | None:
-    return None if content is None else np.frombuffer(content, "<f4").reshape(-1, 2)
-
-
-def blob(values: NDArray[Any] | None, dtype: str) -> bytes | None:
-    """An array as a store holds it."""
-    return None if values is None else np.ascontiguousarray(values, dtype).tobytes()

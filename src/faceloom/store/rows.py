@@ -1,19 +1,15 @@
 """Rows: what a worker answers and the store keeps."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from fractions import Fraction
-from typing import Any
-
-import numpy as np
-from numpy.typing import NDArray
+from typing import Any, Self
 
 from faceloom.faces import FrameId
-from faceloom.formats.jsonl import numbers_to_json
+from faceloom.formats.jsonl import chip_line
 from faceloom.formats.record import FaceRecord, MaskRecord
-from faceloom.geometry.affine import Affine, Points, compose, scaling
-from faceloom.geometry.pose import Pose
+from faceloom.geometry.affine import Affine, compose, scaling
 
 _ROW_BYTES = 4096
 """Of a face without its masks: landmarks, an embedding, and what Python adds to them."""
@@ -43,35 +39,11 @@ class FrameRow:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class MaskRow:
-    """A mask as it is stored."""
-
-    size: int
-    png: bytes
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class FaceRow:
-    """One face, all its pixels encoded."""
+class FaceRow(FaceRecord):
+    """One face and its frame, as the store keeps it; where its masks lie follows from the chip."""
 
     frame: FrameId
-    index: int
-    box: NDArray[np.float32]
     score: float
-    keypoints: Points | None
-    landmarks: Points | None
-    confidence: float | None
-    frame_to_chip: Affine | None
-    pose: Pose | None = None
-    sharpness: float | None = None
-    masks: Mapping[str, MaskRow] = field(default_factory=dict)
-    embedding: NDArray[np.float32] | None = None
-    chip: str | None = None
-    """Path of the chip below the result folder."""
-    person: str | None = None
-    """Whose it is, by `faceloom group`; empty if nobody's that is known, None if nothing was grouped."""
-    rejected: str | None = None
-    """Why a filter marked the face: it has no chip and no masks, and exports leave it out unless asked for it."""
 
     @property
     def held_bytes(self) -> int:
@@ -79,35 +51,20 @@ class FaceRow:
         return _ROW_BYTES + sum(len(mask.png) for mask in self.masks.values())
 
     def to_json(self, time: Fraction | None) -> dict[str, Any]:
-        """The face as exports and chip files state it, without what is not numbers; `time` is the frame's."""
-        return numbers_to_json(self.frame, None if time is None else float(time), self.to_record())
+        """The face as its chip file states it; `time` is the frame's."""
+        return chip_line(self.frame, None if time is None else float(time), self)
 
-    def to_record(self, *, chip_size: int | None = None) -> FaceRecord:
-        """The face for a format; masks lie over the square of the chip, if its size is known."""
-        return FaceRecord(
-            index=self.index,
-            box=self.box,
-            score=self.score,
-            keypoints=self.keypoints,
-            landmarks=self.landmarks,
-            confidence=self.confidence,
-            frame_to_chip=self.frame_to_chip,
-            pose=self.pose,
-            sharpness=self.sharpness,
-            rejected=self.rejected,
-            masks={name: self._to_record(mask, chip_size) for name, mask in self.masks.items()},
-            embedding=self.embedding,
-            chip=self.chip,
-            person=self.person,
-        )
+    def laid(self, *, chip_size: int | None) -> Self:
+        """The face with masks that say where they lie: over the square of the chip, if its size is known."""
+        if self.frame_to_chip is None or chip_size is None or not self.masks:
+            return self
+        masks = {name: _laid(mask, self.frame_to_chip, chip_size) for name, mask in self.masks.items()}
+        return replace(self, masks=masks)
 
-    def _to_record(self, mask: MaskRow, chip_size: int | None) -> MaskRecord:
-        if self.frame_to_chip is None or chip_size is None:
-            return MaskRecord(size=mask.size, png=mask.png)
-        factor = mask.size / chip_size
-        return MaskRecord(
-            size=mask.size, png=mask.png, frame_to_mask=compose(scaling(factor, factor), self.frame_to_chip)
-        )
+
+def _laid(mask: MaskRecord, frame_to_chip: Affine, chip_size: int) -> MaskRecord:
+    factor = mask.size / chip_size
+    return replace(mask, frame_to_mask=compose(scaling(factor, factor), frame_to_chip))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,4 +1,4 @@
--- The store of one result folder. docs/store.md explains every table.
+-- The store of one result folder. docs/store.md explains every table. In braces stand the columns of attributes.
 
 CREATE TABLE meta (
     key   TEXT PRIMARY KEY,
@@ -37,21 +37,7 @@ CREATE TABLE face (
     id         INTEGER PRIMARY KEY,
     source_id  INTEGER NOT NULL,
     frame_idx  INTEGER NOT NULL,
-    idx        INTEGER NOT NULL,          -- 0-based, best score first
-    x0 REAL NOT NULL, y0 REAL NOT NULL, x1 REAL NOT NULL, y1 REAL NOT NULL,
-    score      REAL NOT NULL,
-    confidence REAL,                      -- the aligner's
-    keypoints  BLOB,                      -- (5, 2) float32, little-endian
-    landmarks  BLOB,                      -- (68, 2) float32
-    affine     BLOB,                      -- (2, 3) float64, frame to chip
-    embedding  BLOB,                      -- (D,) float32
-    chip       TEXT,                      -- path below the result folder
-    pitch      REAL,                      -- degrees, with the next two: how the head is turned
-    yaw        REAL,
-    roll       REAL,
-    sharpness  REAL,                      -- between brows and mouth, see docs/store.md
-    rejected   TEXT,                      -- why a filter marked the face; NULL: none did
-    person     TEXT,                      -- whose face it is, as `faceloom group` names them
+    {face},                               -- idx and what else is kept of each attribute, see faceloom/attributes.py
     UNIQUE (source_id, frame_idx, idx),
     FOREIGN KEY (source_id, frame_idx) REFERENCES frame (source_id, idx) ON DELETE CASCADE
 );
@@ -67,12 +53,7 @@ CREATE TABLE mask (
 CREATE TABLE known (                      -- faces that a file tells of, before their frames are done
     source     TEXT NOT NULL,             -- the source's name, or what the file calls it
     frame_idx  INTEGER NOT NULL,
-    idx        INTEGER NOT NULL,
-    x0 REAL NOT NULL, y0 REAL NOT NULL, x1 REAL NOT NULL, y1 REAL NOT NULL,
-    score      REAL NOT NULL,
-    confidence REAL,
-    keypoints  BLOB,
-    landmarks  BLOB,
+    {known},                              -- idx and what else files tell of faces
     PRIMARY KEY (source, frame_idx, idx)
 ) WITHOUT ROWID;
 

@@ -13,7 +13,8 @@ from faceloom.memory.footprints import Footprint
 from faceloom.memory.usage import held_bytes
 from faceloom.messages import Begin
 from faceloom.solver.plan import HOST, Plan
-from faceloom.store.store import STARVED, Store
+from faceloom.store.frames import STARVED
+from faceloom.store.store import Store
 from faceloom.supervisor.planning import Planned
 from faceloom.supervisor.replanning import Holding, Planner
 from faceloom.supervisor.survey import Survey, plan_what_fits
@@ -156,7 +157,7 @@ def assemble_devices(
             runs.append(DeviceRun(order, candidate.target, pool, candidate.planner, candidate.planned))
     for kind, shape in next(e.survey.too_large for e in candidates if len(e.survey.too_large) == most):
         reason = f"a frame of {shape.width} x {shape.height} does not fit into {format_bytes(budget.host_bytes)}"
-        store.give_up(kind, shape, STARVED + reason)
+        store.frames.give_up(kind, shape, STARVED + reason)
     names = {run.name for run in runs}
     for worker in tuple(pool.workers):
         if worker.target.name not in names:

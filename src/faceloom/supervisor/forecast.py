@@ -49,7 +49,7 @@ def forecast(
         StageError: a network cannot be looked at.
     """
     with _with_inputs(order, inputs, on_event=on_event, should_stop=should_stop) as (store, pool):
-        frames = store.counts().pending
+        frames = store.frames.counts().pending
         if not frames:
             raise MediaError(f"no picture and no video that can be read among {', '.join(map(str, inputs))}")
 

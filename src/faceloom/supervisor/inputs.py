@@ -8,7 +8,9 @@ from faceloom.events import FORGOTTEN, OUT_OF_MEMORY, SOURCE_CHANGED, WORKER_RES
 from faceloom.media.excerpts import WHOLE, Excerpt
 from faceloom.media.sources import Source, SourceKind, find_sources, longer_names
 from faceloom.messages import Answer, Confine, Count, Counted, Died, Probe, Probed, Request, Starved
-from faceloom.store.store import STARVED, Known, Store
+from faceloom.store.frames import STARVED
+from faceloom.store.sources import Known
+from faceloom.store.store import Store
 from faceloom.supervisor.workers import WorkerPool
 
 ShouldStop = Callable[[], bool]
@@ -37,7 +39,7 @@ def add_inputs(
     """
     prober = _Prober(pool, worker_bytes=worker_bytes, on_event=on_event)
     _add_sources(inputs, store, on_event=on_event, should_stop=should_stop)
-    store.retry_starved()
+    store.frames.retry_starved()
     _count_videos(prober, store, excerpt, on_event=on_event, should_stop=should_stop)
     _look_at_pictures(prober, store, should_stop=should_stop)
 
@@ -52,14 +54,14 @@ def _add_sources(inputs: Sequence[Path], store: Store, *, on_event: OnEvent, sho
     seen = new = forgotten = 0
     while not should_stop() and (group := _take(sources, _SOURCES_A_TRANSACTION)):
         changed = []
-        with store.adding():
+        with store.sources.adding():
             for source in group:
-                named, known = store.add_source(source, other_names=longer_names(source))
+                named, known = store.sources.add(source, other_names=longer_names(source))
                 forgotten += known is Known.FORGOTTEN
                 if known is Known.CHANGED:
                     changed.append(named.name)
                 if known in {Known.NEW, Known.CHANGED} and named.kind is SourceKind.PICTURE:
-                    store.add_picture(named)
+                    store.sources.add_picture(named)
                     new += 1
         seen += len(group)
         on_event(Counting(sources=seen, frames=new))
@@ -81,7 +83,7 @@ def _count_videos(
 ) -> None:
     """Gives every wanted frame of every video its row."""
     frames = 0
-    for number, source in enumerate(store.uncounted(), start=1):
+    for number, source in enumerate(store.sources.uncounted(), start=1):
         if should_stop():
             return
         answer = prober.ask(Count(source))
@@ -90,7 +92,7 @@ def _count_videos(
         if isinstance(answer, Died | Starved):
             answer = Counted(source, reason=(STARVED if isinstance(answer, Starved) else "") + answer.reason)
         assert isinstance(answer, Counted)
-        with store.adding():
+        with store.sources.adding():
             frames += _add_video(store, source, answer, excerpt)
         on_event(Counting(sources=number, frames=frames))
 
@@ -98,32 +100,32 @@ def _count_videos(
 def _add_video(store: Store, source: Source, counted: Counted, excerpt: Excerpt) -> int:
     """Gives a video's frames their rows, or one that says why there are none; how many frames are to be done."""
     if counted.index is None:
-        store.add_failed(source, counted.reason or "unreadable")
+        store.sources.add_failed(source, counted.reason or "unreadable")
         return 0
     try:
         wanted = excerpt.frames(counted.index)
     except MediaError as error:
-        store.add_failed(source, str(error))
+        store.sources.add_failed(source, str(error))
         return 0
     problem = counted.index.problem
     if problem and not wanted and wanted.stop == len(counted.index.keyframes):  # there may have been some, cut off
-        store.add_failed(source, problem)
+        store.sources.add_failed(source, problem)
         return 0
-    store.add_video(source, counted.index, sha256=counted.sha256, wanted=wanted)
+    store.sources.add_video(source, counted.index, sha256=counted.sha256, wanted=wanted)
     return len(wanted)
 
 
 def _look_at_pictures(prober: "_Prober", store: Store, *, should_stop: ShouldStop) -> None:
     """Notes how large each picture is; one whose header does not tell stays unknown."""
-    for sources in store.unsized(_LOOKS_A_REQUEST):
+    for sources in store.sources.unsized(_LOOKS_A_REQUEST):
         if should_stop():
             return
         answer = prober.ask(Probe(sources))
         if isinstance(answer, Probed):  # otherwise a header killed it: reading will say which
-            with store.adding():
+            with store.sources.adding():
                 for source, shape in zip(answer.sources, answer.shapes, strict=True):
                     if shape is not None:
-                        store.add_shape(source, shape)
+                        store.sources.add_shape(source, shape)
 
 
 class _Prober:

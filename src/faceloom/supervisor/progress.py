@@ -5,8 +5,8 @@ from collections.abc import Callable, Hashable, Sequence
 
 from faceloom.events import OnEvent, Progress
 from faceloom.solver.plan import Plan
+from faceloom.store.frames import Counts
 from faceloom.store.rows import ChunkRows
-from faceloom.store.store import Counts
 
 
 class ProgressMeter:

@@ -20,7 +20,7 @@ from faceloom.models.weights import sha256_of
 from faceloom.selection import EVERY_FACE, People, Reference
 from faceloom.stage import Stage
 from faceloom.store.database import connect
-from faceloom.store.exports import read_faces
+from faceloom.store.reading import read_faces
 from faceloom.store.rows import FaceRow
 from faceloom.store.store import Store
 from faceloom.supervisor.run import run_job

@@ -25,7 +25,8 @@ from faceloom.media.excerpts import WHOLE
 from faceloom.memory.budget import Budget
 from faceloom.memory.usage import peak_bytes
 from faceloom.solver.plan import Plan, one_phase
-from faceloom.store.store import STARVED, Counts, Store
+from faceloom.store.frames import STARVED, Counts
+from faceloom.store.store import Store
 from faceloom.supervisor.faces_file import take_faces
 from faceloom.supervisor.inputs import ShouldStop, add_inputs
 from faceloom.supervisor.scheduler import Scheduler
@@ -135,7 +136,7 @@ class _Run:
             MediaError: there is no frame among the inputs.
             BudgetError: there are, but memory is too little even to count them.
         """
-        counts = self._store.counts()
+        counts = self._store.frames.counts()
         if not counts.pending + counts.done + counts.failed and not self._should_stop():
             why = "" if self._order.excerpt == WHOLE else " with a frame between --start and --end"
             raise MediaError(f"no picture and no video{why} among {', '.join(map(str, inputs))}")
@@ -144,7 +145,7 @@ class _Run:
 
     def look_again(self, look: int) -> None:
         """Lists the frames in which no face was found, in place of those that are to be done."""
-        pending = self._store.counts().pending
+        pending = self._store.frames.counts().pending
         if pending:
             text = f"{pending:,} frames are still to be done once: run the command without --only-empty"
             self._tell(Notice(kind=NOT_DONE_YET, text=text))
@@ -153,7 +154,7 @@ class _Run:
 
     def refuse_changed(self) -> None:
         """Fails the frames of sources that are not what they were."""
-        for text in self._store.refuse_changed():
+        for text in self._store.sources.refuse_changed():
             self._tell(Notice(kind=SOURCE_CHANGED, text=text))
 
     def go(self) -> Summary:
@@ -161,7 +162,7 @@ class _Run:
         for worker in self._pool.used:
             self._pool.stop(worker)
         is_known = not self._should_stop()
-        before = self._store.counts()
+        before = self._store.frames.counts()
         scheduler = None
         if before.pending and is_known:
             scheduler = Scheduler(
@@ -184,15 +185,15 @@ class _Run:
         self._on_event(event)
 
     def _summary(self, before: Counts, scheduler: Scheduler | None, *, is_known: bool) -> Summary:
-        counts = self._store.counts()
+        counts = self._store.frames.counts()
         _LOG.info("%d frames done, %d failed, %d to do", counts.done, counts.failed, counts.pending)
         held_bytes = peak_bytes() + self._pool.peak_bytes
-        failures = self._store.failures(_FAILURES_TOLD)
+        failures = self._store.frames.failures(_FAILURES_TOLD)
         return Summary(
             frames=counts.done + counts.failed,
             faces=counts.faces,
             failed=counts.failed,
-            skipped=before.done + before.failed - self._store.unreadable,
+            skipped=before.done + before.failed - self._store.sources.unreadable,
             seconds=time.monotonic() - self._started,
             peak_bytes=held_bytes,
             predicted_peak_bytes=scheduler.predicted_peak_bytes if scheduler else held_bytes,
@@ -214,7 +215,7 @@ def _level(event: Event) -> int:
 
 def _refuse_if_starved(store: Store, budget: Budget) -> None:
     """Where no frame was done or can be, and memory is among the reasons, the budget is at fault and not the inputs."""
-    for name, _, reason in store.failures(_FAILURES_TOLD):
+    for name, _, reason in store.frames.failures(_FAILURES_TOLD):
         if reason.startswith(STARVED):
             message = f"{name} cannot even be counted in {format_bytes(budget.host_bytes)}: {reason}; raise --memory"
             raise BudgetError(message, budget_bytes=budget.host_bytes)

@@ -12,8 +12,9 @@ from faceloom.job import Order
 from faceloom.memory.budget import Budget
 from faceloom.memory.usage import peak_bytes
 from faceloom.messages import Answer, Died, Do, Done, Fatal, Reading, Starved
+from faceloom.store.frames import STARVED
 from faceloom.store.rows import ChunkRows, FrameRow, Status
-from faceloom.store.store import STARVED, Store
+from faceloom.store.store import Store
 from faceloom.supervisor.devices import DeviceRun, assemble_devices
 from faceloom.supervisor.inputs import ShouldStop
 from faceloom.supervisor.planning import CHUNKS_A_WORKER, Planned
@@ -53,10 +54,10 @@ class Scheduler:
         self._devices = assemble_devices(order, store, pool, budget=self._budget, on_event=on_event)
         self._all_devices = tuple(self._devices)
         self.predicted_peak_bytes = peak_bytes() + pool.peak_bytes  # what counting and measuring took
-        counts = store.counts()
+        counts = store.frames.counts()
         self._frames = counts.pending
         self._dealt_to = self._devices[0]
-        self._queue = ChunkQueue(store.pending(), self._chunk_frames)
+        self._queue = ChunkQueue(store.frames.pending(), self._chunk_frames)
         networks = order.flow.networks
         self._meter = ProgressMeter(
             counts,

@@ -56,7 +56,7 @@ class Survey:
         self._again = partial(Survey, order, target, store, pool, on_event=on_event)
         self._order = order
         self._target = target
-        known = list(store.shapes()) or [(SourceKind.VIDEO, TYPICAL)]
+        known = list(store.frames.shapes()) or [(SourceKind.VIDEO, TYPICAL)]
         shapes = [(kind, shape) for kind, shape in known if most_bytes is None or _takes(kind, shape) <= most_bytes]
         self.sizes = sorted({_takes(kind, shape) for kind, shape in shapes})
         """What frames take, each size once."""
@@ -67,7 +67,7 @@ class Survey:
         reading = [_reading(kind, shape) for kind, shape in shapes]
         self._canvas_of = _largest_canvas(order, [(shape.height, shape.width) for _, shape in shapes])
         self._work = Work(
-            frames=store.counts().pending,
+            frames=store.frames.counts().pending,
             frame_bytes=max(shape.frame_bytes for _, shape in shapes),
             decoder_bytes=max(decoder for decoder, _ in reading),
             reading_bytes=max(*(moment for _, moment in reading), _writing_bytes(order.outputs)),

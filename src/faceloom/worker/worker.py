@@ -25,7 +25,7 @@ from faceloom.pipeline.lanes import Bounds, Feed, Final, Step, run_pipeline
 from faceloom.pipeline.steps import network_step
 from faceloom.solver.plan import HOST, Phase, Placement
 from faceloom.stage import Infer, Tensors
-from faceloom.store.exports import stored_faces
+from faceloom.store.reading import stored_faces
 from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, Status
 
 OnProgress = Callable[[int, int], None]

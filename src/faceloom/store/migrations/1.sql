@@ -1,22 +1,11 @@
--- From version 1 of the schema to 2; schema.sql says what the columns are.
+-- From version 1 of the schema to 2, but for the columns of attributes, which follow from faceloom/attributes.py.
 
 ALTER TABLE frame ADD COLUMN look INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE face ADD COLUMN pitch REAL;
-ALTER TABLE face ADD COLUMN yaw REAL;
-ALTER TABLE face ADD COLUMN roll REAL;
-ALTER TABLE face ADD COLUMN sharpness REAL;
-ALTER TABLE face ADD COLUMN rejected TEXT;
-ALTER TABLE face ADD COLUMN person TEXT;
 
 CREATE TABLE known (
     source     TEXT NOT NULL,
     frame_idx  INTEGER NOT NULL,
-    idx        INTEGER NOT NULL,
-    x0 REAL NOT NULL, y0 REAL NOT NULL, x1 REAL NOT NULL, y1 REAL NOT NULL,
-    score      REAL NOT NULL,
-    confidence REAL,
-    keypoints  BLOB,
-    landmarks  BLOB,
+    {known},
     PRIMARY KEY (source, frame_idx, idx)
 ) WITHOUT ROWID;
 

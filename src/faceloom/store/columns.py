@@ -1,0 +1,112 @@
+"""How the attributes of faces stand in the store: their columns, and the way of values there and back."""
+
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.attributes import ATTRIBUTES, Attribute, FaceAttributes, Kind
+from faceloom.geometry.pose import Pose
+
+_TYPES = {
+    Kind.WHOLE: "INTEGER",
+    Kind.NUMBER: "REAL",
+    Kind.TEXT: "TEXT",
+    Kind.NAME: "TEXT",
+    Kind.POINTS: "BLOB",
+    Kind.NUMBERS: "BLOB",
+    Kind.BOX: "REAL",
+    Kind.POSE: "REAL",
+}
+"""Of columns in SQL; masks have a table of their own."""
+
+
+class Columns:
+    """The columns of some attributes."""
+
+    def __init__(self, attributes: Iterable[Attribute]) -> None:
+        kept = [attribute for attribute in attributes if attribute.columns]
+        self.types = {name: (_TYPES[one.kind], one.is_required) for one in kept for name in one.columns}
+        """The type of each, and whether it is never null."""
+        # Attributes of one column come first in queries, so that most of a row is the values as they are.
+        kept.sort(key=lambda attribute: len(attribute.columns) > 1)
+        self.names = tuple(name for attribute in kept for name in attribute.columns)
+        """In the order of queries, which is that of cells."""
+        single = [attribute for attribute in kept if len(attribute.columns) == 1]
+        self._single = tuple(attribute.name for attribute in single)
+        self._encoded = tuple((i, one.name, *_codec(one)) for i, one in enumerate(single) if one.kind in _ENCODED)
+        self._wide = tuple(_wide(kept))
+
+    def __str__(self) -> str:
+        return ", ".join(self.names)
+
+    @property
+    def marks(self) -> str:
+        """As many question marks as there are columns."""
+        return ", ".join("?" * len(self.names))
+
+    @property
+    def definitions(self) -> Mapping[str, str]:
+        """Each as CREATE TABLE and ALTER TABLE define it, by its name."""
+        return {name: f"{name} {type_}{' NOT NULL' * is_required}" for name, (type_, is_required) in self.types.items()}
+
+    def cells(self, face: FaceAttributes[Any]) -> list[Any]:
+        """What a row holds of a face."""
+        found = [getattr(face, name) for name in self._single]
+        for place, _, write, _ in self._encoded:
+            if found[place] is not None:
+                found[place] = write(found[place])
+        for name, first, end, write, _ in self._wide:
+            value = getattr(face, name)
+            found += [None] * (end - first) if value is None else write(value)
+        return found
+
+    def values(self, cells: Sequence[Any]) -> dict[str, Any]:
+        """The attributes of a row that begins with these columns, by name."""
+        found = dict(zip(self._single, cells, strict=False))
+        for _, name, _, read in self._encoded:
+            if found[name] is not None:
+                found[name] = read(found[name])
+        for name, first, end, _, read in self._wide:
+            found[name] = None if cells[first] is None else read(cells[first:end])
+        return found
+
+
+_ENCODED = frozenset({Kind.NAME, Kind.POINTS, Kind.NUMBERS})
+
+
+def _codec(attribute: Attribute) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+    """What makes the cell of a value, and the value of a cell; neither is given a null."""
+    if attribute.kind is Kind.NAME:
+        return lambda name: name or None, lambda name: name
+    dtype, shape = np.dtype(np.dtype(attribute.dtype).str.replace(">", "<")), (-1, *attribute.shape[1:])
+
+    def write(array: NDArray[Any]) -> bytes:
+        return np.asarray(array, dtype).tobytes()
+
+    def read(content: bytes) -> NDArray[Any]:
+        return np.frombuffer(content, dtype).reshape(shape)
+
+    return write, read
+
+
+_Wide: TypeAlias = tuple[str, int, int, Callable[[Any], Iterable[float]], Callable[[Sequence[float]], Any]]
+"""Of an attribute of several columns the name, the first and the one after the last, and the way there and back."""
+
+
+def _wide(attributes: Iterable[Attribute]) -> Iterator[_Wide]:
+    end = 0
+    for attribute in attributes:
+        first, end = end, end + len(attribute.columns)
+        if attribute.kind is Kind.BOX:
+            yield attribute.name, first, end, lambda box: box.tolist(), lambda cells: np.array(cells, np.float32)
+        elif attribute.kind is Kind.POSE:
+            yield attribute.name, first, end, lambda pose: pose, lambda cells: Pose(*cells)
+
+
+OF_FACES = Columns(ATTRIBUTES)
+OF_KNOWN = Columns(attribute for attribute in ATTRIBUTES if attribute.is_given)
+OF_ADDED = Columns(attribute for attribute in ATTRIBUTES if attribute.is_added)
+TABLES: Mapping[str, Columns] = {"face": OF_FACES, "known": OF_KNOWN}
+"""The tables that have columns of attributes."""

@@ -1,0 +1,127 @@
+"""The configuration that a result folder is held to: stages with their options and weights, and what is written."""
+
+import hashlib
+import json
+import sqlite3
+from collections.abc import Collection, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from faceloom.errors import RequestError
+from faceloom.store.again import Again
+from faceloom.store.database import transaction
+
+LOOKS = "looks"
+"""Key of a configuration: the detectors of its second looks, in order. No look is asked for by going on."""
+
+
+class Configuration:
+    """The configuration of an open store."""
+
+    def __init__(self, db: sqlite3.Connection, folder: Path, again: Again) -> None:
+        self._db = db
+        self._folder = folder
+        self._again = again
+
+    def use(self, config: Mapping[str, Any]) -> None:
+        """Holds the folder to one configuration: the first run's.
+
+        Raises:
+            RequestError: the folder was made with another; the message shows the difference.
+        """
+        here = self.now
+        if here is None:
+            with transaction(self._db):
+                self._set(config)
+        else:
+            self._require_same({**here, LOOKS: None}, {**config, LOOKS: None})
+
+    @property
+    def now(self) -> dict[str, Any] | None:
+        """The folder's configuration; None before its first run."""
+        row = self._db.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
+        return row and dict(json.loads(row[0]))
+
+    def add_stages(self, described: Mapping[str, Any]) -> list[str]:
+        """Adds stages to the configuration; the faces that there are miss them from now on. Those that are new.
+
+        Raises:
+            RequestError: a stage is there already, with other options or weights; or a second identifier is asked for.
+        """
+        here = self.now or {"stages": {}}
+        self._require_same({k: v for k, v in here["stages"].items() if k in described}, described, missing=True)
+        new = [stage for stage in described if stage not in here["stages"]]
+        identifiers = [stage for stage in (*here["stages"], *new) if stage.startswith("identify/")]
+        if len(identifiers) > 1:
+            raise RequestError(f"{self._folder} has embeddings of {identifiers[0]}, and a face has one: extract anew")
+        if new:
+            with transaction(self._db):
+                self._set({**here, "stages": {**here["stages"], **described}})
+                self._again.add_stages(new)
+        return new
+
+    def take_back(self, stages: Collection[str]) -> None:
+        """Undoes the adding of stages that no face has got."""
+        here = self.now or {"stages": {}}
+        kept = {stage: options for stage, options in here["stages"].items() if stage not in stages}
+        with transaction(self._db):
+            self._set({**here, "stages": kept})
+            self._again.drop_stages(stages)
+
+    def use_look(self, config: Mapping[str, Any]) -> int:
+        """The number of the second look that a configuration's detector is; it is added to the folder's if it is new.
+
+        Raises:
+            RequestError: the folder was made with another configuration otherwise, or by this detector.
+        """
+        here = self.now
+        if here is None:
+            raise RequestError(f"{self._folder} holds no results yet; run the command without --only-empty first")
+        self._require_same(_without_detector(here), _without_detector(config))
+        look = _detector(json.loads(json.dumps(config)))
+        if look == _detector(here):
+            raise RequestError(f"{', '.join(look)} has found none there; name another detector, or other options")
+        looks = here.get(LOOKS, [])
+        if look not in looks:
+            with transaction(self._db):
+                self._set({**here, LOOKS: [*looks, look]})
+        return [*looks, look].index(look) + 1
+
+    def _set(self, config: Mapping[str, Any]) -> None:
+        text = json.dumps(config, sort_keys=True)
+        digest = hashlib.sha256(text.encode()).hexdigest()
+        rows = [("config", text), ("config_sha256", digest)]
+        self._db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", rows)
+
+    def _require_same(self, here: Mapping[str, Any], asked: Mapping[str, Any], *, missing: bool = False) -> None:
+        """Refuses what differs; `missing`: but for what is not here at all."""
+        told = json.loads(json.dumps(asked))
+        lines = _differences(here, {k: v for k, v in told.items() if k in here} if missing else told)
+        if lines:
+            differences = "\n".join(f"  {line}" for line in lines)
+            message = (
+                f"{self._folder} was made with another configuration, and one folder holds one:\n{differences}\n"
+                f"choose another --out, or ask for the same again"
+            )
+            raise RequestError(message)
+
+
+def _detector(config: Mapping[str, Any]) -> dict[str, Any]:
+    return {stage: options for stage, options in config["stages"].items() if stage.startswith("detect/")}
+
+
+def _without_detector(config: Mapping[str, Any]) -> dict[str, Any]:
+    """All of a configuration but what finds faces."""
+    stages = {stage: options for stage, options in config["stages"].items() if not stage.startswith("detect/")}
+    return {**{key: value for key, value in config.items() if key not in {LOOKS, "import"}}, "stages": stages}
+
+
+def _differences(here: Any, asked: Any, *, where: str = "") -> Sequence[str]:
+    if isinstance(here, dict) and isinstance(asked, dict):
+        keys = sorted({*here, *asked})
+        return [
+            line
+            for key in keys
+            for line in _differences(here.get(key), asked.get(key), where=f"{where}.{key}" if where else str(key))
+        ]
+    return [] if here == asked else [f"{where}: {json.dumps(here)} in the folder, {json.dumps(asked)} asked for"]

@@ -1,0 +1,126 @@
+"""Frames of an open store: which are to be done, how many are, and which cannot be."""
+
+import os
+import sqlite3
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from faceloom.media.chunks import PendingFrame
+from faceloom.media.sources import Shape, Source, SourceKind
+from faceloom.store.again import Again, quoted
+from faceloom.store.database import transaction
+from faceloom.store.round import Round
+from faceloom.store.rows import Status
+
+_PAGE = 1000
+STARVED = "not enough memory: "
+"""How the reason of a frame begins that failed for want of memory."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Counts:
+    """How many frames are in each state, and faces."""
+
+    pending: int
+    done: int
+    failed: int
+    faces: int
+
+
+class FrameStates:
+    """How far the frames of the present run's sources are."""
+
+    def __init__(self, db: sqlite3.Connection, again: Again, now: Round) -> None:
+        self._db = db
+        self._again = again
+        self._round = now
+
+    def pending(self) -> Iterator[PendingFrame]:
+        """The frames of this run's sources that are still to be done, in order; commits may go on meanwhile."""
+        at = (-1, -1)
+        while page := self._pending_after(at):
+            for source_id, name, path, kind, time_base, index, ticks, seek_ticks in page:
+                source = Source(name=name, path=Path(os.fsdecode(path)), kind=SourceKind(kind), time_base=time_base)
+                yield PendingFrame(source=source, index=index, ticks=ticks, seek_ticks=seek_ticks)
+                at = (source_id, index)
+
+    def _pending_after(self, at: tuple[int, int]) -> list[tuple[Any, ...]]:
+        return self._db.execute(
+            "SELECT source_id, name, path, kind, time_base, idx, ticks, seek_ticks"
+            " FROM frame JOIN source ON source.id = source_id"
+            f" WHERE {self._round.to_do} AND run_id = ? AND (source_id, idx) > (?, ?) ORDER BY source_id, idx LIMIT ?",
+            (self._round.run_id, *at, _PAGE),
+        ).fetchall()
+
+    def counts(self) -> Counts:
+        """Frames by state, and faces, of this run's sources.
+
+        Where something is done again, frames that miss it are pending, or failed if it could not be done to them, and
+        those that have never been done are not counted.
+        """
+        state = "status"
+        if self._round.stages:
+            state = (
+                f"CASE WHEN {self._round.to_do} THEN 'pending' WHEN {self._round.given_up} THEN 'failed'"
+                " WHEN status != 'pending' THEN 'done' END"
+            )
+        query = (
+            f"SELECT {state} AS state, count(*) FROM frame JOIN source ON source.id = source_id WHERE run_id = ?"
+            " GROUP BY state"
+        )
+        states = dict(self._db.execute(query, (self._round.run_id,)).fetchall())
+        query = "SELECT count(*) FROM face JOIN source ON source.id = source_id WHERE run_id = ? AND rejected IS NULL"
+        (faces,) = self._db.execute(query, (self._round.run_id,)).fetchone()
+        pending, done, failed = (states.get(status, 0) for status in (Status.PENDING, Status.DONE, Status.FAILED))
+        return Counts(pending=pending, done=done, failed=failed, faces=faces)
+
+    def failures(self, limit: int) -> list[tuple[str, int, str]]:
+        """Source, frame index and reason of the first frames of this run's sources that failed."""
+        query = (
+            "SELECT name, idx, reason FROM frame JOIN source ON source.id = source_id"
+            " WHERE run_id = ? AND status = 'failed' ORDER BY name, idx LIMIT ?"
+        )
+        if self._round.stages:
+            query = (
+                "SELECT DISTINCT name, frame_idx, reason FROM again JOIN source ON source.id = source_id"
+                f" WHERE run_id = ? AND stage IN ({quoted(self._round.stages)}) AND reason IS NOT NULL"
+                " ORDER BY name, frame_idx LIMIT ?"
+            )
+        return self._db.execute(query, (self._round.run_id, limit)).fetchall()
+
+    def shapes(self) -> Iterator[tuple[SourceKind, Shape]]:
+        """Every shape of this run's frames that are still to be done, as far as it is known."""
+        query = (
+            "SELECT DISTINCT kind, height, width, reading_bytes FROM frame JOIN source ON source.id = source_id"
+            f" WHERE {self._round.to_do} AND run_id = ? AND height IS NOT NULL AND reading_bytes IS NOT NULL"
+        )
+        for kind, height, width, reading_bytes in self._db.execute(query, (self._round.run_id,)):
+            yield SourceKind(kind), Shape(height=height, width=width, reading_bytes=reading_bytes)
+
+    def give_up(self, kind: SourceKind, shape: Shape, reason: str) -> None:
+        """Has this run's frames of a shape that are still to be done fail."""
+        if self._round.stages:
+            with transaction(self._db):
+                self._again.give_up_shape(self._round.run_id, kind, shape, self._round.stages, reason)
+            return
+        with transaction(self._db):
+            self._db.execute(
+                "UPDATE frame SET status = 'failed', reason = ? WHERE status = 'pending' AND height = ? AND width = ?"
+                " AND source_id IN (SELECT id FROM source WHERE run_id = ? AND kind = ? AND reading_bytes = ?)",
+                (reason, shape.height, shape.width, self._round.run_id, kind, shape.reading_bytes),
+            )
+
+    def retry_starved(self) -> None:
+        """Has what failed in this run's sources for want of memory done, and counted, again: there may be more now."""
+        starved = "status = 'failed' AND substr(reason, 1, ?) = ?"
+        sources = "source_id IN (SELECT id FROM source WHERE run_id = ?"
+        values = (len(STARVED), STARVED, self._round.run_id)
+        with transaction(self._db):
+            # Of a video that was never counted there is one frame, which stands for all.
+            uncounted = f"{sources} AND kind = 'video' AND time_base IS NULL)"
+            self._db.execute(f"DELETE FROM frame WHERE {starved} AND {uncounted}", values)
+            self._db.execute(
+                f"UPDATE frame SET status = 'pending', reason = NULL WHERE {starved} AND {sources})", values
+            )

@@ -1,0 +1,198 @@
+"""What is read from a store: faces and frames, always in the same order, whatever order they were found in."""
+
+import itertools
+import json
+import sqlite3
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+from faceloom.faces import FrameId
+from faceloom.formats.record import FrameRecord, MaskRecord
+from faceloom.store.columns import OF_FACES
+from faceloom.store.database import connect
+from faceloom.store.rows import FaceRow, Status
+
+# CROSS JOIN holds SQLite to this order of the tables, in which rows come sorted: otherwise it writes all to a temporary
+# file first.
+_FACES = (
+    f"SELECT {', '.join(f'face.{name}' for name in OF_FACES.names)}, face.id, name, frame_idx, ticks, time_base"
+    " FROM source CROSS JOIN face ON face.source_id = source.id"
+    " JOIN frame ON frame.source_id = source.id AND frame.idx = frame_idx"
+    " WHERE (rejected IS NULL OR ?)"
+)
+_IN_ORDER = "ORDER BY name, frame_idx, face.idx"
+_FRAMES = (
+    "SELECT name, frame.idx, ticks, time_base, frame.width, frame.height, status, reason,"
+    " (SELECT count(*) FROM face WHERE face.source_id = source.id AND frame_idx = frame.idx AND rejected IS NULL)"
+    " FROM source JOIN frame ON frame.source_id = source.id WHERE status != ? ORDER BY name, frame.idx"
+)
+_STORED = (
+    "SELECT name, frame.idx, ticks, time_base, frame.width, frame.height,"
+    " EXISTS (SELECT 1 FROM face WHERE face.source_id = source.id AND frame_idx = frame.idx"
+    " AND (rejected IS NULL OR ?)) AS has_faces"
+    " FROM source JOIN frame ON frame.source_id = source.id WHERE status = 'done' OR has_faces"
+    " ORDER BY name, frame.idx"
+)
+
+
+def read_faces(folder: Path) -> Iterator[tuple[FaceRow, Fraction | None]]:
+    """Every face of a result folder that no filter rejected, and its frame's time, sorted by source, frame and index.
+
+    Raises:
+        StoreError: the folder holds no store that can be read.
+    """
+    with connect(folder, read_only=True) as db:
+        yield from select_faces(db)
+
+
+def read_faces_of(folder: Path, frame: FrameId) -> list[FaceRow]:
+    """The faces of one frame of a result folder.
+
+    Raises:
+        StoreError: the folder holds no store that can be read.
+    """
+    with stored_faces(folder) as found:
+        return found(frame)[1]
+
+
+@contextmanager
+def stored_faces(folder: Path) -> Iterator[Callable[[FrameId], tuple[int, list[FaceRow]]]]:
+    """Gives the look of any frame of a result folder and its faces, while it is open.
+
+    Raises:
+        StoreError: the folder holds no store that can be read.
+    """
+    with connect(folder, read_only=True) as db:
+
+        def found(frame: FrameId) -> tuple[int, list[FaceRow]]:
+            place = (frame.source, frame.index)
+            query = "SELECT look FROM frame JOIN source ON source.id = source_id WHERE name = ? AND idx = ?"
+            row = db.execute(query, place).fetchone()
+            return row[0] if row else 0, [face for face, _ in select_faces(db, "AND name = ? AND frame_idx = ?", place)]
+
+        yield found
+
+
+def select_faces(
+    db: sqlite3.Connection, condition: str = "", values: tuple[Any, ...] = (), *, rejected: bool = False
+) -> Iterator[tuple[FaceRow, Fraction | None]]:
+    """The faces of an open store, each with its frame's time, sorted by source, frame and index.
+
+    Only those that no filter rejected, unless they are asked for too; and only those that meet a condition over the
+    tables source, face and frame, as in ` AND score >= ?`.
+    """
+    is_grouped = db.execute("SELECT 1 FROM face WHERE person IS NOT NULL LIMIT 1").fetchone() is not None
+    masks = db.cursor()
+    for row in db.execute(f"{_FACES} {condition} {_IN_ORDER}", (rejected, *values)):
+        face_id, source, frame, ticks, time_base = row[-5:]
+        attributes = OF_FACES.values(row)
+        if is_grouped and attributes["person"] is None:
+            attributes["person"] = ""
+        of_face = masks.execute("SELECT name, size, png FROM mask WHERE face_id = ? ORDER BY name", (face_id,))
+        attributes["masks"] = {name: MaskRecord(size=size, png=png) for name, size, png in of_face}
+        attributes["frame"] = FrameId(source, frame)
+        yield FaceRow(**attributes), _time(ticks, time_base)
+
+
+def read_frames(folder: Path) -> Iterator[dict[str, Any]]:
+    """Every frame of a result folder that is done or has failed, sorted by source and index."""
+    with connect(folder, read_only=True) as db:
+        for name, index, ticks, time_base, width, height, status, reason, faces in db.execute(
+            _FRAMES, (Status.PENDING,)
+        ):
+            time = _time(ticks, time_base)
+            yield {
+                "source": name,
+                "frame": index,
+                "time_s": None if time is None else float(time),
+                "width": width,
+                "height": height,
+                "faces": faces,
+                "status": status,
+                "reason": reason,
+            }
+
+
+@dataclass(frozen=True, slots=True)
+class StoredFrames:
+    """The frames of a store that are done, or have faces, as formats take them; one state of it, whenever looked at."""
+
+    db: sqlite3.Connection
+    chip_size: int | None
+    rejected: bool
+    """Whether faces are among them that a filter rejected."""
+
+    def __iter__(self) -> Iterator[FrameRecord]:
+        faces = itertools.groupby(select_faces(self.db, rejected=self.rejected), key=lambda told: told[0].frame)
+        for name, index, ticks, time_base, width, height, has_faces in self.db.execute(_STORED, (self.rejected,)):
+            found = next(faces)[1] if has_faces else ()
+            time = _time(ticks, time_base)
+            yield FrameRecord(
+                id=FrameId(name, index),
+                time=None if time is None else float(time),
+                width=width,
+                height=height,
+                faces=tuple(face.laid(chip_size=self.chip_size) for face, _ in found),
+            )
+
+
+@contextmanager
+def stored_frames(folder: Path, *, rejected: bool = False) -> Iterator[StoredFrames]:
+    """The frames of a result folder, while it is open, on demand with the faces that filters rejected.
+
+    Raises:
+        StoreError: the folder holds no store that can be read.
+    """
+    with connect(folder, read_only=True) as db:
+        db.execute("BEGIN")  # what a run writes meanwhile is not seen
+        yield StoredFrames(db, _chip_size(db), rejected)
+
+
+def read_chip_size(folder: Path) -> int | None:
+    """Side of the chips of a result folder, in pixels; None if there are none.
+
+    Raises:
+        StoreError: the folder holds no store that can be read.
+    """
+    with connect(folder, read_only=True) as db:
+        return _chip_size(db)
+
+
+def _chip_size(db: sqlite3.Connection) -> int | None:
+    chips = config_in(db).get("chips")
+    return int(chips["size"]) if chips else None
+
+
+def read_config(folder: Path) -> dict[str, Any]:
+    """The configuration that a result folder was made with.
+
+    Raises:
+        StoreError: the folder holds no store that can be read.
+    """
+    with connect(folder, read_only=True) as db:
+        return config_in(db)
+
+
+def has_landmarks(folder: Path) -> bool:
+    """Whether any face of a result folder has landmarks, or there are none.
+
+    Raises:
+        StoreError: the folder holds no store that can be read.
+    """
+    with connect(folder, read_only=True) as db:
+        query = "SELECT count(*) = 0 OR max(landmarks IS NOT NULL) FROM face"
+        return bool(db.execute(query).fetchone()[0])
+
+
+def config_in(db: sqlite3.Connection) -> dict[str, Any]:
+    """The configuration in an open store; empty before the first run."""
+    config = db.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
+    return dict(json.loads(config[0])) if config else {}
+
+
+def _time(ticks: int | None, time_base: str | None) -> Fraction | None:
+    return None if ticks is None or time_base is None else ticks * Fraction(time_base)

@@ -1,0 +1,211 @@
+"""Sources of an open store: taking files up, their frames, and whether they are what they were."""
+
+import hashlib
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from enum import Enum, auto
+from itertools import chain
+from pathlib import Path, PurePosixPath
+
+from faceloom.errors import StoreError
+from faceloom.media.sources import Shape, Source, SourceKind, VideoIndex
+from faceloom.store.again import Again
+from faceloom.store.database import transaction
+from faceloom.store.folder import remove_files
+from faceloom.store.round import Round
+from faceloom.store.tombstones import Tombstones
+
+
+class Known(Enum):
+    """What the store knew of a source that it is given."""
+
+    NEW = auto()
+    SAME = auto()
+    """It was there already, with the same content."""
+    CHANGED = auto()
+    """The file's content is another now; what was found in the old one is gone."""
+    TWICE = auto()
+    """This run has been given the file before."""
+    FORGOTTEN = auto()
+    """What was found in it was forgotten, and it is not taken up again."""
+
+
+class Sources:
+    """The input files of an open store; what is called within `adding` is one transaction."""
+
+    def __init__(self, db: sqlite3.Connection, folder: Path, again: Again, now: Round) -> None:
+        self._db = db
+        self._folder = folder
+        self._again = again
+        self._round = now
+        self._tombstones = Tombstones(db)
+        self.unreadable = 0
+        """How many sources have been added since the store was opened of which no frame can be had."""
+
+    @contextmanager
+    def adding(self) -> Iterator[None]:
+        """Many sources in one transaction."""
+        with transaction(self._db):
+            yield
+
+    def add(self, source: Source, *, other_names: Iterable[str]) -> tuple[Source, Known]:
+        """Takes a source up under its name, or the first of its other names that no other file has.
+
+        Call within `adding`. The source comes back with the name it got.
+        """
+        path = os.fsencode(source.path.absolute())
+        if path in self._tombstones:
+            return source, Known.FORGOTTEN
+        state = _state(source.path)
+        for name in chain([source.name], other_names):
+            row = self._db.execute(
+                "SELECT id, path, size_bytes, mtime_ns, sha256, run_id FROM source WHERE name = ?", (name,)
+            ).fetchone()
+            named = Source(name=name, path=source.path, kind=source.kind)
+            if row is None and self._lies_across(name):
+                continue
+            if row is None:
+                self._insert_source(named, path, state)
+                return named, Known.NEW
+            source_id, old_path, size_bytes, mtime_ns, digest, run_id = row
+            if old_path != path and (run_id == self._round.run_id or Path(os.fsdecode(old_path)).exists()):
+                continue
+            if run_id == self._round.run_id:
+                return named, Known.TWICE
+            if (size_bytes, mtime_ns) == state or _is_same_content(source.path, size_bytes=size_bytes, digest=digest):
+                self._db.execute(
+                    "UPDATE source SET path = ?, mtime_ns = ?, run_id = ? WHERE id = ?",
+                    (path, state[1], self._round.run_id, source_id),
+                )
+                return named, Known.SAME
+            self._forget(source_id, name)
+            self._insert_source(named, path, state)
+            return named, Known.CHANGED
+        raise StoreError(
+            f"no free name for {source.path} ({source.name} and its other names are taken)", path=source.path
+        )
+
+    def _lies_across(self, name: str) -> bool:
+        """Whether a source's files would lie below another's, or the reverse."""
+        above = [str(parent) for parent in PurePosixPath(name).parents][:-1]
+        marks = ", ".join("?" * len(above))
+        query = f"SELECT 1 FROM source WHERE name IN ({marks}) OR (name >= ? AND name < ?) LIMIT 1"
+        return self._db.execute(query, (*above, name + "/", name + "0")).fetchone() is not None
+
+    def uncounted(self) -> Iterator[Source]:
+        """The videos of this run whose frames have not been counted; commits may go on meanwhile."""
+        query = (
+            "SELECT id, name, path FROM source WHERE run_id = ? AND kind = 'video' AND time_base IS NULL AND id > ?"
+            " AND NOT EXISTS (SELECT 1 FROM frame WHERE source_id = source.id) ORDER BY id LIMIT 1"
+        )
+        at = -1
+        while (row := self._db.execute(query, (self._round.run_id, at)).fetchone()) is not None:
+            at, name, path = row
+            yield Source(name=name, path=Path(os.fsdecode(path)), kind=SourceKind.VIDEO)
+
+    def unsized(self, limit: int) -> Iterator[tuple[Source, ...]]:
+        """The pictures of this run that are to be done and have not been looked at, some at a time."""
+        query = (
+            "SELECT id, name, path FROM source WHERE run_id = ? AND kind = 'picture' AND reading_bytes IS NULL"
+            " AND id > ? AND EXISTS (SELECT 1 FROM frame WHERE source_id = source.id AND status = 'pending')"
+            " ORDER BY id LIMIT ?"
+        )
+        at = -1
+        while rows := self._db.execute(query, (self._round.run_id, at, limit)).fetchall():
+            at = rows[-1][0]
+            yield tuple(
+                Source(name=name, path=Path(os.fsdecode(path)), kind=SourceKind.PICTURE) for _, name, path in rows
+            )
+
+    def add_shape(self, source: Source, shape: Shape) -> None:
+        """How large a picture is, by its header. Call within `adding`."""
+        source_id = self.id_of(source.name)
+        self._db.execute("UPDATE source SET reading_bytes = ? WHERE id = ?", (shape.reading_bytes, source_id))
+        self._db.execute(
+            "UPDATE frame SET height = ?, width = ? WHERE source_id = ? AND idx = 0",
+            (shape.height, shape.width, source_id),
+        )
+
+    def add_picture(self, source: Source) -> None:
+        """The only frame of a picture, to be done. Call within `adding`."""
+        self._db.execute("INSERT INTO frame (source_id, idx) SELECT id, 0 FROM source WHERE name = ?", (source.name,))
+
+    def add_video(self, source: Source, index: VideoIndex, *, sha256: str, wanted: range | None = None) -> None:
+        """The frames of a video, to be done, or those with these indexes. Call within `adding`."""
+        self._db.execute(
+            "UPDATE source SET time_base = ?, sha256 = ?, reading_bytes = ? WHERE name = ?",
+            (str(index.time_base), sha256, index.reading_bytes, source.name),
+        )
+        (source_id,) = self._db.execute("SELECT id FROM source WHERE name = ?", (source.name,)).fetchone()
+        indexes = range(len(index.keyframes)) if wanted is None else wanted
+        rows = (
+            (source_id, i, ticks, seek, index.height, index.width)
+            for i, (ticks, seek) in enumerate(index.times())
+            if i in indexes
+        )
+        columns = "source_id, idx, ticks, seek_ticks, height, width"
+        self._db.executemany(f"INSERT INTO frame ({columns}) VALUES (?, ?, ?, ?, ?, ?)", rows)
+        if indexes and indexes.stop == len(index.keyframes):  # after the last something is missing, if anything is
+            self._db.execute(
+                "UPDATE frame SET reason = ? WHERE source_id = ? AND idx = ?", (index.problem, source_id, indexes[-1])
+            )
+
+    def add_failed(self, source: Source, reason: str) -> None:
+        """A source of which no frame can be had, as one failed frame. Call within `adding`."""
+        self.unreadable += 1
+        self._db.execute(
+            "INSERT INTO frame (source_id, idx, status, reason) SELECT id, 0, 'failed', ? FROM source WHERE name = ?",
+            (reason, source.name),
+        )
+
+    def refuse_changed(self) -> Iterator[str]:
+        """Gives up what is to be done again in files that are gone or have changed, and says why, file by file."""
+        for source_id, name, path, size_bytes, mtime_ns, digest in self._again.sources(
+            self._round.run_id, self._round.stages
+        ):
+            state = _state(path)
+            if state == (size_bytes, mtime_ns):
+                continue
+            if _is_same_content(path, size_bytes=size_bytes, digest=digest):
+                with transaction(self._db):
+                    self._db.execute("UPDATE source SET mtime_ns = ? WHERE id = ?", (state[1], source_id))
+                continue
+            why = "has changed since it was read; extract does it anew" if path.exists() else "is gone"
+            with transaction(self._db):
+                self._again.give_up(source_id, None, self._round.stages, f"{path} {why}")
+            yield f"{name}: the file {path} {why}"
+
+    def id_of(self, name: str) -> int:
+        """The row number of a source."""
+        return int(self._db.execute("SELECT id FROM source WHERE name = ?", (name,)).fetchone()[0])
+
+    def _insert_source(self, source: Source, path: bytes, state: tuple[int, int]) -> None:
+        self._db.execute(
+            "INSERT INTO source (name, path, kind, size_bytes, mtime_ns, run_id) VALUES (?, ?, ?, ?, ?, ?)",
+            (source.name, path, source.kind, *state, self._round.run_id),
+        )
+
+    def _forget(self, source_id: int, name: str) -> None:
+        remove_files(self._folder, name)
+        self._db.execute("DELETE FROM source WHERE id = ?", (source_id,))
+
+
+def _state(path: Path) -> tuple[int, int]:
+    """Size and time of change; zeros for a file that is gone, which reading will report."""
+    try:
+        state = path.stat()
+    except OSError:
+        return (0, 0)
+    return state.st_size, state.st_mtime_ns
+
+
+def _is_same_content(path: Path, *, size_bytes: int, digest: str | None) -> bool:
+    if digest is None or _state(path)[0] != size_bytes:
+        return False
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest() == digest
+    except OSError:
+        return False

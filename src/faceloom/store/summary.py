@@ -1,0 +1,73 @@
+"""What a result folder holds, in numbers, and how its runs ended."""
+
+import json
+import sqlite3
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+from faceloom.store.database import connect
+from faceloom.store.reading import config_in
+from faceloom.store.rows import Status
+
+
+def read_summary(folder: Path, *, problems: int = 20) -> dict[str, Any]:
+    """What a result folder holds: counts, configuration, runs, and the first of the frames that have a problem."""
+    with connect(folder, read_only=True) as db:
+        statuses = dict(db.execute("SELECT status, count(*) FROM frame GROUP BY status").fetchall())
+        kinds = dict(db.execute("SELECT kind, count(*) FROM source GROUP BY kind").fetchall())
+        (faces,) = db.execute("SELECT count(*) FROM face WHERE rejected IS NULL").fetchone()
+        (persons,) = db.execute("SELECT count(DISTINCT person) FROM face").fetchone()
+        (rejected,) = db.execute("SELECT count(*) FROM face WHERE rejected IS NOT NULL").fetchone()
+        (frames_with_faces,) = db.execute(
+            "SELECT count(*) FROM (SELECT DISTINCT source_id, frame_idx FROM face WHERE rejected IS NULL)"
+        ).fetchone()
+        masks = dict(db.execute("SELECT name, count(*) FROM mask GROUP BY name ORDER BY name").fetchall())
+        return {
+            "sources": kinds,
+            "frames": {status.value: statuses.get(status, 0) for status in Status},
+            "faces": faces,
+            "rejected": rejected,
+            "persons": persons,
+            "frames_with_faces": frames_with_faces,
+            "rejected_by": _rejected_by(db),
+            "masks": masks,
+            "again": dict(db.execute("SELECT stage, count(*) FROM again GROUP BY stage ORDER BY stage").fetchall()),
+            "config": config_in(db) or None,
+            "problems": _problems(db, problems),
+            "runs": _runs(db),
+        }
+
+
+def _rejected_by(db: sqlite3.Connection) -> dict[str, int]:
+    """How many faces each filter has rejected, by its name; one may be rejected by several."""
+    reasons = (reason for (reason,) in db.execute("SELECT rejected FROM face WHERE rejected IS NOT NULL"))
+    names = (part.partition(":")[0] for reason in reasons for part in reason.split("; "))
+    return dict(sorted(Counter(names).items()))
+
+
+def _problems(db: sqlite3.Connection, limit: int) -> list[dict[str, Any]]:
+    rows = db.execute(
+        "SELECT name, idx, status, reason FROM frame JOIN source ON source.id = source_id WHERE reason IS NOT NULL"
+        " UNION ALL SELECT name, frame_idx, 'missing', stage || ': ' || reason"
+        " FROM again JOIN source ON source.id = source_id WHERE reason IS NOT NULL ORDER BY 1, 2 LIMIT ?",
+        (limit,),
+    )
+    return [
+        {"source": name, "frame": index, "status": status, "reason": reason} for name, index, status, reason in rows
+    ]
+
+
+def _runs(db: sqlite3.Connection) -> list[dict[str, Any]]:
+    rows = db.execute("SELECT started_at, finished_at, outcome, versions, plan, summary FROM run ORDER BY id")
+    return [
+        {
+            "started_at": started,
+            "finished_at": finished,
+            "outcome": outcome,
+            "versions": json.loads(versions),
+            "plan": json.loads(plan) if plan else None,
+            "summary": json.loads(summary) if summary else None,
+        }
+        for started, finished, outcome, versions, plan, summary in rows
+    ]
