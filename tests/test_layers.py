@@ -10,7 +10,7 @@ import pytest
 import faceloom
 
 ROWS = (
-    ("units", "errors", "version"),
+    ("units", "errors", "version", "discovery"),
     ("geometry",),
     ("thumbnails", "faces", "frame", "stage", "tensors"),
     ("formats",),

@@ -1,18 +1,19 @@
 """The flow of a job: its stages in order, and the registry that turns names into plugins.
 
 A plugin is found by its kind and its file's name (`detect/yunet` is `faceloom/detect/yunet.py`), or by an
-entry point of that name in the group `faceloom.stages`. Nothing is imported before it is asked for.
+entry point of that name in the group `faceloom.stages`. Nothing is imported before it is asked for. A file without a
+plugin class is no plugin.
 """
 
 import importlib
-import pkgutil
+import inspect
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
-from importlib.metadata import entry_points
 from typing import Any
 
 from faceloom.align import Aligner
 from faceloom.detect import Detector
+from faceloom.discovery import load, modules_of, no_such, offered
 from faceloom.errors import RequestError
 from faceloom.identify import Identifier
 from faceloom.mask import LandmarkMask, NetworkMask
@@ -24,41 +25,42 @@ _CONTRACTS = (Detector, Aligner, NetworkMask, LandmarkMask, Identifier)
 
 
 def plugin_names(kind: str) -> list[str]:
-    """Every plugin of a kind, our own and installed ones, sorted."""
-    package = importlib.import_module(f"faceloom.{kind}")
-    own = {module.name for module in pkgutil.iter_modules(package.__path__)}
-    others = {
-        point.name.partition("/")[2] for point in entry_points(group=ENTRY_POINTS) if point.name.startswith(f"{kind}/")
-    }
+    """Every plugin of a kind, our own and installed ones, sorted; our own modules of that kind are imported."""
+    own = {module for module in modules_of(f"faceloom.{kind}") if _own_plugin(kind, module)}
+    others = {name.partition("/")[2] for name in offered(ENTRY_POINTS) if name.startswith(f"{kind}/")}
     return sorted(own | others)
 
 
 def find_plugin(kind: str, name: str) -> type[Plugin]:
-    """The class of a plugin.
+    """The class of a plugin; an installed one comes before one of ours that has the same name.
 
     Raises:
         RequestError: nobody provides it, or what is provided keeps no contract of that kind.
     """
-    known = plugin_names(kind)
-    if name not in known:
-        message = f"there is no {kind} plugin {name!r}; there are: {', '.join(known) or 'none'} (see faceloom models)"
-        raise RequestError(message)
-    points = [point for point in entry_points(group=ENTRY_POINTS) if point.name == f"{kind}/{name}"]
-    plugin = points[0].load() if points else _own_plugin(kind, name)
+    point = offered(ENTRY_POINTS).get(f"{kind}/{name}")
+    plugin = load(point) if point else _own_plugin(kind, name)
+    if plugin is None:
+        raise no_such(f"{kind} plugin", name, plugin_names(kind), see=" (see faceloom models)")
     if not (isinstance(plugin, type) and issubclass(plugin, _CONTRACTS) and plugin.kind == kind):
         raise RequestError(f"{kind}/{name} is {plugin!r}, which is no {kind} plugin (see docs/plugins.md)")
     return plugin
 
 
-def _own_plugin(kind: str, name: str) -> type[Plugin]:
-    """The one plugin class that the file itself defines."""
+def _own_plugin(kind: str, name: str) -> type[Plugin] | None:
+    """The one plugin class that the file itself defines; None where there is no such file, or no class in it."""
+    if name not in modules_of(f"faceloom.{kind}"):
+        return None
     module = importlib.import_module(f"faceloom.{kind}.{name}")
-    (plugin,) = (
+    found = [
         value
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Plugin) and value.__module__ == module.__name__
-    )
-    return plugin
+    ]
+    plugins = [plugin for plugin in found if not inspect.isabstract(plugin)]
+    if len(plugins) > 1:
+        names = ", ".join(plugin.__name__ for plugin in plugins)
+        raise RequestError(f"faceloom/{kind}/{name}.py has {len(plugins)} plugins ({names}); a file has one")
+    return plugins[0] if plugins else None
 
 
 @dataclass(frozen=True, slots=True)

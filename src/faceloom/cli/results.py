@@ -6,10 +6,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from faceloom.formats.registry import format_names
 from faceloom.units import format_bytes, format_seconds
-
-FORMATS = "jsonl, csv, coco, wider, wider-truth, pts, cvat, parquet, fsa"
-"""Said here too, so that the command line starts without the formats."""
 
 
 def add_parsers(commands: Any) -> None:
@@ -29,7 +27,7 @@ def add_parsers(commands: Any) -> None:
     )
     exported.set_defaults(run=export)
     exported.add_argument("folder", metavar="DIR", help="a result folder")
-    exported.add_argument("--to", required=True, metavar="FORMAT", help=FORMATS)
+    exported.add_argument("--to", required=True, metavar="FORMAT", help=", ".join(format_names()))
     exported.add_argument(
         "--frames",
         action="store_true",

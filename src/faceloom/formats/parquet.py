@@ -202,4 +202,5 @@ FORMAT = Format(
     write=_write,
     read=_read,
     is_text=False,
+    needs=("pyarrow",),
 )

@@ -17,7 +17,7 @@ from faceloom.errors import RequestError
 from faceloom.faces import FrameId
 from faceloom.formats import csv, jsonl
 from faceloom.formats.record import Format, FrameRecord, Part, Piece
-from faceloom.formats.registry import format_named
+from faceloom.formats.registry import format_to_write
 from faceloom.geometry.pose import Pose
 from faceloom.store.database import connect
 from faceloom.store.rows import FaceRow, MaskRow, Status
@@ -216,7 +216,7 @@ def _chip_size(db: sqlite3.Connection) -> int | None:
 
 
 def _format_of(to: str, *, rejected: bool) -> Format:
-    chosen = format_named(to)
+    chosen = format_to_write(to)
     if rejected and Part.REJECTED not in chosen.keeps:
         raise RequestError(f"{chosen.title} cannot mark faces as rejected, and there they would pass for others")
     return chosen
