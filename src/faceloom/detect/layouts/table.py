@@ -1,0 +1,26 @@
+"""The layouts there are, and which of them a network has."""
+
+from faceloom.detect.layouts.decoded import DecodedBoxes, UltraFace
+from faceloom.detect.layouts.layout import Layout, Shapes, Size
+from faceloom.detect.layouts.retinaface import RetinaFace
+from faceloom.detect.layouts.scrfd import Scrfd
+from faceloom.detect.layouts.yolo import Yolo5, Yolo8
+
+LAYOUTS: dict[str, Layout] = {
+    layout.name: layout for layout in (Scrfd(), RetinaFace(), UltraFace(), Yolo5(), Yolo8(), DecodedBoxes())
+}
+"""By name; those that are told apart by more come first."""
+
+
+def recognised(answers: Shapes, size: Size) -> Layout:
+    """The layout of a network that answers these shapes to a picture of that size.
+
+    Raises:
+        ValueError: it has none of them; the message says what it answers, and what would be recognised.
+    """
+    for layout in LAYOUTS.values():
+        if layout.is_of(answers, size):
+            return layout
+    told = ", ".join(f"{name} {shape}" for name, shape in answers.items())
+    known = "; ".join(f"{layout.name}: {layout.about}" for layout in LAYOUTS.values())
+    raise ValueError(f"to a picture of {size[1]} x {size[0]} it answers {told}, which is of no known layout ({known})")
