@@ -140,7 +140,10 @@ def test_bytes_are_not_written_as_text(out: Path) -> None:
         export(out, io.StringIO(), to="fsa", frames=False)
 
 
-def test_the_command_line_lists_every_format(capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_command_line_lists_every_format(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("COLUMNS", "1000")
     with pytest.raises(SystemExit):
         main(["export", "--help"])
     told = " ".join(capsys.readouterr().out.split())
