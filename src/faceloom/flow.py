@@ -151,26 +151,23 @@ def _plugin(name: str, options: Mapping[str, Any]) -> Plugin:
     if unknown:
         raise RequestError(f"{name} has no option {unknown[0]!r}; it has: {', '.join(sorted(known)) or 'none'}")
     usual = plugin()
+    told = {option: _like(getattr(usual, option), value, f"{name}.{option}") for option, value in options.items()}
     try:
-        return plugin(**{option: _like(getattr(usual, option), value) for option, value in options.items()})
+        return plugin(**told)
     except ValueError as error:
-        raise RequestError(f"{name} cannot be told {_in_words(options)}: {error}") from error
+        raise RequestError(f"{name} cannot run like that: {error}") from error
 
 
-def _like(usual: Any, value: Any) -> Any:
+def _like(usual: Any, value: Any, option: str) -> Any:
     """A value for an option that usually is another: a number, a truth, a text, or so many numbers.
 
     Raises:
-        ValueError: it is of another kind.
+        RequestError: it is of another kind.
     """
     if isinstance(usual, tuple) and isinstance(value, list | tuple):
         return tuple(value)
     if isinstance(usual, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not type(usual):
-        raise ValueError(f"{value!r} is not like {usual!r}")
+        raise RequestError(f"{option} cannot be {value!r}; it is like {usual!r}")
     return value
-
-
-def _in_words(options: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in options.items())

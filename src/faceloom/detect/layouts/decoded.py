@@ -38,7 +38,7 @@ class UltraFace(DecodedBoxes):
     """As many boxes as UltraFace has priors, in shares of the sides."""
 
     name = "ultraface"
-    about = "the same, in shares of the sides, with scores of background and face, K as UltraFace has priors"
+    about = "outputs `boxes` (B, K, 4) in shares of the sides and `scores` (B, K, 2), K as UltraFace has priors"
     usual = {  # noqa: RUF012  # only read
         "mean": (127.0, 127.0, 127.0),
         "deviation": (128.0, 128.0, 128.0),

@@ -16,11 +16,13 @@ def recognised(answers: Shapes, size: Size) -> Layout:
     """The layout of a network that answers these shapes to a picture of that size.
 
     Raises:
-        ValueError: it has none of them; the message says what it answers, and what would be recognised.
+        ValueError: it has none of them; the message says what it answers.
     """
     for layout in LAYOUTS.values():
         if layout.is_of(answers, size):
             return layout
     told = ", ".join(f"{name} {shape}" for name, shape in answers.items())
-    known = "; ".join(f"{layout.name}: {layout.about}" for layout in LAYOUTS.values())
-    raise ValueError(f"to a picture of {size[1]} x {size[0]} it answers {told}, which is of no known layout ({known})")
+    raise ValueError(
+        f"to a picture of {size[1]} x {size[0]} it answers {told}, which is of no known layout; there are: "
+        f"{', '.join(LAYOUTS)} (docs/plugins.md). Another YuNet or CenterFace is for detect/yunet or detect/centerface"
+    )
