@@ -9,17 +9,21 @@ import pytest
 import faceloom.detect
 import faceloom.formats
 from faceloom.api import extract, stream
+from faceloom.detect.layouts.table import LAYOUTS
 from faceloom.errors import RequestError, WeightsError
+from faceloom.faces import FrameId
 from faceloom.flow import build_flow, find_plugin, plugin_names
-from faceloom.formats.registry import format_named, format_names, formats
+from faceloom.formats.record import FrameRecord
+from faceloom.formats.registry import format_named, format_names, format_to_read, format_to_write, formats
 from faceloom.geometry.boxes import iou
+from faceloom.geometry.schemes import SCHEMES
 from jobs import exported, installed_plugin
 
 DOCUMENT = Path(__file__).parents[1] / "docs/plugins.md"
 
 
 def documented_plugin() -> str:
-    (code,) = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    code, _ = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
     return str(code) + "\nPlugin = RetinaFace\n"
 
 
@@ -93,7 +97,9 @@ def dropped(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     yield tmp_path
     for package in (faceloom.detect, faceloom.formats):
         package.__path__.remove(str(tmp_path))
-    for module in [name for name in sys.modules if name.endswith((".dropped", ".dropped_in", ".shared_by_some"))]:
+    for module in [
+        name for name in sys.modules if name.endswith((".dropped", ".dropped_in", ".shared_by_some", ".counts"))
+    ]:
         del sys.modules[module]
 
 
@@ -107,6 +113,23 @@ def test_one_file_in_its_folder_is_a_format(dropped: Path) -> None:
     (dropped / "dropped_in.py").write_text(FORMAT_FILE)
     assert "dropped-in" in format_names()
     assert format_named("dropped-in").title == "a format dropped in"
+
+
+def test_the_documented_format_is_one_file(dropped: Path) -> None:
+    _, code = re.findall(r"```python\n(.*?)```", DOCUMENT.read_text(), re.DOTALL)
+    (dropped / "counts.py").write_text(code)
+    pieces = list(format_to_write("counts").write([FrameRecord(id=FrameId("a.jpg", 0))]))
+    assert pieces == [("", b"a.jpg 0 0\n")]
+    with pytest.raises(RequestError, match="can be written and not read"):
+        format_to_read("counts")
+
+
+def test_the_documentation_has_every_layout_and_scheme() -> None:
+    text = DOCUMENT.read_text()
+    for layout in LAYOUTS.values():
+        assert f"| `{layout.name}` | {layout.about} |" in text
+    for scheme in SCHEMES.values():
+        assert f"| {', '.join(map(str, scheme.counts))} | `{scheme.name}` |" in text
 
 
 def test_what_plugins_and_formats_share_is_none_of_them(dropped: Path) -> None:
