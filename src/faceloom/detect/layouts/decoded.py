@@ -12,7 +12,7 @@ _PRIORS = {8: 3, 16: 2, 32: 2, 64: 3}
 """Of UltraFace in each cell, by stride."""
 
 
-class DecodedBoxes(Layout):
+class BoxesLayout(Layout):
     """Told by the names of the outputs."""
 
     name = "boxes"
@@ -34,7 +34,7 @@ class DecodedBoxes(Layout):
         return points
 
 
-class UltraFace(DecodedBoxes):
+class UltraFaceLayout(BoxesLayout):
     """As many boxes as UltraFace has priors, in shares of the sides."""
 
     name = "ultraface"

@@ -29,7 +29,7 @@ _SIDES = {8: (16, 32), 16: (64, 128), 32: (256, 512)}
 _CENTRE_VARIANCE, _SIZE_VARIANCE = np.float32(0.1), np.float32(0.2)
 
 
-class RetinaFace(Layout):
+class RetinaFaceLayout(Layout):
     """Two squares in the middle of each cell; scores of background and face."""
 
     name = "retinaface"

@@ -26,7 +26,7 @@ from faceloom.stage import Tensors
 _STRIDES = ((8, 16, 32), (8, 16, 32, 64, 128))
 
 
-class Scrfd(Layout):
+class ScrfdLayout(Layout):
     """Three or five strides, with one or more anchors in each cell, all of them at its corner."""
 
     name = "scrfd"

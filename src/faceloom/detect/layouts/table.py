@@ -1,13 +1,21 @@
 """The layouts there are, and which of them a network has."""
 
-from faceloom.detect.layouts.decoded import DecodedBoxes, UltraFace
+from faceloom.detect.layouts.decoded import BoxesLayout, UltraFaceLayout
 from faceloom.detect.layouts.layout import Layout, Shapes, Size
-from faceloom.detect.layouts.retinaface import RetinaFace
-from faceloom.detect.layouts.scrfd import Scrfd
-from faceloom.detect.layouts.yolo import Yolo5, Yolo8
+from faceloom.detect.layouts.retinaface import RetinaFaceLayout
+from faceloom.detect.layouts.scrfd import ScrfdLayout
+from faceloom.detect.layouts.yolo import Yolo5Layout, Yolo8Layout
 
 LAYOUTS: dict[str, Layout] = {
-    layout.name: layout for layout in (Scrfd(), RetinaFace(), UltraFace(), Yolo5(), Yolo8(), DecodedBoxes())
+    layout.name: layout
+    for layout in (
+        ScrfdLayout(),
+        RetinaFaceLayout(),
+        UltraFaceLayout(),
+        Yolo5Layout(),
+        Yolo8Layout(),
+        BoxesLayout(),
+    )
 }
 """By name; those that are told apart by more come first."""
 

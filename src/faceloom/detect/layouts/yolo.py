@@ -21,7 +21,7 @@ def _count(size: Size) -> int:
     return sum(rows * columns for rows, columns in (cells(size, stride) for stride in _STRIDES))
 
 
-class _Yolo(Layout):
+class _YoloLayout(Layout):
     """Boxes by centre and sides, in the first four numbers."""
 
     usual = _USUAL
@@ -33,7 +33,7 @@ class _Yolo(Layout):
         return points
 
 
-class Yolo5(_Yolo):
+class Yolo5Layout(_YoloLayout):
     """Three anchors a cell, a row each: box, whether it is an object, points and class in one order or another."""
 
     name = "yolov5"
@@ -54,7 +54,7 @@ class Yolo5(_Yolo):
         return Heads(scores=rows[..., 4] * rows[..., self._CLASS[numbers]], boxes=rows[..., :4], points=points)
 
 
-class Yolo8(_Yolo):
+class Yolo8Layout(_YoloLayout):
     """No anchors, a column for each cell: box, score and points."""
 
     name = "yolov8"
