@@ -45,7 +45,7 @@ def network(cache: WeightCache) -> Callable[[str], Network]:
 
     def load(name: str) -> Network:
         path = prepared(cache, name)
-        module = modules().get(name, "")
+        module = networks()[name].network if name in networks() else ""
         if module and not has_torch():
             pytest.skip("PyTorch is not installed")
         engine = EngineName.TORCH if module else EngineName.ONNX
@@ -57,16 +57,21 @@ def network(cache: WeightCache) -> Callable[[str], Network]:
 def prepared(cache: WeightCache, name: str) -> Path:
     """The prepared file of a network; the test is skipped where its weights cannot be had."""
     try:
-        return cache.prepare(CATALOG[name] if name in CATALOG else stand_ins()[name])
+        return cache.prepare(CATALOG[name] if name in CATALOG else files_of_plugins()[name])
     except WeightsError as error:
         pytest.skip(f"the weights cannot be had here: {error}")
 
 
 @functools.cache
-def modules() -> dict[str, str]:
-    """Of the weights that are checkpoints, by name."""
+def networks() -> dict[str, type[NetworkPlugin]]:
+    """Every registered plugin that runs a network, by the name of its weights."""
     plugins = [find_plugin(*stage.split("/")) for stage in stages_of(NetworkPlugin)]
-    return {plugin.weights.name: plugin.network for plugin in plugins if plugin.weights and plugin.network}
+    return {plugin.weights.name: plugin for plugin in plugins if issubclass(plugin, NetworkPlugin)}
+
+
+def files_of_plugins() -> dict[str, PinnedFile]:
+    """Weights that no catalog has: those that a plugin pins itself, and stand-ins, by name."""
+    return {**{name: plugin.weights for name, plugin in networks().items()}, **stand_ins()}
 
 
 @functools.cache
