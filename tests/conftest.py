@@ -1,5 +1,6 @@
 """What many tests need: real weights in a cache of the session's own, sample media, and the shared pictures."""
 
+import functools
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -16,14 +17,9 @@ from faceloom.flow import find_plugin
 from faceloom.models.catalog import CATALOG
 from faceloom.models.weights import WeightCache, own_file
 from faceloom.samples import write_samples
-from faceloom.stage import NetworkPlugin, PinnedFile
-from plugins import known
+from faceloom.stage import NetworkPlugin, PinnedFile, Plugin
+from plugins import STAND_INS, stages_of
 
-MODULES = {
-    plugin.weights.name: plugin.network for plugin in known() if isinstance(plugin, NetworkPlugin) and plugin.network
-}
-"""Of the weights that are checkpoints, by name."""
-USERS_OWN = {"arcface": "fr_feature.onnx"}
 SHARED = Path(__file__).parents[2] / "shared"
 
 settings.register_profile("shared machines", deadline=None)
@@ -50,7 +46,7 @@ def network(cache: WeightCache) -> Callable[[str], Network]:
 
     def load(name: str) -> Network:
         path = prepared(cache, name)
-        module = MODULES.get(name, "")
+        module = networks()[name].network if name in networks() else ""
         if module and not has_torch():
             pytest.skip("PyTorch is not installed")
         engine = EngineName.TORCH if module else EngineName.ONNX
@@ -62,16 +58,50 @@ def network(cache: WeightCache) -> Callable[[str], Network]:
 def prepared(cache: WeightCache, name: str) -> Path:
     """The prepared file of a network; the test is skipped where its weights cannot be had."""
     try:
-        return cache.prepare(_users_own(name) if name in USERS_OWN else CATALOG[name])
+        return cache.prepare(CATALOG[name] if name in CATALOG else files_of_plugins()[name])
     except WeightsError as error:
         pytest.skip(f"the weights cannot be had here: {error}")
 
 
-def _users_own(name: str) -> PinnedFile:
-    """A file for a plugin that has no weights of its own."""
-    stand_in_for = find_plugin("identify", name).weights
-    assert stand_in_for is not None
-    return own_file(SHARED / "weights" / USERS_OWN[name], stand_in_for)
+@functools.cache
+def networks() -> dict[str, type[NetworkPlugin]]:
+    """Every registered plugin that runs a network, by the name of its weights."""
+    plugins = [find_plugin(*stage.split("/")) for stage in stages_of(NetworkPlugin)]
+    return {plugin.weights.name: plugin for plugin in plugins if issubclass(plugin, NetworkPlugin)}
+
+
+def files_of_plugins() -> dict[str, PinnedFile]:
+    """Weights that no catalog has: those that a plugin pins itself, and stand-ins, by name."""
+    return {**{name: plugin.weights for name, plugin in networks().items()}, **stand_ins()}
+
+
+@functools.cache
+def stand_ins() -> dict[str, PinnedFile]:
+    """Files for plugins that have no weights of their own, by the name of the weights."""
+    found = {}
+    for stage, file in STAND_INS.items():
+        pinned = find_plugin(*stage.split("/")).weights
+        assert pinned is not None
+        found[pinned.name] = own_file(SHARED / "weights" / file, pinned)
+    return found
+
+
+@pytest.fixture
+def plugin(request: pytest.FixtureRequest, cache: WeightCache) -> Plugin:
+    """The plugin of a stage with its default options, or those that its stand-in decides."""
+    return configured(request.param, cache)
+
+
+@functools.cache
+def configured(stage: str, cache: WeightCache) -> Plugin:
+    """A plugin as a run has it; the test is skipped where its stand-in is not beside the checkout."""
+    found = find_plugin(*stage.split("/"))
+    if stage not in STAND_INS:
+        return found()
+    assert issubclass(found, NetworkPlugin)
+    prepared(cache, found.weights.name)
+    signature = cache.signature(stand_ins()[found.weights.name])
+    return found(**{**found.options_of_axes(signature), **found.options_for(signature)})
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ from faceloom.cli.main import COMMANDS, main
 from faceloom.cli.option_files import FILE
 from faceloom.cli.parser import Parser
 from faceloom.events import Summary
-from faceloom.options.declared import Declared, Kind
+from faceloom.options.declared import Declared, ValueKind
 from faceloom.targets import Target
 
 FOLDER_CONFIG = {"stages": {"detect/yunet": {}, "mask/extended": {"weights": None}}, "mask_size": 256}
@@ -60,7 +60,9 @@ def given(command: Command, one: Declared) -> tuple[dict[str, Any], dict[str, An
         del others["source"]
     others.pop(one.name, None)
     value = (
-        not one.option.default if one.kind is Kind.TRUTH else EXAMPLES.get((command.name, one.name), one.option.example)
+        not one.option.default
+        if one.kind is ValueKind.TRUTH
+        else EXAMPLES.get((command.name, one.name), one.option.example)
     )
     assert value != one.option.default, f"{one.name} has no example"
     return others, {**others, one.name: value}
@@ -69,11 +71,11 @@ def given(command: Command, one: Declared) -> tuple[dict[str, Any], dict[str, An
 def written(one: Declared, value: Any) -> list[str]:
     """The texts that stand for a value on the command line."""
     match one.kind:
-        case Kind.TEXTS | Kind.PATHS:
+        case ValueKind.TEXTS | ValueKind.PATHS:
             return list(map(str, value))
-        case Kind.MEASURES:
+        case ValueKind.MEASURES:
             return [",".join(map(str, value))]
-        case Kind.TABLE:
+        case ValueKind.TABLE:
             pairs = [(key, inner) for key, inner in value.items()]
             return [
                 f"{key}.{name}={item}"
@@ -89,7 +91,7 @@ def flags(command: Command, options: Mapping[str, Any]) -> list[str]:
     texts: list[str] = []
     for name, value in options.items():
         one = command.declared[name]
-        if one.kind is Kind.TRUTH:
+        if one.kind is ValueKind.TRUTH:
             texts.append(f"--{one.flag}")
         else:
             texts += [f"--{one.flag}={text}" for text in written(one, value) if not one.option.takes_several]
@@ -103,11 +105,11 @@ def table(command: Command, options: Mapping[str, Any]) -> str:
     for name, value in options.items():
         one = command.declared[name]
         told: Any = value
-        if one.kind is Kind.TRUTH:
+        if one.kind is ValueKind.TRUTH:
             told = True
-        elif one.kind in {Kind.TEXTS, Kind.PATHS, Kind.TABLE}:
+        elif one.kind in {ValueKind.TEXTS, ValueKind.PATHS, ValueKind.TABLE}:
             told = written(one, value)
-        elif one.kind is Kind.MEASURES:
+        elif one.kind is ValueKind.MEASURES:
             (told,) = written(one, value)
         lines.append(f"{one.flag} = {json.dumps(told)}")
     return "\n".join(lines) + "\n"

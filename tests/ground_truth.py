@@ -1,9 +1,11 @@
 """Ground truth of the shared pictures, and how answers are measured against it."""
 
 import json
-from collections.abc import Iterator, Sequence
+import xml.etree.ElementTree as ElementTree
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import cv2
 import numpy as np
@@ -12,7 +14,7 @@ from numpy.typing import NDArray
 import faceloom
 from faceloom.faces import Face, Image
 from faceloom.geometry.affine import Points, invert
-from faceloom.geometry.boxes import iou
+from faceloom.geometry.boxes import Boxes, iou
 from faceloom.geometry.chips import frame_to_chip
 from faceloom.geometry.landmarks import extent
 
@@ -39,6 +41,33 @@ class Segmented:
     """(H, W)"""
 
 
+def dlib_faces(data: Path) -> list[tuple[Path, Boxes]]:
+    """The pictures of dlib's examples whose faces (N, 4) are marked by hand."""
+    folder = data / "dlib_examples/examples/faces"
+    documents = [ElementTree.parse(folder / name) for name in ("training.xml", "testing.xml")]
+    entries = [entry for document in documents for entry in document.iter("image")]
+    return [(folder / entry.attrib["file"], _dlib_boxes(entry)) for entry in entries]
+
+
+def _dlib_boxes(entry: ElementTree.Element) -> Boxes:
+    boxes = [[float(box.attrib[side]) for side in ("left", "top", "width", "height")] for box in entry.iter("box")]
+    corners = np.array(boxes, np.float32).reshape(-1, 4)
+    corners[:, 2:] += corners[:, :2]
+    return corners
+
+
+def recall_and_precision(found: Sequence[Sequence[Boxes]], marked: Sequence[Boxes]) -> tuple[float, float]:
+    """Of faces found in some pictures, paired one to one with those marked, at an IoU of 0.5 and more."""
+    pairs = 0
+    for boxes, true in zip(found, marked, strict=True):
+        overlaps = iou(np.stack(boxes), true) if len(boxes) else np.zeros((0, len(true)), np.float32)
+        while overlaps.size and overlaps.max() >= 0.5:
+            i, j = np.unravel_index(overlaps.argmax(), overlaps.shape)
+            overlaps[i], overlaps[:, j] = 0, 0
+            pairs += 1
+    return pairs / sum(map(len, marked)), pairs / max(1, sum(map(len, found)))
+
+
 def lfpw(data: Path) -> list[Landmarked]:
     paths = sorted((data / "ibug_lfpw5").rglob("*.png"))
     return [Landmarked(path=path, landmarks=_read_pts(path.with_suffix(".pts"))) for path in paths]
@@ -59,9 +88,11 @@ def fasseg(data: Path) -> Iterator[Segmented]:
         yield Segmented(path=path, face=_face_of(_read(folder / "Test_Labels" / path.name)))
 
 
-def landmark_error(pictures: Sequence[Landmarked], *, align: str) -> float:
+def landmark_error(
+    pictures: Sequence[Landmarked], *, align: str, weights: Mapping[str, Path] = MappingProxyType({})
+) -> float:
     """Mean distance from the true landmarks in percent of the distance between the outer eye corners."""
-    frames = faceloom.stream([item.path for item in pictures], detect_size=4096, align=align, mask=())
+    frames = faceloom.stream([item.path for item in pictures], detect_size=4096, align=align, mask=(), weights=weights)
     errors = [_error(frame.faces, item.landmarks) for frame, item in zip(frames, pictures, strict=True)]
     return 100 * float(np.mean(errors))
 

@@ -7,37 +7,48 @@ import cv2
 import numpy as np
 import pytest
 
+from faceloom.detect import Detector
 from faceloom.faces import Image, Images
 from faceloom.flow import KINDS, find_plugin, plugin_names
 from faceloom.geometry.chips import box_to_chip, cut
+from faceloom.geometry.letterbox import lay
 from faceloom.stage import NetworkPlugin, Plugin
 
-OF_FILES = (("detect", "onnx"), ("mask", "onnx"))
-"""These do nothing without a file that tells them how: `test_own_networks.py` holds them."""
+STAND_INS = {
+    "align/onnx": "PFLD_GhostOne_112_1_opt_sim.onnx",
+    "detect/onnx": "scrfd_500m_bnkps.onnx",
+    "identify/arcface": "fr_feature.onnx",
+}
+"""Files of `shared/weights` for plugins that have no weights of their own; a plugin without either is left out."""
 
 
 def every(contract: type[Plugin]) -> pytest.MarkDecorator:
     """Runs a test with each registered plugin that keeps this contract, as `plugin`."""
-    kept = [plugin for plugin in known() if isinstance(plugin, contract)]
-    return pytest.mark.parametrize("plugin", kept, ids=lambda plugin: type(plugin).__name__)
+    return pytest.mark.parametrize("plugin", stages_of(contract), indirect=True)
 
 
-def known() -> list[Plugin]:
-    """Every registered plugin, with its default options."""
-    stages = [(kind, name) for kind in KINDS for name in plugin_names(kind)]
-    return [find_plugin(*stage)() for stage in stages if stage not in OF_FILES]
+def stages_of(contract: type[Plugin]) -> list[str]:
+    """The registered plugins that keep this contract, and have something to run."""
+    stages = {f"{kind}/{name}": find_plugin(kind, name) for kind in KINDS for name in plugin_names(kind)}
+    return [
+        stage
+        for stage, plugin in stages.items()
+        if issubclass(plugin, contract) and (plugin.weights is None or plugin.weights.sha256 or stage in STAND_INS)
+    ]
 
 
 def picture(path: Path) -> Image:
     return np.asarray(cv2.imread(str(path), cv2.IMREAD_COLOR_RGB), np.uint8)
 
 
-def canvases(samples: Path) -> Images:
-    """(4, 352, 320, 3): a portrait, two parts of a crowd, and an empty wall."""
+def canvases(samples: Path, size: tuple[int, ...] = (352, 320)) -> Images:
+    """(4, H, W, 3): a portrait, two parts of a crowd, and an empty wall."""
     crowd, portrait = picture(samples / "crowd.jpg"), picture(samples / "portrait.png")
-    return np.stack(
-        [portrait[:352, 64:384], crowd[:352, :320], crowd[400:752, 640:960], np.zeros((352, 320, 3), np.uint8)]
-    )
+    parts = [portrait[:352, 64:384], crowd[:352, :320], crowd[400:752, 640:960], np.zeros((352, 320, 3), np.uint8)]
+    laid = np.zeros((len(parts), *size, 3), np.uint8)
+    for part, canvas in zip(parts, laid, strict=True):
+        lay(part, longest_side=min(352, *size), into=canvas)
+    return laid
 
 
 def chips(samples: Path, *, size: int) -> Images:
@@ -51,5 +62,6 @@ def chips(samples: Path, *, size: int) -> Images:
 
 def images_for(plugin: NetworkPlugin, samples: Path) -> Images:
     """Canvases for a detector, chips of its own size for any other network."""
-    size = getattr(plugin, "input_size", None)
-    return chips(samples, size=size) if size else canvases(samples)
+    if isinstance(plugin, Detector):
+        return canvases(samples, plugin.canvas or (352, 320))
+    return chips(samples, size=plugin.input_size)  # type: ignore[attr-defined]  # every contract but a detector's has one

@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from faceloom.detect import Detector
-from faceloom.geometry.letterbox import canvas_shape
+from faceloom.geometry.letterbox import canvas_shape, scaled_shape
 from faceloom.geometry.turning import turned_shape
 
 TILES_OVERLAP = 4
@@ -17,7 +17,7 @@ def tile_starts(plugin: Detector, height: int, width: int) -> tuple[list[int], l
 
     Tiles lie evenly, and overlap by at least `overlap_px`.
     """
-    if not plugin.tile_px or max(height, width) <= plugin.longest_side:
+    if not plugin.tile_px or max(height, width) <= fitting_side(plugin, height, width):
         return [], []
     rows, columns = (_starts(length, plugin.tile_px, overlap_px(plugin)) for length in (height, width))
     return rows, columns
@@ -37,7 +37,32 @@ def _starts(length: int, side: int, overlap: int) -> list[int]:
 
 def upright_canvas(plugin: Detector, height: int, width: int) -> tuple[int, int]:
     """Height and width of the canvas for a frame that is looked at as it is."""
-    return canvas_shape(height, width, longest_side=plugin.longest_side, side_multiple=plugin.side_multiple)
+    return _canvas(plugin, (height, width), longest_side=plugin.longest_side)
+
+
+def fitting_side(plugin: Detector, height: int, width: int, *, turned_deg: float = 0.0) -> int:
+    """The longer side to which a frame is scaled down, once it is turned back, if it is larger.
+
+    That is the detector's own or, where the network takes one canvas, what lets all of the frame lie within that.
+    """
+    if not plugin.canvas:
+        return plugin.longest_side
+    shape = _turned(height, width, turned_deg, longest_side=2 * max(height, width))  # as large as it is
+    least = min(most * max(shape) // side for most, side in zip(plugin.canvas, shape, strict=True))
+    least = max(1, min(plugin.longest_side, least))
+    while not _lies_within(_turned(height, width, turned_deg, longest_side=least), plugin.canvas) and least > 1:
+        least -= 1  # what is turned by no quarter takes up whole pixels, a part of one more than its share
+    return least
+
+
+def _turned(height: int, width: int, degrees: float, *, longest_side: int) -> tuple[int, int]:
+    if not degrees:
+        return scaled_shape(height, width, longest_side)
+    return turned_shape(height, width, degrees=degrees, longest_side=longest_side)
+
+
+def _lies_within(shape: tuple[int, int], canvas: tuple[int, ...]) -> bool:
+    return all(side <= most for side, most in zip(shape, canvas, strict=True))
 
 
 def largest_canvas(plugin: Detector, height: int, width: int) -> tuple[int, int]:
@@ -74,13 +99,21 @@ def canvas_of(plugin: Detector, height: int, width: int, *, turned_deg: float) -
     if not turned_deg:
         return upright_canvas(plugin, height, width)
     shape = turned_shape(height, width, degrees=turned_deg, longest_side=plugin.longest_side)
-    return canvas_shape(*shape, longest_side=plugin.longest_side, side_multiple=plugin.side_multiple)
+    return _canvas(plugin, shape, longest_side=plugin.longest_side)
 
 
 def tile_canvas(plugin: Detector, height: int, width: int) -> tuple[int, int]:
     """Height and width of the canvas for each tile of a frame."""
     side = plugin.tile_px
-    return canvas_shape(min(height, side), min(width, side), longest_side=side, side_multiple=plugin.side_multiple)
+    return _canvas(plugin, (min(height, side), min(width, side)), longest_side=side)
+
+
+def _canvas(plugin: Detector, shape: tuple[int, int], *, longest_side: int) -> tuple[int, int]:
+    """Height and width of the canvas for what has a shape."""
+    if plugin.canvas:
+        height, width = plugin.canvas
+        return height, width
+    return canvas_shape(*shape, longest_side=longest_side, side_multiple=plugin.side_multiple)
 
 
 def _pixels(shape: tuple[int, int]) -> int:

@@ -1,23 +1,23 @@
 """The flow of a job: its stages in order, and the registry that turns names into plugins.
 
 A plugin is found by its kind and its file's name (`detect/yunet` is `faceloom/detect/yunet.py`), or by an
-entry point of that name in the group `faceloom.stages`. Nothing is imported before it is asked for.
+entry point of that name in the group `faceloom.stages`. Nothing is imported before it is asked for. A file without a
+plugin class is no plugin.
 """
 
 import importlib
-import pkgutil
+import inspect
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, fields
-from importlib.metadata import entry_points
 from typing import Any
 
 from faceloom.align import Aligner
 from faceloom.detect import Detector
+from faceloom.discovery import load, modules_of, no_such, offered
 from faceloom.errors import RequestError
 from faceloom.identify import Identifier
 from faceloom.mask import LandmarkMask, NetworkMask
 from faceloom.stage import NetworkPlugin, PinnedFile, Plugin, Stage
-from faceloom.suggestions import or_else
 
 KINDS = ("detect", "align", "mask", "identify")
 ENTRY_POINTS = "faceloom.stages"
@@ -25,40 +25,42 @@ _CONTRACTS = (Detector, Aligner, NetworkMask, LandmarkMask, Identifier)
 
 
 def plugin_names(kind: str) -> list[str]:
-    """Every plugin of a kind, our own and installed ones, sorted."""
-    package = importlib.import_module(f"faceloom.{kind}")
-    own = {module.name for module in pkgutil.iter_modules(package.__path__)}
-    others = {
-        point.name.partition("/")[2] for point in entry_points(group=ENTRY_POINTS) if point.name.startswith(f"{kind}/")
-    }
+    """Every plugin of a kind, our own and installed ones, sorted; our own modules of that kind are imported."""
+    own = {module for module in modules_of(f"faceloom.{kind}") if _own_plugin(kind, module)}
+    others = {name.partition("/")[2] for name in offered(ENTRY_POINTS) if name.startswith(f"{kind}/")}
     return sorted(own | others)
 
 
 def find_plugin(kind: str, name: str) -> type[Plugin]:
-    """The class of a plugin.
+    """The class of a plugin; an installed one comes before one of ours that has the same name.
 
     Raises:
         RequestError: nobody provides it, or what is provided keeps no contract of that kind.
     """
-    known = plugin_names(kind)
-    if name not in known:
-        raise RequestError(f"there is no {kind} plugin {name!r}; {or_else(name, known)} (see faceloom models)")
-    points = [point for point in entry_points(group=ENTRY_POINTS) if point.name == f"{kind}/{name}"]
-    plugin = points[0].load() if points else _own_plugin(kind, name)
+    point = offered(ENTRY_POINTS).get(f"{kind}/{name}")
+    plugin = load(point) if point else _own_plugin(kind, name)
+    if plugin is None:
+        raise no_such(f"{kind} plugin", name, plugin_names(kind), see=" (see faceloom models)")
     if not (isinstance(plugin, type) and issubclass(plugin, _CONTRACTS) and plugin.kind == kind):
         raise RequestError(f"{kind}/{name} is {plugin!r}, which is no {kind} plugin (see docs/plugins.md)")
     return plugin
 
 
-def _own_plugin(kind: str, name: str) -> type[Plugin]:
-    """The one plugin class that the file itself defines."""
+def _own_plugin(kind: str, name: str) -> type[Plugin] | None:
+    """The one plugin class that the file itself defines; None where there is no such file, or no class in it."""
+    if name not in modules_of(f"faceloom.{kind}"):
+        return None
     module = importlib.import_module(f"faceloom.{kind}.{name}")
-    (plugin,) = (
+    found = [
         value
         for value in vars(module).values()
         if isinstance(value, type) and issubclass(value, Plugin) and value.__module__ == module.__name__
-    )
-    return plugin
+    ]
+    plugins = [plugin for plugin in found if not inspect.isabstract(plugin)]
+    if len(plugins) > 1:
+        names = ", ".join(plugin.__name__ for plugin in plugins)
+        raise RequestError(f"faceloom/{kind}/{name}.py has {len(plugins)} plugins ({names}); a file has one")
+    return plugins[0] if plugins else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,26 +151,23 @@ def _plugin(name: str, options: Mapping[str, Any]) -> Plugin:
     if unknown:
         raise RequestError(f"{name} has no option {unknown[0]!r}; it has: {', '.join(sorted(known)) or 'none'}")
     usual = plugin()
+    told = {option: _like(getattr(usual, option), value, f"{name}.{option}") for option, value in options.items()}
     try:
-        return plugin(**{option: _like(getattr(usual, option), value) for option, value in options.items()})
+        return plugin(**told)
     except ValueError as error:
-        raise RequestError(f"{name} cannot be told {_in_words(options)}: {error}") from error
+        raise RequestError(f"{name} cannot run like that: {error}") from error
 
 
-def _like(usual: Any, value: Any) -> Any:
+def _like(usual: Any, value: Any, option: str) -> Any:
     """A value for an option that usually is another: a number, a truth, a text, or so many numbers.
 
     Raises:
-        ValueError: it is of another kind.
+        RequestError: it is of another kind.
     """
     if isinstance(usual, tuple) and isinstance(value, list | tuple):
         return tuple(value)
     if isinstance(usual, float) and isinstance(value, int) and not isinstance(value, bool):
         return float(value)
     if type(value) is not type(usual):
-        raise ValueError(f"{value!r} is not like {usual!r}")
+        raise RequestError(f"{option} cannot be {value!r}; it is like {usual!r}")
     return value
-
-
-def _in_words(options: Mapping[str, Any]) -> str:
-    return ", ".join(f"{name}={value}" for name, value in options.items())

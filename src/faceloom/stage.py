@@ -5,8 +5,8 @@ frames, budgets, files or devices. Each kind of plugin refines this in its own f
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, ClassVar, TypeAlias
 
@@ -49,6 +49,10 @@ class Signature:
     inputs: Mapping[str, tuple[int | None, ...]]
     outputs: Mapping[str, tuple[int | None, ...]]
     """An empty shape is one that nobody knows."""
+    tried: tuple[int, int] = (0, 0)
+    """Height and width of the picture that it was tried on; files of the user's own are."""
+    answered: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
+    """The shapes of what it answered to that one picture, by output."""
 
     def images(self) -> tuple[str, tuple[int | None, ...]]:
         """Name and shape of the only input, images (N, 3, H, W).
@@ -118,11 +122,31 @@ class Plugin(ABC):
         return self.options
 
 
+@dataclass(frozen=True, kw_only=True)
 class NetworkPlugin(Plugin):
     """A plugin that runs a network: `prepare` and `decode` are pure, the engine stands between them."""
 
     weights: ClassVar[PinnedFile]
     """Without a sha256 there are none of its own: the user names a file."""
+    max_batch: int = 0
+    """Images that the network takes in one call, at most; 0 for any number."""
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """Without the size of calls, which changes nothing that is found."""
+        return {name: value for name, value in self.options.items() if name != "max_batch"}
+
+    @classmethod
+    def options_of_axes(cls, signature: Signature) -> Mapping[str, Any]:
+        """Options that follow from the axes which a file of the user's own has fixed.
+
+        Raises:
+            ValueError: nothing can be done with a network whose axes are like that; the message says why.
+        """
+        _, shape = signature.images()
+        if shape[0] not in {1, None}:
+            raise ValueError(f"it takes {shape[0]} images in each call, neither one nor any number")
+        return {"max_batch": 1} if shape[0] == 1 else {}
 
     @classmethod
     def options_for(cls, signature: Signature) -> Mapping[str, Any]:
@@ -136,6 +160,12 @@ class NetworkPlugin(Plugin):
     @abstractmethod
     def prepare(self, images: NDArray[np.uint8]) -> Tensors:
         """Network inputs for a batch of images (N, H, W, 3) RGB."""
+
+    def calls(self, infer: Infer, images: NDArray[np.uint8]) -> Iterator[Tensors]:
+        """What the network answers to a batch of images, in as few calls as it takes them."""
+        most = self.max_batch or max(1, len(images))
+        for start in range(0, max(1, len(images)), most):
+            yield infer(self.prepare(images[start : start + most]))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +187,11 @@ class Stage:
     def short_name(self) -> str:
         """The plugin's own name: `yunet`."""
         return self.name.partition("/")[2]
+
+
+def joined(parts: Sequence[NDArray[Any]]) -> NDArray[Any]:
+    """Answers to several calls, one after the other along the first axis."""
+    return parts[0] if len(parts) == 1 else np.concatenate(parts)
 
 
 def shape_in_words(shape: tuple[int | None, ...]) -> str:

@@ -1,5 +1,6 @@
 """Between images and network tensors: what most plugins need in `prepare` and `decode`."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -48,3 +49,37 @@ class Values:
 def sigmoid(logits: NDArray[np.float32]) -> NDArray[np.float32]:
     """Logits as probabilities, without overflow however large they are."""
     return np.asarray(0.5 * (1 + np.tanh(0.5 * logits)), np.float32)
+
+
+@dataclass(frozen=True, kw_only=True)
+class OwnInput:
+    """Options of a plugin for files of the user's own: how the network's one input is called, and what a pixel is."""
+
+    input_name: str = "input"
+    """The file decides."""
+    order: str = "rgb"
+    scale: float = 1.0
+    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
+    deviation: tuple[float, ...] = (1.0, 1.0, 1.0)
+
+    def __post_init__(self) -> None:
+        one_of(self.order, ("rgb", "bgr"), "order")
+        for name, values in (("mean", self.mean), ("deviation", self.deviation)):
+            if len(values) != 3:
+                raise ValueError(f"the {name} has three numbers, one a channel, not {len(values)}")
+
+    def tensors(self, images: Images) -> dict[str, NDArray[np.float32]]:
+        """The input of images (N, H, W, 3): (value * scale - mean) / deviation, channel by channel."""
+        order = RGB if self.order == "rgb" else BGR
+        values = Values(order=order, scale=self.scale, mean=self.mean, deviation=self.deviation)
+        return {self.input_name: values.of(images)}
+
+
+def one_of(value: str, known: Iterable[str], what: str) -> None:
+    """Holds an option to the words that it can be.
+
+    Raises:
+        ValueError: it is another.
+    """
+    if value not in set(known):
+        raise ValueError(f"the {what} is one of {', '.join(known)}, not {value!r}")

@@ -1,8 +1,9 @@
 """Any records, for round trips: with values that each format's decimals state exactly."""
 
 import string
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
@@ -158,6 +159,11 @@ def without_places_of_masks(found: list[FrameRecord]) -> list[FrameRecord]:
         )
         for frame in found
     ]
+
+
+def usable(found: Iterable[Format]) -> list[Format]:
+    """The formats that can be written and read, with what is installed here."""
+    return [one for one in found if one.is_written and one.is_read and all(map(find_spec, one.needs))]
 
 
 def read_back(to: Format, found: list[FrameRecord], folder: Path) -> Iterator[FrameRecord]:

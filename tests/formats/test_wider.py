@@ -5,7 +5,8 @@ import pytest
 from faceloom.errors import MediaError, RequestError
 from faceloom.faces import FrameId
 from faceloom.formats.record import FrameRecord
-from faceloom.formats.wider import PREDICTIONS, TRUTH
+from faceloom.formats.wider import FORMAT as PREDICTIONS
+from faceloom.formats.wider_truth import FORMAT as TRUTH
 
 PUBLISHED = """\
 0--Parade/0_Parade_marchingband_1_849.jpg

@@ -19,7 +19,7 @@ from faceloom.cli.main import main
 from faceloom.errors import RequestError
 from faceloom.events import Event, Measuring
 from faceloom.faces import Face, FrameId
-from faceloom.formats.registry import FORMATS
+from faceloom.formats.registry import format_named
 from faceloom.geometry.boxes import iou
 from faceloom.geometry.landmarks import extent
 from faceloom.geometry.pose import MEAN_HEAD, fit_pose
@@ -172,7 +172,7 @@ def test_rejected_faces_are_rows_with_a_reason_and_the_others_are_as_without(
     assert text.getvalue().splitlines()[:2] == ["turned.png", "0"]
     with pytest.raises(RequestError, match="rejected"):
         export(tmp_path / "some", text, to="wider", frames=False, rejected=True)
-    assert "rejected faces" in read_lost(tmp_path / "some", FORMATS["wider"])
+    assert "rejected faces" in read_lost(tmp_path / "some", format_named("wider"))
     text = io.StringIO()
     export(tmp_path / "some", text, to="csv", frames=False, rejected=True)
     assert [bool(row["rejected"]) for row in csv.DictReader(io.StringIO(text.getvalue()))] == [True, False]

@@ -5,7 +5,6 @@ import shutil
 import subprocess
 import sys
 from dataclasses import replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
@@ -16,13 +15,14 @@ from faceloom.errors import MediaError, RequestError
 from faceloom.events import NOT_AN_INPUT, Event, Notice
 from faceloom.faces import FrameId
 from faceloom.formats.record import FaceRecord, FrameRecord
-from faceloom.formats.registry import FORMATS
+from faceloom.formats.registry import format_named, formats
 from faceloom.geometry.affine import Points
 from faceloom.store.exports import export_to
 from faceloom.store.reading import read_faces
 from faceloom.store.rows import FaceRow
 from faceloom.store.summary import read_summary
 from faceloom.supervisor.faces_file import faces_file
+from formats.records import usable
 from jobs import exported, files_below
 
 
@@ -42,7 +42,7 @@ def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
 
 def written(frames: list[FrameRecord], path: Path, to: str) -> Path:
     with path.open("wb") as file:
-        file.writelines(piece for _, piece in FORMATS[to].write(frames))
+        file.writelines(piece for _, piece in format_named(to).write(frames))
     return path
 
 
@@ -251,9 +251,8 @@ def test_names_of_other_programs_find_their_sources(samples: Path, found: Path, 
 
 def test_faces_come_from_every_format_that_there_is(samples: Path, found: Path, tmp_path: Path) -> None:
     wanted = sum(face.frame.source == "crowd.jpg" for face, _ in read_faces(found))
-    for name, one in FORMATS.items():
-        if name == "parquet" and not find_spec("pyarrow"):
-            continue
+    for one in usable(formats()):
+        name = one.name
         path = tmp_path / f"faces-{name}{one.suffix}"
         export_to(found, path, to=name)
         out = tmp_path / f"out-{name}"

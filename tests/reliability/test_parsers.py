@@ -20,7 +20,7 @@ from hypothesis import strategies as st
 from conftest import prepared
 from faceloom.choices import ChipFormat
 from faceloom.errors import MediaError, StoreError, WeightsError
-from faceloom.formats.registry import FORMATS
+from faceloom.formats.registry import formats
 from faceloom.media.chip_files import encode_chip, read_chip_metadata
 from faceloom.memory.footprints import Footprint, FootprintCache
 from faceloom.models.catalog import CATALOG, read_catalog
@@ -190,7 +190,7 @@ def test_a_damaged_store_is_read_or_refused(
     tmp_path: Path, small_store: Path, changes: list[tuple[str, float, int]]
 ) -> None:
     (tmp_path / "faceloom.sqlite").write_bytes(edited(small_store.read_bytes(), changes))
-    texts = [found.name for found in FORMATS.values() if found.is_text and not found.is_folder]
+    texts = [found.name for found in formats() if found.is_written and found.is_text and not found.is_folder]
     asked = [*((to, False) for to in texts), ("jsonl", True), ("csv", True)]
     reads: list[Callable[[], object]] = [partial(read_summary, tmp_path)]
     reads += [partial(exported_as, tmp_path, *how) for how in asked]

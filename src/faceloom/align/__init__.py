@@ -1,6 +1,7 @@
 """What an aligner is: square chips around a face in, 68 landmarks out, both in chip pixels."""
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from dataclasses import dataclass, fields
 from typing import Any, ClassVar, TypeAlias
 
@@ -89,7 +90,8 @@ class Aligner(NetworkPlugin):
     def configuration(self) -> dict[str, Any]:
         """Without those of all aligners that were not asked for: folders made before there were any go on."""
         usual = {field.name: field.default for field in fields(Aligner)}
-        return {name: value for name, value in self.options.items() if name not in usual or value != usual[name]}
+        told = super().configuration.items()
+        return {name: value for name, value in told if name not in usual or value != usual[name]}
 
     @property
     def looks(self) -> int:
@@ -102,7 +104,7 @@ class Aligner(NetworkPlugin):
 
     def align(self, infer: Infer, images: Images) -> Alignment:
         """The landmarks in each of the chips (N, S, S, 3), held to the contract."""
-        found = self.decode(infer(self.prepare(images)))
+        found = _together([self.decode(answer) for answer in self.calls(infer, images)])
         count = len(images)
         require(found.landmarks.shape == (count, 68, 2), self, "landmarks (N, 68, 2)")
         require(found.landmarks.dtype == np.float32, self, "landmarks float32")
@@ -110,3 +112,14 @@ class Aligner(NetworkPlugin):
         require(found.confidence.shape == (count,), self, "confidence (N,)")
         require(found.extent.shape == (count, 4), self, "extent (N, 4)")
         return found
+
+
+def _together(parts: Sequence[Alignment]) -> Alignment:
+    """What an aligner answered in several calls, as if it had been one."""
+    if len(parts) == 1:
+        return parts[0]
+    return Alignment(
+        landmarks=np.concatenate([part.landmarks for part in parts]),
+        confidence=np.concatenate([part.confidence for part in parts]),
+        extent=np.concatenate([part.extent for part in parts]),
+    )

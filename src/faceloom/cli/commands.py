@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from faceloom.cli.flags import CommonFlags
-from faceloom.options.declared import Declared, Kind, declared
+from faceloom.options.declared import Declared, ValueKind, declared
 from faceloom.options.keywords import in_words
 
-_CONVERTERS: Mapping[Kind, Callable[[str], Any]] = {Kind.WHOLE: int, Kind.NUMBER: float}
-_REPEATED = {Kind.TEXTS, Kind.PATHS, Kind.TABLE}
+_CONVERTERS: Mapping[ValueKind, Callable[[str], Any]] = {ValueKind.WHOLE: int, ValueKind.NUMBER: float}
+_REPEATED = {ValueKind.TEXTS, ValueKind.PATHS, ValueKind.TABLE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ def add_flag(parser: Any, one: Declared, *, words: Callable[[], Iterable[str]] |
     """The flag of an option."""
     told: dict[str, Any] = {"dest": one.name, "help": _help(one, words)}
     option = one.option
-    if one.kind is Kind.TRUTH:
+    if one.kind is ValueKind.TRUTH:
         told |= {"action": "store_false" if option.default else "store_true", "default": option.default}
     else:
         told |= {"metavar": option.unit or "NAME", "required": option.is_required}

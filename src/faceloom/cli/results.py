@@ -115,9 +115,9 @@ def _cost_in_words(told: dict[str, Any]) -> str:
 
 def _formats() -> list[str]:
     """The formats there are."""
-    from faceloom.formats.registry import FORMATS
+    from faceloom.formats.registry import format_names
 
-    return list(FORMATS)
+    return format_names()
 
 
 SHOW = Command(

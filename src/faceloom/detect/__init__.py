@@ -1,15 +1,17 @@
 """What a detector is: letterboxed canvases in, candidate boxes out, both in canvas pixels."""
 
 from abc import abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any, ClassVar
 
 import numpy as np
 
 from faceloom.faces import Candidates, Images
-from faceloom.stage import Infer, NetworkPlugin, Tensors, require, require_finite
+from faceloom.stage import Infer, NetworkPlugin, Signature, Tensors, require, require_finite
 
-_LOOKS = frozenset({"turns", "tile_px"})
+_LOOKS = frozenset({"turns", "tile_px", "canvas"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,11 +37,31 @@ class Detector(NetworkPlugin):
     tile_px: int = 0
     """Side of overlapping squares of a frame that are looked at as they are, beside the frame as a whole, where that
     is scaled down; 0 for none."""
+    canvas: tuple[int, ...] = ()
+    """Height and width of the only canvas that the network takes; empty where it takes any. Frames are scaled down
+    until they lie within it, and the rest of it is black."""
+
+    def __post_init__(self) -> None:
+        if self.canvas and (len(self.canvas) != 2 or min(self.canvas) < 1):
+            raise ValueError(f"a canvas has a height and a width, not {self.canvas}")
+        if self.canvas and self.tile_px > min(self.canvas):
+            height, width = self.canvas
+            raise ValueError(
+                f"tiles of {self.tile_px} pixels do not lie within the only canvas that the network takes, {width} x "
+                f"{height}; ask for at most {min(self.canvas)}"
+            )
 
     @property
     def configuration(self) -> dict[str, Any]:
         """Without the looks that were not asked for: folders made before there were any can still be gone on with."""
-        return {name: value for name, value in self.options.items() if value or name not in _LOOKS}
+        return {name: value for name, value in super().configuration.items() if value or name not in _LOOKS}
+
+    @classmethod
+    def options_of_axes(cls, signature: Signature) -> Mapping[str, Any]:
+        _, (_, _, height, width) = signature.images()
+        if (height is None) != (width is None):
+            raise ValueError("it fixes one side of its pictures and leaves the other free")
+        return {**super().options_of_axes(signature), **({} if height is None else {"canvas": (height, width)})}
 
     @abstractmethod
     def decode(self, outputs: Tensors, *, height: int, width: int) -> tuple[Candidates, ...]:
@@ -51,7 +73,8 @@ class Detector(NetworkPlugin):
     def detect(self, infer: Infer, images: Images) -> tuple[Candidates, ...]:
         """The candidates in each of the canvases (B, H, W, 3), held to the contract."""
         _, height, width, _ = images.shape
-        found = self.decode(infer(self.prepare(images)), height=height, width=width)
+        answers = self.calls(infer, images)
+        found = tuple(chain.from_iterable(self.decode(answer, height=height, width=width) for answer in answers))
         require(
             len(found) == len(images),
             self,

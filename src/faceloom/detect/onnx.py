@@ -1,27 +1,25 @@
-"""Any detector that answers boxes, from a file of the user's own: `--detect onnx --weights detect/onnx=FILE`."""
+"""Any detector of a known layout, from a file of the user's own: `--detect onnx --weights detect/onnx=FILE`."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from faceloom.detect import Detector
+from faceloom.detect.layouts.layout import Heads, Layout, Places
+from faceloom.detect.layouts.table import LAYOUTS, recognised
 from faceloom.faces import Candidates, Images
 from faceloom.stage import PinnedFile, Signature, Tensors
-from faceloom.tensors import BGR, RGB, Values
+from faceloom.tensors import OwnInput, one_of
 
-_NEEDED = ("boxes", "scores")
+_UNTOLD = {"layout": "boxes", "side_multiple": 32}
+"""What configurations leave out, so that folders made before there was a choice can still be gone on with."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnnxDetector(Detector):
-    """Takes pictures of any size with three planes of colour, and answers candidates that it has decoded itself.
-
-    Its outputs are `boxes` (B, K, 4) as x0, y0, x1, y1, `scores` (B, K) in 0..1, or (B, K, 2) whose second is the
-    face's, and, if it has them, `keypoints` (B, K, 10).
-    """
+class OnnxDetector(OwnInput, Detector):
+    """Takes pictures with three planes of colour; what it answers is told apart by its outputs."""
 
     weights = PinnedFile(
         name="detect-onnx",
@@ -33,46 +31,43 @@ class OnnxDetector(Detector):
         places=(),
         dynamic=("batch", "height", "width"),
     )
-    input_name: str = "input"
-    """The file decides."""
-    order: str = "rgb"
-    scale: float = 1.0
-    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
-    deviation: tuple[float, ...] = (1.0, 1.0, 1.0)
+    layout: str = "boxes"
+    """The file decides, and with it what the options of the input and the unit usually are."""
     unit: str = "px"
     """Of boxes and keypoints: `px` of the canvas, or `share` of its width and height."""
+    side_multiple: int = 32  # type: ignore[misc]  # of this plugin an option
 
     def __post_init__(self) -> None:
-        if self.order not in {"rgb", "bgr"} or self.unit not in {"px", "share"}:
-            raise ValueError("the order is rgb or bgr, the unit px or share")
+        super().__post_init__()
+        Detector.__post_init__(self)
+        one_of(self.layout, LAYOUTS, "layout")
+        one_of(self.unit, ("px", "share"), "unit")
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        return {name: value for name, value in super().configuration.items() if value != _UNTOLD.get(name)}
 
     @classmethod
     def options_for(cls, signature: Signature) -> Mapping[str, Any]:
         name, _ = signature.images()
-        if missing := [name for name in _NEEDED if name not in signature.outputs]:
-            raise ValueError(f"it answers {', '.join(signature.outputs)}, and no {' and no '.join(missing)}")
-        return {"input_name": name}
+        layout = recognised(signature.answered, signature.tried)
+        return {**layout.usual, "layout": layout.name, "input_name": name}
 
     def prepare(self, images: Images) -> Tensors:
-        order = RGB if self.order == "rgb" else BGR
-        values = Values(order=order, scale=self.scale, mean=self.mean, deviation=self.deviation)
-        return {self.input_name: values.of(images)}
+        return self.tensors(images)
 
     def decode(self, outputs: Tensors, *, height: int, width: int) -> tuple[Candidates, ...]:
-        side = (width, height) if self.unit == "share" else (1, 1)
-        boxes = outputs["boxes"] * np.array([*side, *side], np.float32)
-        scores = outputs["scores"][..., -1] if outputs["scores"].ndim == 3 else outputs["scores"]
-        points = outputs.get("keypoints")
-        keypoints = None if points is None else points.reshape(*scores.shape, 5, 2) * np.array(side, np.float32)
-        return tuple(
-            self._candidates(boxes[i], scores[i], None if keypoints is None else keypoints[i])
-            for i in range(len(scores))
-        )
+        layout = LAYOUTS[self.layout]
+        heads = layout.heads(outputs)
+        return tuple(self._candidates(layout, heads, i, size=(height, width)) for i in range(len(heads.scores)))
 
-    def _candidates(
-        self, boxes: NDArray[np.float32], scores: NDArray[np.float32], keypoints: NDArray[np.float32] | None
-    ) -> Candidates:
-        kept = scores >= self.min_score
+    def _candidates(self, layout: Layout, heads: Heads, i: int, *, size: tuple[int, int]) -> Candidates:
+        (kept,) = np.nonzero(heads.scores[i] >= self.min_score)
+        places = Places(kept=kept, count=heads.scores.shape[1], size=size)
+        unit = np.array(size[::-1] if self.unit == "share" else (1, 1), np.float32)
+        points = None if heads.points is None else heads.points[i, kept].reshape(-1, 5, 2)
         return Candidates(
-            boxes=boxes[kept], scores=scores[kept], keypoints=None if keypoints is None else keypoints[kept]
+            boxes=np.asarray(layout.boxes(heads.boxes[i, kept], places) * np.tile(unit, 2), np.float32),
+            scores=heads.scores[i, kept],
+            keypoints=None if points is None else np.asarray(layout.points(points, places) * unit, np.float32),
         )

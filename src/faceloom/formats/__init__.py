@@ -1,1 +1,1 @@
-"""Formats in and out: one a file. `record` has the contract, `registry` the list, docs/formats.md what each loses."""
+"""Formats in and out, one a file: `record` has their contract, `registry` finds them (docs/plugins.md)."""

@@ -177,4 +177,5 @@ FORMAT = Format(
     write=_write,
     read=_read,
     is_text=False,
+    needs=("pyarrow",),
 )

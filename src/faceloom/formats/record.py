@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from faceloom.attributes import FaceAttributes, Part
+from faceloom.errors import RequestError
 from faceloom.faces import FrameId
 from faceloom.geometry.affine import Affine
 
@@ -43,6 +44,14 @@ Piece: TypeAlias = tuple[str, bytes]
 """Some bytes of a file: its path below the folder ("" for a format of one file), and what comes next in it."""
 
 
+def _is_not_written(_frames: Frames) -> Iterator[Piece]:
+    raise RequestError("this format can be read and not written")
+
+
+def _is_not_read(_path: Path) -> Iterator[FrameRecord]:
+    raise RequestError("this format can be written and not read")
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Format:
     """One format, as `faceloom export --to` and the readers of other programs' files know it."""
@@ -53,9 +62,22 @@ class Format:
     keeps: frozenset[Part]
     changes: str
     """What a way there and back changes of what is kept."""
-    write: Callable[[Frames], Iterator[Piece]]
-    """The pieces of one file after the other."""
-    read: Callable[[Path], Iterator[FrameRecord]]
-    """The frames of a file or folder; MediaError where it is not of this format, or beyond a limit."""
+    write: Callable[[Frames], Iterator[Piece]] = _is_not_written
+    """The pieces of one file after the other; left out where the format can only be read."""
+    read: Callable[[Path], Iterator[FrameRecord]] = _is_not_read
+    """The frames of a file or folder; MediaError where it is not of this format, or beyond a limit. Left out where the
+    format can only be written."""
     is_text: bool = True
     is_folder: bool = False
+    needs: tuple[str, ...] = ()
+    """Modules that are imported for it and are no part of a plain installation."""
+
+    @property
+    def is_written(self) -> bool:
+        """Whether it can be written."""
+        return self.write is not _is_not_written
+
+    @property
+    def is_read(self) -> bool:
+        """Whether it can be read."""
+        return self.read is not _is_not_read

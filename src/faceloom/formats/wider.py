@@ -1,4 +1,4 @@
-"""WIDER FACE: text of a name, a number of faces, and a line each; of predictions, and of the ground truth.
+"""WIDER FACE: text of a name, a number of faces, and a line each, as detectors write it.
 
 Source: the readme of the set's annotations, and of its evaluation: http://shuoyang1213.me/WIDERFACE/.
 """
@@ -13,13 +13,14 @@ from faceloom.formats.record import FaceRecord, Format, FrameRecord, Frames, Pie
 
 _TRUTH_COLUMNS = 10
 """x, y, w, h, blur, expression, illumination, invalid, occlusion, pose."""
-_NO_FACE = "0 " * _TRUTH_COLUMNS
+NO_FACE = "0 " * _TRUTH_COLUMNS
+"""The line of the ground truth in a frame without a face."""
 _MAX_FACES = 100_000
 
 
 def _write_predictions(frames: Frames) -> Iterator[Piece]:
     for frame in frames:
-        yield "", _block(frame, [_prediction(face) for face in frame.faces])
+        yield "", block(frame, [_prediction(face) for face in frame.faces])
 
 
 def _prediction(face: FaceRecord) -> str:
@@ -27,22 +28,13 @@ def _prediction(face: FaceRecord) -> str:
     return f"{x0:.3f} {y0:.3f} {x1 - x0:.3f} {y1 - y0:.3f} {1 if face.score is None else face.score:.4f}"
 
 
-def _write_truth(frames: Frames) -> Iterator[Piece]:
-    for frame in frames:
-        yield "", _block(frame, [_truth(face) for face in frame.faces] or [_NO_FACE])
-
-
-def _truth(face: FaceRecord) -> str:
-    x0, y0, x1, y1 = (round(value) for value in face.box.tolist())
-    return f"{x0} {y0} {x1 - x0} {y1 - y0} " + "0 " * 6
-
-
-def _block(frame: FrameRecord, lines: list[str]) -> bytes:
+def block(frame: FrameRecord, lines: list[str]) -> bytes:
+    """The lines of one frame, of which those of its faces are given."""
     return "".join(f"{line}\n" for line in (one_line(frame_name(frame)), len(frame.faces), *lines)).encode()
 
 
-def _read(path: Path) -> Iterator[FrameRecord]:
-    """Either kind, by the number of columns."""
+def read(path: Path) -> Iterator[FrameRecord]:
+    """The frames of predictions or of the ground truth, told apart by the number of columns."""
     with checks.reading(path, "WIDER FACE text"):
         lines = checks.read_lines(path)
         carried = next(lines, "")
@@ -52,7 +44,7 @@ def _read(path: Path) -> Iterator[FrameRecord]:
                 raise ValueError(f"{name[:64]!r} has {count} faces, more than {_MAX_FACES:,}")
             faces = tuple(_face(i, next(lines, "").split()) for i in range(count))
             carried = next(lines, "")
-            if not count and carried.split() == _NO_FACE.split():
+            if not count and carried.split() == NO_FACE.split():
                 carried = next(lines, "")
             yield FrameRecord(id=frame_named(checks.name(name, "a name")), faces=faces)
         if any(line.strip() for line in lines):
@@ -70,21 +62,12 @@ def _face(index: int, cells: list[str]) -> FaceRecord:
     )
 
 
-PREDICTIONS = Format(
+FORMAT = Format(
     name="wider",
     title="WIDER FACE predictions",
     suffix=".txt",
     keeps=frozenset([Part.SCORES, Part.EMPTY]),
     changes="pixels are rounded to 3 decimals, scores to 4",
     write=_write_predictions,
-    read=_read,
-)
-TRUTH = Format(
-    name="wider-truth",
-    title="WIDER FACE ground truth",
-    suffix=".txt",
-    keeps=frozenset([Part.EMPTY]),
-    changes="boxes become whole pixels; blur, occlusion and the rest are 0",
-    write=_write_truth,
-    read=_read,
+    read=read,
 )

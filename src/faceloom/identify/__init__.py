@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from faceloom.faces import Images
 from faceloom.geometry.affine import Points
-from faceloom.stage import Infer, NetworkPlugin, Tensors, require, require_finite
+from faceloom.stage import Infer, NetworkPlugin, Tensors, joined, require, require_finite
 
 ARCFACE_SIZE = 112
 ARCFACE_TEMPLATE: Points = np.array(
@@ -37,7 +37,7 @@ class Identifier(NetworkPlugin):
 
     def embed(self, infer: Infer, images: Images) -> NDArray[np.float32]:
         """Embeddings (N, D) of unit length for the chips (N, S, S, 3), held to the contract."""
-        vectors = self.decode(infer(self.prepare(images)))
+        vectors = joined([self.decode(answer) for answer in self.calls(infer, images)])
         require(vectors.ndim == 2 and len(vectors) == len(images), self, "embeddings (N, D)")
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)
         with np.errstate(divide="ignore", invalid="ignore"):

@@ -44,7 +44,7 @@ class ArcFace(Identifier):
     def options_for(cls, signature: Signature) -> Mapping[str, Any]:
         name, size = signature.chips(usual_size=ARCFACE_SIZE)
         answer = signature.answer()
-        if answer and (len(answer) != 2 or answer[0] is not None):
+        if answer and (len(answer) != 2 or answer[0] not in {None, 1}):
             raise ValueError(f"it answers {shape_in_words(answer)}, not one embedding a face, (faces, numbers)")
         return {"input_size": size, "input_name": name}
 

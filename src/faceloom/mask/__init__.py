@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from faceloom.faces import Images, Masks
 from faceloom.geometry.affine import Points
-from faceloom.stage import Infer, NetworkPlugin, Plugin, Tensors, require
+from faceloom.stage import Infer, NetworkPlugin, Plugin, Tensors, joined, require
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -31,7 +31,7 @@ class NetworkMask(NetworkPlugin):
 
     def segment(self, infer: Infer, images: Images) -> Masks:
         """The mask of each of the chips (N, S, S, 3), held to the contract."""
-        masks = self.decode(infer(self.prepare(images)))
+        masks = joined([self.decode(answer) for answer in self.calls(infer, images)])
         require(masks.shape == images.shape[:3] and masks.dtype == np.uint8, self, "masks (N, S, S) uint8")
         return masks
 

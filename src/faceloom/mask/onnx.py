@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from faceloom.faces import Images, Masks
 from faceloom.mask import NetworkMask
 from faceloom.stage import PinnedFile, Signature, Tensors
-from faceloom.tensors import BGR, RGB, Values, sigmoid
+from faceloom.tensors import OwnInput, one_of, sigmoid
 
 
 @dataclass(frozen=True, kw_only=True)
-class OnnxMask(NetworkMask):
+class OnnxMask(OwnInput, NetworkMask):
     """One number a pixel, or one a class and pixel, of aligned chips with three planes of colour."""
 
     weights = PinnedFile(
@@ -27,20 +27,16 @@ class OnnxMask(NetworkMask):
         places=(),
         dynamic=("batch",),
     )
-    input_size: int = 256  # type: ignore[misc]  # here the file decides, as it does the next
-    input_name: str = "input"
-    order: str = "rgb"
+    input_size: int = 256  # type: ignore[misc]  # here the file decides
     scale: float = 1 / 255
-    mean: tuple[float, ...] = (0.0, 0.0, 0.0)
-    deviation: tuple[float, ...] = (1.0, 1.0, 1.0)
     answers: str = "probabilities"
     """Or `logits`: of one class by itself, of several against each other."""
     classes: tuple[int, ...] = (0,)
     """Those that are the face."""
 
     def __post_init__(self) -> None:
-        _hold(self.order, ("rgb", "bgr"))
-        _hold(self.answers, ("probabilities", "logits"))
+        super().__post_init__()
+        one_of(self.answers, ("probabilities", "logits"), "kind of answers")
 
     @classmethod
     def options_for(cls, signature: Signature) -> Mapping[str, Any]:
@@ -49,9 +45,7 @@ class OnnxMask(NetworkMask):
         return {"input_size": size, "input_name": name}
 
     def prepare(self, images: Images) -> Tensors:
-        order = RGB if self.order == "rgb" else BGR
-        values = Values(order=order, scale=self.scale, mean=self.mean, deviation=self.deviation)
-        return {self.input_name: values.of(images)}
+        return self.tensors(images)
 
     def decode(self, outputs: Tensors) -> Masks:
         (answer,) = outputs.values()
@@ -59,11 +53,6 @@ class OnnxMask(NetworkMask):
         share = maps if self.answers == "probabilities" else _probabilities(maps)
         coverage = np.clip(share[:, list(self.classes)].sum(axis=1), 0, 1)  # (N, S, S)
         return np.stack([_at(np.asarray(np.rint(255 * one), np.uint8), self.input_size) for one in coverage])
-
-
-def _hold(value: str, known: tuple[str, ...]) -> None:
-    if value not in known:
-        raise ValueError(f"{value!r} is none of {', '.join(known)}")
 
 
 def _probabilities(logits: NDArray[np.float32]) -> NDArray[np.float32]:

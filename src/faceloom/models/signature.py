@@ -8,6 +8,8 @@ import onnx
 from onnx import shape_inference
 
 Shapes = dict[str, list[int | None]]
+TRIED = "faceloom.tried"
+"""Key of a file's metadata: JSON of a picture's height and width, and of the shapes that were answered to it."""
 
 
 def read_signature(model: onnx.ModelProto) -> tuple[Shapes, Shapes]:
@@ -25,5 +27,13 @@ def _shapes(values: Iterable[onnx.ValueInfoProto]) -> Shapes:
     }
 
 
+def read_tried(model: onnx.ModelProto) -> tuple[list[int], dict[str, list[int]]]:
+    """Height and width of the picture that the network was tried on, and the shapes that it answered, as told in it."""
+    told = {entry.key: entry.value for entry in model.metadata_props}
+    size, answers = json.loads(told.get(TRIED, "[[0, 0], {}]"))
+    return size, answers
+
+
 if __name__ == "__main__":
-    print(json.dumps(read_signature(onnx.load(sys.argv[1]))))
+    prepared = onnx.load(sys.argv[1])
+    print(json.dumps([*read_signature(prepared), *read_tried(prepared)]))

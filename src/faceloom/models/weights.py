@@ -86,7 +86,8 @@ class WeightCache:
         if Path(pinned.file).suffix not in CONVERTED:
             return self.pull(pinned, on_bytes=on_bytes)
         folder = self.folder / "prepared"
-        stem = f"{pinned.name}-{pinned.sha256[:16]}-{RECIPE}-{'-'.join(pinned.dynamic)}"
+        how = (*pinned.dynamic, *(("tried",) if pinned.path else ()))
+        stem = f"{pinned.name}-{pinned.sha256[:16]}-{RECIPE}-{'-'.join(how)}"
         for path in sorted(folder.glob(f"{stem}.*.onnx")):
             if path.name == f"{stem}.{sha256_of(path)[:16]}.onnx":
                 return path
@@ -103,10 +104,12 @@ class WeightCache:
             WeightsError: as `prepare`.
         """
         told = _run_apart("faceloom.models.signature", [str(self.prepare(pinned))], pinned)
-        inputs, outputs = json.loads(told)
+        inputs, outputs, (height, width), answered = json.loads(told)
         return Signature(
             inputs={name: tuple(shape) for name, shape in inputs.items()},
             outputs={name: tuple(shape) for name, shape in outputs.items()},
+            tried=(height, width),
+            answered={name: tuple(shape) for name, shape in answered.items()},
         )
 
     def _candidates(self, pinned: PinnedFile) -> Iterator[Path]:
@@ -166,7 +169,8 @@ def own_file(path: Path, stand_in_for: PinnedFile) -> PinnedFile:
 
 
 def _convert(source: Path, target: Path, pinned: PinnedFile) -> None:
-    _run_apart("faceloom.models.convert", [pinned.file, str(source), str(target), *pinned.dynamic], pinned)
+    module = "faceloom.models.trial" if pinned.path else "faceloom.models.convert"
+    _run_apart(module, [pinned.file, str(source), str(target), *pinned.dynamic], pinned)
 
 
 def _run_apart(module: str, arguments: Sequence[str], pinned: PinnedFile) -> str:

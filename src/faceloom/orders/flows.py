@@ -122,7 +122,8 @@ def _options_of_weights(stage: str, file: PinnedFile) -> Mapping[str, Any]:
     if not issubclass(plugin, NetworkPlugin) or plugin.network:
         return {}
     try:
-        return plugin.options_for(WeightCache.of_user().signature(file))
+        signature = WeightCache.of_user().signature(file)
+        return {**plugin.options_of_axes(signature), **plugin.options_for(signature)}
     except ValueError as error:
         raise WeightsError(f"{file.path} is no network for {stage}: {error}", name=file.name) from error
 

@@ -9,7 +9,7 @@ from itertools import chain, islice, product
 import numpy as np
 from numpy.typing import NDArray
 
-from faceloom.canvases import canvas_of, overlap_px, tile_canvas, tile_starts, upright_canvas
+from faceloom.canvases import canvas_of, fitting_side, overlap_px, tile_canvas, tile_starts, upright_canvas
 from faceloom.detect import Detector
 from faceloom.faces import Candidates, Face, Image
 from faceloom.frame import Frame
@@ -156,7 +156,7 @@ def look(
         _View(
             image=image,
             canvas=canvas_of(plugin, *image.shape[:2], turned_deg=turned_deg),
-            longest_side=plugin.longest_side,
+            longest_side=fitting_side(plugin, *image.shape[:2], turned_deg=turned_deg),
             turned_deg=turned_deg,
         )
         for image in images

@@ -9,7 +9,7 @@ from faceloom.attributes import ATTRIBUTES, Kind, Part
 from faceloom.errors import RequestError
 from faceloom.formats import csv, jsonl
 from faceloom.formats.record import Format, Piece
-from faceloom.formats.registry import format_named
+from faceloom.formats.registry import format_to_write
 from faceloom.store.database import connect
 from faceloom.store.reading import read_frames, stored_frames
 
@@ -91,7 +91,7 @@ def read_lost(folder: Path, to: Format) -> list[Part]:
 
 
 def _format_of(to: str, *, rejected: bool) -> Format:
-    chosen = format_named(to)
+    chosen = format_to_write(to)
     if rejected and Part.REJECTED not in chosen.keeps:
         raise RequestError(f"{chosen.title} cannot mark faces as rejected, and there they would pass for others")
     return chosen

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from faceloom.errors import BudgetError, RequestError, StageError
 from faceloom.events import NOT_AN_INPUT, Notice, OnEvent
-from faceloom.formats.registry import FORMATS, format_named
+from faceloom.formats.registry import format_names, format_to_read, formats
 from faceloom.job import FacesFile
 from faceloom.messages import Confine, Died, ReadFaces, Starved
 from faceloom.store.store import Store
@@ -23,7 +23,7 @@ def faces_file(path: Path, *, format: str | None) -> FacesFile:  # noqa: A002  #
     """
     if format is None:
         format = _format_of(path)  # noqa: A001
-    return FacesFile(path=path, format=format_named(format).name, sha256=_sha256(path))
+    return FacesFile(path=path, format=format_to_read(format).name, sha256=_sha256(path))
 
 
 def _format_of(path: Path) -> str:
@@ -31,10 +31,11 @@ def _format_of(path: Path) -> str:
         return "cvat"
     if path.is_dir() or path.suffix == ".pts":
         return "pts"
-    suffixes = {found.suffix: name for name, found in reversed(FORMATS.items()) if found.suffix}
+    suffixes = {found.suffix: found.name for found in reversed(formats()) if found.suffix and found.is_read}
     if path.suffix.lower() not in suffixes:
+        known = ", ".join(format_names())
         raise RequestError(
-            f"the name {path.name!r} does not tell the format; name it with --from-format: one of {', '.join(FORMATS)}"
+            f"the name {path.name!r} does not tell the format; name it with --from-format: one of {known}"
         )
     return suffixes[path.suffix.lower()]
 

@@ -210,10 +210,10 @@ def _count(request: Count) -> Counted | Starved:
 
 def _tell(request: ReadFaces) -> FacesRead | Starved:
     from faceloom.errors import MediaError
-    from faceloom.formats.registry import format_named
+    from faceloom.formats.registry import format_to_read
     from faceloom.store.known import write_known
 
-    title = format_named(request.format)
+    title = format_to_read(request.format)
     try:
         write_known(title.read(request.file), request.database)
     except MemoryError as error:

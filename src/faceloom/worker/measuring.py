@@ -29,7 +29,7 @@ from faceloom.memory.guess_module import guess_module
 from faceloom.memory.usage import ProcessMemory, held_bytes
 from faceloom.messages import Guess, Measure
 from faceloom.pipeline.steps import network_step
-from faceloom.stage import NetworkPlugin
+from faceloom.stage import NetworkPlugin, Stage
 
 _Call = Callable[[int], None]
 """Calls the network once, with so many items."""
@@ -123,7 +123,7 @@ def _measure(request: Measure, engine: Engine, memory: HeldMemory, item: Frame |
     def call(batch: int) -> None:
         network_step(request.stage, loaded.network, batch=batch).run([item] * batch)
 
-    held = _held(engine, memory, call)
+    held = _held(engine, memory, call, _taken(request.stage, BYTE_BATCHES))
     fixed, per_item = fit({batch: one.peak_bytes for batch, one in held.items()})
     arena_fixed, arena_item = fit({batch: one.arena_bytes for batch, one in held.items()})
     switch_s = _switch_s(engine, reserved_bytes=arena_fixed + arena_item)
@@ -133,7 +133,8 @@ def _measure(request: Measure, engine: Engine, memory: HeldMemory, item: Frame |
         """Whether what is known by now leaves a batch below a ceiling that nothing but this process holds."""
         return bool(engine.memory) or not request.worker_bytes or known + per_item * batch <= request.worker_bytes
 
-    timed = _timed(call, [batch for batch in TIMED_BATCHES if batch == 1 or (len(held) > 1 and fits(batch))])
+    offered = _taken(request.stage, TIMED_BATCHES)
+    timed = _timed(call, [batch for batch in offered if batch == 1 or (len(held) > 1 and fits(batch))])
     weights = loaded.weights_bytes
     footprint = Footprint(
         weights_bytes=weights,
@@ -151,7 +152,7 @@ def _measure(request: Measure, engine: Engine, memory: HeldMemory, item: Frame |
     )
     if engine.memory is None:
         return footprint
-    limited = request.device_bytes if timed.was_refused or len(held) == 1 else 0
+    limited = request.device_bytes if timed.was_refused or len(held) < len(offered[:2]) else 0
     most = _most_held(engine, memory, call, timed.batch_s)
     return _of_two_memories(replace(footprint, limited_bytes=limited), loaded, held, *most)
 
@@ -214,14 +215,21 @@ class _Held:
     """Of the host's memory, whatever memory the others are of."""
 
 
-def _held(engine: Engine, memory: HeldMemory, call: _Call) -> dict[int, _Held]:
+def _taken(stage: Stage, batches: Sequence[int]) -> list[int]:
+    """Of some batches those that the stage's network takes."""
+    plugin = stage.plugin
+    most = plugin.max_batch if isinstance(plugin, NetworkPlugin) else 0
+    return [batch for batch in batches if not most or batch <= most]
+
+
+def _held(engine: Engine, memory: HeldMemory, call: _Call, batches: Sequence[int]) -> dict[int, _Held]:
     """Bytes that batches make the process hold, by size, as far as they fit.
 
     Raises:
         MemoryError: a batch of one does not.
     """
     held: dict[int, _Held] = {}
-    for batch in BYTE_BATCHES:
+    for batch in batches:
         try:
             held[batch] = _least_held(engine, memory, call, batch)
         except MemoryError:
