@@ -22,7 +22,7 @@ from faceloom.cli.main import COMMANDS, main
 from faceloom.cli.option_files import FILE
 from faceloom.cli.parser import Parser
 from faceloom.events import Summary
-from faceloom.options.declared import Declared, ValueKind
+from faceloom.options.declared import Declared, Form
 from faceloom.targets import Target
 
 FOLDER_CONFIG = {"stages": {"detect/yunet": {}, "mask/extended": {"weights": None}}, "mask_size": 256}
@@ -60,9 +60,7 @@ def given(command: Command, one: Declared) -> tuple[dict[str, Any], dict[str, An
         del others["source"]
     others.pop(one.name, None)
     value = (
-        not one.option.default
-        if one.kind is ValueKind.TRUTH
-        else EXAMPLES.get((command.name, one.name), one.option.example)
+        not one.option.default if one.kind is Form.TRUTH else EXAMPLES.get((command.name, one.name), one.option.example)
     )
     assert value != one.option.default, f"{one.name} has no example"
     return others, {**others, one.name: value}
@@ -71,11 +69,11 @@ def given(command: Command, one: Declared) -> tuple[dict[str, Any], dict[str, An
 def written(one: Declared, value: Any) -> list[str]:
     """The texts that stand for a value on the command line."""
     match one.kind:
-        case ValueKind.TEXTS | ValueKind.PATHS:
+        case Form.TEXTS | Form.PATHS:
             return list(map(str, value))
-        case ValueKind.MEASURES:
+        case Form.MEASURES:
             return [",".join(map(str, value))]
-        case ValueKind.TABLE:
+        case Form.TABLE:
             pairs = [(key, inner) for key, inner in value.items()]
             return [
                 f"{key}.{name}={item}"
@@ -91,7 +89,7 @@ def flags(command: Command, options: Mapping[str, Any]) -> list[str]:
     texts: list[str] = []
     for name, value in options.items():
         one = command.declared[name]
-        if one.kind is ValueKind.TRUTH:
+        if one.kind is Form.TRUTH:
             texts.append(f"--{one.flag}")
         else:
             texts += [f"--{one.flag}={text}" for text in written(one, value) if not one.option.takes_several]
@@ -105,11 +103,11 @@ def table(command: Command, options: Mapping[str, Any]) -> str:
     for name, value in options.items():
         one = command.declared[name]
         told: Any = value
-        if one.kind is ValueKind.TRUTH:
+        if one.kind is Form.TRUTH:
             told = True
-        elif one.kind in {ValueKind.TEXTS, ValueKind.PATHS, ValueKind.TABLE}:
+        elif one.kind in {Form.TEXTS, Form.PATHS, Form.TABLE}:
             told = written(one, value)
-        elif one.kind is ValueKind.MEASURES:
+        elif one.kind is Form.MEASURES:
             (told,) = written(one, value)
         lines.append(f"{one.flag} = {json.dumps(told)}")
     return "\n".join(lines) + "\n"

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from faceloom.cli.main import COMMANDS
 from faceloom.options import calls
-from faceloom.options.declared import Declared, ValueKind, declared
+from faceloom.options.declared import Declared, Form, declared
 
 PAGE = Path(__file__).parents[1] / "docs" / "options.md"
 _KEYWORDS = [one for name, table in vars(calls).items() if name.endswith("Options") for one in declared(table).values()]
@@ -82,10 +82,10 @@ def _groups() -> dict[str, list[str]]:
 def _row(one: Declared) -> str:
     """All but who has it."""
     option = one.option
-    unit = "" if one.kind is ValueKind.TRUTH else f" {option.unit or 'NAME'}"
+    unit = "" if one.kind is Form.TRUTH else f" {option.unit or 'NAME'}"
     words = ", ".join(f"`{word}`" for word in option.among)
     what = "; ".join(part for part in (option.help, words, str(option.within or "")) if part)
-    default = f"`{option.default}`" if one.kind is ValueKind.TRUTH else one.default_in_words
+    default = f"`{option.default}`" if one.kind is Form.TRUTH else one.default_in_words
     cells = (f"`--{one.flag}{unit}`", f"`{one.name}`" if one in _KEYWORDS else "", what, default)
     return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
 

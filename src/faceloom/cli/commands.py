@@ -6,11 +6,11 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from faceloom.cli.flags import CommonFlags
-from faceloom.options.declared import Declared, ValueKind, declared
+from faceloom.options.declared import Declared, Form, declared
 from faceloom.options.keywords import in_words
 
-_CONVERTERS: Mapping[ValueKind, Callable[[str], Any]] = {ValueKind.WHOLE: int, ValueKind.NUMBER: float}
-_REPEATED = {ValueKind.TEXTS, ValueKind.PATHS, ValueKind.TABLE}
+_CONVERTERS: Mapping[Form, Callable[[str], Any]] = {Form.WHOLE: int, Form.NUMBER: float}
+_REPEATED = {Form.TEXTS, Form.PATHS, Form.TABLE}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +65,7 @@ def add_flag(parser: Any, one: Declared, *, words: Callable[[], Iterable[str]] |
     """The flag of an option."""
     told: dict[str, Any] = {"dest": one.name, "help": _help(one, words)}
     option = one.option
-    if one.kind is ValueKind.TRUTH:
+    if one.kind is Form.TRUTH:
         told |= {"action": "store_false" if option.default else "store_true", "default": option.default}
     else:
         told |= {"metavar": option.unit or "NAME", "required": option.is_required}

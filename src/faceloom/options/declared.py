@@ -20,7 +20,7 @@ NONE = "none"
 """The word for nothing at all."""
 
 
-class ValueKind(Enum):
+class Form(Enum):
     """How the values of an option are taken."""
 
     TRUTH = auto()
@@ -42,7 +42,7 @@ class Declared:
 
     name: str
     """Its keyword in Python."""
-    kind: ValueKind
+    kind: Form
     may_be_none: bool
     hint: Any
     """Its type, as a signature shows it."""
@@ -52,13 +52,13 @@ class Declared:
     def flag(self) -> str:
         """The flag without its dashes, and the key of the file; of what is so unless it is denied, the denial."""
         name = self.option.flag or self.name.replace("_", "-")
-        return f"no-{name}" if self.kind is ValueKind.TRUTH and self.option.default else name
+        return f"no-{name}" if self.kind is Form.TRUTH and self.option.default else name
 
     @property
     def default_in_words(self) -> str:
         """What holds where it is left out; nothing if that goes without saying."""
         option = self.option
-        if option.usual or self.kind is ValueKind.TRUTH or option.default in (None, (), {}, ""):
+        if option.usual or self.kind is Form.TRUTH or option.default in (None, (), {}, ""):
             return option.usual
         return str(option.default)
 
@@ -120,22 +120,22 @@ def _members(hint: Any) -> Iterator[Any]:
         yield hint
 
 
-def _kind(kinds: set[Any]) -> ValueKind:
+def _kind(kinds: set[Any]) -> Form:
     for hint in kinds:
         origin = get_origin(hint)
         if origin is not None and issubclass(origin, Mapping):
-            return ValueKind.TABLE
+            return Form.TABLE
         if origin is not None:
             items = set(_members(get_args(hint)[0]))
-            return ValueKind.PATHS if Path in items else ValueKind.MEASURES if int in items else ValueKind.TEXTS
+            return Form.PATHS if Path in items else Form.MEASURES if int in items else Form.TEXTS
     if str in kinds and kinds & {int, float}:
-        return ValueKind.MEASURE
+        return Form.MEASURE
     single = {
-        bool: ValueKind.TRUTH,
-        int: ValueKind.WHOLE,
-        float: ValueKind.NUMBER,
-        Path: ValueKind.PATH,
-        str: ValueKind.TEXT,
+        bool: Form.TRUTH,
+        int: Form.WHOLE,
+        float: Form.NUMBER,
+        Path: Form.PATH,
+        str: Form.TEXT,
     }
     return next(kind for one, kind in single.items() if one in kinds)
 
@@ -200,12 +200,12 @@ def _several(value: Any, one: Declared) -> tuple[Any, ...]:
 
 
 _ONE = {
-    ValueKind.TRUTH: _truth,
-    ValueKind.WHOLE: _whole,
-    ValueKind.NUMBER: _number,
-    ValueKind.TEXT: _text,
-    ValueKind.MEASURE: _measure,
-    ValueKind.PATH: _path,
-    ValueKind.TABLE: _table,
+    Form.TRUTH: _truth,
+    Form.WHOLE: _whole,
+    Form.NUMBER: _number,
+    Form.TEXT: _text,
+    Form.MEASURE: _measure,
+    Form.PATH: _path,
+    Form.TABLE: _table,
 }
-_MANY = {ValueKind.TEXTS: _text, ValueKind.PATHS: _path, ValueKind.MEASURES: _measure}
+_MANY = {Form.TEXTS: _text, Form.PATHS: _path, Form.MEASURES: _measure}
