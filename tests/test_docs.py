@@ -6,9 +6,9 @@ from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
-from test_layers import ROWS
 
 import faceloom
+from test_layers import ROWS
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "faceloom"
