@@ -1,4 +1,4 @@
-"""Whether what an aligner found can be a face: filters that mark faces, each with its reason."""
+"""Filters: they mark faces whose landmarks cannot be those of a face, each with its reason."""
 
 import itertools
 import math
@@ -14,16 +14,16 @@ from faceloom.geometry.pose import distance_to_mean_head
 
 
 class Filter(StrEnum):
-    """What a filter looks at."""
+    """The filters there are, by what they check."""
 
     CONFIDENCE = "confidence"
-    """How much the aligner believes that there is a face, at least; 0 to 1. Networks that do not tell have 1."""
+    """The least confidence of the aligner, 0 to 1; it is 1 for networks that do not tell."""
     DISTANCE = "distance"
-    """How far the landmarks lie from the mean head in their pose, on the mean, at most; in eye distances."""
+    """The largest mean distance, in eye distances, of the landmarks from the mean head in their pose."""
     SCALE = "scale"
-    """The longer side of the landmarks over that of the box, at least, and its inverse, at most."""
+    """The least ratio of the landmarks' longer side to the box's; its inverse is the largest."""
     ROLL = "roll"
-    """Degrees by which the head is turned in the picture, at most."""
+    """The most degrees by which the head may be turned in the picture."""
     ORDER = "order"
     """Whether eyes and corners of the mouth are left and right, and brows, eyes, nose, mouth and chin top down."""
 
@@ -42,7 +42,7 @@ _CHIN = 8
 
 
 def parse_filters(asked: Sequence[str]) -> tuple[Limit, ...]:
-    """Filters by their names, or with a threshold of one's own as in `roll=45`.
+    """Reads filters that are given by their names, or with a threshold as in `roll=45`.
 
     Raises:
         RequestError: there is no such filter, or its threshold cannot be that.
@@ -72,7 +72,7 @@ def _threshold(which: Filter, text: str) -> float:
 
 
 def why_rejected(face: Face, limits: Sequence[Limit]) -> str | None:
-    """What filters have against a face that has landmarks and a pose: each reason begins with the filter's name."""
+    """The objections of filters to a face with landmarks and a pose; each reason begins with the filter's name."""
     reasons = ((name, _CHECKS[Filter(name)](face, limit or 0.0)) for name, limit in limits)
     return "; ".join(f"{name}: {reason}" for name, reason in reasons if reason) or None
 
@@ -103,7 +103,7 @@ def _against_roll(face: Face, most: float) -> str:
 
 
 def _against_order(face: Face, _: float) -> str:
-    """In the face's own upright frame."""
+    """What is out of order, seen in the face's own upright frame."""
     points = _landmarks(face)
     upright = apply(fit_similarity(points[INNER], MEAN_FACE[INNER]), points)
     (left_eye, _), (right_eye, _) = eye_centres(upright).tolist()
