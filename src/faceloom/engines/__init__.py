@@ -1,1 +1,1 @@
-"""What runs networks: the contract of an engine, and one engine a file."""
+"""Engines: what runs networks. The contract of an engine, and one engine a file."""

@@ -16,7 +16,7 @@ _STORAGES = {"FloatStorage": torch.float32, "HalfStorage": torch.float16, "LongS
 
 
 def empty_network(network: str) -> torch.nn.Module:
-    """The module at `package.module:Name`, whose tensors have shapes and no values, and take no memory.
+    """Makes the module at `package.module:Name`; its tensors have shapes but no values, and take no memory.
 
     Raises:
         StageError: there is none.
@@ -30,7 +30,7 @@ def empty_network(network: str) -> torch.nn.Module:
 
 
 def read_state(path: Path) -> dict[str, torch.Tensor]:
-    """The tensors of a checkpoint by their keys: a saved state dict, or an archive of TorchScript.
+    """Reads the tensors of a checkpoint by their keys: of a saved state dict, or of an archive of TorchScript.
 
     Raises:
         StageError: it is neither, or has something in it that is no tensor.

@@ -1,4 +1,4 @@
-"""What is taken of a card, by the CUDA runtime's own account, for engines whose allocator does not tell."""
+"""What is taken of a card as the CUDA runtime reports it, for engines whose allocator does not tell."""
 
 import ctypes
 import sys
@@ -6,14 +6,14 @@ from functools import cache
 
 
 class CudaMemory:
-    """A card's memory, of which this process is taken to hold what has gone since this was made.
+    """A card's memory; what is gone of it since this object was made is taken to be held by this process.
 
     Other processes on the card are counted too: what they take or give back meanwhile cannot be told apart. An arena
     keeps what it has taken until it is shrunk, so what is held after a call is also the most that was held in it.
     """
 
     def __init__(self, number: int) -> None:
-        """Of the card with this number in CUDA's order."""
+        """The memory of the card with this number in CUDA's order."""
         self._number = number
         self._free_at_first = self.free_bytes
         self._peak_bytes = 0

@@ -1,4 +1,4 @@
-"""The contract of an engine: it loads a prepared network, runs it, and gives its memory back."""
+"""The contract of an engine: it loads prepared networks, runs them, and gives their memory back."""
 
 from pathlib import Path
 from typing import Protocol
@@ -10,7 +10,7 @@ class Network(Protocol):
     """A network held in memory; safe to call from several threads at once."""
 
     def __call__(self, inputs: Tensors) -> Tensors:
-        """The outputs by name, for one batch.
+        """Runs the network on one batch, and returns its outputs by name.
 
         Raises:
             MemoryError: the engine could not get the memory it needed; the network can be called again.
@@ -22,7 +22,7 @@ class HeldMemory(Protocol):
 
     @property
     def held_bytes(self) -> int:
-        """At this moment: reserved, whether or not it is in use.
+        """What is held at this moment: all that is reserved, whether or not it is in use.
 
         Of a device it is what this engine has taken for weights and activations. The driver's context and the libraries
         are not in it: by so much more does `free_bytes` fall when the first network runs.
@@ -30,10 +30,10 @@ class HeldMemory(Protocol):
 
     @property
     def peak_bytes(self) -> int:
-        """Most of `held_bytes` since the beginning, or since `reset_peak`."""
+        """The most that `held_bytes` has been since the beginning, or since `reset_peak`."""
 
     def reset_peak(self) -> None:
-        """Lets `peak_bytes` begin again at what is held now."""
+        """Makes `peak_bytes` begin again at what is held now."""
 
 
 class DeviceMemory(HeldMemory, Protocol):
@@ -41,11 +41,11 @@ class DeviceMemory(HeldMemory, Protocol):
 
     @property
     def total_bytes(self) -> int:
-        """Of the device."""
+        """All memory of the device."""
 
     @property
     def free_bytes(self) -> int:
-        """Of the device, by its own account at this moment: whatever any process holds is not free."""
+        """What is free of the device's memory now, by its own account; what any process holds is not free."""
 
 
 class Engine(Protocol):
@@ -53,14 +53,14 @@ class Engine(Protocol):
 
     @property
     def version(self) -> str:
-        """Name and version of the runtime, e.g. `onnxruntime 1.31.1`."""
+        """The name and version of the runtime, e.g. `onnxruntime 1.31.1`."""
 
     @property
     def memory(self) -> DeviceMemory | None:
-        """The device's; None on the host's own, where what the process holds is what counts."""
+        """The device's memory; None on the host, where what the process holds counts."""
 
     def load(self, path: Path, network: str = "") -> Network:
-        """The network of a prepared file, which is the checkpoint of the module `network` if that is not empty.
+        """Loads the network of a prepared file, which is the checkpoint of the module `network` if that is not empty.
 
         Raises:
             StageError: the runtime refuses it, or would run it on another device than this engine's.
@@ -68,7 +68,7 @@ class Engine(Protocol):
         """
 
     def reserve(self, size_bytes: int) -> None:
-        """Takes a block for the activations of calls to come, which then need no more unless they are larger.
+        """Reserves a block for the activations of later calls, which then need no more unless they are larger.
 
         Does nothing where the runtime has no place to keep it.
 

@@ -1,4 +1,4 @@
-"""The heap of the C library, which engines on the host's memory leave pages in."""
+"""The heap of the C library, in which engines on the host leave free pages."""
 
 import ctypes
 import sys
@@ -8,13 +8,13 @@ _LARGEST_KEPT_BYTES = 32 << 20  # the most that glibc takes
 
 
 def trim_heap() -> None:
-    """Has the C library give free pages back; other systems' libraries do that by themselves."""
+    """Makes the C library give free pages back to the system; libraries of other systems do that by themselves."""
     if sys.platform == "linux":
         ctypes.CDLL(None).malloc_trim(0)
 
 
 def keep_freed() -> None:
-    """Has the C library keep large blocks that are freed, for the next of about their size; Linux, elsewhere nothing.
+    """Makes the C library keep large blocks that are freed, for the next ones of about their size; on Linux only.
 
     By itself it has the system map each large block, page by page, and take it back: a tenth of the time of a video of
     1080p (measured). In exchange, holes stay between blocks that differ in size.

@@ -25,9 +25,9 @@ _OUT_OF_MEMORY = (
     "out of memory",
     "ALLOC_FAILED",
 )
-"""How the runtime says it; the fourth is the arena at its limit, the last two are CUDA's and cuDNN's."""
+"""How the runtime says that memory was refused; the fourth is the arena's, the last two are CUDA's and cuDNN's."""
 _DEVICE_LOST = ("CUDA failure", "CUDNN failure", "CUBLAS failure", "HIP failure", "MIOPEN failure", "DXGI_ERROR")
-"""What ends a process's work on a card: after most of these every call fails."""
+"""Errors that end a process's work on a card: after most of them every call fails."""
 _KEEPER = Path(__file__).with_name("keeper.onnx")
 _RESERVER = Path(__file__).with_name("reserver.onnx")
 _FLOAT_BYTES = 4
@@ -71,7 +71,7 @@ PROVIDERS: Mapping[str, tuple[str, Callable[[Runtime, int], dict[str, str]]]] = 
 
 
 class OnnxEngine:
-    """Networks on one device through ONNX Runtime.
+    """Runs networks on one device through ONNX Runtime.
 
     All networks of a process share one arena for their activations, so that together they need those of the
     largest, not the sum. On the CPU each call runs on one thread: single-threaded calls give the same bits whatever the
@@ -88,18 +88,18 @@ class OnnxEngine:
 
     @cached_property
     def version(self) -> str:
-        """Name and version of the runtime."""
+        """The name and version of the runtime."""
         import onnxruntime
 
         return f"onnxruntime {onnxruntime.__version__}"
 
     @cached_property
     def memory(self) -> DeviceMemory | None:
-        """The card's under CUDA; None elsewhere: other providers do not tell."""
+        """The card's memory under CUDA; None elsewhere, since other providers do not tell."""
         return CudaMemory(self._runtime.number) if self._runtime.kind == "cuda" else None
 
     def load(self, path: Path, network: str = "") -> "OnnxNetwork":
-        """The network of a prepared file, on this engine's device and no other."""
+        """Loads the network of a prepared file on this engine's device, and on no other."""
         if network:
             message = f"{path.name} is the checkpoint of {network}, which runs by the engine torch alone"
             raise StageError(message, stage=path.stem)
@@ -196,7 +196,7 @@ class OnnxEngine:
 
 
 class OnnxNetwork:
-    """One loaded session."""
+    """A network that is loaded as a session."""
 
     def __init__(self, session: Any) -> None:
         self._session = session

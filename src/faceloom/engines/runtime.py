@@ -1,4 +1,4 @@
-"""Which engine runs the networks, on which device, in which arithmetic."""
+"""Runtimes: which engine runs the networks, on which device, in which arithmetic."""
 
 import importlib.util
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ ONNX_WHEELS = {
     "onnxruntime-directml": "directml",
     "onnxruntime-openvino": "openvino",
 }
-"""Distributions of ONNX Runtime that drive more than the CPU, and the kind of device that each adds."""
+"""The distributions of ONNX Runtime that drive more than the CPU, with the kind of device that each adds."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,13 +44,13 @@ class Runtime:
 
 
 ON_CPU = Runtime()
-"""What every installation has."""
+"""The runtime that every installation has."""
 
 
 def choose_runtime(
     engine: str | None = None, *, device: str = CPU, precision: str = Precision.FP32, checkpoints: Sequence[str] = ()
 ) -> Runtime:
-    """The engine that a request means.
+    """Chooses the engine that a request means.
 
     Args:
         engine: `onnx` or `torch`; None for the one that can do the work, ONNX Runtime where both can.
@@ -76,7 +76,7 @@ def choose_runtime(
 
 
 def drivable_kinds() -> frozenset[str]:
-    """Kinds of device that an installed engine is made for; whether it gets along with the driver, using it tells."""
+    """The kinds of device that an installed engine is made for; whether the driver fits shows only when it is used."""
     kinds = {CPU, *(kind for wheel, kind in ONNX_WHEELS.items() if _version(wheel))}
     built_for = _version("torch")
     if built_for and not built_for.endswith("+cpu"):
@@ -85,7 +85,7 @@ def drivable_kinds() -> frozenset[str]:
 
 
 def has_torch() -> bool:
-    """Whether PyTorch is installed; does not import it."""
+    """Whether PyTorch is installed; it is not imported for that."""
     return importlib.util.find_spec("torch") is not None
 
 

@@ -1,4 +1,4 @@
-"""Starts an engine, which is imported then: each brings a runtime of tens or hundreds of megabytes with it."""
+"""Starting engines: an engine is imported only then, since each brings a runtime of tens or hundreds of megabytes."""
 
 from faceloom.choices import EngineName
 from faceloom.engines.engine import Engine
@@ -6,7 +6,7 @@ from faceloom.engines.runtime import Runtime
 
 
 def start_engine(runtime: Runtime, *, arena_bytes: int = 0) -> Engine:
-    """The engine, which takes at most `arena_bytes` of its device for networks and activations; 0 is no limit.
+    """Starts an engine that takes at most `arena_bytes` of its device for networks and activations; 0 is no limit.
 
     Raises:
         StageError: the device cannot be had.

@@ -19,13 +19,13 @@ from faceloom.errors import DeviceLostError, StageError
 from faceloom.stage import Tensors
 
 _OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED", "bad_alloc")
-"""How PyTorch and the libraries below it say it where they raise no class of their own."""
+"""How PyTorch and the libraries below it say that memory was refused, where they raise no class of their own."""
 _DEVICE_LOST = ("CUDA error", "HIP error", "CUDA driver error", "cuDNN error", "CUBLAS_STATUS", "MPS backend error")
-"""What ends a process's work on a card: after most of these every call fails."""
+"""Errors that end a process's work on a card: after most of them every call fails."""
 
 
 class TorchEngine:
-    """Networks on one device through PyTorch: `cuda:N` (also cards of AMD, by the same name), `mps` or `cpu`.
+    """Runs networks on one device through PyTorch: `cuda:N` (also cards of AMD, by the same name), `mps` or `cpu`.
 
     A network is an ONNX file that has been prepared for ONNX Runtime, or a checkpoint of a module. On the CPU each call
     runs on one thread, as ONNX Runtime's do here. On a card calls are taken one at a time, so that together the
@@ -50,16 +50,16 @@ class TorchEngine:
 
     @property
     def version(self) -> str:
-        """Name and version of the runtime."""
+        """The name and version of the runtime."""
         return f"torch {torch.__version__}"
 
     @property
     def memory(self) -> DeviceMemory | None:
-        """The card's; None on the CPU, and on Apple's chips, where the card's is the host's."""
+        """The card's memory; None on the CPU, and on Apple's chips, where the card uses the host's memory."""
         return _CardMemory(self._device) if self._is_cuda else None
 
     def load(self, path: Path, network: str = "") -> "TorchNetwork":
-        """The network of a prepared file, or of the checkpoint of a module."""
+        """Loads the network of a prepared file, or of the checkpoint of a module."""
         with _as_memory_error():
             module = _module(path, network) if network else read_graph(path)
             half = self._precision is Precision.FP16
@@ -76,7 +76,7 @@ class TorchEngine:
         return self._device.type == "cpu" or self._precision is not Precision.FP32
 
     def reserve(self, size_bytes: int) -> None:
-        """Has the card's allocator hold one block, which it cuts into what calls need; the host's keeps none."""
+        """Makes the card's allocator hold one block, which it cuts into what calls need; the host's keeps none."""
         if self._is_cuda:
             with _as_memory_error():
                 torch.empty(size_bytes, dtype=torch.uint8, device=self._device)
@@ -120,7 +120,7 @@ class _CardNetwork(TorchNetwork):
     """A module on a card, with copies on streams of their own, from and to memory that the card reads by itself."""
 
     _launching = threading.Lock()
-    """Of all networks: kernels of two calls that take turns would hold the activations of both."""
+    """Held by the network that launches: kernels of two calls that take turns would hold the activations of both."""
 
     def __init__(self, module: torch.nn.Module, device: torch.device, layout: torch.memory_format) -> None:
         super().__init__(module, device, layout)

@@ -45,7 +45,7 @@ class OnnxGraph(torch.nn.Module):
                 self.register_buffer(self._buffer_names[name], tensor)
 
     def forward(self, **inputs: torch.Tensor) -> dict[str, torch.Tensor]:
-        """The outputs by name."""
+        """Runs the graph, and returns its outputs by name."""
         values: dict[str, torch.Tensor] = {**self._constants(), **inputs}
         for node, run, last_used in self._steps:
             values[node.output] = run(*(values[name] if name else None for name in node.inputs))
@@ -59,7 +59,7 @@ class OnnxGraph(torch.nn.Module):
 
 
 def read_graph(path: Path) -> OnnxGraph:
-    """The graph of an ONNX file, on the host.
+    """Reads the graph of an ONNX file, on the host.
 
     Raises:
         StageError: it cannot be read, or has an operator that is not among ours; the message names it.

@@ -15,7 +15,7 @@ from torch.nn import functional
 
 Tensor: TypeAlias = torch.Tensor
 Run: TypeAlias = Callable[..., Tensor]
-"""Input tensors in their order, None where an optional one is left out, to the one output."""
+"""Turns the input tensors in their order, with None for an optional one that is left out, into the one output."""
 
 _INT64 = 7  # onnx.TensorProto.DataType
 _INT32 = 6
@@ -35,7 +35,7 @@ class Node:
     """Names of tensors; an empty one is an optional input that is left out."""
     output: str
     attributes: Mapping[str, Any]
-    """As Python values; text is `str`."""
+    """The attributes as Python values; text is `str`."""
     opset: int
 
     def expect(self, **wanted: object) -> None:
@@ -51,7 +51,7 @@ class Node:
 
 
 def build(node: Node) -> Run:
-    """The function of a node.
+    """Makes the function of a node.
 
     Raises:
         UnsupportedError: there is none.

@@ -1,1 +1,1 @@
-"""What hardware there is, and how much of it is used."""
+"""Memory and devices: what hardware there is, and how much of it is used."""

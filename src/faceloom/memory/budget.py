@@ -15,13 +15,13 @@ class Budget:
     """Bytes that a run may take; the machine is asked once, when the run begins."""
 
     host_bytes: int
-    """Of the host's memory, for all processes together."""
+    """The ceiling of the host's memory, for all processes together."""
     device_bytes: Mapping[str, int] = field(default_factory=dict)
-    """Of each device that has a memory of its own, by its name."""
+    """The ceiling of each device that has a memory of its own, by its name."""
 
 
 def host_budget_bytes(memory_bytes: int | None, ram: Ram | None, *, held_bytes: int = 0) -> int:
-    """What a run may take of the host's memory: what was asked for, or what is free but for a reserve.
+    """Returns what a run may take of the host's memory: what was asked for, or what is free less a reserve.
 
     Args:
         memory_bytes: what was asked for; None if nothing was. It is never more than there is.
@@ -37,7 +37,7 @@ def host_budget_bytes(memory_bytes: int | None, ram: Ram | None, *, held_bytes: 
 
 
 def card_budget_bytes(memory_bytes: int | None, *, free_bytes: int, total_bytes: int) -> int:
-    """What a run may take of a card's memory, in the same way."""
+    """Returns what a run may take of a card's memory, found in the same way."""
     if memory_bytes is None:
         return default_card_bytes(free_bytes, total_bytes)
     return min(memory_bytes, free_bytes)

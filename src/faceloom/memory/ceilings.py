@@ -1,4 +1,4 @@
-"""Ceilings that the system holds: beyond them an allocation fails, in Python as in native code."""
+"""Ceilings that the system enforces: an allocation beyond them fails, in Python as in native code."""
 
 import errno
 import resource
@@ -22,7 +22,7 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def limit_process(worker_bytes: int, *, holes_bytes: int = _HOLES_BYTES) -> None:
-    """Lets this process hold about `worker_bytes` of RAM, whatever it tries; Linux, elsewhere nothing happens.
+    """Limits this process to about `worker_bytes` of RAM; on systems other than Linux it does nothing.
 
     RLIMIT_DATA counts writable address space, used or not, so the limit is set to what the process has of that now
     and the RAM it may still take. An allocation beyond it raises MemoryError, or what native code makes of that.

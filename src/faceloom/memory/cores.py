@@ -1,4 +1,4 @@
-"""How many cores this process may use."""
+"""Cores: how many of them this process may use."""
 
 import os
 from pathlib import Path
@@ -7,7 +7,7 @@ from faceloom.memory.ram import CGROUP_ROOT, CGROUPS_OF_PROCESS, groups
 
 
 def usable_cores(cgroup: Path = CGROUP_ROOT, process: Path = CGROUPS_OF_PROCESS) -> int:
-    """Cores by affinity, or fewer if a cgroup, its own or one above, gives less time; at least 1."""
+    """The number of cores by affinity, or fewer if a cgroup of the process gives less time; at least 1."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     shares = [share for group in groups("cpu", cgroup, process) if (share := _share(group)) is not None]
     return min([cores, *(max(1, round(share)) for share in shares)])

@@ -29,7 +29,7 @@ _VISIBLE = "CUDA_VISIBLE_DEVICES"
 _HIP_VISIBLE = "HIP_VISIBLE_DEVICES"
 _CPUINFO = Path("/proc/cpuinfo")
 _LEAST_RESERVE_BYTES = 256 * MIB
-"""What a default budget leaves of a card, at least: screens and other programs breathe."""
+"""The least that a default budget leaves of a card, since screens and other programs breathe."""
 _RESERVE_SHARE = 0.05
 
 
@@ -38,9 +38,9 @@ class Device:
     """One place where networks can run."""
 
     name: str
-    """As `--device` takes it: `cpu`, `cuda:0`."""
+    """The name as `--device` takes it: `cpu`, `cuda:0`."""
     label: str
-    """What it is, for people."""
+    """A description for people."""
     total_bytes: int
     free_bytes: int
     """What could be taken at this moment; 0 if the system does not tell."""
@@ -70,7 +70,7 @@ def find_devices() -> tuple[Device, ...]:
 
 
 def default_card_bytes(free_bytes: int, total_bytes: int) -> int:
-    """What a run may take of a card when nobody says how much: what is free but for a reserve, never below 0."""
+    """What a run may take of a card if nothing was asked for: what is free less a reserve, never below 0."""
     return max(0, free_bytes - max(_LEAST_RESERVE_BYTES, round(total_bytes * _RESERVE_SHARE)))
 
 
@@ -80,7 +80,7 @@ def free_bytes_of(name: str) -> int | None:
 
 
 def gpu_problem() -> str | None:
-    """Why `find_devices` has no cards; None if it has."""
+    """Says why `find_devices` finds no cards; None if it finds some."""
     _, problem = _cards()
     return problem
 
@@ -88,7 +88,7 @@ def gpu_problem() -> str | None:
 def choose_devices(
     wanted: str, devices: Sequence[Device], *, drivable: Collection[str], excluded: str = ""
 ) -> tuple[Device, ...]:
-    """The devices that a request means, in its order; at least one.
+    """Chooses the devices that a request means, in its order; there is at least one.
 
     Args:
         wanted: names of devices with commas between, or "auto" for the drivable card with the most free memory, else

@@ -11,13 +11,13 @@ from typing import Any
 from faceloom.units import MIB
 
 MARGIN = 0.04
-"""Added to measured bytes: other networks cut the block that they share in other places (measured, docs/memory.md)."""
+"""This share is added to measured bytes, since networks cut the block that they share in different places."""
 UNTOLD_BYTES = 512 * MIB
-"""Of a card whose driver cannot be asked: its context and libraries are believed to take so much."""
+"""What context and libraries are assumed to take of a card whose driver cannot be asked."""
 _RUNTIME_BYTES = 512 * MIB
-"""Of the host, by libraries of a card; a guess, like the next."""
+"""What the libraries of a card take of the host's memory; a guess, like the next."""
 _TIMES_AS_FAST = 50
-"""A card, as one core."""
+"""How many times as fast a card is as one core."""
 _FORMAT = 3
 """Counts the changes to what is measured and how; footprints of another format are measured again."""
 
@@ -27,43 +27,43 @@ class HostFootprint:
     """What one stage holds of the host's memory while its network runs on a device that has a memory of its own."""
 
     weights_bytes: int
-    """As long as the network is loaded, and there is a copy of it here."""
+    """Held as long as the network is loaded, if a copy of it stays on the host."""
     spike_bytes: int
-    """Besides, while it is loaded."""
+    """Held besides, while the network is loaded."""
     fixed_bytes: int
     item_bytes: int
     process_bytes: int
-    """Of the process with everything imported and no network loaded."""
+    """What the process holds with everything imported and no network loaded."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Footprint:
-    """What one stage costs in a worker process, of the memory of the device that it runs on."""
+    """What one stage costs in a worker process, in seconds and in memory of the device that it runs on."""
 
     weights_bytes: int
     load_spike: float
-    """Extra copies of the weights while loading."""
+    """How many extra copies of the weights there are while they are loaded."""
     load_s: float
     fixed_bytes: int
     item_bytes: int
-    """Held at a batch of b: fixed + item * b, on top of the weights."""
+    """A batch of b holds fixed + item * b bytes, on top of the weights."""
     batch_s: Mapping[int, float]
-    """Seconds of one batch, by its size."""
+    """The seconds of one batch, by its size."""
     arena_fixed_bytes: int
-    """Of the fixed bytes, what is to be reserved in the arena; like them with the margin."""
+    """The part of the fixed bytes that is to be reserved in the arena; it includes the margin, as they do."""
     arena_item_bytes: int
     transient_bytes: int
-    """Of what one item holds, what goes when the call ends: tensors on their way into the network and out of it."""
+    """The part of an item's bytes that is freed when the call ends: the network's input and output tensors."""
     process_bytes: int
-    """Of the process with everything imported and no network loaded; of a card, its context and libraries."""
+    """What the process holds with everything imported and no network loaded; on a card, context and libraries."""
     start_s: float
-    """CPU seconds until the process was that far."""
+    """The CPU seconds until the process is that far."""
     switch_s: float
-    """To give back what the networks of one phase held, before those of the next are loaded."""
+    """The seconds to give back what the networks of one phase held, before those of the next are loaded."""
     is_measured: bool = True
     """False for a first guess from the network's graph."""
     host: HostFootprint | None = None
-    """Of the host's memory, where the device has one of its own."""
+    """What the stage holds of the host's memory, where the device has a memory of its own."""
     limited_bytes: int = 0
     """The limit that kept larger batches from being measured on such a device; 0 if none did."""
     on_host: "Footprint | None" = None
@@ -89,7 +89,7 @@ class Footprint:
 
 
 def on_a_card(guess: Footprint) -> Footprint:
-    """A guess for the host as one for a card: copies of weights and inputs stay behind, and a context comes on top."""
+    """Turns a guess for the host into one for a card: copies of weights and inputs stay, a context comes on top."""
     host = HostFootprint(
         weights_bytes=guess.weights_bytes,
         spike_bytes=round(guess.load_spike * guess.weights_bytes),
@@ -102,7 +102,7 @@ def on_a_card(guess: Footprint) -> Footprint:
 
 
 def fit(held: Mapping[int, int]) -> tuple[int, int]:
-    """Fixed and item bytes, both >= 0 and with the margin, of bytes held at one or two batch sizes.
+    """Fits fixed and item bytes, both >= 0 and with the margin, to the bytes held at one or two batch sizes.
 
     A stage that holds less at the larger batch has no item bytes: what differs is noise.
     """
@@ -117,12 +117,12 @@ def fit(held: Mapping[int, int]) -> tuple[int, int]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FootprintCache:
-    """Measured footprints of this machine, a file each, by everything they depend on."""
+    """The measured footprints of this machine, in a file each, by everything that they depend on."""
 
     folder: Path
 
     def find(self, traits: Mapping[str, Any]) -> Footprint | None:
-        """The footprint measured under exactly these traits, if there is one that can be read."""
+        """Returns the footprint measured under exactly these traits, if there is one that can be read."""
         try:
             stored = json.loads(self._path(traits).read_text(encoding="utf-8"))
             return Footprint.from_json(stored["footprint"])

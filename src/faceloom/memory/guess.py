@@ -17,20 +17,20 @@ if TYPE_CHECKING:
     import onnx
 
 ACTIVATIONS_FACTOR = 3
-"""Times the activations that must live at once: allocators and the workspaces of convolutions hold more."""
+"""A guess is so many times the activations that must live at once, since allocators and workspaces hold more."""
 LOAD_SPIKE = 1.0
-"""While loading, the file's copy of the weights stands beside the runtime's."""
+"""While a network is loaded, the file's copy of the weights exists beside the runtime's."""
 PROCESS_BYTES = 128 * MIB
-"""Of a worker with its runtimes imported and no network loaded, rounded up (measured: 86 MiB)."""
+"""What a worker holds with its runtimes imported and no network loaded, rounded up (measured: 86 MiB)."""
 START_S = 1.0
-"""Nominal, as no graph tells it."""
+"""A nominal value, since no graph tells it."""
 SWITCH_S = 0.05
-"""Nominal, as no graph tells it."""
+"""A nominal value, since no graph tells it."""
 
 OPERATIONS_S = 1e10
-"""Nominal speed of one core: multiply-adds and elements written, a second."""
+"""The nominal speed of one core: multiply-adds and elements written, a second."""
 LOAD_BYTES_S = 100e6
-"""Nominal speed of loading: bytes of weights a second."""
+"""The nominal speed of loading: bytes of weights a second."""
 _ELEMENT_BYTES = 4
 """Of a tensor whose type is not known: float32, as nearly all."""
 _SMALL = 1024
@@ -38,7 +38,7 @@ _SMALL = 1024
 
 
 def guess_footprint(network: Path, input_shapes: Mapping[str, tuple[int, ...]]) -> Footprint:
-    """What the network of an ONNX file may need for the one item that the shapes stand for.
+    """Guesses what the network of an ONNX file needs for the one item that the shapes stand for.
 
     `item_bytes` is `ACTIVATIONS_FACTOR` times the most that must live at once when the nodes run in the file's order;
     `fixed_bytes` is 0. A tensor of unknown shape counts as the largest known one. Seconds are those of a nominal

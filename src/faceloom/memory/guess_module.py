@@ -26,7 +26,7 @@ _FLOAT_BYTES = 4
 
 
 def guess_module(weights: Path, network: str, input_shapes: Mapping[str, tuple[int, ...]]) -> Footprint:
-    """What a network may need for the one item that the shapes stand for; `network` as in `Plugin.network`.
+    """Guesses what a network needs for the one item that the shapes stand for; `network` is as in `Plugin.network`.
 
     The module runs without values. What must live at once is taken to be what the layer with the largest input and
     output has, twice, as branches wait for each other.
@@ -68,7 +68,7 @@ class _Seen:
 
     def __init__(self) -> None:
         self.largest = 0
-        """Elements of the input and output of one layer."""
+        """The most elements that the input and output of one layer have together."""
         self.operations = 0
 
     def look(self, layer: "torch.nn.Module", given: "tuple[torch.Tensor, ...]", answer: Any) -> None:

@@ -8,13 +8,13 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 DRM = Path("/sys/class/drm")
-"""Of Linux: a folder for each card."""
+"""The folder in which Linux has a folder for each card."""
 _AMD = "0x1002"
 _HIP_VISIBLE = "HIP_VISIBLE_DEVICES"
 
 
 def amd_cards(drm: Path = DRM) -> Iterator[tuple[str, str, int, int, str]]:
-    """Each visible card of AMD, in the order of the bus: name, label, total bytes, free bytes, its number for HIP.
+    """Finds AMD's visible cards, in the order of the bus: name, label, total bytes, free bytes, number for HIP.
 
     Processors with graphics of their own are among them. Numbers in `HIP_VISIBLE_DEVICES` are counted likewise.
 

@@ -12,9 +12,9 @@ from pathlib import Path, PurePosixPath
 from faceloom.units import KIB, MIB
 
 LEAST_RESERVE_BYTES = 512 * MIB
-"""What a default budget leaves to the rest of the machine, at least."""
+"""The least that a default budget leaves to the rest of the machine."""
 RESERVE_SHARE = 0.10
-"""What a default budget leaves to the rest of a large machine, of its total."""
+"""The share of its total that a default budget leaves to the rest of a large machine."""
 
 CGROUP_ROOT = Path("/sys/fs/cgroup")
 CGROUPS_OF_PROCESS = Path("/proc/self/cgroup")
@@ -23,7 +23,7 @@ _MEMINFO = Path("/proc/meminfo")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ram:
-    """Bytes of RAM."""
+    """How much RAM there is."""
 
     total_bytes: int
     """The machine's, or the tightest limit of a cgroup if that is less."""
@@ -34,7 +34,7 @@ class Ram:
 
 
 def read_ram(meminfo: Path = _MEMINFO, cgroup: Path = CGROUP_ROOT, process: Path = CGROUPS_OF_PROCESS) -> Ram | None:
-    """What there is at this moment; None where the system does not tell (`machine_bytes` may know the total)."""
+    """Reads how much RAM there is now; None if the system does not tell (`machine_bytes` may still know the total)."""
     try:
         fields = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
         total, available = (int(fields[name].split()[0]) * KIB for name in ("MemTotal", "MemAvailable"))
@@ -49,7 +49,7 @@ def read_ram(meminfo: Path = _MEMINFO, cgroup: Path = CGROUP_ROOT, process: Path
 
 
 def default_budget_bytes(ram: Ram) -> int:
-    """What a run may take when nobody says how much: all that is available except a reserve, never below 0.
+    """What a run may take if nothing was asked for: all that is available less a reserve, never below 0.
 
     The reserve, for the rest of the machine and for what is not measured, is 512 MiB or a tenth of the total,
     whichever is more.
@@ -58,7 +58,7 @@ def default_budget_bytes(ram: Ram) -> int:
 
 
 def machine_bytes() -> int | None:
-    """All RAM of the machine, also on systems that do not tell how much of it is free; None if not even that."""
+    """All RAM of the machine, also on systems that do not tell how much of it is free; None if it is not known."""
     try:
         return os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, OSError, ValueError):  # Windows has no sysconf, other systems lack a name

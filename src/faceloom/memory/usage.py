@@ -1,4 +1,4 @@
-"""How much memory this process holds."""
+"""Usage: how much memory this process holds."""
 
 import re
 import resource
@@ -12,12 +12,12 @@ _FORGET_PEAK = "5"  # man proc, clear_refs
 
 
 def held_bytes(pid: int | None = None) -> int:
-    """Bytes of RAM that this process holds now, or another one; 0 where the system does not tell."""
+    """How many bytes of RAM this process, or another one, holds now; 0 if the system does not tell."""
     return _status("VmRSS", pid) or 0
 
 
 def peak_bytes() -> int:
-    """Most bytes of RAM that this process has held at once, since it began or since `reset_peak`."""
+    """The most bytes of RAM that this process has held at once, since it began or since `reset_peak`."""
     # Not getrusage: there a process starts with the peak of the one that started it.
     held = _status("VmHWM")
     if held is not None:
@@ -42,12 +42,12 @@ class ProcessMemory:
 
 
 def address_bytes() -> int:
-    """Bytes of writable address space of this process, which is what RLIMIT_DATA counts; 0 if unknown."""
+    """How many bytes of writable address space this process has, which RLIMIT_DATA counts; 0 if not known."""
     return _status("VmData") or 0
 
 
 def reset_peak() -> None:
-    """Lets `peak_bytes` begin again at what is held now; does nothing where the system cannot."""
+    """Makes `peak_bytes` begin again at what is held now; does nothing where the system cannot."""
     try:
         (_PROCESS / "clear_refs").write_text(_FORGET_PEAK)
     except OSError:

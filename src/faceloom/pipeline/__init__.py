@@ -1,1 +1,1 @@
-"""Pipeline: what happens to a frame, step by step."""
+"""The pipeline: what happens to a frame, step by step."""

@@ -1,4 +1,4 @@
-"""Faces get landmarks, and what follows from landmarks and patch alone: pose, sharpness, and whether to go on."""
+"""Aligning: faces get landmarks, and what follows from landmarks and patch: pose, sharpness, and whether to go on."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
@@ -25,14 +25,14 @@ _REACH = 0.05
 
 @dataclass(frozen=True, slots=True)
 class _Squares:
-    """The squares of frames that a network is to look at, one a face."""
+    """The squares of frames that an aligner is given, one for each face."""
 
     boxes: Boxes
-    """(N, 4) frame pixels; the middles count, and the longer sides."""
+    """(N, 4) boxes in frame pixels, of which only the middles and the longer sides matter."""
     scale: float
-    """Side of the square over the box's longer side."""
+    """The side of the square, as a multiple of the box's longer side."""
     angles: Sequence[float]
-    """Radians by which their upper edges are turned."""
+    """By how many radians their upper edges are turned."""
 
     def beside(self, offset: NDArray[np.float64]) -> "_Squares":
         """Squares moved by shares (3,) of their sides to the right and down, and made larger by a logarithm."""
@@ -44,7 +44,7 @@ class _Squares:
 
 @dataclass(frozen=True)
 class AlignStep(FaceStep):
-    """Faces get landmarks, in one look or more: the square of each is laid by what the one before found."""
+    """Gives faces their landmarks, in one run of the network or more; each square is laid by the run before."""
 
     plugin: Aligner
 
@@ -69,7 +69,7 @@ class AlignStep(FaceStep):
         return _Squares(crop.around(np.stack([face.box for face in faces]), turns), crop.scale, angles)
 
     def _by_landmarks(self, faces: Sequence[Face], found: Alignment) -> _Squares:
-        """Squares laid around what a look found; where a network has no crop for that, as around a detector's box."""
+        """Squares laid around what a run found; for a network without a second square, as around a detector's box."""
         plugin, turns = self.plugin, _turns(faces)
         crop = plugin.second_square or plugin.first_square
         boxes = found.extent if plugin.second_square else np.stack([box_like(one) for one in found.landmarks])
@@ -77,7 +77,7 @@ class AlignStep(FaceStep):
         return _Squares(crop.around(boxes, turns), crop.scale, angles)
 
     def _averaged(self, faces: Sequence[Face], squares: _Squares) -> tuple[Points, NDArray[np.float32]]:
-        """Landmarks (N, 68, 2) and confidence (N,) of a look, or of several at squares beside each other."""
+        """Landmarks (N, 68, 2) and confidence (N,) of a run, or the mean of several on squares beside each other."""
         if self.plugin.refeed == 1:
             found = self._look(faces, squares)
             return found.landmarks, found.confidence
@@ -140,7 +140,7 @@ def _turned(boxes: Boxes, maps: NDArray[np.float64]) -> Boxes:
 
 
 def described(face: Face, limits: Sequence[Limit]) -> Face:
-    """A face that has landmarks, with its pose, its sharpness if it has its pixels, and what filters have against it.
+    """Returns a face with its pose, its sharpness if it has pixels, and the filters' objections; it has landmarks.
 
     Raises:
         DegeneratePointsError: all landmarks coincide.

@@ -1,4 +1,4 @@
-"""Deriving: chips, masks and overlays made again of faces that another store knows, without any network."""
+"""Deriving: chips, masks and overlays of faces that another store knows are made again, without any network."""
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -24,12 +24,12 @@ from faceloom.store.rows import FaceRow
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeriveStep:
-    """Frames become the rows of their faces, with new chips."""
+    """Turns frames into the rows of their faces, with new chips."""
 
     found: Callable[[FrameId], tuple[int, Sequence[FaceRow]]]
-    """A frame's look, and its faces."""
+    """Finds a frame's look and its faces."""
     flow: Flow
-    """The masks that are drawn from landmarks."""
+    """The stages of the masks that are drawn from landmarks."""
     derivation: Derivation
     outputs: Outputs
     folder: Path
@@ -67,7 +67,7 @@ class DeriveStep:
         return row
 
     def _masks(self, face: FaceRow, landmarks: Points) -> Mapping[str, MaskRecord]:
-        """Those there are, over the square of the new chip: as they are, drawn again, or laid over it."""
+        """The face's masks over the square of the new chip: as they are, drawn again, or laid over it."""
         before, now = self.derivation.framing, self.outputs.framing
         if before == now:
             return face.masks

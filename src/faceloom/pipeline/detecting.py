@@ -24,14 +24,14 @@ from faceloom.selection import EVERY_FACE, Choice
 from faceloom.stage import Infer
 
 EDGE_PX = 4
-"""What comes so near to an edge of a tile, but not of the frame, is cut."""
+"""A face that comes so near to an edge of a tile inside the frame is cut off there."""
 MOST_COVERED = 0.5
-"""Of a face in a tile, by a large one in the whole frame."""
+"""How much of a face in a tile may be covered by a large one in the whole frame."""
 NO_DOUBT = 0.92
 """Score from which a face with level eyes stands upright: none that lay, or stood on its head, was seen upright with as
 much (measured, docs/accuracy.md)."""
 MOST_TILT_DEG = 45.0
-"""Of a level line of eyes."""
+"""By how much the line of the eyes may be off level."""
 SAME_FACE_IOU = 0.3
 
 
@@ -42,7 +42,7 @@ class Sight:
     candidates: Candidates
     canvas_to_frame: Affine
     turned_deg: float = 0.0
-    """By how much the frame was turned back."""
+    """By how many degrees the frame was turned back."""
 
     def in_frame(self, kept: NDArray[np.intp]) -> tuple[Boxes, Points | None]:
         """Boxes (K, 4) and keypoints (K, 5, 2) of some of the candidates, in frame pixels."""
@@ -77,7 +77,7 @@ WHOLE = Place()
 
 @dataclass(frozen=True)
 class DetectStep(NetworkStep):
-    """Frames become faces with patches, and what is left of each frame."""
+    """Turns frames into faces with patches, and notes what is left of each frame."""
 
     plugin: Detector
     patch_scale: float = PATCH_SCALE
@@ -105,7 +105,7 @@ class DetectStep(NetworkStep):
 
 
 def faces_of(frame: Frame, sight: Sight, *, max_iou: float, choice: Choice = EVERY_FACE) -> list[Face]:
-    """The faces among what was seen in a frame, those of the choice, best score first."""
+    """The faces that the choice keeps of what was seen in a frame, best score first."""
     height, width = frame.image.shape[:2]
     candidates = sight.candidates
     kept = nms(candidates.boxes, candidates.scores, max_iou=max_iou)
@@ -132,7 +132,7 @@ class _View:
 
     image: Image
     canvas: tuple[int, int]
-    """Height and width."""
+    """The height and width of the canvas."""
     longest_side: int
     turned_deg: float = 0.0
     place: Place = WHOLE
@@ -148,7 +148,7 @@ class _View:
 def look(
     plugin: Detector, infer: Infer, images: Sequence[Image], *, turned_deg: float = 0.0, batch: int
 ) -> list[Sight]:
-    """What a detector finds in frames that are turned back by an angle, in calls of at most `batch` canvases.
+    """Finds candidates in frames that are turned back by an angle, in calls of at most `batch` canvases.
 
     Frames that are not turned are looked at in tiles too, if that was asked for.
     """
@@ -206,7 +206,7 @@ def _tiles(plugin: Detector, image: Image) -> Iterator[_View]:
 
 
 def merged(whole: Sight, tiles: Sequence[Sight], places: Sequence[Place], *, overlap_px: int) -> Sight:
-    """What was seen in a frame and in its tiles, in frame pixels.
+    """Joins what was seen in a frame and in its tiles, in frame pixels.
 
     What a tile cuts is left out: a neighbour sees it whole or, if it is larger than tiles overlap, the look at the
     whole frame does. Such large faces are left to that look, so that no part of one counts as another face.
@@ -245,7 +245,7 @@ def is_beyond_doubt(faces: Sequence[Face]) -> bool:
 
 
 def better(faces: Sequence[Face], turned: Sequence[Face]) -> Sequence[Face]:
-    """Of the faces that two looks found in one frame, those of the one that saw them upright.
+    """Of the faces that two looks found in one frame, returns those of the look that saw them upright.
 
     The second look has to see a face of the first one better: it is not enough that it finds another.
     """

@@ -1,4 +1,4 @@
-"""Drawing what was found on copies of frames and chips, for looking."""
+"""Drawing: what was found, on copies of frames and chips."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
@@ -32,10 +32,10 @@ _ENCODERS = {".png": encode_png, ".jpg": encode_jpeg, ".jpeg": encode_jpeg}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class OverlayStep:
-    """Frames become pictures to look at, with boxes, points and mask outlines drawn on them."""
+    """Turns frames into overlays: copies with boxes, points and mask outlines drawn on them."""
 
     faces: Mapping[Any, Sequence[FaceRow]]
-    """By frame."""
+    """The faces of each frame."""
     outputs: Outputs
     folder: Path
     batch: int = 1
@@ -57,7 +57,7 @@ class OverlayStep:
 
 
 def draw_overlay(image: Image, faces: Sequence[FaceRow], *, chip_size: int) -> Image:
-    """A copy of a frame with the faces drawn on it; lines grow with the frame."""
+    """Draws faces on a copy of a frame; lines grow with the frame."""
     canvas = image.copy()
     line = max(1, round(max(image.shape[:2]) / 700))
     for face in faces:
@@ -82,7 +82,7 @@ def draw_overlay(image: Image, faces: Sequence[FaceRow], *, chip_size: int) -> I
 
 
 def draw_on_chip(chip: Image, face: FaceRow) -> Image:
-    """A copy of a chip with its face drawn on it; a box is a box of the frame, so it may be turned."""
+    """Draws a face on a copy of its chip; the box is upright in the frame, so it may be turned here."""
     assert face.frame_to_chip is not None
     canvas = chip.copy()
     size = len(chip)

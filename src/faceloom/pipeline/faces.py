@@ -1,4 +1,4 @@
-"""The steps of a phase: how frames become faces, and faces learn more, through the contract of each kind of plugin."""
+"""The steps of faces: patches are cut, and networks add what they find, through the contract of each kind of plugin."""
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -18,7 +18,7 @@ from faceloom.mask import NetworkMask
 from faceloom.stage import Infer, NetworkPlugin
 
 TOGETHER = 8
-"""Faces that take a step together, in calls of the planned batch."""
+"""How many faces take a step together, in calls of the planned batch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,7 +73,7 @@ class NetworkStep:
 
 
 def with_patches(faces: Sequence[Face], image: Image, *, scale: float) -> list[Face]:
-    """The faces of a frame, each with what stages read of it and, where `scale` is larger, with more around that.
+    """Cuts the patches of a frame's faces: what stages read and, if `scale` is larger than that, more around it.
 
     Where copies would take more than the frame itself, patches look into it instead.
     """
@@ -102,7 +102,7 @@ def _inside(wide: Patch, bounds: tuple[int, int, int, int]) -> Patch:
 
 @dataclass(frozen=True)
 class FaceStep(NetworkStep):
-    """Faces learn more from chips that a network looks at; those that a filter has rejected do not."""
+    """Adds to faces what a network makes of their chips; rejected faces are passed on as they are."""
 
     def run(self, items: Sequence[Face]) -> Sequence[Face]:
         going_on = [face for face in items if face.rejected is None]
@@ -110,12 +110,12 @@ class FaceStep(NetworkStep):
         return [*learned, *(face for face in items if face.rejected is not None)]
 
     def learn(self, faces: Sequence[Face]) -> Sequence[Face]:
-        """The faces, each with what the network says of it."""
+        """Returns the faces, each with what the network makes of it."""
         raise NotImplementedError
 
     @property
     def together(self) -> int:
-        """Several calls on end: a network that ran just before is still in the processor's caches."""
+        """Faces for several calls in a row: a network that ran just before is still in the processor's caches."""
         return self.batch * max(1, TOGETHER // self.batch)
 
     def calls(self, faces: Sequence[Face], maps: Sequence[Affine], *, size: int) -> Iterator[Images]:
@@ -126,7 +126,7 @@ class FaceStep(NetworkStep):
 
 @dataclass(frozen=True)
 class MaskStep(FaceStep):
-    """Faces get a mask from a network."""
+    """Gives faces a mask from a network."""
 
     plugin: NetworkMask
 
@@ -142,7 +142,7 @@ class MaskStep(FaceStep):
 
 @dataclass(frozen=True)
 class IdentifyStep(FaceStep):
-    """Faces get an embedding."""
+    """Gives faces an embedding."""
 
     plugin: Identifier
 
@@ -156,13 +156,13 @@ class IdentifyStep(FaceStep):
 
 
 def cut_chip(face: Face, face_to_chip: Affine, *, size: int, into: Image | None = None) -> Image:
-    """The chip of a face that a stage reads, from its patch."""
+    """Cuts the chip that a stage reads from the patch of a face."""
     assert face.patch is not None
     return _cut(face.patch, face_to_chip, size=size, into=into)
 
 
 def cut_kept_chip(face: Face, face_to_chip: Affine, *, size: int) -> Image:
-    """The chip of a face that the user keeps, from all that there is of its frame."""
+    """Cuts the chip that the user keeps from the wide patch of a face, if it has one, or else from its patch."""
     patch = face.wide_patch or face.patch
     assert patch is not None
     return _cut(patch, face_to_chip, size=size)
@@ -173,7 +173,7 @@ def _cut(patch: Patch, face_to_chip: Affine, *, size: int, into: Image | None = 
 
 
 def resize_mask(mask: NDArray[np.uint8], *, size: int) -> NDArray[np.uint8]:
-    """A mask (S, S) at another size."""
+    """Resizes a mask (S, S)."""
     if mask.shape == (size, size):
         return mask
     shrinking = size < mask.shape[0]

@@ -1,4 +1,4 @@
-"""Whether what an aligner found can be a face: filters that mark faces, each with its reason."""
+"""Filters: they mark faces whose landmarks cannot be those of a face, each with its reason."""
 
 import itertools
 import math
@@ -26,7 +26,7 @@ _CHIN = 8
 
 
 def parse_filters(asked: Sequence[str]) -> tuple[Limit, ...]:
-    """Filters by their names, or with a threshold of one's own as in `roll=45`.
+    """Reads filters that are given by their names, or with a threshold as in `roll=45`.
 
     Raises:
         RequestError: there is no such filter, or its threshold cannot be that.
@@ -56,7 +56,7 @@ def _threshold(which: Filter, text: str) -> float:
 
 
 def why_rejected(face: Face, limits: Sequence[Limit]) -> str | None:
-    """What filters have against a face that has landmarks and a pose: each reason begins with the filter's name."""
+    """The objections of filters to a face with landmarks and a pose; each reason begins with the filter's name."""
     reasons = ((name, _CHECKS[Filter(name)](face, limit or 0.0)) for name, limit in limits)
     return "; ".join(f"{name}: {reason}" for name, reason in reasons if reason) or None
 
@@ -87,7 +87,7 @@ def _against_roll(face: Face, most: float) -> str:
 
 
 def _against_order(face: Face, _: float) -> str:
-    """In the face's own upright frame."""
+    """What is out of order, seen in the face's own upright frame."""
     points = _landmarks(face)
     upright = apply(fit_similarity(points[INNER], MEAN_FACE[INNER]), points)
     (left_eye, _), (right_eye, _) = eye_centres(upright).tolist()

@@ -1,4 +1,4 @@
-"""The last steps: faces become rows with encoded masks and a chip file, and frames become overlays."""
+"""Finishing: faces become rows with encoded masks and a chip file."""
 
 from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -29,7 +29,7 @@ from faceloom.version import VERSION
 
 
 def draw_masks(face: Face, flow: Flow, *, size: int, framing: Framing = STANDARD) -> dict[str, NDArray[np.uint8]]:
-    """Every mask of a face over the square of its chip: those that networks made, and those drawn from its landmarks.
+    """Makes every mask of a face over the square of its chip: those of networks, and those drawn from its landmarks.
 
     A face without landmarks, or rejected, has none.
     """
@@ -56,11 +56,11 @@ def _framed(mask: NDArray[np.uint8], landmarks: Points, *, size: int, framing: F
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishStep:
-    """Faces become rows; chips are written below a folder, under the paths that they will have below the result."""
+    """Turns faces into rows, and writes chips below a folder, under the paths that they will have below the result."""
 
     flow: Flow
     models: Mapping[str, str]
-    """What chips say of the networks: stage name to sha256."""
+    """What chips say of the networks: the sha256 of each stage's weights, by stage name."""
     outputs: Outputs
     folder: Path
     people: People | None = None
@@ -100,7 +100,7 @@ class FinishStep:
 
 
 def chip_path(frame: FrameId, index: int, chip_format: ChipFormat) -> str:
-    """Where a chip lies below the result folder."""
+    """The path of a chip below the result folder."""
     return f"{CHIPS}/{file_name(frame.source)}/{frame.index:06}_{index}.{chip_format}"
 
 
@@ -118,6 +118,6 @@ def write_pictures(
 
 
 def encode_mask(mask: NDArray[np.uint8]) -> bytes:
-    """A mask as it is stored, PNG."""
+    """Encodes a mask as it is stored, as PNG."""
     _, content = cv2.imencode(".png", mask)
     return bytes(content.tobytes())

@@ -1,4 +1,4 @@
-"""Known faces: the steps of a flow that finds none, since a store or a file tells of them."""
+"""Known faces: the steps of a flow without a detector, whose faces come from a store or a file."""
 
 from collections import defaultdict
 from collections.abc import Hashable, Iterable, Sequence
@@ -26,7 +26,7 @@ _T = TypeVar("_T", bound=_OfFrame)
 
 
 def by_frame(faces: Iterable[_T]) -> dict[FrameId, list[_T]]:
-    """Faces by their frames, in the order given."""
+    """Groups faces by their frames, in the order given."""
     frames: dict[FrameId, list[_T]] = defaultdict(list)
     for face in faces:
         frames[face.frame].append(face)
@@ -34,18 +34,18 @@ def by_frame(faces: Iterable[_T]) -> dict[FrameId, list[_T]]:
 
 
 def needs_landmarks(flow: Flow) -> bool:
-    """Whether every face has to come with landmarks: a stage cannot do without, and none finds them."""
+    """Whether every face has to come with landmarks, because a stage needs them and none finds them."""
     readers = (stage.plugin for stage in flow.stages if not isinstance(stage.plugin, LandmarkMask))
     return not flow.of("align") and any("landmarks" in plugin.reads for plugin in readers)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KnownStep:
-    """In place of a detector: the faces that frames come with get their patches."""
+    """Takes the place of a detector: the faces that frames come with get their patches."""
 
     needs_landmarks: bool
     patch_scale: float
-    """Side of a patch over the longer side of the face's box."""
+    """The side of a patch, as a multiple of the longer side of the face's box."""
     choice: Choice = EVERY_FACE
     batch: int = 1
     together: int = 1
@@ -112,5 +112,5 @@ class _UnlessKnown:
 
 
 def unless_known(step: Step) -> Step:
-    """The step, but for what faces know already."""
+    """Returns the step, or one that leaves alone what faces know already."""
     return _UnlessKnown(step) if isinstance(step, AlignStep) else step

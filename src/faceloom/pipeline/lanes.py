@@ -1,4 +1,4 @@
-"""The pipeline of one phase: items flow from a source through steps, on a few lanes, bounded in bytes."""
+"""The pipeline of one phase: items go from a source through steps, on a few lanes, within bounds in bytes."""
 
 import threading
 from collections import deque
@@ -24,24 +24,24 @@ class Step(Protocol):
 
     @property
     def stage(self) -> str:
-        """What it is called."""
+        """The step's name."""
 
     @property
     def batch(self) -> int:
-        """Items of one call: what its memory is planned for."""
+        """How many items one call takes; its memory is planned for that."""
 
     @property
     def together(self) -> int:
-        """Items that it takes at once, for one call or several on end."""
+        """How many items it takes at once, for one call or several in a row."""
 
     def group(self, item: Any) -> Hashable:
-        """Items of one group can share a batch."""
+        """The group of an item; items of one group can share a batch."""
 
     def run(self, items: Sequence[Any]) -> Sequence[Any]:
-        """What becomes of a batch; any number of items, in any order."""
+        """Does a batch and returns what becomes of it: any number of items, in any order."""
 
     def failed(self, item: Any, error: Exception) -> Any:
-        """What is left of an item that makes `run` fail even alone."""
+        """Returns what is left of an item that makes `run` fail even alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,9 +62,9 @@ class StarvedError(Exception):
 
 
 SizeOf = Callable[[Any], int]
-"""Bytes that an item holds."""
+"""Tells how many bytes an item holds."""
 OnStarved = Callable[[str, int], None]
-"""Told of each batch that did not fit, by stage and size, before it is tried again; gives back what can be."""
+"""Called with stage and size of each batch that did not fit, before it is tried again; frees what can be freed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,15 +73,15 @@ class Bounds:
 
     size_of: SizeOf
     in_flight_bytes: int
-    """In flight before the next item is read, so that it is one item a lane more at most."""
+    """Nothing is read while so much is under way, so that it is at most one item a lane more."""
     keep_bytes: int | None = None
-    """Of what has come out; when it is reached, nothing more is read. None is no bound."""
+    """When so much has come out, nothing more is read; None for no bound."""
 
 
 def run_pipeline(
     source: Feed, steps: Sequence[Step], *, lanes: int, bounds: Bounds, on_starved: OnStarved
 ) -> list[Any]:
-    """Everything that comes out of the last step or is `Final` before it, in no particular order.
+    """Runs the pipeline, and returns what comes out of the last step or is `Final` before it, in no particular order.
 
     A batch that fails is run again item by item, so that a bad item costs no other. A batch that does not get its
     memory is tried again when what can be has been given back, then in halves.

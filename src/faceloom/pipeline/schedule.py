@@ -1,4 +1,4 @@
-"""What a free lane does next: a pure function of the pipeline's state.
+"""The schedule: what a free lane does next, as a pure function of the pipeline's state.
 
 Lanes are threads that all do everything: they read, or take a batch of any step. Whoever is free takes
 the batch furthest down the pipeline, so that what is begun is finished first and little is in flight.
@@ -14,11 +14,11 @@ class StepState:
     """One step of a pipeline."""
 
     batch: int
-    """Items that it takes at once."""
+    """How many items it takes at once."""
     ready: int
-    """Items that wait and could go together in one batch."""
+    """How many waiting items could go together in one batch."""
     running: int
-    """Batches under way."""
+    """How many batches are under way."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,9 +26,9 @@ class SourceState:
     """Where a pipeline's items come from."""
 
     exhausted: bool
-    """Nothing is left to read."""
+    """Whether nothing is left to read."""
     running: int
-    """Reads under way."""
+    """How many reads are under way."""
     parallel: bool
     """Whether several reads may run side by side."""
     has_room: bool
@@ -47,7 +47,7 @@ READ = -1
 
 
 def choose(source: SourceState, steps: Sequence[StepState]) -> int | Idle:
-    """READ, the index of the step to run a batch of, or why there is nothing to do."""
+    """Chooses what to do: READ, the index of the step whose batch to run, or why there is nothing to do."""
     downstream_first = range(len(steps) - 1, -1, -1)
     full = next((i for i in downstream_first if steps[i].ready >= steps[i].batch), None)
     if full is not None:

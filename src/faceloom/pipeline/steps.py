@@ -1,4 +1,4 @@
-"""Which step each kind of plugin takes part in."""
+"""Steps by the kind of their plugins."""
 
 from faceloom.align import Aligner
 from faceloom.detect import Detector
@@ -16,7 +16,7 @@ from faceloom.stage import Infer, Stage
 def network_step(
     stage: Stage, infer: Infer, *, batch: int, patch_scale: float = PATCH_SCALE, choice: Choice = EVERY_FACE
 ) -> Step:
-    """The step of a stage whose network is loaded; a detector's keeps a choice, with patches of a scale."""
+    """Makes the step of a stage whose network is loaded; a detector's step keeps the faces of a choice."""
     plugin = stage.plugin
     match plugin:
         case Detector():

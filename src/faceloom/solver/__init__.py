@@ -1,1 +1,1 @@
-"""Plans: which stages share memory, how many items they take at once. Numbers in, a `Plan` out."""
+"""The solver: which stages share memory, and how many items they take at once. Numbers go in, a `Plan` comes out."""

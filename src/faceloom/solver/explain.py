@@ -1,4 +1,4 @@
-"""Why a plan is as it is, in sentences."""
+"""Explanations: why a plan is as it is, in sentences."""
 
 from itertools import pairwise
 
@@ -10,7 +10,7 @@ from faceloom.units import format_bytes
 
 
 def explain(plan: Plan, problem: Problem) -> tuple[str, ...]:
-    """A line for every boundary between phases: what if the two were one? A plan of one phase has one line.
+    """Says for every boundary between phases why the two are not one; a plan of one phase has one line.
 
     Args:
         plan: what `solve` answers to the problem.
@@ -42,7 +42,7 @@ def _why_split(phases: Phases, earlier: Phase, later: Phase, *, last: bool) -> s
 
 
 def _loss(phases: Phases, earlier: Phase, later: Phase, *, last: bool) -> str:
-    """What it would cost to make one phase of two."""
+    """Says what it would cost to make one phase of two."""
     first, second = _set_of(phases, earlier), _set_of(phases, later)
     merged = phases.best(first | second, last=last)
     # loading is the same, and so is switching to the first of the two
@@ -67,7 +67,7 @@ def _names(phases: Phases, phase: Phase) -> str:
 
 
 def _weighty(phases: Phases, phase: Phase) -> list[str]:
-    """The stages that take memory, if there are any, else all."""
+    """The stages that take memory, if there are any; otherwise all."""
     stages = phases.stages_of(_set_of(phases, phase))
     return [stage.stage for stage in stages if stage.least_bytes or stage.is_on_host] or [
         stage.stage for stage in stages

@@ -1,4 +1,4 @@
-"""The multiple-choice knapsack: one choice out of every group, at the least cost that fits a size. Exact.
+"""The multiple-choice knapsack, exactly: one choice out of every group, at the least cost that fits a size.
 
 Sizes and costs are ints, so that equal is equal. Choices are weighed at a price for size, taken from the relaxed
 problem in which choices may be mixed. The cheapest choices at that price give a bound from below; steps taken in order
@@ -16,7 +16,7 @@ from math import inf, log
 from typing import NamedTuple, TypeAlias
 
 Picks: TypeAlias = tuple[int, ...]
-"""For every group the index of the choice that is taken."""
+"""The index of the choice that is taken, for every group."""
 
 _FIRST_SHIFT = 8
 """The first try allows for the gap over two to this; measured, like the next (benchmarks/planner.py)."""
@@ -24,43 +24,43 @@ _GROWTH = 4
 
 
 class Variant(NamedTuple):
-    """One of several things to take."""
+    """One of several choices, with its size and its cost."""
 
     size: int
     cost: int
 
 
 class HullStep(NamedTuple):
-    """From one choice on the lower hull of a group to the next."""
+    """A step from one choice on the lower hull of a group to the next."""
 
     saving: float
-    """Logarithm of the cost for a unit of size: costs may be too large for a float."""
+    """The logarithm of the cost saved for a unit of size, since costs may be too large for a float."""
     size: int
     cost: int
     to: int
-    """Index of the choice it leads to."""
+    """The index of the choice that it leads to."""
 
     def weight(self, choice: Variant) -> int:
-        """Size and cost in one number, at the price that this step pays for size."""
+        """Returns size and cost in one number, at the price that this step pays for size."""
         return self.size * choice.cost + self.cost * choice.size
 
 
 @dataclass(frozen=True, slots=True)
 class Group:
-    """Choices one of which is taken: sizes rise, costs fall, so that each is good for something."""
+    """Choices of which one is taken; sizes rise and costs fall, so that each is useful."""
 
     choices: tuple[Variant, ...]
     steps: tuple[HullStep, ...]
 
     @classmethod
     def of(cls, choices: Iterable[Variant]) -> "Group":
-        """The group of these choices, in any order; there has to be one, and none useless."""
+        """Makes a group of choices in any order; there has to be one, and none may be useless."""
         ordered = tuple(sorted(choices))
         return cls(ordered, _steps(ordered))
 
 
 def cheapest(groups: Sequence[Group], room: int) -> Picks | None:
-    """The choices of least cost whose sizes add up to at most `room`, and the smallest of these; None if none do."""
+    """Finds the cheapest choices whose sizes add up to at most `room`, of equals the smallest; None if none do."""
     if sum(group.choices[0].size for group in groups) > room:
         return None
     picks, price = _greedy(groups, room)
@@ -68,7 +68,7 @@ def cheapest(groups: Sequence[Group], room: int) -> Picks | None:
 
 
 def _steps(choices: Sequence[Variant]) -> tuple[HullStep, ...]:
-    """The lower hull as steps, each of which saves less for its size than the one before."""
+    """The lower hull as steps, each of which saves less for its size than the one before it."""
     hull = [HullStep(inf, 0, 0, 0)]
     for j in range(1, len(choices)):
         step = _step(choices, hull[-1].to, j)
@@ -144,7 +144,7 @@ def _best_within(groups: Sequence[Group], room: int, price: HullStep, allowed: i
 
 
 def _frontier(entries: Iterable[tuple[int, int, Picks]]) -> list[tuple[int, int, Picks]]:
-    """Those that are good for something: the larger, the cheaper."""
+    """The choices that are useful: the larger, the cheaper."""
     found: list[tuple[int, int, Picks]] = []
     for entry in sorted(entries):
         if not found or entry[1] < found[-1][1]:

@@ -1,4 +1,4 @@
-"""What stages cost when they share a phase: whether they fit, their best batches, their seconds.
+"""The costs of stages that share a phase: whether they fit, their best batches, their seconds.
 
 Sets of stages are bit masks: bit i is the i-th stage in the order of `Phases.stages`, in which every stage comes after
 all it needs. Seconds are counted in ticks, so that they add up exactly.
@@ -15,51 +15,51 @@ from faceloom.solver.ticks import Ticks
 
 
 class BestPhase(NamedTuple):
-    """A phase at its best batches: least time, and among those least memory."""
+    """A phase at its best batches: of least time and, among equals, of least memory."""
 
     ticks: int
-    """Without loading and switching."""
+    """The time of the phase, without loading and switching."""
     peak_bytes: int
     batches: tuple[int, ...]
-    """In the order of the stages."""
+    """A batch for each stage, in the order of the stages."""
     host_peak_bytes: int = 0
-    """Of a host that has a memory of its own."""
+    """The peak of the host's memory, where the device has a memory of its own."""
 
 
 class Spent(NamedTuple):
-    """Ticks that the calls of some stages take."""
+    """The ticks that the calls of some stages take."""
 
     device: int
     host: int
-    """Of the stages that have been placed on the host."""
+    """The ticks of the stages that are placed on the host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Useful:
-    """The batches of one stage that are good for something: each holds more than the one before and is faster."""
+    """The useful batches of one stage: each holds more than the one before it and is faster."""
 
     is_on_host: bool
     batches: tuple[int, ...]
     held_bytes: tuple[int, ...]
     host_bytes: tuple[int, ...]
-    """Held of the host's memory as well."""
+    """What a batch holds of the host's memory as well."""
     ticks: tuple[int, ...]
-    """For all items of the job."""
+    """The ticks that all items of the job take, by batch."""
     by_bytes: Group
-    """None of the choices where arenas are shared, nor in the next."""
+    """The batches as choices by their size; empty where arenas are shared, like the next."""
     by_ticks: Group
-    """The same choices the other way round: the size is the time, the cost is the memory, the order is reversed."""
+    """The same choices reversed: the size is the time, the cost is the memory."""
 
     def fastest(self, room: int, host_room: int = LARGEST) -> int:
-        """Index of the fastest that holds at most `room` bytes, and at most `host_room` of the host's; one does."""
+        """The index of the fastest batch that holds at most `room` bytes, and `host_room` of the host's; one does."""
         return min(bisect_right(self.held_bytes, room), bisect_right(self.host_bytes, host_room)) - 1
 
 
 class Phases:
-    """All phases of a problem whose stages have their places: the sums of docs/memory.md, each set worked out once."""
+    """All phases of a problem whose stages have their places: the sums of docs/memory.md, each set computed once."""
 
     def __init__(self, problem: Problem, clock: Ticks | None = None) -> None:
-        """Of a problem, by a clock that knows its seconds; its own if left out."""
+        """The phases of a problem, with a clock that knows its seconds; without one, it makes its own."""
         self.problem = problem
         self.stages = in_order(problem.stages)
         self.everything = (1 << len(self.stages)) - 1
@@ -80,15 +80,15 @@ class Phases:
 
     @property
     def largest(self) -> int:
-        """The stage that needs most memory alone; the first of these."""
+        """The stage that needs most memory alone; the first one among equals."""
         return max((1 << i for i in range(len(self.stages))), key=self.least_bytes)
 
     def stages_of(self, chosen: int) -> list[StageCost]:
-        """The stages of a set, in order."""
+        """Returns the stages of a set, in order."""
         return [self.stages[i] for i in members(chosen)]
 
     def after(self, done: int) -> list[int]:
-        """Every set that fits in memory as the phase after these stages."""
+        """Yields every set that fits in memory as the phase after these stages."""
         found = [0]
         for i, needs in enumerate(self._needs):
             bit = 1 << i
@@ -117,7 +117,7 @@ class Phases:
         return self._least_host_bytes[chosen]
 
     def least_spent(self, chosen: int) -> Spent:
-        """No batches that fit make the calls of these stages faster than this; exact with a shared arena."""
+        """A lower bound of the ticks of these stages' calls, whatever batches fit; exact with a shared arena."""
         if chosen not in self._least_spent:
             useful = self._useful_of(chosen)
             host_room = self._host_room(chosen)
@@ -127,26 +127,26 @@ class Phases:
         return self._least_spent[chosen]
 
     def host_ticks(self, chosen: int, *, last: bool) -> int:
-        """Decoding, or reading patches, and writing them for the phases to come."""
+        """The host's ticks: for decoding, or reading patches, and for writing them for the phases to come."""
         if not chosen & self._reading:
             return self._read_ticks
         return self._decode_ticks + (0 if last else self._write_ticks)
 
     def together(self, host: int, device: int) -> int:
-        """Ticks of a phase: the longer of the two where they run side by side, else their sum."""
+        """The ticks of a phase: the longer of host's and device's where they run side by side, otherwise their sum."""
         return max(host, device) if self.problem.overlap else host + device
 
     def load_ticks(self, chosen: int) -> int:
-        """For loading each of the stages."""
+        """The ticks that loading each of the stages takes."""
         return sum(self.clock.count(stage.load_s) for stage in self.stages_of(chosen))
 
     def bound(self, chosen: int, *, last: bool) -> int:
-        """No batches that fit make the phase take fewer ticks; exact with a shared arena."""
+        """A lower bound of the phase's ticks, whatever batches fit; exact with a shared arena."""
         work = self.least_spent(chosen)
         return self.together(self.host_ticks(chosen, last=last) + work.host, work.device)
 
     def best(self, chosen: int, *, last: bool) -> BestPhase:
-        """The stages, which fit, at the batches that are best for them as a phase."""
+        """Returns the stages, which have to fit, at the batches that are best for them as a phase."""
         if (chosen, last) not in self._best:
             self._best[chosen, last] = self._find_best(chosen, self.host_ticks(chosen, last=last))
         return self._best[chosen, last]
@@ -213,17 +213,17 @@ class Phases:
 
 
 def mask_of(places: Iterable[int]) -> int:
-    """The set of these stages."""
+    """The set of some stages, as a bit mask."""
     return sum(1 << i for i in places)
 
 
 def members(chosen: int) -> tuple[int, ...]:
-    """The stages of a set, by their places."""
+    """Yields the stages of a set, by their places in the order."""
     return tuple(i for i in range(chosen.bit_length()) if chosen >> i & 1)
 
 
 def clock_of(problem: Problem) -> Ticks:
-    """A clock that knows all seconds of a problem, whatever the places of its stages."""
+    """Makes a clock that knows all seconds of a problem, whatever the places of its stages."""
     times = [problem.decode_s, problem.patch_read_s, problem.patch_write_s, problem.switch_s]
     for stage in problem.stages:
         times += [stage.load_s, *stage.batch_s.values()]

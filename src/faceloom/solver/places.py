@@ -1,4 +1,4 @@
-"""Where stages run: on the device, or on the host of a device that has a memory of its own."""
+"""Places: stages run on the device, or on the host of a device that has a memory of its own."""
 
 from collections.abc import Collection, Iterator
 from dataclasses import replace
@@ -8,18 +8,18 @@ from faceloom.solver.problem import HostShare, Problem, StageCost
 
 
 def place(problem: Problem, on_host: Collection[str]) -> Problem:
-    """The problem in which these stages run on the host, at what they cost there, and all others on the device."""
+    """Returns the problem in which these stages run on the host, at their costs there, and all others on the device."""
     stages = tuple(_on_host(stage) if stage.stage in on_host else _on_device(stage) for stage in problem.stages)
     return replace(problem, stages=stages)
 
 
 def movable(problem: Problem) -> list[str]:
-    """Names of the stages that may run on the host."""
+    """The names of the stages that may run on the host."""
     return [stage.stage for stage in problem.stages if stage.on_host]
 
 
 def ways(places: dict[str, list[bool]]) -> Iterator[frozenset[str]]:
-    """Every set of stages that may be on the host together, given for each stage whether it may be there, or not."""
+    """Yields every set of stages that may be on the host together, given the places that each stage may have."""
     for chosen in product(*places.values()):
         yield frozenset(name for name, is_on_host in zip(places, chosen, strict=True) if is_on_host)
 

@@ -1,16 +1,16 @@
-"""The plan of a run."""
+"""The plan of a run: phases, placements and batches."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 HOST = "cpu"
-"""The device of a stage that runs on the host."""
+"""The name of the device of stages that run on the host."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Placement:
-    """Where one stage runs and how many items it takes at once."""
+    """The device on which one stage runs, and how many items it takes at once."""
 
     stage: str
     device: str
@@ -23,11 +23,11 @@ class Phase:
 
     placements: tuple[Placement, ...]
     peak_bytes: int = 0
-    """Predicted, like the seconds; zero where nothing is known."""
+    """The predicted peak; like the seconds, zero where nothing is known."""
     seconds: float = 0.0
-    """With loading its stages and, after another phase, switching to it."""
+    """The predicted seconds, including loading its stages and, after another phase, switching to it."""
     host_peak_bytes: int = 0
-    """Of a host whose memory is not the device's."""
+    """The peak of the host's memory, where that is not the device's."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,18 +37,18 @@ class Plan:
     phases: tuple[Phase, ...]
     chunk_frames: int
     lanes: int
-    """Calls that run side by side, each on one thread."""
+    """How many calls run side by side, each on one thread."""
     budget_bytes: int = 0
-    """What the plan was made for; zero where no budget was given."""
+    """The budget that the plan was made for; zero if none was given."""
     peak_bytes: int = 0
-    """Of the phase that needs most; predicted, like the seconds."""
+    """The peak of the phase that needs most; it is predicted, like the seconds."""
     seconds: float = 0.0
     workers: int = 1
-    """Processes that run the plan side by side."""
+    """How many processes run the plan side by side."""
     keep_bytes: int = 0
-    """Patches and rows that a worker may hold at the end of a phase."""
+    """How many bytes of patches and rows a worker may hold at the end of a phase."""
     host_budget_bytes: int = 0
-    """Where the device has a memory of its own: what the plan was made for on the host, like the next."""
+    """Where the device has a memory of its own, the host's budget; the next is then the host's peak."""
     host_peak_bytes: int = 0
 
     @property
@@ -57,7 +57,7 @@ class Plan:
         return self.host_peak_bytes if self.host_budget_bytes else self.peak_bytes
 
     def to_json(self) -> dict[str, Any]:
-        """As the command line prints it; seconds are rounded, so that noise in a float tells no plans apart."""
+        """Returns the plan as the command line prints it; seconds are rounded, so that no float noise shows."""
         return {
             "budget_bytes": self.budget_bytes,
             "seconds": round(self.seconds, 6),
@@ -83,6 +83,6 @@ def _phase_to_json(phase: Phase) -> dict[str, Any]:
 
 
 def one_phase(stages: Sequence[str], *, chunk_frames: int, lanes: int) -> Plan:
-    """Every stage together, one item a call: on a CPU larger batches gain nothing (measured, docs/design.md)."""
+    """Makes a plan of all stages together, one item a call: on a CPU larger batches gain nothing (docs/design.md)."""
     placements = tuple(Placement(stage=stage, device="cpu", batch=1) for stage in stages)
     return Plan(phases=(Phase(placements=placements),), chunk_frames=chunk_frames, lanes=lanes)

@@ -20,9 +20,9 @@ class Arena(StrEnum):
     """How the activations of the stages of a phase share memory."""
 
     SHARED = "shared"
-    """One after the other in the same block: the largest counts."""
+    """Activations follow each other in the same block, so the largest counts."""
     PRIVATE = "private"
-    """Each in a block of its own: the sum counts."""
+    """Activations are in a block each, so the sum counts."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -30,14 +30,14 @@ class HostShare:
     """What a stage holds of the host's memory."""
 
     weights_bytes: int = 0
-    """As long as its network is loaded."""
+    """Held as long as its network is loaded."""
     spike_bytes: int = 0
-    """Besides, while it is loaded; none where the weights go on to a device."""
+    """Held besides, while it is loaded; none where the weights go on to a device."""
     fixed_bytes: int = 0
     item_bytes: int = 0
 
     def held_bytes(self, batch: int) -> int:
-        """Held beside the weights while batches of this size run."""
+        """Returns what is held beside the weights while batches of this size run."""
         return self.fixed_bytes + self.item_bytes * batch
 
 
@@ -59,7 +59,7 @@ class Host:
 
     budget_bytes: int
     base_bytes: int
-    """Held whatever the plan is."""
+    """What is held whatever the plan is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,21 +68,21 @@ class StageCost:
 
     stage: str
     needs: frozenset[str]
-    """Stages that must be in the same phase or an earlier one."""
+    """The stages that must be in the same phase or an earlier one."""
     reads_frames: bool
     """Whether it reads decoded frames; other stages read patches."""
     weights_bytes: int
     load_spike: float
-    """Copies of the weights that loading takes beyond the one that stays."""
+    """How many copies of the weights loading takes beyond the one that stays."""
     load_s: float
     fixed_bytes: int
     item_bytes: int
-    """Held for every item of a batch, beside `fixed_bytes`."""
+    """What every item of a batch holds, besides `fixed_bytes`."""
     items_per_frame: float
     batch_s: Mapping[int, float]
-    """Seconds a call, for every batch that is offered."""
+    """The seconds of a call, for every batch that is offered."""
     host: HostShare = HostShare()
-    """Held of the host's memory as well."""
+    """What the stage holds of the host's memory as well."""
     on_host: HostCost | None = None
     """What it costs on the host instead, if it may run there."""
     is_on_host: bool = False
@@ -90,7 +90,7 @@ class StageCost:
 
     @property
     def spike_bytes(self) -> int:
-        """Held beyond the weights themselves while they are loaded."""
+        """What is held beyond the weights themselves while they are loaded."""
         return round(self.load_spike * self.weights_bytes)
 
     @property
@@ -99,16 +99,16 @@ class StageCost:
         return min(self.batch_s)
 
     def held_bytes(self, batch: int) -> int:
-        """Held beside the weights while batches of this size run."""
+        """Returns what is held beside the weights while batches of this size run."""
         return self.fixed_bytes + self.item_bytes * batch
 
     @property
     def least_bytes(self) -> int:
-        """Held while the smallest batches run, weights and all."""
+        """What is held while the smallest batches run, including the weights."""
         return self.weights_bytes + self.held_bytes(self.smallest_batch)
 
     def calls(self, frames: int, batch: int) -> int:
-        """Calls that the items of these frames take; a float's noise is no reason for one more."""
+        """Returns how many calls the items of these frames take; noise in a float never makes it one more."""
         return max(0, math.ceil(frames * self.items_per_frame / batch - 1e-9))
 
 
@@ -119,16 +119,16 @@ class Problem:
     frames: int
     budget_bytes: int
     base_bytes: int
-    """Held whatever the plan is: runtime, decoder, queues."""
+    """What is held whatever the plan is: runtime, decoder, queues."""
     arena: Arena
     overlap: bool
     """Whether decoding and networks run side by side; false where they share the cores."""
     decode_s: float
-    """A frame, like the next two."""
+    """The seconds that decoding a frame takes; the next two are seconds a frame as well."""
     patch_read_s: float
     patch_write_s: float
     switch_s: float
-    """From one phase to the next, without loading."""
+    """The seconds from one phase to the next, without loading."""
     stages: tuple[StageCost, ...]
     host: Host | None = None
     """Where the device has a memory of its own: then the budget and the costs are the device's, arenas are shared, and
@@ -136,7 +136,7 @@ class Problem:
 
 
 def in_order(stages: Sequence[StageCost]) -> tuple[StageCost, ...]:
-    """The stages, each after all it needs, otherwise in the order given.
+    """Sorts stages so that each comes after all it needs, and otherwise in the order given.
 
     Raises:
         RequestError: a stage needs one that is not there, or stages need each other in a circle.
@@ -158,7 +158,7 @@ def in_order(stages: Sequence[StageCost]) -> tuple[StageCost, ...]:
 
 
 def problem_to_json(problem: Problem) -> dict[str, Any]:
-    """The problem as `read_problem` reads it, seconds a call as a table."""
+    """Returns the problem as `read_problem` reads it, with the seconds of calls as a table."""
     return {
         "frames": problem.frames,
         "budget_bytes": problem.budget_bytes,
@@ -199,7 +199,7 @@ def _host_cost_to_json(cost: HostCost) -> dict[str, Any]:
 
 
 def read_problem(text: str) -> Problem:
-    """The problem in a JSON text.
+    """Reads a problem from a JSON text.
 
     Raises:
         RequestError: the text is not JSON, or not a problem; the message names the field.
@@ -320,7 +320,7 @@ def _host_cost(value: object, where: str) -> HostCost:
 
 
 def _check_host(problem: Problem) -> None:
-    """What speaks of a host needs one, and with one the arenas are shared."""
+    """Checks that there is a host if a stage mentions one, and that the arenas are shared if there is one."""
     if problem.host is None:
         for i, stage in enumerate(problem.stages):
             if stage.on_host or stage.host != HostShare():
@@ -330,7 +330,7 @@ def _check_host(problem: Problem) -> None:
 
 
 def _batch_s(value: object, max_batch: object, where: str) -> dict[int, float]:
-    """Seconds a call for every batch up to the largest, from a table or from the formula call + item x batch."""
+    """Reads the seconds of a call for every batch, from a table or from the formula call + item x batch."""
     most = _whole(max_batch, f"{where}.max_batch")
     name = f"{where}.batch_s"
     if isinstance(value, dict) and value.keys() & {*_FORMULA_FIELDS}:

@@ -18,7 +18,7 @@ from faceloom.units import MIB, format_bytes
 
 
 def solve(problem: Problem, *, device: str = "cpu") -> Plan:
-    """The plan of least seconds; among equals that of fewest phases, then of the smallest peak.
+    """Finds the plan of least seconds; among equals that of fewest phases, then that of the smallest peak.
 
     Seconds count as equal where they differ by less than 1e-12 of themselves. The same problem has the same plan.
 
@@ -49,7 +49,7 @@ def solve(problem: Problem, *, device: str = "cpu") -> Plan:
 
 
 def _best_placed(problem: Problem, device: str) -> "tuple[Phases, _Tail]":
-    """The best plan over all ways to place the stages, those first that can be fastest.
+    """Finds the best plan over all ways to place the stages; those that can be fastest are tried first.
 
     Each way is a problem of its own, in which every stage has its place, so that the best of their best plans is the
     best of all. What a way takes at least spares most of them.
@@ -111,7 +111,7 @@ def _fits_nowhere(on_device: Phases, on_host: Phases | None, i: int, device: str
 
 
 def _rounded_up(size_bytes: int) -> str:
-    """So that whoever copies the number into the next command gets a plan."""
+    """Rounds up, so that the number that users read and copy into the next command has a plan."""
     return f"{-(-size_bytes // MIB):,} MiB"
 
 
@@ -154,28 +154,28 @@ def _phase(phases: Phases, sets: tuple[int, ...], i: int, device: str) -> Phase:
 
 
 class _Tail(NamedTuple):
-    """The phases from some point on; the one that compares as less is better."""
+    """The phases from some point on; the tail that compares as less is the better one."""
 
     ticks: int
-    """Without loading, which takes the same in every plan."""
+    """The ticks without loading, which takes the same in every plan."""
     phases: int
     peak_bytes: int
     waits: int
-    """How often a stage waits for another phase: what costs nothing runs early."""
+    """How often a stage waits for another phase; the fewer, the earlier run stages that cost nothing."""
     sets: tuple[int, ...]
 
 
 class _Bound(NamedTuple):
-    """What a next phase and all after it take at least."""
+    """The least that a next phase and all phases after it can take."""
 
     ticks: int
     phases: int
-    """At least, too."""
+    """The least number of phases."""
     chosen: int
 
 
 class _Search:
-    """The best phases after each set of stages, each worked out once and only if it is asked for."""
+    """The best phases after each set of stages, each computed once and only if it is asked for."""
 
     def __init__(self, phases: Phases) -> None:
         self.phases = phases
@@ -183,7 +183,7 @@ class _Search:
         self._least: dict[int, int] = {phases.everything: 0}
 
     def best(self, done: int) -> _Tail:
-        """The best phases for what is left."""
+        """Returns the best phases for what is left."""
         if done not in self._best:
             self._best[done] = self._find(done)
         return self._best[done]
@@ -228,7 +228,7 @@ class _Search:
             yield _Bound(ticks, 1 if last else 2, chosen)
 
     def least_ticks(self, done: int) -> int:
-        """What is left takes at least this: one phase in which every stage is as fast as it is alone."""
+        """The least that what is left can take: one phase in which every stage is as fast as it is alone."""
         if done not in self._least:
             rest = self.phases.everything & ~done
             works = [self.phases.least_spent(1 << i) for i in members(rest)]

@@ -20,11 +20,11 @@ class Ticks:
         self._in_second: int = 10**places
 
     def count(self, seconds: float) -> int:
-        """The ticks in a number of seconds that the clock was made for."""
+        """Returns the ticks in a number of seconds that the clock was made for."""
         return self._ticks[seconds]
 
     def seconds(self, ticks: int) -> float:
-        """The float that is nearest."""
+        """Returns the float that is nearest to a number of ticks."""
         return ticks / self._in_second
 
 

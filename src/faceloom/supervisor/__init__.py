@@ -1,1 +1,1 @@
-"""Supervisor: takes up inputs, plans, hands out chunks, writes the store; it sees no pixel."""
+"""The supervisor lists the inputs, plans, deals out chunks and writes the store. It sees no pixel."""

@@ -13,21 +13,21 @@ from faceloom.stage import Stage
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
-    """What there is to do, as far as a plan depends on it."""
+    """The work of a run, as far as a plan depends on it."""
 
     frames: int
     frame_bytes: int
-    """Of the largest frame, as RGB."""
+    """The size of the largest frame as RGB."""
     decoder_bytes: int
-    """What a decoder holds between frames, at most."""
+    """The most that a decoder holds between frames."""
     reading_bytes: int
-    """What reading a frame takes besides, at most, and for a moment; or making a chip."""
+    """The most that reading a frame or making a chip takes besides, for a moment."""
     faces_a_frame: float
     kept_bytes_a_frame: float
-    """Of the patches that wait for the next phase, expected."""
+    """The size of a frame's patches that wait for the next phase, as expected."""
     decode_s: float
     looks_a_frame: float = 1.0
-    """Of a detector at the largest canvas, expected."""
+    """How often a detector is expected to look at a frame, counted in canvases of the largest size."""
 
 
 def stage_costs(flow: Flow, footprints: Mapping[str, Footprint], work: Work) -> tuple[StageCost, ...]:

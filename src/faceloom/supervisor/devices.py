@@ -1,4 +1,4 @@
-"""The devices of a run: which take part, the share of the RAM and the plan that each is given, and its workers."""
+"""The devices of a run: which of them take part, what share of the RAM and what plan each has, and its workers."""
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -38,37 +38,37 @@ class DeviceRun:
         self.wanted: Planned | None = planned
         """The one to be followed as soon as no worker is busy; None while the present one is good."""
         self.is_frugal = False
-        """Whether it does a chunk that has found too little memory, one stage and one item at a time."""
+        """Whether it is doing a chunk that has found too little memory, one stage and one item at a time."""
         self.deaths_in_a_row = 0
-        """Of workers."""
+        """How many of its workers have died in a row."""
         self.losses_in_a_row = 0
-        """Of those deaths, how many the device was said to be at fault for."""
+        """How many times in a row a worker said that the device failed."""
         self.frames = 0
-        """Done."""
+        """Frames that it has done."""
         self.peak_bytes = 0
-        """Most that was held of a memory of its own, as measured."""
+        """The most that was held of the device's own memory, as measured."""
         self.predicted_peak_bytes = 0
-        """By the plans that were followed; of the host's memory where it has none of its own."""
+        """The largest peak of the plans followed: of the device's memory, or the host's if it has none of its own."""
         self._job: Job | None = None
 
     @property
     def name(self) -> str:
-        """As plans have it."""
+        """The device's name, as it stands in plans."""
         return self.target.name
 
     @property
     def workers(self) -> tuple[PooledWorker, ...]:
-        """Its workers."""
+        """The workers of this device."""
         return self._pool.on(self.target)
 
     @property
     def is_busy(self) -> bool:
-        """Whether a worker has something to do."""
+        """Whether any of its workers has something to do."""
         return any(worker.open for worker in self.workers)
 
     @property
     def host_bytes(self) -> int:
-        """What its workers hold of the host's memory, by the present plan and by the one that is wanted."""
+        """What its workers hold of the host's memory under the present plan or the wanted one, whichever is more."""
         return max(self.planned.host_bytes, self.wanted.host_bytes if self.wanted else 0)
 
     def best_plan(self) -> Planned:
@@ -117,7 +117,7 @@ class DeviceRun:
         self._pool.start(self.planned.plan.workers, Begin(self._job), on=self.target)
 
     def holding(self, worker: PooledWorker, *, others_bytes: int) -> Holding:
-        """What there is, as one of its workers has just told, beside what other devices' workers are to hold."""
+        """What the run holds and what is free, as a worker has just told; other devices' workers hold the rest."""
         free, held = worker.held.device_free_bytes, worker.held.device_bytes
         return Holding(
             run_bytes=held_bytes() + self._pool.held_bytes,
@@ -126,7 +126,7 @@ class DeviceRun:
         )
 
     def _host_engine(self, plan: Plan, arena_bytes: int) -> EngineJob | None:
-        """For the stages that are placed on the host of another device, if there are any."""
+        """What an engine is told for stages that the plan places on the host of another device, if there are any."""
         on_host = self.target.on_host
         if on_host is None or all(p.device != HOST for phase in plan.phases for p in phase.placements):
             return None
@@ -136,7 +136,7 @@ class DeviceRun:
 def assemble_devices(
     order: Order, store: Store, pool: WorkerPool, *, budget: Budget, on_event: OnEvent
 ) -> list[DeviceRun]:
-    """The devices of an order, each with the best plan for what it is given of the RAM; at least one.
+    """Chooses the devices that take part, each with the best plan for its share of the RAM; there is at least one.
 
     Frames that are too large for every one of them are given up. Of several devices those that cannot take part are
     left out, with a notice.
@@ -167,7 +167,7 @@ def assemble_devices(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlannedDevice:
-    """A device for which there is a plan."""
+    """A device that a plan was found for, and how it was found."""
 
     target: Target
     survey: Survey
@@ -176,19 +176,19 @@ class PlannedDevice:
 
 
 class FootprintsOf(Protocol):
-    """Says what stages cost with the frames of a survey, within budgets of the host's memory and a device's own."""
+    """A way to know what stages cost with the frames of a survey, within budgets of host and device."""
 
     def __call__(self, survey: Survey, /, *, budget_bytes: int, device_bytes: int | None) -> Mapping[str, Footprint]:
-        """The footprint of each stage, by its name."""
+        """Returns the footprint of each stage by its name."""
 
 
 def measured(survey: Survey, /, *, budget_bytes: int, device_bytes: int | None) -> Mapping[str, Footprint]:
-    """Measured before, or now."""
+    """Returns the footprints of all stages; those that are not known are measured now."""
     return survey.measure(worker_bytes=budget_bytes - held_bytes(), device_bytes=device_bytes)
 
 
 def guessed(survey: Survey, /, *, budget_bytes: int, device_bytes: int | None) -> Mapping[str, Footprint]:
-    """Measured before, or guessed."""
+    """Returns the footprints of all stages; those that are not known are guessed."""
     return survey.guess()
 
 
@@ -235,7 +235,7 @@ def _plan_side_by_side(
     host_bytes: int,
     on_event: OnEvent,
 ) -> list[PlannedDevice]:
-    """Plans of several devices that share the host's memory; those for which there is none are left out."""
+    """Plans for several devices that share the host's memory; devices that no plan fits are left out."""
     found: list[PlannedDevice] = []
     refusals: list[FaceloomError] = []
     least: dict[str, int] = {}

@@ -1,4 +1,4 @@
-"""Importing: the faces that a file tells of are taken into the store, and their names matched with its sources."""
+"""Import of faces: what a file tells is taken into the store, and its names are matched with the store's sources."""
 
 import hashlib
 from pathlib import Path
@@ -16,7 +16,7 @@ _SCRATCH = ".known.sqlite"
 
 
 def faces_file(path: Path, *, format: str | None) -> FacesFile:  # noqa: A002  # the flag's name
-    """A file to import, its format by its suffix if none is named.
+    """The description of a file to import; if no format is named, its suffix tells.
 
     Raises:
         RequestError: there is no such format, or the suffix does not tell.
@@ -41,7 +41,7 @@ def _format_of(path: Path) -> str:
 
 
 def _sha256(path: Path) -> str:
-    """Of a file's content, or of the names and contents of a folder's files."""
+    """The sha256 of a file's content, or of the names and contents of a folder's files."""
     try:
         if not path.is_dir():
             with path.open("rb") as file:

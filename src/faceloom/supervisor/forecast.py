@@ -1,4 +1,4 @@
-"""Plans without a run: the inputs are counted into a store that is thrown away, and no network is run."""
+"""Plans without a run: the inputs are counted into a temporary store, and no network is run."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -23,15 +23,15 @@ from faceloom.targets import Target, read_budget
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forecast:
-    """What would be done under each of some budgets."""
+    """What a run would do under each of several budgets."""
 
     frames: int
     plans: tuple[Planned | BudgetError, ...]
-    """For each budget the plan, or why there is none; of several devices the plan of each that takes part."""
+    """For each budget its plan, or why there is none; with several devices, the plan of each that takes part."""
     devices: tuple[str, ...] = (HOST,)
-    """Those that take part."""
+    """The names of the devices that take part."""
     guessed: tuple[str, ...]
-    """Stages that have not been measured on this machine."""
+    """The stages whose cost is guessed, since they have not been measured on this machine."""
 
 
 def forecast(
@@ -42,7 +42,7 @@ def forecast(
     on_event: OnEvent,
     should_stop: ShouldStop = lambda: False,
 ) -> Forecast:
-    """The plans that a run over the inputs would begin with, for these budgets; for the order's own if there are none.
+    """Plans a run over the inputs, for each of these budgets, or for the order's own if none is given.
 
     Raises:
         MediaError: there is no picture and no video among the inputs.
@@ -93,7 +93,7 @@ def measure_now(
 def _with_inputs(
     order: Order, inputs: Sequence[Path], *, on_event: OnEvent, should_stop: ShouldStop
 ) -> Iterator[tuple[Store, WorkerPool]]:
-    """The inputs in a store that is thrown away."""
+    """A temporary store that lists the inputs."""
     with tempfile.TemporaryDirectory(prefix="faceloom-plan-") as folder, Store(Path(folder) / "plan") as store:
         store.begin_run(versions={})
         with WorkerPool() as pool:
@@ -112,7 +112,7 @@ def _plan(candidates: Callable[[int | None], list[PlannedDevice]], budget_bytes:
 
 
 def _instead(budget: Budget, target: Target, asked_bytes: int) -> Budget:
-    """The budget with so much of the memory that `--memory` is about: the device's own, or else the host's."""
+    """The budget with another size for the memory that `--memory` means: the device's own, or else the host's."""
     if target.has_memory:
         return replace(budget, device_bytes={target.name: asked_bytes})
     return replace(budget, host_bytes=asked_bytes)

@@ -1,4 +1,4 @@
-"""Taking up the inputs: every source gets its rows, videos are counted, pictures looked at by their headers."""
+"""The inputs of a run: every source gets its rows, videos are counted, and the headers of pictures are read."""
 
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
@@ -98,7 +98,7 @@ def _count_videos(
 
 
 def _add_video(store: Store, source: Source, counted: Counted, excerpt: Excerpt) -> int:
-    """Gives a video's frames their rows, or one that says why there are none; how many frames are to be done."""
+    """Gives a video's frames their rows, or one row that says why there are none; returns how many are to be done."""
     if counted.index is None:
         store.sources.add_failed(source, counted.reason or "unreadable")
         return 0
@@ -116,7 +116,7 @@ def _add_video(store: Store, source: Source, counted: Counted, excerpt: Excerpt)
 
 
 def _look_at_pictures(prober: "_Prober", store: Store, *, should_stop: ShouldStop) -> None:
-    """Notes how large each picture is; one whose header does not tell stays unknown."""
+    """Notes the size of each picture, as far as its header tells it."""
     for sources in store.sources.unsized(_LOOKS_A_REQUEST):
         if should_stop():
             return
@@ -129,7 +129,7 @@ def _look_at_pictures(prober: "_Prober", store: Store, *, should_stop: ShouldSto
 
 
 class _Prober:
-    """One worker process that counts and looks; a dead or starved one is replaced when it is needed again."""
+    """One worker process that counts videos and reads headers; if it is lost, the next request starts another."""
 
     def __init__(self, pool: WorkerPool, *, worker_bytes: int, on_event: OnEvent) -> None:
         self._pool = pool
@@ -137,7 +137,7 @@ class _Prober:
         self._on_event = on_event
 
     def ask(self, request: Request) -> Answer:
-        """What it answers."""
+        """Sends a request and returns the answer."""
         self._pool.start(1, self._first)
         (worker,) = self._pool.workers
         worker.send(request)

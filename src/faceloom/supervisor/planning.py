@@ -21,61 +21,61 @@ from faceloom.units import MIB, format_bytes
 CHUNK_FRAMES = 64
 """A second or two of work: little is lost by an end of any kind, and a transaction costs next to nothing."""
 LONGEST_CHUNK_FRAMES = 512
-"""Where networks are loaded for each chunk, longer ones pay."""
+"""The longest chunk, for plans that load networks for each chunk: there long chunks pay."""
 CHUNKS_A_WORKER = 4
-"""At least, so that workers end at about the same time."""
+"""Each worker gets at least so many chunks, so that all end at about the same time."""
 KEEP_BYTES = tuple(2**i * MIB for i in range(2, 10))
-"""Of patches between phases: what is tried. The first also bounds the rows of a chunk."""
+"""The bounds that are tried for patches between phases; the first one also bounds the rows of a chunk."""
 _HEAP_BYTES = 6 * MIB
-"""Of a worker: what the heap keeps in holes between blocks, which come and go in sizes of their own (measured)."""
+"""What a worker's heap keeps in holes between blocks, which come and go in sizes of their own (measured)."""
 _LOOSE_HEAP_BYTES = 8 * MIB
 _LOOSE_HEAP_FRAMES = 1.5
-"""More of that, where the heap keeps blocks as large as frames, at most (measured at 1080p and 4K)."""
+"""What a loose heap keeps beyond that, at most: these bytes, and so many frames (measured at 1080p and 4K)."""
 _PROCESS_BYTES = 112 * MIB
-"""Of a worker that runs no network: what one holds with everything imported (measured: 107 to 110 MiB)."""
+"""What a worker that runs no network holds with everything imported (measured: 107 to 110 MiB)."""
 _NO_NETWORK_S = 0.016
-"""A frame, read and its chip written, at 1080p (measured); the number of workers hangs on its being above 0."""
+"""Seconds to read a frame of 1080p and write its chip (measured); above 0, so that more workers are worth having."""
 _ONE_PHASE = 1e15
-"""Seconds for a switch between phases, where there is to be none."""
+"""Seconds for a switch between phases that forbid any switch."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Room:
-    """What there is to do it with."""
+    """The memory and the workers that a plan may use."""
 
     budget_bytes: int
-    """For all processes together."""
+    """The budget of the host's memory, for all processes together."""
     supervisor_bytes: int
-    """Held by the process that plans and writes the store."""
+    """What the process that plans and writes the store holds."""
     workers: int
-    """The most that may be."""
+    """The largest number of workers."""
     memory_bytes: int | None = None
     """The budget that was asked for, if one was; `budget_bytes` is less while other programs take what it needs."""
     device: str = HOST
-    """Where the workers' networks run, as plans name it."""
+    """The name of the device on which the workers' networks run, as plans have it."""
     device_bytes: int | None = None
-    """Of a device that has a memory of its own: the budget there. All the others are of the host's memory."""
+    """The budget on a device that has a memory of its own; all other sizes here are of the host's memory."""
     device_memory_bytes: int | None = None
-    """Of that, what was asked for, if anything was."""
+    """What was asked for of the device's memory, if anything was."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Planned:
-    """A plan, and what it was made from."""
+    """A plan of a run, and what it was made from."""
 
     plan: Plan
     share: Plan
     """The plan of one worker and one chunk; of all of the worker's frames where there is one phase."""
     problem: Problem
-    """What the share solves."""
+    """The problem that the share is the solution of."""
     worker_bytes: int
-    """What each worker may hold of the host's memory."""
+    """The most that each worker may hold of the host's memory."""
     loose_heap_bytes: int = 0
     """What each worker's heap keeps of what is freed, which is faster, at most; 0 where there is no room for that."""
 
     @property
     def device_bytes(self) -> int | None:
-        """What a worker may take of a device that has a memory of its own."""
+        """The most that a worker may take of a device's own memory; None if the device has none."""
         return self.problem.budget_bytes if self.problem.host else None
 
     @property
@@ -85,14 +85,14 @@ class Planned:
 
     @property
     def host_bytes(self) -> int:
-        """What all workers together hold of the host's memory, as planned or at most."""
+        """What all workers together hold of the host's memory: as planned beside a device's, otherwise at most."""
         if self.problem.host:
             return self.share.host_peak_bytes + self.loose_heap_bytes
         return self.plan.workers * self.worker_bytes
 
 
 def make_plan(flow: Flow, footprints: Mapping[str, Footprint], work: Work, room: Room) -> Planned:
-    """The fastest of all plans that fit; of equals the one that needs least memory.
+    """Finds the fastest of all plans that fit; among equals, the one that needs least memory.
 
     Raises:
         BudgetError: none fits. It names the stage, what the run would need for it, and the budget.
@@ -127,7 +127,7 @@ def _with_loose_heap(planned: Planned, work: Work) -> Planned:
 
 
 def frugal_plan(flow: Flow, footprints: Mapping[str, Footprint], work: Work, room: Room) -> Planned:
-    """One worker, one stage at a time, one item at a time: for a chunk that no better plan could do."""
+    """Makes the plan for a chunk that no better plan could do: one worker, one stage and one item at a time."""
     stages = stage_costs(flow, footprints, work)
     problem = _problem(stages, footprints, work, room, keep_bytes=KEEP_BYTES[0], frames=1)
     alone = [
@@ -218,7 +218,7 @@ def _without_networks(work: Work, room: Room, workers: int) -> Iterator[Planned]
 
 
 def _no_network(problem: Problem) -> Plan:
-    """Reading and writing, in one phase of no stage."""
+    """One phase without a stage: reading and writing."""
     phase = Phase(placements=(), peak_bytes=problem.base_bytes, seconds=problem.frames * _NO_NETWORK_S)
     return Plan(phases=(phase,), chunk_frames=problem.frames, lanes=1, peak_bytes=problem.base_bytes)
 
@@ -357,5 +357,5 @@ def _does_not_fit(problem: Problem, room: Room, *, is_measured: bool) -> BudgetE
 
 
 def _rounded_up(size: int) -> str:
-    """So that whoever copies the number into the next command gets a plan."""
+    """Rounds up, so that the number that users read and copy into the next command has a plan."""
     return f"{-(-size // MIB):,} MiB"

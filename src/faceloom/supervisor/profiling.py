@@ -1,4 +1,4 @@
-"""Footprints of a flow's stages: found where they were measured before, measured otherwise, guessed if need be."""
+"""The footprints of a flow's stages: known from before, otherwise measured now, or guessed if need be."""
 
 import hashlib
 import inspect
@@ -38,9 +38,9 @@ _CPU_INFO = Path("/proc/cpuinfo")
 
 
 _SMALL_BYTES = 128 * MIB
-"""A network that holds more, with one item, is not tried on the host of a card that it fits on."""
+"""A network that fits on a card and holds more than this with one item is not measured on the host."""
 _LOOK_AGAIN = 1.25
-"""So many times the limit that kept a measurement from larger batches have to be there for another one."""
+"""If a limit kept larger batches from being measured, a limit this many times as high is worth another measurement."""
 
 
 class Profiler:
@@ -84,7 +84,7 @@ class Profiler:
         return found
 
     def guess(self, largest: tuple[int, int]) -> dict[str, Footprint]:
-        """All of them, without running a network: what has not been measured is guessed."""
+        """Returns the footprints of all stages without running a network; what has not been measured is guessed."""
         found = {}
         for stage in self._order.flow.networks:
             on_host = self._on_host._known(stage, largest) if self._on_host else None
@@ -184,7 +184,7 @@ def _as_measured(stage: Stage, shape: tuple[int, int]) -> Stage:
 
 
 def _code_sha256(stage: Stage) -> str:
-    """Of the plugin's own file: a plugin that is being written is measured again."""
+    """The sha256 of the plugin's own file, so that a plugin that is being written is measured again."""
     try:
         return hashlib.sha256(Path(inspect.getfile(type(stage.plugin))).read_bytes()).hexdigest()
     except (OSError, TypeError):

@@ -1,4 +1,4 @@
-"""The meter: turns what is committed and read into progress."""
+"""The progress meter: turns what is read and committed into events of progress."""
 
 import time
 from collections.abc import Callable, Hashable, Sequence
@@ -31,32 +31,32 @@ class ProgressMeter:
         self._budget_bytes = 0
 
     def follow(self, device: str, plan: Plan, *, budget_bytes: int) -> None:
-        """This is the plan of a device from now on, and the budget that the run has of the host's memory."""
+        """Notes the plan that a device follows from now on, and the run's budget of the host's memory."""
         self._plans[device] = plan
         self._budget_bytes = budget_bytes
         self._tell(device, 0)
 
     def drop(self, worker: Hashable) -> None:
-        """A worker is gone: what it had read is read again."""
+        """Notes that a worker is gone, so that what it had read is read again."""
         self._reading.pop(worker, None)
 
     def leave(self, device: str) -> None:
-        """A device takes part no more."""
+        """Notes that a device no longer takes part."""
         self._plans.pop(device, None)
 
     def note_card(self, device: str, peak_bytes: int) -> None:
-        """So much has been held of a memory of its own, at most."""
+        """Notes the most that has been held of a device's own memory."""
         self._cards[device] = peak_bytes
 
     def commit(self, device: str, worker: Hashable, rows: ChunkRows) -> None:
-        """A worker's chunk is in the store."""
+        """Notes that a worker's chunk is in the store."""
         self._done += len(rows.frames)
         self._faces += len(rows.faces)
         self._reading.pop(worker, None)
         self._tell(device, 0)
 
     def read(self, device: str, worker: Hashable, frames: int, phase: int) -> None:
-        """A worker has read this many frames of its present chunk, and is in this phase of the plan, 0-based."""
+        """Notes how many more frames of its chunk a worker has read, and its phase of the plan, 0-based."""
         self._reading[worker] = frames
         self._tell(device, phase)
 

@@ -1,4 +1,4 @@
-"""The queue: which chunk is next, for whom, and what becomes of chunks that were begun in vain."""
+"""The queue: which chunk is next and for which worker, and what becomes of chunks that could not be done."""
 
 from collections import deque
 from collections.abc import Callable, Hashable, Iterable, Iterator
@@ -12,21 +12,21 @@ _LONGEST_GROUP = 8
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """Spans that are to be done, and what has come in the way before."""
+    """Spans that are to be done, and what went wrong in earlier attempts."""
 
     spans: tuple[Span, ...]
     deaths: int = 0
-    """Workers that died over them."""
+    """How many workers died over these spans."""
     starved: int = 0
-    """Times that memory was too little."""
+    """How often there was too little memory for them."""
     continues: bool = False
-    """Whether reading begins at a keyframe before it, unless whoever does it has just done what comes before."""
+    """Whether a worker that has not just done the frames before has to start reading at an earlier keyframe."""
     barred: frozenset[str] = frozenset()
-    """Devices that could not do it, and are not to try again while there are others."""
+    """Devices that could not do it, and should not try again while there are others."""
 
     @property
     def is_starving(self) -> bool:
-        """Whether it has found too little memory under the best plan there was."""
+        """Whether there was too little memory for it even under the best plan."""
         return self.starved > 1
 
     def __len__(self) -> int:
@@ -38,7 +38,7 @@ class Attempt:
 
 
 class ChunkQueue:
-    """Deals chunks. What is to be done again comes first; frames that need the same keyframe go to one worker."""
+    """Deals out chunks. What has to be done again comes first; frames that need the same keyframe go to one worker."""
 
     def __init__(self, frames: Iterable[PendingFrame], frames_a_chunk: Callable[[], int]) -> None:
         self._cuts = cut_chunks(frames, frames_a_chunk=frames_a_chunk)
@@ -51,7 +51,7 @@ class ChunkQueue:
         """How many frames have been cut into chunks so far."""
 
     def is_starving(self, device: str = "") -> bool:
-        """Whether something waits for a device that has found too little memory under the best plan there was."""
+        """Whether an attempt that had too little memory under the best plan waits for this device."""
         return any(attempt.is_starving and device not in attempt.barred for attempt in self._again)
 
     def begin(self, worker: Hashable, *, device: str = "", starving: bool = False) -> Chunk | None:
@@ -70,26 +70,26 @@ class ChunkQueue:
         return Chunk(number=number, spans=attempt.spans)
 
     def end(self, number: int, frames: int) -> None:
-        """A chunk is done as far as its first `frames`; the others are to be done again."""
+        """Notes that the first `frames` of a chunk are done; the others are put back."""
         attempt = self._begun.pop(number)
         _, rest = split(attempt.spans, frames)
         if rest:
             self._again.appendleft(Attempt(rest))
 
     def lose(self, number: int) -> Attempt:
-        """A chunk is not done; it is for the caller to say how it is tried again."""
+        """Takes back a chunk that was not done; the caller decides how it is tried again."""
         return self._begun.pop(number)
 
     def retry(self, *attempts: Attempt) -> None:
-        """These come before anything else."""
+        """Puts attempts before everything else."""
         self._again.extendleft(reversed(attempts))
 
     def forget_devices(self) -> None:
-        """There are fewer: those that are left try everything again."""
+        """Lets every device try everything again, since there are fewer devices now."""
         self._again = deque(replace(attempt, barred=frozenset()) for attempt in self._again)
 
     def leave(self, worker: Hashable) -> None:
-        """A worker is gone: what was laid aside for it is for the others."""
+        """Notes that a worker is gone; the chunks laid aside for it go to the others."""
         self._again.extend(self._groups.pop(worker, ()))
 
     def _next(self, worker: Hashable, device: str, starving: bool) -> Attempt | None:

@@ -1,4 +1,4 @@
-"""References: pictures that show one face each, taken through the very flow that they are compared in."""
+"""References: pictures of one face each, taken through the same flow as the faces that they are compared with."""
 
 import os
 import tempfile
@@ -31,20 +31,20 @@ _MOST_TOLD = 6
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """What is asked for: pictures of those whose faces are kept, and of those whose are not."""
+    """The people that a request names, by pictures: those whose faces are kept, and those whose faces are not."""
 
     like: Sequence[Path]
     unlike: Sequence[Path]
     threshold: float
 
     def to_json(self) -> dict[str, Any]:
-        """What results depend on: the content of the pictures, wherever they lie."""
+        """What results depend on: the content of the pictures, not where they are."""
         digests = {"like": sorted(map(sha256_of, self.like)), "unlike": sorted(map(sha256_of, self.unlike))}
         return {**digests, "threshold": self.threshold}
 
 
 def want_people(flow: Flow, *, like: Sequence[Path], unlike: Sequence[Path], threshold: float | None) -> Wanted | None:
-    """What is asked for of people; None where it is nothing.
+    """The people that a request names; None if it names nobody.
 
     Raises:
         RequestError: there is no identifier in the flow, no threshold, or a reference is no picture.
@@ -70,7 +70,7 @@ def want_people(flow: Flow, *, like: Sequence[Path], unlike: Sequence[Path], thr
 
 
 def find_people(order: Order, wanted: Wanted, *, on_event: OnEvent) -> People:
-    """The faces of those who are asked for.
+    """Finds the faces of the people that are wanted.
 
     Raises:
         As `find_references`.
@@ -110,7 +110,7 @@ def find_references(order: Order, paths: Sequence[Path], *, on_event: OnEvent) -
 
 
 def _unfiltered(stage: Stage) -> Stage:
-    """A face that was picked out is not to be rejected."""
+    """The flow without filters: a face that a user has picked should not be rejected."""
     plugin = stage.plugin
     return replace(stage, plugin=replace(plugin, filters=())) if isinstance(plugin, Aligner) else stage
 

@@ -1,4 +1,4 @@
-"""The planner of a run: makes the plan, watches what comes of it, and makes another when that is called for."""
+"""The planner of a run: it makes the plan, watches what comes of it, and makes another one when there is reason to."""
 
 import math
 import time
@@ -19,30 +19,30 @@ from faceloom.targets import Target, device_budget_bytes
 from faceloom.units import MIB, format_bytes
 
 RAISE = 1.25
-"""What a stage that was given too little is believed to need, times what was believed before."""
+"""When a stage had too little memory, what it is expected to need is multiplied by this."""
 _MUCH_MORE = 1.25
 _MUCH_FASTER = 0.8
 _DRIFT = 2.0
 _SEEN_ENOUGH = 8
 LOOK_UP_EVERY_S = 5.0
 _SLACK_BYTES = 64 * MIB
-"""Free memory may be short of the plan by so much before it is planned anew: other programs breathe."""
+"""By how much free memory may fall short of the plan before there is a new one: other programs breathe."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Holding:
-    """What a device's workers hold, and what is left for them."""
+    """What the workers of a device hold, and what is left for them."""
 
     run_bytes: int
-    """Of the host's memory, by all processes of the run."""
+    """What all processes of the run hold of the host's memory."""
     others_bytes: int = 0
-    """Of the host's memory, planned for the workers of other devices."""
+    """What the workers of other devices are planned to hold of the host's memory."""
     device_free_bytes: int | None = None
-    """Of a device that has a memory of its own, with what its worker holds; None if nobody tells."""
+    """What is free of the device's own memory, plus what its worker holds; None if that is not known."""
 
 
 class Planner:
-    """Knows what stages cost on a device, what there is to do and what there is to do it with."""
+    """Knows what stages cost on a device, what there is to do, and how much memory there is for it."""
 
     def __init__(
         self, order: Order, target: Target, footprints: Mapping[str, Footprint], work: Work, room: Room
@@ -57,31 +57,31 @@ class Planner:
 
     @property
     def frame_bytes(self) -> int:
-        """Of the largest frame."""
+        """The size of the largest frame as RGB."""
         return self._work.frame_bytes
 
     @property
     def budget_bytes(self) -> int:
-        """What these workers and the supervisor may take of the host's memory at this moment."""
+        """What the device's workers and the supervisor may take of the host's memory at this moment."""
         return self._room.budget_bytes
 
     @property
     def supervisor_bytes(self) -> int:
-        """What of that is the supervisor's."""
+        """The supervisor's part of that."""
         return self._room.supervisor_bytes
 
     @property
     def device_bytes(self) -> int | None:
-        """What they may take of a device that has a memory of its own."""
+        """What the workers may take of the device's own memory; None if it has none."""
         return self._room.device_bytes
 
     @property
     def base_bytes(self) -> int:
-        """What a process holds of such a device with no network loaded."""
+        """What a process holds of the device's own memory with no network loaded."""
         return max((one.process_bytes for one in self._footprints.values() if one.host), default=0)
 
     def give(self, workers_bytes: int) -> None:
-        """So much of the host's memory is for these workers from now on, and no more."""
+        """Sets what these workers may hold of the host's memory from now on."""
         self._room = replace(self._room, budget_bytes=self._room.supervisor_bytes + workers_bytes)
 
     def plan(self) -> Planned:
@@ -97,7 +97,7 @@ class Planner:
         return frugal_plan(self._order.flow, self._footprints, self._work, self._room)
 
     def reserves(self, plan: Plan, device: str) -> tuple[int, ...]:
-        """What the arena of a worker on a device is to hold in each phase: its largest stage's activations there."""
+        """What a worker's arena reserves in each phase: the activations of the largest stage on that device."""
         return tuple(
             max((self._arena_bytes(p) for p in phase.placements if p.device == device), default=0)
             for phase in plan.phases
@@ -112,7 +112,7 @@ class Planner:
         return own.on_host if own.on_host and device == HOST else own
 
     def starved(self, stage: str, batch: int, plan: Plan) -> str:
-        """Notes that a batch of a stage did not get its memory, and says what is believed from now on."""
+        """Notes that a batch did not get its memory, and says what its stage is expected to need from now on."""
         if stage not in self._footprints and (belief := self._less_of_the_device()):
             return belief
         if stage not in self._footprints:  # reading, chips, or the process itself
@@ -147,7 +147,7 @@ class Planner:
         return f"a worker on {self._target.name} has taken {format_bytes(more)} of RAM more than planned"
 
     def note_done(self, frames: int) -> None:
-        """So many frames less are to be done, whoever did them."""
+        """Notes that so many frames are done, on whichever device."""
         self._work = replace(self._work, frames=max(1, self._work.frames - frames))
 
     def observe(self, rows: ChunkRows, *, holding: Holding, plan: Planned) -> str | None:
@@ -156,7 +156,7 @@ class Planner:
         return self._drift(plan) or self._memory_change(holding, plan)
 
     def _drift(self, plan: Planned) -> str | None:
-        """Faces are not as many, or not as large, as was expected; of no matter where all stages fit together."""
+        """Says that faces are not as many or as large as expected; of no matter where all stages fit together."""
         seen = self._seen
         if len(plan.plan.phases) == 1 or seen.frames < _SEEN_ENOUGH:
             return None
@@ -169,7 +169,7 @@ class Planner:
         return f"{faces:.1f} faces a frame, which keep {format_bytes(round(kept))}"
 
     def _memory_change(self, holding: Holding, plan: Planned) -> str | None:
-        """Other programs have taken what the plan counts on, or have given enough back for a much better one."""
+        """Says that other programs have taken what the plan counts on, or given back enough for a better plan."""
         return self._device_change(holding, plan) or self._ram_change(holding, plan)
 
     def _ram_change(self, holding: Holding, plan: Planned) -> str | None:
@@ -212,7 +212,7 @@ class Planner:
         return False
 
     def _seconds_left(self) -> float:
-        """Of the best plan for what is still to be done."""
+        """The seconds of the best plan for what is still to be done."""
         try:
             return self.plan().plan.seconds
         except BudgetError:
@@ -221,7 +221,7 @@ class Planner:
 
 @dataclass(slots=True)
 class _Observed:
-    """What has come of the plan so far."""
+    """What was seen while the plan was followed."""
 
     frames: int = 0
     faces: int = 0

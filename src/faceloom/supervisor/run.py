@@ -1,4 +1,4 @@
-"""The supervisor: takes up the inputs, plans, hands chunks to worker processes, writes the store. It sees no pixel."""
+"""A run: it lists the inputs, plans, has the frames done by worker processes and sums up. It sees no pixel."""
 
 import logging
 import time
@@ -48,7 +48,7 @@ def run_job(
     should_stop: ShouldStop = lambda: False,
     look: int = 0,
 ) -> Summary:
-    """Takes every frame of the inputs through the best plan that fits, and tells how it ended.
+    """Takes every frame of the inputs through the best plan that fits, and returns how that ended.
 
     With `look`, the number of a second look, only those in which no face was found, and that have not had it.
 
@@ -74,7 +74,7 @@ def run_again(
     on_event: OnEvent,
     should_stop: ShouldStop = lambda: False,
 ) -> Summary:
-    """Takes every face that misses a stage of the flow through the best plan that fits, and tells how it ended.
+    """Takes every face that lacks a stage of the flow through the best plan that fits, and returns how that ended.
 
     Those of all sources of the store, or of those of an earlier run.
 
@@ -90,7 +90,7 @@ def run_again(
 
 
 class _Run:
-    """One run: its budget, its workers, and what it has told."""
+    """One run: its budget, its workers, and the notices that it has given."""
 
     def __init__(self, order: Order, store: Store, on_event: OnEvent, should_stop: ShouldStop) -> None:
         self._order = order
@@ -111,7 +111,7 @@ class _Run:
         self._pool.stop()
 
     def add_frames(self, inputs: Sequence[Path]) -> None:
-        """Sees to it that the store lists every frame there is, and the faces that are known of them."""
+        """Lists every frame of the inputs in the store, and the faces that are known of them."""
         order, store = self._order, self._store
         worker_bytes = probe_bytes(self._budget.host_bytes)
         if order.derivation is not None:
@@ -130,7 +130,7 @@ class _Run:
             take_faces(order.faces_file, store, self._pool, worker_bytes=worker_bytes, on_event=self._tell)
 
     def refuse_nothing(self, inputs: Sequence[Path]) -> None:
-        """Raises an error where nothing was done and nothing can be.
+        """Raises an error if nothing has been done and nothing can be done.
 
         Raises:
             MediaError: there is no frame among the inputs.
@@ -144,7 +144,7 @@ class _Run:
             _refuse_if_starved(self._store, self._budget)
 
     def look_again(self, look: int) -> None:
-        """Lists the frames in which no face was found, in place of those that are to be done."""
+        """Lists the frames in which no face was found as those that are to be done."""
         pending = self._store.frames.counts().pending
         if pending:
             text = f"{pending:,} frames are still to be done once: run the command without --only-empty"
@@ -153,12 +153,12 @@ class _Run:
         self.refuse_changed()
 
     def refuse_changed(self) -> None:
-        """Fails the frames of sources that are not what they were."""
+        """Fails the frames of sources that have changed or are gone."""
         for text in self._store.sources.refuse_changed():
             self._tell(Notice(kind=SOURCE_CHANGED, text=text))
 
     def go(self) -> Summary:
-        """Does what the store lists as still to be done, and tells how it ended."""
+        """Does what the store lists as still to be done, and returns how that ended."""
         for worker in self._pool.used:
             self._pool.stop(worker)
         is_known = not self._should_stop()

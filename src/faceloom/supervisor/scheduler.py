@@ -1,4 +1,4 @@
-"""The devices of a run at work: chunks from one queue, answers into one store, and what follows from each answer."""
+"""The scheduler: chunks go from one queue to the devices' workers, and their answers into one store."""
 
 import logging
 from collections import Counter
@@ -24,16 +24,16 @@ from faceloom.supervisor.workers import PooledWorker, WorkerPool
 
 _LOG = logging.getLogger(__name__)
 _AHEAD = 2
-"""Chunks that a worker has been told of, so that it need not wait for the next one."""
+"""How many chunks a worker has at a time, so that it need not wait for the next one."""
 _SHORTEST_CHUNK_FRAMES = 8
 _HOPELESS_DEATHS = 8
 _HOPELESSLY_STARVED = 3
 _HOPELESS_LOSSES = 3
-"""Times in a row that a device has been lost, with a new worker after each."""
+"""How often in a row a device may fail, with a new worker after each failure, before it is left out."""
 
 
 class Scheduler:
-    """The part of a run in which frames go through the plans of its devices."""
+    """Has the frames of a run done under the plans of its devices."""
 
     def __init__(
         self,
@@ -67,11 +67,11 @@ class Scheduler:
         )
 
         self.images: Counter[str] = Counter()
-        """That each network was given, in chunks that have been committed."""
+        """How many images each network was given, in chunks that have been committed."""
 
     @property
     def cards(self) -> dict[str, CardSummary]:
-        """What was held of devices that have a memory of their own."""
+        """What was held of each device that has a memory of its own."""
         return {
             device.name: CardSummary(
                 peak_bytes=device.peak_bytes,
@@ -90,7 +90,7 @@ class Scheduler:
 
     @property
     def plan(self) -> dict[str, Any]:
-        """The plan that is followed; of several devices that of each."""
+        """The plan that is followed; with several devices, the plan of each."""
         plans = {device.name: device.planned.plan.to_json() for device in self._all_devices}
         return {"devices": plans} if len(plans) > 1 else next(iter(plans.values()))
 
@@ -108,7 +108,7 @@ class Scheduler:
         self._finish()
 
     def _chunk_frames(self) -> int:
-        """As planned; shorter towards the end, where that costs no loading, so that workers end at about one time."""
+        """The frames of the next chunk: as planned, or fewer near the end, so that workers end at about one time."""
         plan = self._dealt_to.planned.plan
         if len(plan.phases) > 1:
             return plan.chunk_frames
@@ -166,7 +166,7 @@ class Scheduler:
             self._pool.stop(*workers)
 
     def _hear(self) -> tuple[PooledWorker, Answer]:
-        """The next answer, and what follows from it."""
+        """Waits for the next answer, and does what follows from it."""
         worker, request, answer = self._pool.receive()
         device = next(one for one in self._devices if worker in one.workers)
         if worker.held.device_peak_bytes:
@@ -271,14 +271,14 @@ class Scheduler:
         self._give_back(worker)
 
     def _give_back(self, *workers: PooledWorker) -> None:
-        """What workers had in hand is for others, and no fault of the frames."""
+        """Puts what workers had in hand back into the queue; the frames are not at fault."""
         for worker in workers:
             attempts = [self._queue.lose(number) for number in _chunks_of(worker)]
             self._queue.retry(*attempts)
             self._stop(worker)
 
     def _lose(self, device: DeviceRun, error: Exception) -> None:
-        """A device takes part no more, and the others do its share.
+        """Leaves out a device; the others do its share.
 
         Raises:
             The error: there are no others, or it is no fault of the device.
@@ -298,7 +298,7 @@ class Scheduler:
         self._tell(Notice(kind=DEVICE_LOST, text=f"{device.name} is left out from now on: {error}"))
 
     def _give_up(self, device: DeviceRun, worker: PooledWorker, attempt: Attempt, number: int, reason: str) -> None:
-        """The last resort: one frame is left to other devices if there are any, else given up, with the reason."""
+        """Leaves one frame to the other devices, if there are any; otherwise gives it up, with the reason."""
         barred = attempt.barred | {device.name}
         if any(other.name not in barred for other in self._devices):
             device.deaths_in_a_row = 0

@@ -1,4 +1,4 @@
-"""The survey of a job before its first frame: how large its frames are, and what its stages cost with them."""
+"""The survey of a job before its first frame: how large its frames are, and what its stages cost with such frames."""
 
 from collections.abc import Callable, Mapping
 from functools import partial
@@ -27,16 +27,16 @@ if TYPE_CHECKING:
     from faceloom.store.store import Store
 
 EXPECTED_FACES = 1.0
-"""A frame, until some have been seen."""
+"""How many faces a frame is expected to have, until some have been seen."""
 EXPECTED_PATCH_BYTES = 256 * KIB
-"""Of a face, until some have been seen."""
+"""How large the patch of a face is expected to be, until some have been seen."""
 SUPERVISOR_MORE_BYTES = 8 * MIB
-"""What this process comes to hold of rows on their way into the store."""
+"""What this process will additionally hold of rows on their way into the store."""
 SUPERVISOR_STEP_BYTES = 8 * MIB
 LEAST_WORKER_BYTES = 96 * MIB
 """No worker has been seen to hold less without a network and a frame (measured: 86 to 112 MiB; a plan adds 10)."""
 TYPICAL = Shape(height=1080, width=1920, reading_bytes=48 * MIB)
-"""Believed of frames about which nothing is known."""
+"""The shape that is assumed of frames about which nothing is known."""
 
 
 class Survey:
@@ -59,7 +59,7 @@ class Survey:
         known = list(store.frames.shapes()) or [(SourceKind.VIDEO, TYPICAL)]
         shapes = [(kind, shape) for kind, shape in known if most_bytes is None or _takes(kind, shape) <= most_bytes]
         self.sizes = sorted({_takes(kind, shape) for kind, shape in shapes})
-        """What frames take, each size once."""
+        """What reading and holding a frame takes, each size once."""
         self.too_large = [
             (kind, shape) for kind, shape in known if most_bytes is not None and _takes(kind, shape) > most_bytes
         ]
@@ -79,7 +79,7 @@ class Survey:
         self._profiler = Profiler(order, target, pool, on_event)
 
     def up_to(self, most_bytes: int) -> "Survey":
-        """A survey of the frames that take no more than this."""
+        """A survey of the frames that take no more than `most_bytes`."""
         return self._again(most_bytes=most_bytes)
 
     def measure(
@@ -158,17 +158,17 @@ def plan_what_fits(
 
 
 def probe_bytes(budget_bytes: int) -> int:
-    """What a process that counts and looks may hold; 0, no limit, where a refusal has yet to know all sizes."""
+    """What a process that counts and reads headers may hold; 0 for no limit, if the budget will be refused anyway."""
     return 0 if _is_hopeless(budget_bytes) else budget_bytes - _supervisor_bytes()
 
 
 def _is_hopeless(budget_bytes: int) -> bool:
-    """Whether there is no plan for a budget, whatever the stages need, and the frames."""
+    """Whether no plan fits the budget, whatever the stages and frames need."""
     return budget_bytes < _supervisor_bytes() + LEAST_WORKER_BYTES
 
 
 def _supervisor_bytes() -> int:
-    """What this process is to hold; in steps, so that what is said of a budget holds in the next run too."""
+    """What this process may come to hold, in steps, so that a budget that was named will do in the next run too."""
     return -(-(peak_bytes() + SUPERVISOR_MORE_BYTES) // SUPERVISOR_STEP_BYTES) * SUPERVISOR_STEP_BYTES
 
 
@@ -190,7 +190,7 @@ def _writing_bytes(outputs: Outputs) -> int:
 
 
 def _patch_area(outputs: Outputs) -> float:
-    """Of what is kept of a frame around a face, over that of a patch as stages read it."""
+    """The area that is kept of a frame around a face, as a multiple of the patch that stages read."""
     return (outputs.framing.patch_scale / PATCH_SCALE) ** 2
 
 

@@ -1,4 +1,4 @@
-"""The worker pool: worker processes, what each has been told and not yet answered, and one ear for all answers."""
+"""The worker pool: worker processes, the requests that each has not answered yet, and one queue for all answers."""
 
 import contextlib
 import os
@@ -50,18 +50,18 @@ WORKER_SETTINGS = {
 }
 _LAST_WORDS_BYTES = 2000
 ON_HOST = Target()
-"""Whom any process of this machine is for."""
+"""The target of processes that any work of this machine can use."""
 
 
 class WorkerDiedError(Exception):
-    """The worker process ended without a word; the message is what it left on its error stream."""
+    """The worker process ended without an answer; the message is what it left on its error stream."""
 
 
 class WorkerProcess:
     """A worker process, seen from the supervisor."""
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
-        """A process that is just beginning, with more variables if there are any."""
+        """Starts a process, with more environment variables if there are any."""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by __exit__
         paths = os.pathsep.join(path for path in sys.path if path)
         self._process = subprocess.Popen(
@@ -85,11 +85,11 @@ class WorkerProcess:
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """The process's id."""
         return self._process.pid
 
     def send(self, request: Request) -> None:
-        """Tells the worker something; it takes requests in order.
+        """Sends the worker a request; requests are done in order.
 
         Raises:
             WorkerDiedError: nobody hears it.
@@ -129,24 +129,24 @@ class PooledWorker:
     def __init__(self, heard: "queue.SimpleQueue[tuple[PooledWorker, Answer]]", target: Target) -> None:
         self._heard = heard
         self.target = target
-        """The device that it is for."""
+        """The device that this worker drives."""
         self._process = WorkerProcess(dict(target.device.environment))
         self.open: deque[Request] = deque()
         self.held = Held()
-        """What the process holds, as far as it has said."""
+        """What the process holds, as of its last answer."""
         self.is_fresh = True
-        """It has been confined and has looked at a few headers at most: it holds what a new one holds."""
+        """Whether it has at most been given a limit and read a few headers, and so holds no more than a new process."""
         self._requests = 0
         self._thread = threading.Thread(target=self._listen, name="faceloom-ear", daemon=True)
         self._thread.start()
 
     @property
     def pid(self) -> int:
-        """Of the process."""
+        """The process's id."""
         return self._process.pid
 
     def send(self, request: Request) -> None:
-        """Tells the worker something; if it is dead, that is heard in place of an answer."""
+        """Sends the worker a request; if it is dead, that is received in place of an answer."""
         if not isinstance(request, Confine):
             self._requests += 1
             self.is_fresh = isinstance(request, Probe) and self._requests == 1
@@ -173,13 +173,13 @@ class PooledWorker:
 
 
 class WorkerPool:
-    """The workers there are; answers of those that are gone are not heard."""
+    """The workers of a run; answers of workers that have been stopped are dropped."""
 
     def __init__(self) -> None:
         self._heard: queue.SimpleQueue[tuple[PooledWorker, Answer]] = queue.SimpleQueue()
         self.workers: list[PooledWorker] = []
         self.peak_bytes = 0
-        """Most that the workers there were at one time have held, each at its own peak."""
+        """The largest sum, at any time, of the peaks of the workers that were there."""
 
     def start(self, number: int, first: Begin | Confine | None = None, *, on: Target = ON_HOST) -> None:
         """Starts workers until there are so many on a device, and tells the new ones something first, which has no
@@ -195,7 +195,7 @@ class WorkerPool:
                 worker.send(first)
 
     def on(self, target: Target) -> tuple[PooledWorker, ...]:
-        """The workers that are for a device."""
+        """Returns the workers of a device."""
         return tuple(worker for worker in self.workers if worker.target.name == target.name)
 
     def stop(self, *workers: PooledWorker) -> None:
@@ -206,7 +206,7 @@ class WorkerPool:
 
     @property
     def used(self) -> tuple[PooledWorker, ...]:
-        """The workers that can be told a job no more."""
+        """The workers that can no longer be given a job."""
         return tuple(worker for worker in self.workers if not worker.is_fresh)
 
     def __enter__(self) -> Self:
@@ -219,7 +219,7 @@ class WorkerPool:
 
     @property
     def held_bytes(self) -> int:
-        """RAM of all workers now."""
+        """The RAM that all workers hold now."""
         return sum(held_bytes(worker.pid) for worker in self.workers)
 
     def receive(self) -> tuple[PooledWorker, Request | None, Answer]:

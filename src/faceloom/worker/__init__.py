@@ -1,1 +1,1 @@
-"""Worker: one process or object that drives a device through chunks."""
+"""A worker: one process, or one object in the caller's process, that takes chunks through a plan on one device."""

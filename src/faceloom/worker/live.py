@@ -27,7 +27,7 @@ from faceloom.worker.worker import Worker
 Item: TypeAlias = str | Path | Image
 
 _TOGETHER = 8
-"""Frames in memory at once; enough to keep the lanes busy."""
+"""How many frames are in memory at once; enough to keep the lanes busy."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -40,7 +40,7 @@ class _PlacedId(FrameId):
 
 
 class LiveWorker:
-    """Takes files, folders and arrays through a plan, and keeps nothing."""
+    """Takes files, folders and arrays through a plan, and writes nothing."""
 
     def __init__(self, job: Job, excerpt: Excerpt = WHOLE) -> None:
         self._job = job
@@ -58,7 +58,7 @@ class LiveWorker:
         self._worker.close()
 
     def frames(self, items: Iterable[Item]) -> Iterator[Frame]:
-        """Every frame of the items, in order; one that cannot be read has an empty image and a problem."""
+        """Yields every frame of the items, in order; one that cannot be read has an empty image and a problem."""
         for reads, parallel in self._groups(items):
             yield from self._do(reads, parallel=parallel)
 

@@ -44,11 +44,11 @@ if TYPE_CHECKING:
 
 _REPORT_EVERY_S = 0.2
 _LATER_PAGES_BYTES = 16 * MIB
-"""Of libraries, touched when a codec is used for the first time: they are held, and no limit counts them."""
+"""Pages of libraries that are touched when a codec is first used: they are held, and no limit counts them."""
 
 
 def main() -> None:
-    """The process: answers requests until there are no more, or nobody is left to hear the answers."""
+    """Runs the process: answers requests until there are no more, or until nobody is left to hear the answers."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the supervisor decides
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever native code prints must not get between answers
@@ -83,7 +83,7 @@ class _Speaker:
         self._frames = 0
         self._last_report = 0.0
         self.held: Callable[[], Held] = _held
-        """Says what the process holds."""
+        """Tells what the process holds."""
 
     def say(self, answer: Answer) -> None:
         with self._lock:
@@ -144,7 +144,7 @@ def _serve(requests: "queue.SimpleQueue[Request]", speaker: _Speaker) -> None:
 
 
 def _prepare_libraries() -> None:
-    """Imports everything that a worker ever needs, so that what it holds from then on is its work."""
+    """Imports everything that a worker ever needs, so that all it takes from then on is for its work."""
     import cv2
 
     import faceloom.worker.worker  # noqa: F401
@@ -177,7 +177,7 @@ def _do(worker: "Worker", request: Do, speaker: _Speaker) -> Answer:
 
 
 def _confine(worker_bytes: int) -> None:
-    """Limits this process once it holds all that counting and looking need of libraries."""
+    """Limits this process, once it holds all libraries that counting and reading headers need."""
     import faceloom.media.headers
     import faceloom.media.video_index  # noqa: F401
     from faceloom.memory.ceilings import limit_process

@@ -32,13 +32,13 @@ from faceloom.pipeline.steps import network_step
 from faceloom.stage import NetworkPlugin, Stage
 
 _Call = Callable[[int], None]
-"""Calls the network once, with so many items."""
+"""Calls the network once, with this many items."""
 BYTE_BATCHES = (1, 2)
-"""Bytes are measured at these."""
+"""The batches at which bytes are measured."""
 TIMED_BATCHES = (1, 2, 4, 8, 16)
-"""Seconds at these, as far as they fit."""
+"""The batches at which seconds are measured, as far as they fit."""
 _WORTH_IT = 0.9
-"""A larger batch has to need less than this share of the seconds an item; below is noise."""
+"""A larger batch has to need less than this share of the seconds an item; smaller gains are noise."""
 _ROUNDS = 2
 _TIMED_S = 0.15
 _MOST_TIMED = 25
@@ -47,7 +47,7 @@ _NOWHERE = FrameId("measurement", 0)
 
 
 def measure(request: Measure) -> Footprint:
-    """What the stage costs in this process, which is of no other use afterwards.
+    """Measures what the stage costs in this process, which is of no other use afterwards.
 
     Raises:
         MemoryError: the stage does not fit even at a batch of one.
@@ -86,12 +86,12 @@ class _Loaded:
     network: Network
     load_s: float
     process_bytes: int
-    """Held before."""
+    """What the process held before."""
     host_process_bytes: int
     weights_bytes: int
     host_weights_bytes: int
     spike_bytes: int
-    """Held at most while it was loaded."""
+    """The most that was held while the network was loaded."""
     host_spike_bytes: int
 
 
@@ -207,12 +207,12 @@ class _Held:
     """What calls of one batch size make the process hold, on top of the weights."""
 
     arena_bytes: int
-    """Reserved before."""
+    """What was reserved in the arena before the calls."""
     kept_bytes: int
-    """After the calls, with what was reserved."""
+    """What is held after the calls, including what was reserved."""
     peak_bytes: int
     host_peak_bytes: int
-    """Of the host's memory, whatever memory the others are of."""
+    """The peak of the host's memory, whichever memory the other sizes are of."""
 
 
 def _taken(stage: Stage, batches: Sequence[int]) -> list[int]:
@@ -268,7 +268,7 @@ def _run_with(engine: Engine, memory: HeldMemory, call: _Call, batch: int, *, re
 
 
 def _item(request: Measure) -> Frame | Face:
-    """Something for the step to work on; noise takes as long as anything else."""
+    """An item for the step to work on; noise takes as long as anything else."""
     noise = np.random.default_rng(0)
     if isinstance(request.stage.plugin, Detector):
         image = noise.integers(0, 256, (*request.frame_shape, 3), np.uint8)
@@ -294,11 +294,11 @@ class _Timed:
 
     batch_s: dict[int, float]
     was_refused: bool
-    """Whether it ended at a batch that did not get its memory."""
+    """Whether timing ended at a batch that did not get its memory."""
 
 
 def _timed(call: _Call, batches: Sequence[int]) -> _Timed:
-    """Of each batch, up to the first that does not fit or that gains nothing on the one before."""
+    """Times each batch, up to the first that does not fit or that gains nothing over the one before."""
     batch_s: dict[int, float] = {}
     best_s = float("inf")
     for batch in batches:
@@ -323,7 +323,7 @@ def _median_s(call: _Call, batch: int) -> float:
 
 
 def guess(request: Guess) -> Footprint:
-    """What the stage may cost, by its network's graph or module."""
+    """Guesses what the stage costs from its network's graph or module."""
     process_bytes = held_bytes()
     plugin = request.stage.plugin
     assert isinstance(plugin, NetworkPlugin)

@@ -1,4 +1,4 @@
-"""The worker: drives one device through chunks under a plan, and answers with rows."""
+"""The worker: takes chunks through a plan on one device, and answers with rows."""
 
 import time
 from collections import Counter, defaultdict, deque
@@ -29,13 +29,13 @@ from faceloom.store.reading import stored_faces
 from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, Status
 
 OnProgress = Callable[[int, int], None]
-"""Told how many frames have been read since the last time, and which phase is under way."""
+"""Called with the frames that have been read since the last call, and the phase that is under way."""
 _ROW_EXTRA_BYTES = 4096
-"""Of a face between phases, besides its pixels."""
+"""What a face between phases holds besides its pixels."""
 
 
 class Worker:
-    """Runs chunks; the same object in this process, in a spawned one, or on another machine."""
+    """Runs chunks: the same object works in the caller's process and in a worker process."""
 
     def __init__(self, job: Job) -> None:
         self._job = job
@@ -51,15 +51,15 @@ class Worker:
         self._patch_scale = job.outputs.framing.patch_scale
         masks = (stage.plugin for stage in job.flow.networks if isinstance(stage.plugin, NetworkMask))
         self._face_bytes = _ROW_EXTRA_BYTES + sum(plugin.input_size**2 for plugin in masks)
-        """What later phases add to a face: a bound on faces has to count it from the start."""
+        """What later phases will add to a face; a bound on faces has to count that from the start."""
 
     @property
     def resident(self) -> frozenset[str]:
-        """Names of the stages whose networks are in memory."""
+        """The names of the stages whose networks are in memory."""
         return frozenset(self._networks)
 
     def held(self) -> Held:
-        """What this process holds."""
+        """Tells what this process holds."""
         memory, base = self._memory, self._job.engine.base_bytes
         if memory is None:
             return Held(peak_bytes=peak_bytes())
@@ -71,12 +71,12 @@ class Worker:
         )
 
     def close(self) -> None:
-        """Gives networks and files back."""
+        """Frees the networks and closes the files."""
         self._networks.clear()
         self._reader.close()
 
     def run(self, chunk: Chunk, folder: Path, *, known: Sequence[Face] = (), on_progress: OnProgress) -> ChunkRows:
-        """Everything found in a chunk; chips and overlays are written below `folder`.
+        """Returns everything found in a chunk; chips and overlays are written below `folder`.
 
         `known` are the faces of its frames where the flow finds none.
 
@@ -133,7 +133,7 @@ class Worker:
         return results
 
     def run_phases(self, source: Feed, *, last_step: Step | None = None, keep_bytes: int | None = None) -> list[Any]:
-        """Takes frames through every phase of the plan; what comes is what the steps leave of them.
+        """Takes frames through every phase of the plan, and returns what the last steps make of them.
 
         Not all frames are read if more than `keep_bytes` of faces would wait for the next phase, or of rows at the end.
         """
@@ -215,7 +215,7 @@ class Worker:
         return [*([known] if number == 0 else []), *map(unless_known, steps)]
 
     def _counted(self, stage: str) -> Infer:
-        """A network that is loaded, the images that it is given counted."""
+        """A loaded network as a function that counts the images it is given."""
         network = self._networks[stage]
 
         def infer(tensors: Tensors) -> Tensors:
@@ -235,14 +235,14 @@ class Worker:
 
 
 def _one_by_one(faces: deque[Face]) -> Iterator[Callable[[], Face]]:
-    """Gives each face away, so that its pixels go when nobody else needs them."""
+    """Yields each face and lets go of it, so that its pixels are freed when nobody else needs them."""
     while faces:
         face = faces.popleft()
         yield lambda face=face: face  # type: ignore[misc]
 
 
 def _unheard(_frames: int, _phase: int) -> None:
-    """Nobody watches."""
+    """Does nothing, for work whose progress is not shown."""
 
 
 def _frame_rows(results: Sequence[Any]) -> tuple[FrameRow, ...]:
