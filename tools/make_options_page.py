@@ -46,6 +46,25 @@ flag's name with underscores, but where the table says otherwise. What can be re
 
 `800MiB`, `2GiB`, `1.5g`; `MB` is a million bytes. A number without a unit is bytes, and refused below 1 MiB.
 
+## Errors
+
+An error is one line on stderr, below the usage of the command at fault where that is what is wrong. With `--json` it is
+also one document on stdout, `{"error": {"kind": "BudgetError", "message": "...", "exit": 3}}`; the kind is the name of
+what the library raises.
+
+| exit code | kind | what |
+| --- | --- | --- |
+| 0 | | done |
+| 1 | | done, but some items failed; they are listed |
+| 2 | `RequestError` | the request is wrong |
+| 3 | `BudgetError` | this machine, or the budget, cannot |
+| 4 | `MediaError` | no input could be read |
+| 5 | `WeightsError` | weights are missing, or are not what they should be |
+| 6 | `StageError` | a stage failed |
+| 7 | `StoreError` | the result folder cannot be used |
+| 70 | the name of the exception | a bug, of which a report is written: versions, options, traceback, no picture |
+| 130, 143 | `Interrupted` | Ctrl-C, SIGTERM; the same command goes on |
+
 ## All of them
 
 """

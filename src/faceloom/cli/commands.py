@@ -63,7 +63,7 @@ def add_command(parsers: Any, command: Command) -> None:
 
 def add_flag(parser: Any, one: Declared, *, words: Callable[[], Iterable[str]] | None = None) -> None:
     """The flag of an option."""
-    told: dict[str, Any] = {"dest": one.name, "help": _help(one, words)}
+    told: dict[str, Any] = {"dest": one.name, "help": _help(one)}
     option = one.option
     if one.kind is Form.TRUTH:
         told |= {"action": "store_false" if option.default else "store_true", "default": option.default}
@@ -73,29 +73,14 @@ def add_flag(parser: Any, one: Declared, *, words: Callable[[], Iterable[str]] |
             told |= {"action": "extend", "nargs": "+"} if option.takes_several else {"action": "append"}
         else:
             told |= {"default": option.default, "type": _CONVERTERS.get(one.kind), "choices": option.among or None}
-    parser.add_argument(f"--{one.flag}", **told)
+    parser.add_argument(f"--{one.flag}", **told).words = words
 
 
-def _help(one: Declared, words: Callable[[], Iterable[str]] | None) -> str:
+def _help(one: Declared) -> str:
     said = in_words(one, denial=True)
     if one.kind in _REPEATED and not one.option.takes_several:
         said += "; may be repeated"
-    said = said.replace("%", "%%")
-    return LateHelp(said, words) if words else said
-
-
-class LateHelp(str):
-    """A help text whose words are looked up when it is shown: their list is not at hand without heavy modules."""
-
-    def __new__(cls, text: str, words: Callable[[], Iterable[str]]) -> "LateHelp":
-        made = super().__new__(cls, text)
-        made.words = words
-        return made
-
-    words: Callable[[], Iterable[str]]
-
-    def __mod__(self, parameters: Any) -> str:
-        return f"{super().__mod__(parameters)}: {', '.join(self.words())}"
+    return said.replace("%", "%%")
 
 
 def keywords(chosen: argparse.Namespace, table: type[Any]) -> dict[str, Any]:

@@ -16,11 +16,19 @@ class UsageError(RequestError):
         self.usage = usage
 
 
+class HelpFormatter(argparse.RawDescriptionHelpFormatter):
+    """Looks an action's `words` up when help is shown: they are not at hand without heavy modules."""
+
+    def _get_help_string(self, action: argparse.Action) -> str | None:
+        words = getattr(action, "words", None)
+        return f"{action.help}: {', '.join(words())}" if words else action.help
+
+
 class Parser(argparse.ArgumentParser):
     """Takes no abbreviations, raises what is wrong, and can have other defaults by the names of its options."""
 
     def __init__(self, **settings: Any) -> None:
-        super().__init__(**{"formatter_class": argparse.RawDescriptionHelpFormatter, "allow_abbrev": False, **settings})
+        super().__init__(**{"formatter_class": HelpFormatter, "allow_abbrev": False, **settings})
 
     def options(self) -> Iterator[tuple[str, argparse.Action]]:
         """Every long option, by its name in a file, but for those that print something and end."""
