@@ -2,7 +2,7 @@
 
 import io
 import itertools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -91,29 +91,35 @@ def _flat(values: NDArray[Any] | None) -> list[float] | None:
 
 
 def _to_row(frame: FrameRecord, face: FaceRecord) -> dict[str, Any]:
-    return {
+    row: dict[str, Any] = {
         "source": frame.id.source,
         "frame": frame.id.index,
         "time_s": frame.time,
         "width": frame.width,
         "height": frame.height,
-        **{one.key: _to_cell(getattr(face, one.name), one.kind) for one in ATTRIBUTES},
     }
+    for name, key, write in _CELLS:
+        value = getattr(face, name)
+        row[key] = value if write is None or value is None else write(value)
+    return row
 
 
-def _to_cell(value: Any, kind: Kind) -> Any:
-    match kind:
-        case Kind.BOX | Kind.POINTS | Kind.NUMBERS:
-            return _flat(value)
-        case Kind.POSE:
-            return None if value is None else list(value)
-        case Kind.MASKS:
-            return [
-                {"name": name, "size": mask.size, "png": mask.png, "affine": _flat(mask.frame_to_mask)}
-                for name, mask in value.items()
-            ]
-        case _:
-            return value
+def _to_list(masks: Mapping[str, MaskRecord]) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "size": mask.size, "png": mask.png, "affine": _flat(mask.frame_to_mask)}
+        for name, mask in masks.items()
+    ]
+
+
+_WRITERS: Mapping[Kind, Callable[[Any], Any]] = {
+    Kind.BOX: _flat,
+    Kind.POINTS: _flat,
+    Kind.NUMBERS: _flat,
+    Kind.POSE: list,
+    Kind.MASKS: _to_list,
+}
+"""What makes cells of values that are none by themselves."""
+_CELLS = tuple((one.name, one.key, _WRITERS.get(one.kind)) for one in ATTRIBUTES)
 
 
 def _read(path: Path) -> Iterator[FrameRecord]:

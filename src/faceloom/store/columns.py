@@ -4,7 +4,6 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
 from faceloom.attributes import ATTRIBUTES, Attribute, FaceAttributes, Kind
 from faceloom.geometry.pose import Pose
@@ -35,7 +34,10 @@ class Columns:
         """In the order of queries, which is that of cells."""
         single = [attribute for attribute in kept if len(attribute.columns) == 1]
         self._single = tuple(attribute.name for attribute in single)
-        self._encoded = tuple((i, one.name, *_codec(one)) for i, one in enumerate(single) if one.kind in _ENCODED)
+        self._arrays = tuple(
+            (i, *_blob(one)) for i, one in enumerate(single) if one.kind in {Kind.POINTS, Kind.NUMBERS}
+        )
+        self._maybe_empty = tuple(i for i, one in enumerate(single) if one.kind is Kind.NAME)
         self._wide = tuple(_wide(kept))
 
     def __str__(self) -> str:
@@ -54,9 +56,11 @@ class Columns:
     def cells(self, face: FaceAttributes[Any]) -> list[Any]:
         """What a row holds of a face."""
         found = [getattr(face, name) for name in self._single]
-        for place, _, write, _ in self._encoded:
+        for place, _, dtype, _ in self._arrays:
             if found[place] is not None:
-                found[place] = write(found[place])
+                found[place] = np.asarray(found[place], dtype).tobytes()
+        for place in self._maybe_empty:
+            found[place] = found[place] or None
         for name, first, end, write, _ in self._wide:
             value = getattr(face, name)
             found += [None] * (end - first) if value is None else write(value)
@@ -65,30 +69,17 @@ class Columns:
     def values(self, cells: Sequence[Any]) -> dict[str, Any]:
         """The attributes of a row that begins with these columns, by name."""
         found = dict(zip(self._single, cells, strict=False))
-        for _, name, _, read in self._encoded:
-            if found[name] is not None:
-                found[name] = read(found[name])
+        for place, name, dtype, shape in self._arrays:
+            if (content := cells[place]) is not None:
+                found[name] = np.frombuffer(content, dtype).reshape(shape)
         for name, first, end, _, read in self._wide:
             found[name] = None if cells[first] is None else read(cells[first:end])
         return found
 
 
-_ENCODED = frozenset({Kind.NAME, Kind.POINTS, Kind.NUMBERS})
-
-
-def _codec(attribute: Attribute) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
-    """What makes the cell of a value, and the value of a cell; neither is given a null."""
-    if attribute.kind is Kind.NAME:
-        return lambda name: name or None, lambda name: name
-    dtype, shape = np.dtype(np.dtype(attribute.dtype).str.replace(">", "<")), (-1, *attribute.shape[1:])
-
-    def write(array: NDArray[Any]) -> bytes:
-        return np.asarray(array, dtype).tobytes()
-
-    def read(content: bytes) -> NDArray[Any]:
-        return np.frombuffer(content, dtype).reshape(shape)
-
-    return write, read
+def _blob(attribute: Attribute) -> tuple[str, np.dtype[Any], tuple[int, ...]]:
+    """Of an array the name, and how it stands in its column: little-endian, and of any length along its first axis."""
+    return attribute.name, np.dtype(np.dtype(attribute.dtype).str.replace(">", "<")), (-1, *attribute.shape[1:])
 
 
 _Wide: TypeAlias = tuple[str, int, int, Callable[[Any], Iterable[float]], Callable[[Sequence[float]], Any]]
