@@ -158,13 +158,19 @@ def test_a_network_of_one_image_is_planned_and_run_with_one(tmp_path: Path, caps
         cv2.imwrite(str(tmp_path / f"{i}.png"), picture((320, 640), [(80 + 64 * i, 176)]))
     chosen = ["--detect", "onnx", "--weights", f"detect/onnx={path}", "--align", "none"]
     pictures = [str(tmp_path / f"{i}.png") for i in range(6)]
+    assert batches(["plan", *pictures, "--json", *chosen], capsys) == [1]  # guessed
     assert main(["extract", *pictures, "--out", str(tmp_path / "out"), "--size", "64", "--json", *chosen]) == 0
     assert json.loads(capsys.readouterr().out)["faces"] == 6
     boxes = [json.loads(line)["box"] for line in exported(tmp_path / "out").splitlines()]
     assert [box[0] for box in boxes] == [80 + 64 * i - HALF_PX for i in range(6)]
-    assert main(["plan", *pictures, "--json", *chosen]) == 0
+    assert batches(["plan", *pictures, "--json", *chosen], capsys) == [1]  # measured
+
+
+def batches(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> list[int]:
+    """Of the stages of a plan of one pass."""
+    assert main(arguments) == 0
     (phase,) = json.loads(capsys.readouterr().out)["phases"]
-    assert [stage["batch"] for stage in phase["stages"]] == [1]
+    return [stage["batch"] for stage in phase["stages"]]
 
 
 def test_a_turned_frame_lies_within_the_only_canvas(tmp_path: Path) -> None:
