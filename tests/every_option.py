@@ -206,9 +206,11 @@ class Notebook:
     def _store(self, folder: Path) -> Iterator[Any]:
         note = self._noting
         yield SimpleNamespace(
-            use_config=note(f"config of {folder}", None),
-            use_look=note(f"look at {folder}", 1),
-            add_stages=note(f"stages of {folder}", []),
+            configuration=SimpleNamespace(
+                use=note(f"config of {folder}", None),
+                use_look=note(f"look at {folder}", 1),
+                add_stages=note(f"stages of {folder}", []),
+            ),
             begin_run=lambda **_: None,
             end_run=lambda **_: None,
             run_id=1,

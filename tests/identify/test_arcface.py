@@ -31,7 +31,7 @@ def test_a_real_network_finds_what_a_plugin_made_for_it_finds(real: Path, sample
 def test_chips_have_the_size_that_the_network_takes(cache: WeightCache, tmp_path: Path, samples: Path) -> None:
     path = write_arcface(tmp_path / "net.onnx", shape=("n", 3, 160, 160), answer=("n", 3))
     options = make_flow({"identify": "arcface", "weights": {"identify/arcface": path}}).stages[-1].plugin.options
-    assert options == {"input_size": 160, "input_name": "face"}
+    assert options == {"input_size": 160, "input_name": "face", "max_batch": 0}
     (frame,) = stream(samples / "portrait.png", identify="arcface", mask=[], weights={"identify/arcface": path})
     assert frame.problem is None
     assert frame.faces[0].embedding is not None

@@ -124,9 +124,9 @@ class _Session:
         except Exception as error:  # the runtime's own classes share no base but this
             raise _RefusedError(_line(error)) from error
         inputs = self._session.get_inputs()
-        if len(inputs) != 1 or len(inputs[0].shape) != 4:
+        if len(inputs) != 1 or len(inputs[0].shape) != 4 or inputs[0].shape[1] in {1, 2}:
             told = ", ".join(f"{one.name} {one.shape}" for one in inputs)
-            raise _RefusedError(f"it takes {told}, not one tensor of pictures (N, 3, height, width)")
+            raise _RefusedError(f"it takes {told}, not (images, 3, height, width)")
         self._name, shape = inputs[0].name, inputs[0].shape
         self.takes_many = not isinstance(shape[0], int)
         height, width = shape[2:]

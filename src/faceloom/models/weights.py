@@ -183,5 +183,6 @@ def _run_apart(module: str, arguments: Sequence[str], pinned: PinnedFile) -> str
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, process_group=0)
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
-        raise WeightsError(f"weights {pinned.name!r} could not be prepared: {reason}", name=pinned.name)
+        whose = str(pinned.path) if pinned.path else f"weights {pinned.name!r}"
+        raise WeightsError(f"{whose} could not be prepared: {reason}", name=pinned.name)
     return done.stdout
