@@ -14,7 +14,7 @@ from faceloom.api import extract, stream
 from faceloom.errors import MediaError, RequestError
 from faceloom.media.video_index import index_video
 from faceloom.options.stages import FlowOptions
-from faceloom.selection import Choice, Length, parse_length
+from faceloom.selection import Choice, Length, People, Reference, parse_length
 from jobs import exported
 
 Line = dict[str, Any]
@@ -39,6 +39,53 @@ def test_the_best_of_the_right_size_are_kept(
         if (px[0] is None or side >= px[0]) and (px[1] is None or side <= px[1])
     ]
     assert kept.tolist() == fits[:most]
+
+
+def reference(name: str, *values: float) -> Reference:
+    return Reference(name=name, embedding=np.array(values, np.float32))
+
+
+SIXTY_DEGREES = np.array([0.5, 0.75**0.5], np.float32)
+"""From (1, 0): the cosine is 0.5."""
+
+
+def test_a_face_exactly_at_the_threshold_is_that_persons() -> None:
+    ann = reference("ann.jpg", 1, 0)
+    for threshold, is_ann in [(0.4999, True), (0.5, True), (0.5001, False)]:
+        wanted = People(like=[ann], unlike=[], threshold=threshold).objection(SIXTY_DEGREES)
+        unwanted = People(like=[], unlike=[ann], threshold=threshold).objection(SIXTY_DEGREES)
+        assert (wanted is None, unwanted is not None) == (is_ann, is_ann), threshold
+
+
+def test_the_nearest_reference_decides_and_is_named() -> None:
+    ann, bob = reference("ann.jpg", 1, 0), reference("bob.jpg", 0, 1)
+    near_bob = SIXTY_DEGREES
+    assert People(like=[ann, bob], unlike=[], threshold=0.8).objection(near_bob) is None
+    assert People(like=[], unlike=[ann, bob], threshold=0.8).objection(near_bob) == (
+        "like bob.jpg: cosine 0.8660, threshold 0.8"
+    )
+    assert People(like=[ann, bob], unlike=[], threshold=0.9).objection(near_bob) == (
+        "not like bob.jpg: cosine 0.8660, threshold 0.9"
+    )
+
+
+def test_a_face_like_somebody_unwanted_is_not_kept_though_it_is_like_somebody_wanted() -> None:
+    ann, bob = reference("ann.jpg", 1, 0), reference("bob.jpg", 0, 1)
+    why = People(like=[ann], unlike=[bob], threshold=0.4).objection(SIXTY_DEGREES)
+    assert why
+    assert why.startswith("like bob.jpg")
+
+
+def test_with_nobody_to_compare_with_every_face_is_kept() -> None:
+    assert People(like=[], unlike=[], threshold=0.4).objection(SIXTY_DEGREES) is None
+
+
+@given(st.integers(-4, 4))
+def test_cosines_are_compared_to_the_fourth_decimal(hundred_thousandths: int) -> None:
+    """Engines differ in the sixth, and whether a face is kept must not hang on that."""
+    cosine = 0.5 + hundred_thousandths * 1e-5
+    near = np.array([cosine, (1 - cosine**2) ** 0.5], np.float32)
+    assert People(like=[reference("ann.jpg", 1, 0)], unlike=[], threshold=0.5).objection(near) is None
 
 
 @pytest.mark.parametrize("text", ["", "-3", "5 %%", "big", "5m", "%"])

@@ -72,6 +72,26 @@ def test_nms_keeps_what_opencv_keeps(found: tuple[Boxes, Scores]) -> None:
     assert nms(boxes, scores, max_iou=max_iou).tolist() == np.asarray(theirs, int).reshape(-1).tolist()
 
 
+def test_boxes_that_overlap_by_exactly_the_limit_are_both_kept() -> None:
+    halves = np.array([[0, 0, 2, 1], [0, 0, 1, 1]], np.float32)
+    scores = np.array([0.9, 0.8], np.float32)
+    assert iou(halves, halves)[0, 1] == 0.5
+    assert nms(halves, scores, max_iou=0.5).tolist() == [0, 1]
+    assert nms(halves, scores, max_iou=np.nextafter(0.5, 0)).tolist() == [0]
+
+
+@given(scored_boxes(), st.floats(0, 1))
+def test_every_box_that_nms_drops_overlaps_a_better_one_that_it_keeps_and_no_two_kept_ones_do(
+    found: tuple[Boxes, Scores], max_iou: float
+) -> None:
+    boxes, scores = found
+    kept = nms(boxes, scores, max_iou=max_iou).tolist()
+    overlaps = iou(boxes, boxes) > max_iou
+    for i in range(len(boxes)):
+        better = [j for j in kept if scores[j] > scores[i]]
+        assert overlaps[i, better].any() == (i not in kept)
+
+
 @given(scored_boxes(), st.randoms(use_true_random=False))
 def test_nms_does_not_depend_on_the_order_of_the_boxes(found: tuple[Boxes, Scores], random: Random) -> None:
     boxes, scores = found
