@@ -196,6 +196,7 @@ def test_rows_that_are_gone_cannot_be_read_though_the_file_was_never_written_ane
     @contextmanager
     def connect_to_end(folder: Path, *, read_only: bool) -> Iterator[Any]:
         with connect(folder, read_only=read_only) as db:
+            db.execute("PRAGMA secure_delete = OFF")  # some builds of SQLite begin with it on, others do not
             yield db if read_only else EndsBeforeVacuum(db)
 
     monkeypatch.setattr(forgetting, "connect", connect_to_end)
