@@ -1,5 +1,6 @@
 """`--rotate`: faces that lie or stand on their heads, in real pictures whose landmarks are known."""
 
+import functools
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from fractions import Fraction
@@ -82,6 +83,12 @@ def truths(shared: Path) -> list[Points]:
 
 
 @pytest.fixture(scope="module")
+def upright(pictures: list[Image]) -> Callable[[str, str], list[Frame]]:
+    """What a detector and an aligner find in the pictures as they are."""
+    return functools.cache(lambda detect, align: list(faceloom.stream(pictures, detect=detect, align=align, mask=())))
+
+
+@pytest.fixture(scope="module")
 def people(shared: Path) -> list[Image]:
     """Five portraits of one size."""
     paths = sorted((shared / "lfw_subset_krasserm").rglob("*.jpg"))[::20]
@@ -92,12 +99,16 @@ def people(shared: Path) -> list[Image]:
 @pytest.mark.parametrize("detect", DETECTORS)
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 def test_faces_turned_by_quarters_are_what_they_are_upright(
-    detect: str, align: str, degrees: int, pictures: list[Image], truths: list[Points]
+    detect: str,
+    align: str,
+    degrees: int,
+    pictures: list[Image],
+    truths: list[Points],
+    upright: Callable[[str, str], list[Frame]],
 ) -> None:
-    upright = list(faceloom.stream(pictures, detect=detect, align=align, mask=()))
     both = [turned(image, degrees) for image in pictures]
     frames = list(faceloom.stream([image for image, _ in both], detect=detect, align=align, mask=(), rotate=90))
-    for frame, before, (_, around), truth in zip(frames, upright, both, truths, strict=True):
+    for frame, before, (_, around), truth in zip(frames, upright(detect, align), both, truths, strict=True):
         assert len(frame.faces) == len(before.faces)
         for face in before.faces:
             found = nearest(frame.faces, box_around(face.box, around))

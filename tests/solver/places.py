@@ -4,7 +4,7 @@ import itertools
 import random
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 
 from faceloom.solver.problem import Arena, Host, HostCost, HostShare, Problem, StageCost
 from solver.brute import Best, _partitions, _ticks, random_problem
@@ -79,7 +79,7 @@ class Variant:
         return share.weights_bytes, 0, share.fixed_bytes + share.item_bytes * self.batch
 
 
-def peaks(problem: Problem, chosen: list[Variant]) -> tuple[int, int]:
+def peaks(problem: Problem, chosen: Sequence[Variant]) -> tuple[int, int]:
     """Of the device and of the host, while these are one phase."""
     assert problem.host
     device = [choice.own for choice in chosen if not choice.is_on_host]
@@ -89,11 +89,17 @@ def peaks(problem: Problem, chosen: list[Variant]) -> tuple[int, int]:
 
 def _peak(held: list[tuple[int, int, int]]) -> int:
     """In the better of all orders of loading; with a shared arena."""
-    loading = min(
-        max((sum(w for w, _, _ in order[: i + 1]) + order[i][1] for i in range(len(order))), default=0)
-        for order in itertools.permutations(held)
-    )
+    loading = _loading_peak(tuple((weights, spike) for weights, spike, _ in held))
     return max(loading, sum(w for w, _, _ in held) + max((a for _, _, a in held), default=0))
+
+
+@lru_cache(maxsize=256)
+def _loading_peak(networks: tuple[tuple[int, int], ...]) -> int:
+    """Of weights and spikes; the same whatever the batches are."""
+    return min(
+        max((sum(w for w, _ in order[: i + 1]) + order[i][1] for i in range(len(order))), default=0)
+        for order in itertools.permutations(networks)
+    )
 
 
 def ticks(problem: Problem, chosen: list[Variant], *, last: bool) -> int:
