@@ -1,10 +1,10 @@
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from faceloom.errors import RequestError
-from faceloom.selection import Choice, Length, People, Reference, parse_length
+from faceloom.selection import Choice, Length, People, Reference, length_of, parse_length
 
 lengths = st.none() | st.builds(Length, st.integers(0, 30), is_share=st.booleans())
 
@@ -27,6 +27,46 @@ def test_the_best_of_the_right_size_are_kept(
         if (px[0] is None or side >= px[0]) and (px[1] is None or side <= px[1])
     ]
     assert kept.tolist() == fits[:most]
+
+
+def test_sizes_at_the_limits_are_kept_and_those_beyond_are_not() -> None:
+    boxes = np.array([[5, 7, 5 + side, 8] for side in range(1, 11)], np.float32)
+    between = Choice(min_size=Length(3, is_share=False), max_size=Length(7, is_share=False))
+    assert between.kept(boxes, height=300, width=200).tolist() == [2, 3, 4, 5, 6]
+    shares = Choice(min_size=Length(1.5, is_share=True), max_size=Length(3.5, is_share=True))
+    assert shares.kept(boxes, height=300, width=200).tolist() == [2, 3, 4, 5, 6]
+    assert shares.kept(boxes, height=200, width=300).tolist() == [2, 3, 4, 5, 6]
+
+
+def test_a_box_of_no_size_is_smaller_than_any() -> None:
+    point = np.array([[5, 5, 5, 5]], np.float32)
+    assert Choice(min_size=Length(1, is_share=False)).kept(point, height=300, width=200).tolist() == []
+    assert Choice().kept(point, height=300, width=200).tolist() == [0]
+    assert Choice(min_size=Length(1, is_share=False)).kept(point[:0], height=300, width=200).tolist() == []
+
+
+@given(st.integers(0, 10**6), st.sampled_from(["", " ", "\t"]), st.sampled_from(["", "px", "%"]))
+@example(5, " ", "%")
+@example(5, "", "")
+def test_a_size_is_read_as_it_is_written(thousandths: int, space: str, unit: str) -> None:
+    value = thousandths / 1000
+    wanted = Length(value, is_share=unit == "%")
+    assert parse_length(f" {value:.3f}{space}{unit} ") == wanted
+    assert length_of(f"{value:.3f}{space}{unit}") == wanted
+    assert wanted.in_px(200, 1000) == wanted.in_px(1000, 200) == pytest.approx(value * (2 if unit == "%" else 1))
+
+
+def test_a_number_is_a_size_in_pixels_and_sizes_are_told_with_their_unit() -> None:
+    assert length_of(40) == Length(40, is_share=False)
+    assert length_of(2.5) == Length(2.5, is_share=False)
+    assert str(Length(40, is_share=False)) == "40 px"
+    assert str(Length(2.5, is_share=True)) == "2.5%"
+
+
+@pytest.mark.parametrize("number", [-3, float("nan"), float("inf")])
+def test_a_number_that_is_no_size_is_refused(number: float) -> None:
+    with pytest.raises(RequestError):
+        length_of(number)
 
 
 def reference(name: str, *values: float) -> Reference:
