@@ -28,7 +28,6 @@ from faceloom.faces import Face, FrameId, Image
 from faceloom.frame import Frame
 from faceloom.geometry.affine import Affine, Points, apply
 from faceloom.geometry.boxes import iou
-from faceloom.geometry.turning import parse_turns
 from faceloom.orders.flows import make_flow
 from faceloom.pipeline.aligning import AlignStep
 from faceloom.pipeline.detecting import DetectStep
@@ -290,21 +289,7 @@ def test_samples_are_the_same_with_turns_and_without(samples: Path) -> None:
         assert values(before.faces) == values(after.faces)
 
 
-@pytest.mark.parametrize(
-    ("text", "turns"),
-    [
-        ("90", (90, 180, 270)),
-        ("100", (100, 200, 300)),
-        ("0,45,315", (45, 315)),
-        ("-45, 45, 405", (315, 45)),
-        ("180,0", (180,)),
-    ],
-)
-def test_a_number_is_a_step_and_a_list_is_angles(text: str, turns: tuple[float, ...]) -> None:
-    assert parse_turns(text) == turns
-
-
-@pytest.mark.parametrize("text", ["", "0", "-90", "360", "1", "left", "90;180", "nan", "0,inf", "45,"])
+@pytest.mark.parametrize("text", ["0", "left", "45,"])
 def test_what_is_no_angle_is_refused(text: str, samples: Path, tmp_path: Path) -> None:
     with pytest.raises(RequestError):
         extract(samples / "portrait.png", tmp_path / "out", rotate=text)
