@@ -1,6 +1,7 @@
 """What many tests need: real weights in a cache of the session's own, sample media, and the shared pictures."""
 
 import functools
+import gc
 import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -10,6 +11,7 @@ from hypothesis import settings
 
 from faceloom.choices import EngineName
 from faceloom.engines.engine import Network
+from faceloom.engines.heap import trim_heap
 from faceloom.engines.runtime import Runtime, has_torch
 from faceloom.engines.start import start_engine
 from faceloom.errors import WeightsError
@@ -23,6 +25,7 @@ from plugins import STAND_INS, stages_of
 SHARED = Path(__file__).parents[2] / "shared"
 
 settings.register_profile("shared machines", deadline=None)
+settings.register_profile("mutation", deadline=None, max_examples=25, derandomize=True, database=None)
 settings.load_profile("shared machines")
 
 
@@ -38,6 +41,14 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeightCache]:
             os.pathsep.join(str(Path(path).absolute()) for path in mirrors.split(os.pathsep) if path),
         )
         yield WeightCache.of_user()
+
+
+@pytest.fixture(scope="module", autouse=True)
+def heap() -> Iterator[None]:
+    """What a module's tests held goes back to the system: two processes run them side by side in 1.5 GiB."""
+    yield
+    gc.collect()
+    trim_heap()
 
 
 @pytest.fixture(scope="session")

@@ -1,5 +1,6 @@
 """Any records, for round trips: with values that each format's decimals state exactly."""
 
+import functools
 import string
 from collections.abc import Iterable, Iterator
 from dataclasses import fields, replace
@@ -9,6 +10,7 @@ from typing import Any
 
 import cv2
 import numpy as np
+from hypothesis import find
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
@@ -100,6 +102,41 @@ def frames(draw: st.DrawFn) -> list[FrameRecord]:
                 )
             )
     return found
+
+
+@functools.cache
+def everything() -> FrameRecord:
+    """A frame of a video in which a face has all that there is."""
+    points = (np.arange(136).reshape(68, 2) * 1.5 + [200, 300]).astype(np.float32)
+    values: dict[str, Any] = {
+        "index": 0,
+        "box": np.array([10, 20, 110, 140], np.float32),
+        "keypoints": points[:5],
+        "landmarks": points,
+        "masks": {"components": find(masks(), lambda mask: mask.size == 4)},
+        "person": "person 1",
+    }
+    for attribute in ATTRIBUTES:
+        if attribute.name not in values:
+            values[attribute.name] = find(_values(attribute), lambda _: True)
+    face = FaceRecord(**values)
+    return FrameRecord(id=FrameId("clip.mp4", 3), time=0.375, width=1920, height=1080, faces=(face,))
+
+
+def without(part: Part, frame: FrameRecord) -> list[FrameRecord]:
+    """The same, as if nobody had told that part; for frames without a face: with one beside it."""
+    (face,) = frame.faces
+    match part:
+        case Part.EMPTY:
+            return [frame, replace(frame, id=FrameId(frame.id.source, frame.id.index + 1), faces=())]
+        case Part.TIMES:
+            return [replace(frame, time=None)]
+        case Part.SIZES:
+            return [replace(frame, width=None, height=None)]
+        case Part.MASKS:
+            return [replace(frame, faces=(replace(face, masks={}),))]
+    lost: dict[str, Any] = {_FACE_FIELDS[part]: None}
+    return [replace(frame, faces=(replace(face, **lost),))]
 
 
 def written(to: Format, found: list[FrameRecord], folder: Path) -> Path:

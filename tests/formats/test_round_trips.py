@@ -9,7 +9,17 @@ from faceloom.attributes import Part
 from faceloom.errors import MediaError
 from faceloom.formats import registry
 from faceloom.formats.record import FrameRecord
-from formats.records import frames, kept, plain, read_back, usable, without_places_of_masks, written
+from formats.records import (
+    everything,
+    frames,
+    kept,
+    plain,
+    read_back,
+    usable,
+    without,
+    without_places_of_masks,
+    written,
+)
 
 ALL = {found.name: found for found in usable(registry.formats())}
 INEXACT = {"fsa", "pts", "wider-truth"}
@@ -74,6 +84,12 @@ def test_the_documentation_says_what_a_format_loses(row: str) -> None:
     assert row in DOCS.read_text(encoding="utf-8").splitlines()
 
 
-def test_every_format_holds_something_besides_boxes_and_not_all_names_are_one() -> None:
-    assert all(found.keeps <= set(Part) for found in ALL.values())
-    assert all(name == found.name for name, found in ALL.items())
+@pytest.mark.parametrize("part", Part)
+@pytest.mark.parametrize("name", ALL)
+def test_a_part_comes_back_where_the_format_says_so_and_nowhere_else(name: str, part: Part, tmp_path: Path) -> None:
+    """What is read cannot tell whether the part was there, unless the format keeps it."""
+    found, poorer = [everything()], without(part, everything())
+    (tmp_path / "poorer").mkdir()
+    back = plain(list(read_back(ALL[name], found, tmp_path)))
+    tells = plain(list(read_back(ALL[name], poorer, tmp_path / "poorer"))) != back
+    assert tells == (part in ALL[name].keeps)

@@ -2,11 +2,11 @@ from random import Random
 
 import cv2
 import numpy as np
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from faceloom.geometry.boxes import Boxes, Scores, area, iou, nms
+from faceloom.geometry.boxes import Boxes, Scores, area, covered, iou, nms
 
 SIDE = 24
 corners = st.tuples(*[st.integers(0, SIDE)] * 4)
@@ -37,14 +37,34 @@ def scored_boxes(draw: st.DrawFn) -> tuple[Boxes, Scores]:
     return boxes, np.array([(rank + 1) / 32 for rank in ranks], np.float32)
 
 
-@given(box_lists, box_lists)
-def test_overlap_is_what_counting_pixels_gives(first: Boxes, second: Boxes) -> None:
+EMPTY = as_boxes([(3, 3, 3, 9), (3, 3, 3, 3)])
+scales = st.sampled_from([1.0, 1 / 64])
+"""Shares are the same for boxes of any size."""
+
+
+@given(box_lists, box_lists, scales)
+@example(EMPTY, EMPTY, 1.0)
+@example(as_boxes([(0, 0, 1, 1)]), as_boxes([(0, 0, 1, 1)]), 1 / 64)
+def test_overlap_is_what_counting_pixels_gives(first: Boxes, second: Boxes, scale: float) -> None:
     expected = np.zeros((len(first), len(second)))
     for i, one in enumerate(first):
         for j, other in enumerate(second):
             union = (painted(one) | painted(other)).sum()
             expected[i, j] = (painted(one) & painted(other)).sum() / union if union else 0
-    np.testing.assert_allclose(iou(first, second), expected, atol=1e-6)
+    found = iou(first * np.float32(scale), second * np.float32(scale))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
+
+
+@given(box_lists, box_lists, scales)
+@example(EMPTY, EMPTY, 1.0)
+@example(as_boxes([(0, 0, 1, 1)]), as_boxes([(0, 0, 1, 1)]), 1 / 64)
+def test_a_box_is_covered_as_far_as_its_pixels_are_in_one_other(boxes: Boxes, others: Boxes, scale: float) -> None:
+    expected = [
+        max(((painted(box) & painted(other)).sum() for other in others), default=0) / max(painted(box).sum(), 1)
+        for box in boxes
+    ]
+    found = covered(boxes * np.float32(scale), others * np.float32(scale))
+    np.testing.assert_allclose(found, expected, atol=1e-6)
 
 
 @given(box_lists)
@@ -72,6 +92,26 @@ def test_nms_keeps_what_opencv_keeps(found: tuple[Boxes, Scores]) -> None:
     assert nms(boxes, scores, max_iou=max_iou).tolist() == np.asarray(theirs, int).reshape(-1).tolist()
 
 
+def test_boxes_that_overlap_by_exactly_the_limit_are_both_kept() -> None:
+    halves = np.array([[0, 0, 2, 1], [0, 0, 1, 1]], np.float32)
+    scores = np.array([0.9, 0.8], np.float32)
+    assert iou(halves, halves)[0, 1] == 0.5
+    assert nms(halves, scores, max_iou=0.5).tolist() == [0, 1]
+    assert nms(halves, scores, max_iou=np.nextafter(0.5, 0)).tolist() == [0]
+
+
+@given(scored_boxes(), st.floats(0, 1))
+def test_every_box_that_nms_drops_overlaps_a_better_one_that_it_keeps_and_no_two_kept_ones_do(
+    found: tuple[Boxes, Scores], max_iou: float
+) -> None:
+    boxes, scores = found
+    kept = nms(boxes, scores, max_iou=max_iou).tolist()
+    overlaps = iou(boxes, boxes) > max_iou
+    for i in range(len(boxes)):
+        better = [j for j in kept if scores[j] > scores[i]]
+        assert overlaps[i, better].any() == (i not in kept)
+
+
 @given(scored_boxes(), st.randoms(use_true_random=False))
 def test_nms_does_not_depend_on_the_order_of_the_boxes(found: tuple[Boxes, Scores], random: Random) -> None:
     boxes, scores = found
@@ -81,7 +121,9 @@ def test_nms_does_not_depend_on_the_order_of_the_boxes(found: tuple[Boxes, Score
     assert [order[i] for i in kept] == nms(boxes, scores, max_iou=0.3).tolist()
 
 
-@given(st.integers(1, 40))
-def test_equal_scores_keep_their_order(count: int) -> None:
-    apart = np.arange(count, dtype=np.float32)[:, None] * 10 + np.array([0, 0, 5, 5], np.float32)
-    assert nms(apart, np.full(count, 0.5, np.float32), max_iou=0.3).tolist() == list(range(count))
+@given(st.lists(st.integers(1, 3), min_size=1, max_size=40))
+@example([1, 2, 3] * 100)
+def test_equal_scores_keep_their_order(ranks: list[int]) -> None:
+    apart = np.arange(len(ranks), dtype=np.float32)[:, None] * 10 + np.array([0, 0, 5, 5], np.float32)
+    found = nms(apart, np.array([rank / 4 for rank in ranks], np.float32), max_iou=0.3).tolist()
+    assert found == sorted(range(len(ranks)), key=lambda i: -ranks[i])

@@ -62,6 +62,15 @@ def test_a_patch_holds_three_times_the_box_where_the_frame_does(x: float, y: flo
     assert y1 - 1 >= min(wanted[3], 599) - 1e-3
 
 
+@given(st.floats(300, 600), st.floats(200, 400), st.floats(1, 60), st.floats(1, 60))
+def test_a_patch_is_no_larger_than_that_and_the_pixels_at_its_edges(x: float, y: float, w: float, h: float) -> None:
+    x0, y0, x1, y1 = patch_bounds(np.array([x, y, x + w, y + h], np.float32), height=600, width=1000)
+    assert x1 - x0 <= 3 * max(w, h) + 3
+    assert y1 - y0 <= 3 * max(w, h) + 3
+    assert abs((x0 + x1 - 1) / 2 - (x + w / 2)) <= 1
+    assert abs((y0 + y1 - 1) / 2 - (y + h / 2)) <= 1
+
+
 def test_a_chip_cut_by_the_identity_is_the_pixels() -> None:
     pixels = np.random.default_rng(1).integers(0, 256, (64, 64, 3), np.uint8)
     np.testing.assert_array_equal(cut(pixels, np.eye(2, 3), size=64), pixels)

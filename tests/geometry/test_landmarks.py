@@ -8,6 +8,7 @@ from faceloom.geometry.landmarks import (
     LEFT_EYE,
     MEAN_FACE,
     RIGHT_EYE,
+    box_like,
     extent,
     five_keypoints,
     from_mesh,
@@ -94,3 +95,26 @@ def test_the_extent_touches_the_outermost_points(seed: int, count: int) -> None:
     points = np.random.default_rng(seed).normal(0, 50, (count, 98, 2)).astype(np.float32)
     expected = [[min(x), min(y), max(x), max(y)] for x, y in (face.T.tolist() for face in points)]
     np.testing.assert_allclose(extent(points), expected)
+
+
+@given(st.floats(10, 300), st.floats(-500, 4000), st.floats(-500, 4000))
+def test_the_box_of_a_detector_moves_and_grows_with_the_face(eyes_px: float, x: float, y: float) -> None:
+    (left, top, right, bottom) = box_like(MEAN_FACE.astype(np.float32))
+    assert -left == pytest.approx(right)
+    found = box_like((eyes_px * MEAN_FACE + [x, y]).astype(np.float32))
+    expected = eyes_px * np.array([left, top, right, bottom]) + [x, y, x, y]
+    np.testing.assert_allclose(found, expected, atol=1e-3 * eyes_px + 0.01)
+
+
+def test_the_box_of_a_detector_goes_from_the_forehead_to_the_chin_and_over_both_eyes() -> None:
+    left, top, right, bottom = box_like(MEAN_FACE.astype(np.float32))
+    x, y = MEAN_FACE.T
+    assert left < x[36] < x[45] < right
+    assert top < y[17:27].min() - 0.5
+    assert y[8] - 0.3 < bottom < y[8] + 0.3
+
+
+def test_a_face_that_lies_has_an_upright_box_around_its_own() -> None:
+    left, top, right, bottom = box_like(MEAN_FACE.astype(np.float32))
+    lying = box_like((MEAN_FACE @ np.array([[0, 1], [-1, 0]])).astype(np.float32))
+    np.testing.assert_allclose(lying, [-bottom, left, -top, right], atol=1e-4)

@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
@@ -69,3 +70,28 @@ def test_a_spot_in_a_shrunk_canvas_maps_back_to_where_it_was() -> None:
     rows, columns = np.mgrid[: canvas.shape[0], : canvas.shape[1]]
     centre = np.array([(weights * columns).sum(), (weights * rows).sum()]) / weights.sum()
     np.testing.assert_allclose(apply(canvas_to_frame, centre.astype(np.float32)), [341, 87], atol=0.1)
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_a_fine_pattern_shrinks_to_its_mean(factor: int) -> None:
+    """Also where the canvas is a little smaller than the frame by a whole factor, and the rest is interpolated."""
+    for side in (64 * factor, 64 * factor + factor - 1):
+        y, x = np.mgrid[:side, :side]
+        pixels = np.repeat((((x + y) % 2) * 254)[..., None], 3, axis=2).astype(np.uint8)
+        canvas, _ = letterbox(pixels, longest_side=64, side_multiple=1)
+        inner = canvas[2:-2, 2:-2].astype(int)  # an odd block has one more of either
+        np.testing.assert_allclose(inner, 127, atol=127 / factor**2 * (factor % 2) + 2)
+
+
+@pytest.mark.parametrize(("height", "width"), [(200, 100), (100, 200)])
+def test_a_long_frame_is_averaged_by_what_both_sides_allow(height: int, width: int) -> None:
+    """A ramp along the longer side is one in the canvas, as straight as its levels allow."""
+    ramp = np.linspace(0, 250, max(height, width))
+    pixels = np.broadcast_to(ramp[:, None] if height > width else ramp[None], (height, width))
+    canvas, canvas_to_frame = letterbox(
+        np.repeat(pixels[..., None], 3, 2).round().astype(np.uint8), longest_side=70, side_multiple=1
+    )
+    rows, columns = np.mgrid[: canvas.shape[0], : canvas.shape[1]]
+    there = apply(canvas_to_frame, np.stack([columns, rows], axis=2).astype(np.float32))
+    expected = there[..., int(height > width)] * 250 / (max(height, width) - 1)
+    np.testing.assert_allclose(canvas[..., 0][1:-1, 1:-1], expected[1:-1, 1:-1], atol=1.5)

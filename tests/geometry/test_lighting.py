@@ -56,3 +56,11 @@ def test_hist_spreads_brightness_evenly() -> None:
 def test_a_picture_of_one_level_is_no_trouble(lighting: Lighting, value: int) -> None:
     made = even(np.full((1, 8, 8, 3), value, np.uint8), lighting)
     assert (made == made[0, 0, 0]).all()
+
+
+@pytest.mark.parametrize(("apart", "levels"), [(2, [64, 192]), (1, [96, 160])])
+def test_the_faintest_pattern_is_raised_no_more_than_64_times(apart: int, levels: list[int]) -> None:
+    """Of a deviation of one level, or half of one."""
+    y, x = np.mgrid[:8, :8]
+    faint = np.repeat((100 + apart * ((x + y) % 2))[None, ..., None], 3, axis=3).astype(np.uint8)
+    assert np.unique(even(faint, Lighting.MEAN)).tolist() == levels

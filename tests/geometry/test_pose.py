@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from faceloom.errors import DegeneratePointsError
 from faceloom.geometry.affine import Points, apply, square_to_image
 from faceloom.geometry.landmarks import INNER, MEAN_FACE
-from faceloom.geometry.pose import MEAN_HEAD, Pose, fit_pose
+from faceloom.geometry.pose import MEAN_HEAD, Pose, distance_to_mean_head, fit_pose
 
 poses = st.builds(Pose, st.floats(-75, 75), st.floats(-85, 85), st.floats(-179, 179))
 wobbles = st.integers(0, 2**32 - 1).map(lambda seed: np.random.default_rng(seed).normal(0, 2, (68, 2)))
@@ -112,3 +112,25 @@ def test_whatever_the_points_the_pose_is_of_numbers(seed: int, spread: float) ->
 def test_points_in_one_place_have_no_pose() -> None:
     with pytest.raises(DegeneratePointsError):
         fit_pose(np.full((68, 2), 7, np.float32))
+
+
+@given(poses, st.floats(20, 900))
+def test_the_mean_head_is_no_distance_from_itself_in_any_pose(pose: Pose, eyes_px: float) -> None:
+    assert distance_to_mean_head(seen(pose, eyes_px=eyes_px).astype(np.float32)) < 1e-3
+
+
+@given(poses, wobbles)
+def test_the_distance_to_the_mean_head_is_that_of_its_best_view(pose: Pose, wobble: NDArray[np.float64]) -> None:
+    """The head turned by the pose that was found, and laid on the points by least squares in scale and place."""
+    points = (seen(pose) + wobble).astype(np.float32)
+    head = (MEAN_HEAD @ turn(fit_pose(points)).T)[INNER, :2]
+    flat, target = (values - values.mean(axis=0) for values in (head, points[INNER].astype(np.float64)))
+    scale = (flat * target).sum() / (flat**2).sum()
+    expected = np.linalg.norm(target / scale - flat, axis=1).mean()
+    assert distance_to_mean_head(points) == pytest.approx(expected, rel=1e-3)
+    assert 0 < distance_to_mean_head(points) < 0.2  # of 60 pixels, by which the points are off by about two and a half
+
+
+def test_points_in_one_place_are_no_distance_from_a_head() -> None:
+    with pytest.raises(DegeneratePointsError):
+        distance_to_mean_head(np.full((68, 2), 7, np.float32))

@@ -1,13 +1,15 @@
 import math
+import re
 
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from faceloom.errors import RequestError
 from faceloom.geometry.affine import apply
 from faceloom.geometry.letterbox import letterbox
-from faceloom.geometry.turning import boxes_turned_back, lay_turned, steps, turned_shape
+from faceloom.geometry.turning import boxes_turned_back, lay_turned, parse_turns, steps, turned_shape
 
 sides = st.integers(1, 400)
 limits = st.integers(32, 300)
@@ -88,3 +90,33 @@ def test_a_square_around_a_turned_box_is_the_one_around_the_box(angle: int) -> N
 @given(st.integers(5, 359))
 def test_steps_go_round_without_coming_back(degrees: int) -> None:
     assert steps(degrees) == tuple(range(degrees, 360, degrees))
+
+
+@given(st.integers(5, 359))
+def test_a_number_is_a_step(degrees: int) -> None:
+    assert parse_turns(str(degrees)) == steps(degrees)
+
+
+@pytest.mark.parametrize(
+    ("text", "turns"),
+    [
+        ("100", (100, 200, 300)),
+        ("359.5", (359.5,)),
+        ("0,45,315", (45, 315)),
+        ("-45, 45, 405", (315, 45)),
+        ("180,0", (180,)),
+        ("0,360", ()),
+    ],
+)
+def test_a_list_is_angles_each_once_in_its_order(text: str, turns: tuple[float, ...]) -> None:
+    assert parse_turns(text) == turns
+
+
+@pytest.mark.parametrize("text", ["", "0", "-90", "4.9", "360", "1", "left", "90;180", "nan", "0,inf", "45,", "-inf"])
+def test_what_is_no_angle_is_refused_and_named(text: str) -> None:
+    with pytest.raises(RequestError, match=re.escape(repr(text)) if not is_number(text) else "steps of"):
+        parse_turns(text)
+
+
+def is_number(text: str) -> bool:
+    return text.removeprefix("-").replace(".", "").isdigit()

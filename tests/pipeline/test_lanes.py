@@ -48,6 +48,20 @@ def run(source: Feed, steps: Sequence[Add], *, lanes: int = 2, in_flight_bytes: 
     return run_pipeline(source, steps, lanes=lanes, bounds=bounds, on_starved=lambda stage, batch: None)
 
 
+@pytest.mark.parametrize("batch", [1, 2])
+def test_what_has_come_out_fills_up_to_its_bound_and_nothing_is_read_after_that(batch: int) -> None:
+    source = numbers(100)
+    results = run_pipeline(
+        source,
+        [Add(1, batch=batch)],
+        lanes=1,
+        bounds=Bounds(size_of=lambda item: 10, in_flight_bytes=1, keep_bytes=40),
+        on_starved=lambda stage, batch: None,
+    )
+    assert len(results) == 4
+    assert next(source.reads)() == 4
+
+
 @pytest.mark.parametrize("lanes", [1, 2, 5])
 @pytest.mark.parametrize("batch", [1, 3, 100])
 @pytest.mark.parametrize("in_flight_bytes", [1, 7, 1000])

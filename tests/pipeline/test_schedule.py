@@ -1,6 +1,6 @@
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from faceloom.pipeline.schedule import READ, Idle, SourceState, StepState, choose
@@ -123,3 +123,67 @@ def test_what_is_in_flight_stays_within_the_room_and_one_batch_of_growth(
     simulation.fan_out = min(simulation.fan_out, 1)
     simulation.run(lanes, picks)
     assert simulation.most_in_flight <= max(simulation.room, 1) + lanes
+
+
+any_steps = st.builds(StepState, batch=st.integers(1, 4), ready=st.integers(0, 6), running=st.integers(0, 2))
+partial_steps = st.builds(
+    lambda ready, more, running: StepState(batch=ready + more, ready=ready, running=running),
+    st.integers(0, 3),
+    st.integers(1, 3),
+    st.integers(0, 2),
+)
+"""None has a full batch."""
+flows = st.lists(any_steps, min_size=1, max_size=5)
+partial_flows = st.lists(partial_steps, min_size=1, max_size=5)
+sources = st.builds(
+    SourceState, exhausted=st.booleans(), running=st.integers(0, 2), parallel=st.booleans(), has_room=st.booleans()
+)
+
+
+def is_busy(source: SourceState, steps: list[StepState]) -> bool:
+    return source.running > 0 or any(step.running for step in steps)
+
+
+@given(sources, flows)
+def test_of_full_batches_the_one_furthest_down_goes_first(source: SourceState, steps: list[StepState]) -> None:
+    full = [i for i, step in enumerate(steps) if step.ready >= step.batch]
+    assume(full)
+    assert choose(source, steps) == full[-1]
+
+
+@given(sources, partial_flows)
+def test_a_lane_reads_when_no_batch_is_full_and_there_is_room_or_nothing_else_to_do(
+    source: SourceState, steps: list[StepState]
+) -> None:
+    may_read = not source.exhausted and (source.parallel or not source.running)
+    is_empty = not is_busy(source, steps) and not any(step.ready for step in steps)
+    assert (choose(source, steps) == READ) == (may_read and (source.has_room or is_empty))
+
+
+@given(sources, partial_flows)
+def test_without_room_the_partial_batch_furthest_down_makes_some(source: SourceState, steps: list[StepState]) -> None:
+    crowded = replace(source, exhausted=False, has_room=False)
+    waiting = [i for i, step in enumerate(steps) if step.ready]
+    assume(waiting)
+    assert choose(crowded, steps) == (Idle.WAIT if is_busy(crowded, steps) else waiting[-1])
+
+
+@given(sources, partial_flows)
+def test_when_all_is_read_partial_batches_go_from_the_top_where_nothing_more_can_come(
+    source: SourceState, steps: list[StepState]
+) -> None:
+    ended = replace(source, exhausted=True, running=0)
+    held = [i for i, step in enumerate(steps) if step.ready or step.running]
+    if not held:
+        assert choose(ended, steps) is Idle.FINISHED
+    else:
+        assert choose(ended, steps) == (held[0] if steps[held[0]].ready else Idle.WAIT)
+
+
+@given(sources, flows)
+def test_a_lane_waits_only_while_something_is_under_way_and_ends_only_when_nothing_is_left(
+    source: SourceState, steps: list[StepState]
+) -> None:
+    choice = choose(source, steps)
+    assert choice is not Idle.WAIT or is_busy(source, steps)
+    assert choice is not Idle.FINISHED or not (is_busy(source, steps) or any(step.ready for step in steps))

@@ -2,11 +2,12 @@
 
 import itertools
 import random
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache, lru_cache
 
 from faceloom.solver.problem import Arena, Host, HostCost, HostShare, Problem, StageCost
-from solver.brute import _partitions, _ticks, random_problem
+from solver.brute import Best, _partitions, _ticks, random_problem
 
 
 def random_placed_problem(seed: int) -> Problem:
@@ -78,7 +79,7 @@ class Variant:
         return share.weights_bytes, 0, share.fixed_bytes + share.item_bytes * self.batch
 
 
-def peaks(problem: Problem, chosen: list[Variant]) -> tuple[int, int]:
+def peaks(problem: Problem, chosen: Sequence[Variant]) -> tuple[int, int]:
     """Of the device and of the host, while these are one phase."""
     assert problem.host
     device = [choice.own for choice in chosen if not choice.is_on_host]
@@ -88,11 +89,17 @@ def peaks(problem: Problem, chosen: list[Variant]) -> tuple[int, int]:
 
 def _peak(held: list[tuple[int, int, int]]) -> int:
     """In the better of all orders of loading; with a shared arena."""
-    loading = min(
-        max((sum(w for w, _, _ in order[: i + 1]) + order[i][1] for i in range(len(order))), default=0)
-        for order in itertools.permutations(held)
-    )
+    loading = _loading_peak(tuple((weights, spike) for weights, spike, _ in held))
     return max(loading, sum(w for w, _, _ in held) + max((a for _, _, a in held), default=0))
+
+
+@lru_cache(maxsize=256)
+def _loading_peak(networks: tuple[tuple[int, int], ...]) -> int:
+    """Of weights and spikes; the same whatever the batches are."""
+    return min(
+        max((sum(w for w, _ in order[: i + 1]) + order[i][1] for i in range(len(order))), default=0)
+        for order in itertools.permutations(networks)
+    )
 
 
 def ticks(problem: Problem, chosen: list[Variant], *, last: bool) -> int:
@@ -108,33 +115,31 @@ def ticks(problem: Problem, chosen: list[Variant], *, last: bool) -> int:
     return loads + (max(host, device) if problem.overlap else host + device)
 
 
-def best_by_trying(problem: Problem) -> tuple[int, int] | None:
-    """Microseconds and phases of the best plan; None if there is none."""
+def best_by_trying(problem: Problem) -> Best | None:
+    """The best plan, its peak that of the device; None if there is none."""
     assert problem.host
     stages = {stage.stage: stage for stage in problem.stages}
-    known: dict[tuple[frozenset[str], bool], int | None] = {}
+    best_phase = cache(lambda names, last: _best_phase(problem, [stages[name] for name in sorted(names)], last=last))
     best = None
     for partition in _partitions({name: stage.needs for name, stage in stages.items()}):
-        total: int | None = _ticks(problem.switch_s) * (len(partition) - 1)
-        for i, names in enumerate(partition):
-            key = names, i == len(partition) - 1
-            if key not in known:
-                known[key] = _best_phase(problem, {name: stages[name] for name in names}, last=key[1])
-            found = known[key]
-            total = None if found is None or total is None else total + found
-        if total is not None:
-            best = min(best or (total, len(partition)), (total, len(partition)))
+        tried = [best_phase(names, i == len(partition) - 1) for i, names in enumerate(partition)]
+        phases = [phase for phase in tried if phase]
+        if len(phases) == len(tried):
+            taken = _ticks(problem.switch_s) * (len(phases) - 1) + sum(taken for taken, _ in phases)
+            plan = Best(taken, len(phases), max(peak for _, peak in phases))
+            best = min(best or plan, plan)
     return best
 
 
-def _best_phase(problem: Problem, stages: Mapping[str, StageCost], *, last: bool) -> int | None:
+def _best_phase(problem: Problem, stages: Sequence[StageCost], *, last: bool) -> tuple[int, int] | None:
+    """Time and peak of the device; None if no places and batches fit."""
     assert problem.host
     found = None
-    for chosen in itertools.product(*(list(_choices(stage)) for stage in stages.values())):
+    for chosen in itertools.product(*(list(_choices(stage)) for stage in stages)):
         device_bytes, host_bytes = peaks(problem, list(chosen))
         if device_bytes <= problem.budget_bytes and host_bytes <= problem.host.budget_bytes:
-            taken = ticks(problem, list(chosen), last=last)
-            found = taken if found is None else min(found, taken)
+            phase = ticks(problem, list(chosen), last=last), device_bytes
+            found = min(found or phase, phase)
     return found
 
 

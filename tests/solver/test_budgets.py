@@ -1,7 +1,7 @@
 """Budgets swept in small steps over stages as large as real ones, each with activations of its own."""
 
 import math
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import pytest
@@ -14,6 +14,9 @@ from faceloom.units import MIB
 
 LADDER = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 MOST_MIB = 24_576
+GRAIN_MIB = 16
+"""All sizes here are multiples of it, so that what fits changes nowhere else: budgets between have the same plan."""
+EVERY_CHANGE = sorted({mib + d for mib in range(GRAIN_MIB, MOST_MIB + 1, GRAIN_MIB) for d in (-1, 0)})
 
 
 def stage(name: str, *needs: str, weights: int, item: int, call_s: float, item_s: float, load_s: float) -> StageCost:
@@ -60,7 +63,7 @@ def job(*stages: StageCost, budget_mib: int, overlap: bool = False) -> Problem:
     )
 
 
-def wrong_plans(problem: Problem, budgets_mib: range) -> list[str]:
+def wrong_plans(problem: Problem, budgets_mib: Sequence[int]) -> list[str]:
     """What is wrong with the plans for these budgets, which rise; `benchmarks/planner.py` tries more of them."""
     least = smallest_budget(problem)
     seconds = math.inf
@@ -79,7 +82,7 @@ def wrong_plans(problem: Problem, budgets_mib: range) -> list[str]:
     return wrong
 
 
-def plans(problem: Problem, budgets_mib: range) -> Iterator[tuple[int, Plan | None]]:
+def plans(problem: Problem, budgets_mib: Sequence[int]) -> Iterator[tuple[int, Plan | None]]:
     """Budgets in bytes, and the plan for each; None where there is none."""
     for budget_mib in budgets_mib:
         try:
@@ -95,21 +98,26 @@ def running_bytes(phase: Phase, stages: tuple[StageCost, ...]) -> int:
 
 
 @pytest.mark.parametrize(
-    ("stages", "step_mib", "overlap"),
+    ("stages", "budgets_mib", "overlap"),
     [
-        ((S3FD, FAN, CLEAR, *HULLS), 1, False),
-        ((S3FD, FAN, CLEAR, *HULLS), 8, True),
-        ((S3FD, FAN), 7, True),
-        ((MTCNN,), 3, False),
-        ((S3FD, FAN, UNET, OBSTRUCTED), 13, False),
-        ((*SIX, *HULLS), 96, False),
-        ((*SIX, *HULLS), 96, True),
+        ((S3FD, FAN, CLEAR, *HULLS), EVERY_CHANGE, False),
+        ((S3FD, FAN, CLEAR, *HULLS), range(1, MOST_MIB, 8), True),
+        ((S3FD, FAN), range(1, MOST_MIB, 7), True),
+        ((MTCNN,), range(1, MOST_MIB, 3), False),
+        ((S3FD, FAN, UNET, OBSTRUCTED), range(1, MOST_MIB, 13), False),
+        ((*SIX, *HULLS), range(1, MOST_MIB, 96), False),
+        ((*SIX, *HULLS), range(1, MOST_MIB, 96), True),
     ],
 )
 def test_no_budget_is_exceeded_and_none_is_worse_than_a_smaller_one(
-    stages: tuple[StageCost, ...], step_mib: int, overlap: bool
+    stages: tuple[StageCost, ...], budgets_mib: Sequence[int], overlap: bool
 ) -> None:
-    assert wrong_plans(job(*stages, budget_mib=1, overlap=overlap), range(1, MOST_MIB + 1, step_mib)) == []
+    assert wrong_plans(job(*stages, budget_mib=1, overlap=overlap), budgets_mib) == []
+
+
+def test_sizes_are_of_the_grain_that_the_budgets_go_through() -> None:
+    sizes = {size for cost in (*SIX, *HULLS) for size in (cost.weights_bytes, cost.item_bytes, cost.fixed_bytes)}
+    assert all(size % (GRAIN_MIB * MIB) == 0 for size in sizes)
 
 
 def test_a_budget_below_the_largest_stage_is_refused_and_names_it() -> None:

@@ -6,7 +6,7 @@ from collections import Counter
 from dataclasses import replace
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faceloom.errors import BudgetError, RequestError
@@ -17,7 +17,6 @@ from faceloom.solver.solve import solve
 from solver.places import Variant, best_by_trying, peaks, random_placed_problem, ticks
 
 problems = st.builds(random_placed_problem, st.integers(0, 2**32))
-LEAST_SEEN = 20
 
 
 def attempt(problem: Problem) -> Plan | None:
@@ -34,19 +33,22 @@ def seconds_of(problem: Problem) -> float:
 
 def test_no_plan_is_better_than_the_one_found() -> None:
     seen: Counter[str] = Counter()
-    for seed in range(400):
+    for seed in range(4 * settings().max_examples):
         problem = random_placed_problem(seed)
         best, plan = best_by_trying(problem), attempt(problem)
         assert (plan is None) == (best is None), seed
         if plan is None or best is None:
             seen["refused"] += 1
             continue
-        assert plan.seconds == pytest.approx(best[0] / 10**6, rel=1e-9, abs=0), seed
-        assert len(plan.phases) == best[1], seed
+        assert plan.seconds == pytest.approx(best.seconds, rel=1e-9, abs=0), seed
+        assert len(plan.phases) == best.phases, seed
+        # Side by side with the host's work a stage may take its time, and hold less: that is not looked for.
+        assert plan.peak_bytes == best.peak_bytes or (problem.overlap and plan.peak_bytes > best.peak_bytes), seed
         devices = {placement.device for phase in plan.phases for placement in phase.placements}
-        seen["split" if best[1] > 1 else "one phase"] += 1
+        seen["split" if best.phases > 1 else "one phase"] += 1
         seen["both" if len(devices) > 1 else devices.pop()] += 1
-    assert all(seen[what] >= LEAST_SEEN for what in ("refused", "one phase", "split", "both", "cpu", "cuda:0")), seen
+    least = settings().max_examples // 5
+    assert all(seen[what] >= least for what in ("refused", "one phase", "split", "both", "cpu", "cuda:0")), seen
 
 
 @given(problems)
@@ -135,6 +137,15 @@ def devices_of(problem: Problem) -> dict[str, str]:
 
 def test_a_tiny_network_is_better_on_the_host() -> None:
     assert devices_of(job(LARGE, TINY, budget=1000)) == {"detect/large": "cuda:0", "align/tiny": "cpu"}
+
+
+def test_a_network_that_is_as_fast_in_both_places_leaves_the_card_free() -> None:
+    as_fast = stage("align/as-fast", "detect/large", weights=1, item=30, card_s=0.08, cpu_s=0.02)
+    problem = job(LARGE, as_fast, budget=1000)
+    plan = solve(problem, device="cuda:0")
+    assert devices_of(problem) == {"detect/large": "cuda:0", "align/as-fast": "cpu"}
+    only_there = replace(problem, stages=(LARGE, replace(as_fast, on_host=None)))
+    assert plan.seconds == solve(only_there, device="cuda:0").seconds
 
 
 def test_a_network_that_does_not_fit_on_the_card_goes_to_the_host() -> None:

@@ -1,7 +1,7 @@
 import shutil
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,8 @@ from faceloom.api import extract
 from faceloom.cli.main import main
 from faceloom.errors import RequestError, StoreError
 from faceloom.grouping import group
+from faceloom.store import forgetting
+from faceloom.store.database import connect
 from faceloom.store.folder import locked
 from faceloom.store.forgetting import forget
 from faceloom.store.reading import read_faces
@@ -166,6 +168,48 @@ def test_a_reader_that_keeps_the_log_is_named(faces: Path) -> None:
         reader.execute("COMMIT")
     assert read_summary(faces)["sources"] == {"picture": 2}
     assert b"crowd.jpg" not in everything_in(faces)
+
+
+def test_the_file_is_written_anew_without_what_went(faces: Path) -> None:
+    before = (faces / "faceloom.sqlite").stat().st_size
+    forget(faces, source="crowd.jpg")
+    with closing(sqlite3.connect(faces / "faceloom.sqlite")) as db:
+        assert db.execute("PRAGMA freelist_count").fetchone() == (0,)
+    assert (faces / "faceloom.sqlite").stat().st_size < before
+
+
+class EndsBeforeVacuum:
+    """A connection of a process that is killed when all rows are gone, before the file is written anew."""
+
+    def __init__(self, db: sqlite3.Connection) -> None:
+        self._db = db
+
+    def execute(self, query: str, *values: Any) -> sqlite3.Cursor:
+        if query == "VACUUM":
+            raise KeyboardInterrupt
+        return self._db.execute(query, *values)
+
+
+def test_rows_that_are_gone_cannot_be_read_though_the_file_was_never_written_anew(
+    faces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    @contextmanager
+    def connect_to_end(folder: Path, *, read_only: bool) -> Iterator[Any]:
+        with connect(folder, read_only=read_only) as db:
+            db.execute("PRAGMA secure_delete = OFF")  # some builds of SQLite begin with it on, others do not
+            yield db if read_only else EndsBeforeVacuum(db)
+
+    monkeypatch.setattr(forgetting, "connect", connect_to_end)
+    path = faces / "faceloom.sqlite"
+    numbers = set(traces(path, "name = ?", ("crowd.jpg",)))
+    with pytest.raises(KeyboardInterrupt):
+        forget(faces, source="crowd.jpg")
+    with closing(sqlite3.connect(path)) as db:
+        db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        assert db.execute("PRAGMA freelist_count").fetchone()[0] > 0
+    left = path.read_bytes()
+    assert numbers
+    assert not [trace for trace in numbers if trace in left]
 
 
 def test_the_command_says_what_went(faces: Path, capsys: pytest.CaptureFixture[str]) -> None:

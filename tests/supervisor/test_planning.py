@@ -8,7 +8,7 @@ from faceloom.errors import BudgetError
 from faceloom.flow import Flow, build_flow
 from faceloom.memory.footprints import Footprint
 from faceloom.supervisor.costs import Work
-from faceloom.supervisor.planning import Planned, Room, frugal_plan, make_plan
+from faceloom.supervisor.planning import KEEP_BYTES, Planned, Room, frugal_plan, make_plan
 from faceloom.units import GIB, KIB, MIB
 
 FLOW = build_flow(["detect/centerface", "align/facemesh", "mask/unet", "mask/extended"])
@@ -143,3 +143,41 @@ def test_a_heap_is_loose_only_where_a_worker_has_room_for_it_and_costs_no_worker
     tight = made.plan.peak_bytes - made.plan.workers * made.loose_heap_bytes
     assert tight == SUPERVISOR_BYTES + made.plan.workers * made.share.peak_bytes
     assert made.share.peak_bytes + made.loose_heap_bytes <= made.worker_bytes
+
+
+def test_of_two_plans_as_fast_the_one_that_needs_less_memory_is_made() -> None:
+    """One worker with large batches, or two with small ones, whose second start takes as long as they save."""
+    detector = replace(FOOTPRINTS["detect/centerface"], load_s=0.0, batch_s={1: 0.1, 8: 0.72}, start_s=3.2)
+    flow, work = build_flow(["detect/centerface"]), replace(WORK, frames=80)
+
+    def made(*, workers: int, budget_bytes: int = 2 * GIB) -> Planned:
+        return make_plan(flow, {"detect/centerface": detector}, work, room(budget_bytes, workers=workers))
+
+    large = made(workers=1)
+    enough = large.share.peak_bytes + SUPERVISOR_BYTES
+    small = made(workers=2, budget_bytes=enough)
+    assert [p.batch for phase in large.plan.phases for p in phase.placements] == [8]
+    assert (small.plan.workers, round(small.plan.seconds, 6)) == (2, round(large.plan.seconds, 6))
+    assert small.share.peak_bytes * 2 < large.share.peak_bytes
+
+
+@given(works, st.integers(200 * MIB, GIB))
+def test_patches_have_room_for_somewhat_more_than_is_expected_of_a_chunk(work: Work, budget_bytes: int) -> None:
+    """A chunk that keeps a tenth more is not cut short, unless its frames were counted by that very room."""
+    made = plan(budget_bytes, work)
+    if made is None or len(made.plan.phases) == 1:
+        return
+    expected_bytes = made.plan.chunk_frames * work.kept_bytes_a_frame
+    filled = (made.plan.chunk_frames + 1) * work.kept_bytes_a_frame > made.plan.keep_bytes
+    assert made.plan.keep_bytes >= 1.1 * expected_bytes or filled
+    assert made.plan.keep_bytes <= max(KEEP_BYTES[0], 1.5 * expected_bytes) or filled
+
+
+def test_a_chunk_of_all_frames_has_room_for_somewhat_more_patches_than_are_expected() -> None:
+    work = replace(WORK, frames=40, kept_bytes_a_frame=MIB // 2)
+    with pytest.raises(BudgetError) as refusal:
+        make_plan(FLOW, FOOTPRINTS, work, room(1))
+    made = plan(refusal.value.needed_bytes + 32 * MIB, work)
+    assert made is not None
+    assert (len(made.plan.phases), made.plan.chunk_frames) == (3, 40)
+    assert 22 * MIB <= made.plan.keep_bytes <= 28 * MIB  # 20 are expected

@@ -66,3 +66,15 @@ def test_nobody_waits_while_another_has_chunks_laid_aside() -> None:
     queue = ChunkQueue(film(100, keyframe_every=100), lambda: 20)
     taken = [queue.begin(worker) for worker in ("a", "b", "a", "b", "a", "b")]
     assert [chunk and chunk.spans[0].first for chunk in taken] == [0, 80, 20, 60, 40, None]
+
+
+def test_the_rest_of_a_chunk_comes_before_anything_else_that_is_to_be_done_again() -> None:
+    """Whoever has just read up to there goes on reading; anybody else would begin at the keyframe before it."""
+    queue = ChunkQueue(film(100, keyframe_every=100), lambda: 20)
+    first, second = queue.begin("a"), queue.begin("a")
+    assert first
+    assert second
+    queue.retry(*queue.lose(second.number).halves())
+    queue.end(first.number, 5)
+    starts = [chunk and chunk.spans[0].first for chunk in (queue.begin("a") for _ in range(4))]
+    assert starts == [5, 20, 30, 40]

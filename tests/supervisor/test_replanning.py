@@ -6,12 +6,14 @@ from pathlib import Path
 import pytest
 
 from faceloom.engines.runtime import Runtime
+from faceloom.faces import FrameId
 from faceloom.flow import build_flow
 from faceloom.job import Order, Outputs
 from faceloom.memory.devices import Device
 from faceloom.memory.footprints import Footprint, HostFootprint
 from faceloom.memory.ram import Ram
-from faceloom.store.rows import ChunkRows
+from faceloom.solver.plan import Plan
+from faceloom.store.rows import ChunkRows, FrameRow, Status
 from faceloom.supervisor import replanning as planners
 from faceloom.supervisor.costs import Work
 from faceloom.supervisor.planning import Room
@@ -164,3 +166,35 @@ def test_more_room_that_makes_nothing_faster_is_left_alone_however_much_is_done(
     planner.give(planned.host_bytes)
     planner.note_done(3000)
     assert planner.observe(ROWS, holding=holding(6 * GIB), plan=planned) is None
+
+
+def rows(frames: int, *, times: float) -> ChunkRows:
+    """Of frames that kept so many times as much as was expected."""
+    found = tuple(FrameRow(id=FrameId("film.mp4", i), status=Status.DONE) for i in range(frames))
+    kept_bytes = round(frames * times * WORK.kept_bytes_a_frame)
+    return ChunkRows(number=0, frames=found, faces=(), seconds=1.0, kept_bytes=kept_bytes)
+
+
+@pytest.mark.parametrize(
+    ("frames", "times", "is_drift"),
+    [(40, 1, False), (40, 1.9, False), (40, 0.6, False), (40, 3, True), (40, 0.3, True), (7, 3, False), (8, 3, True)],
+)
+def test_two_to_three_times_as_much_kept_as_was_expected_calls_for_another_plan(
+    planner: Planner, frames: int, times: float, is_drift: bool
+) -> None:
+    """Where phases take turns, since what waits between them was planned for; and not before a few frames are seen."""
+    crowded = replace(planner.plan(), plan=in_turns(planner.plan().plan))
+    why = planner.observe(rows(frames, times=times), holding=holding(None), plan=crowded)
+    assert (why is not None and "faces a frame" in why) == is_drift
+    assert planner.observe(rows(0, times=0), holding=holding(None), plan=crowded) is None, "it has learnt"
+
+
+def test_what_is_kept_matters_not_where_all_stages_fit_together(planner: Planner) -> None:
+    together = planner.plan()
+    assert len(together.plan.phases) == 1
+    assert planner.observe(rows(40, times=10), holding=holding(None), plan=together) is None
+
+
+def in_turns(plan: Plan) -> Plan:
+    """The same as if it had two phases."""
+    return replace(plan, phases=plan.phases * 2)
