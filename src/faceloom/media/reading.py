@@ -55,7 +55,10 @@ class FrameReader:
     def _reader_of(self, source: Source) -> VideoReader:
         if self._video is None or self._video[0] != source.name:
             self.close()
-            self._video = (source.name, VideoReader(source.path, threads=self._decode_threads))
+            self._video = (
+                source.name,
+                VideoReader(source.path, threads=self._decode_threads, is_joined=source.is_joined),
+            )
         return self._video[1]
 
 
