@@ -56,7 +56,7 @@ def look_inside(file: BinaryIO, size_bytes: int) -> Shape | None:
     try:
         head = file.read(_HEAD_BYTES)
         file.seek(0)
-        found = _found(file, head)
+        found = _header(file, head)
     except MemoryError:
         raise
     except Exception:  # Pillow's readers raise what their formats' parsers happen to raise
@@ -85,7 +85,7 @@ def pages_inside(file: BinaryIO) -> tuple[int, ...]:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Found:
+class _Header:
     height: int
     """Upright."""
     width: int
@@ -93,17 +93,17 @@ class _Found:
     """What reading takes, in units of the frame."""
     pages: int = 1
 
-    def turned(self, orientation: int) -> "_Found":
+    def turned(self, orientation: int) -> "_Header":
         """The same when a picture is stored with this orientation."""
         return replace(self, height=self.width, width=self.height) if orientation in SIDEWAYS else self
 
 
-def _found(file: BinaryIO, head: bytes) -> _Found:
+def _header(file: BinaryIO, head: bytes) -> _Header:
     if head[8:12] == b"WEBP":
         return _webp(file)
     if head.startswith(JXL):
         height, width = jxl_size(head)
-        return _Found(height=height, width=width, factor=_JXL)
+        return _Header(height=height, width=width, factor=_JXL)
     if found := _declared(head):
         return found
     if head.startswith(TIFF):
@@ -115,17 +115,17 @@ def _found(file: BinaryIO, head: bytes) -> _Found:
         if not head.startswith(_PNG):  # a text or a profile that is a bomb: reading goes without
             raise
         width, height = struct.unpack(">II", head[16:24])
-        return _Found(height=height, width=width, factor=_PILLOW + 0.1)
+        return _Header(height=height, width=width, factor=_PILLOW + 0.1)
 
 
-def _tiff(file: BinaryIO) -> _Found:
+def _tiff(file: BinaryIO) -> _Header:
     pages = tiff_pages(file)
     largest = max(pages, key=lambda page: page.height * page.width)
     file.seek(0)
     try:
         found = _pillow(file)
     except UnidentifiedImageError:
-        found = _Found(height=pages[0].height, width=pages[0].width, factor=_OPENCV_TIFF).turned(pages[0].orientation)
+        found = _Header(height=pages[0].height, width=pages[0].width, factor=_OPENCV_TIFF).turned(pages[0].orientation)
     if largest.height * largest.width > found.height * found.width:
         found = replace(found, height=largest.height, width=largest.width)
     return replace(found, pages=len(pages))
@@ -247,7 +247,7 @@ def _frame_bytes(height: int, width: int) -> int:
     return height * width * _CHANNELS
 
 
-def _pillow(file: BinaryIO) -> _Found:
+def _pillow(file: BinaryIO) -> _Header:
     with LIFTED_LIMIT, PillowImage.open(file) as picture:
         height, width = picture.height, picture.width
         # Pillow looks for a PNG's orientation behind the pixels too, which it would have to decode.
@@ -261,7 +261,7 @@ def _pillow(file: BinaryIO) -> _Found:
         pages = len(several(picture))
         if pages > 1:
             factor = max(factor, _ANIMATED_PNG if picture.format == "PNG" else _PILLOW)
-    return _Found(height=height, width=width, factor=factor, pages=pages).turned(orientation)
+    return _Header(height=height, width=width, factor=factor, pages=pages).turned(orientation)
 
 
 def _is_one_scan(file: BinaryIO, components: int) -> bool:
@@ -292,14 +292,14 @@ _HEADS = (
 )
 
 
-def _declared(head: bytes) -> _Found | None:
+def _declared(head: bytes) -> _Header | None:
     for pattern in _HEADS:
         if found := pattern.match(head):
-            return _Found(height=int(found["height"]), width=int(found["width"]), factor=_OPENCV)
+            return _Header(height=int(found["height"]), width=int(found["width"]), factor=_OPENCV)
     return None
 
 
-def _webp(file: BinaryIO) -> _Found:
+def _webp(file: BinaryIO) -> _Header:
     """By RFC 9649, section 2: Pillow opens a WebP by making room for all of its pixels."""
     height = width = pages = 0
     orientation = None
@@ -319,7 +319,7 @@ def _webp(file: BinaryIO) -> _Found:
             orientation = int(told[1])
     if not width:
         raise ValueError("this WebP has no picture")
-    return _Found(height=height, width=width, factor=_WEBP, pages=max(1, pages)).turned(orientation or 1)
+    return _Header(height=height, width=width, factor=_WEBP, pages=max(1, pages)).turned(orientation or 1)
 
 
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
