@@ -24,7 +24,7 @@ _ANY_BASE = Fraction(1, 1000)
 
 def deinterlaced(frames: Iterable[Decoded]) -> Iterator[Decoded]:
     """The same frames, those that are flagged as interlaced deinterlaced."""
-    run: _Run | None = None
+    run: _Interlaced | None = None
     for decoded in frames:
         if run is not None and not run.goes_on_with(decoded.frame):
             yield from run.end()
@@ -32,13 +32,13 @@ def deinterlaced(frames: Iterable[Decoded]) -> Iterator[Decoded]:
         if not decoded.frame.interlaced_frame:
             yield decoded
             continue
-        run = run or _Run(decoded.frame)
+        run = run or _Interlaced(decoded.frame)
         yield from run.push(decoded)
     if run is not None:
         yield from run.end()
 
 
-class _Run:
+class _Interlaced:
     """Interlaced frames of one size, one after another."""
 
     def __init__(self, first: VideoFrame) -> None:
