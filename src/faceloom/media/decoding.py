@@ -1,8 +1,10 @@
 """Decoding: what demuxer and decoder give, frame by frame, and what they hold."""
 
+from collections import deque
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -22,6 +24,9 @@ _OPENING_BYTES = 4 * MIB  # more than a container's or a decoder's tables take
 _RESTARTS = 0x0200  # FFmpeg, avformat.h, AVFMT_TS_DISCONT
 _METADATA_OPTIONS = 19
 """The release of PyAV that has no option any more for metadata that is no text, and replaces it as we had asked."""
+
+_BEFORE_A_JOINT = 2
+"""Packets that a demuxer may call damaged where files were joined, since their numbers do not go on."""
 
 UNSPECIFIED = 2
 """What a stream says of its colours that says nothing: ITU-T H.273, tables 2 to 4."""
@@ -135,10 +140,11 @@ def decode(pieces: Iterable[Piece], stream: VideoStream) -> Iterator[Decoded]:
     """Frames in order of presentation; a packet that cannot be decoded gives none."""
     aspect_of, context = _Aspect(stream), stream.codec_context
     is_suspect = False
-    for packet in _with_ends(pieces, stream):
+    for packet, is_last in _with_ends(pieces, stream):
         if packet is not None and packet.is_corrupt:  # cut off: decoders make up the rest without a word
             is_suspect = True
-            continue
+            if not is_last:
+                continue
         try:
             frames = stream.decode(packet)
         except MemoryError:
@@ -154,19 +160,28 @@ def decode(pieces: Iterable[Piece], stream: VideoStream) -> Iterator[Decoded]:
             yield Decoded(frame, is_suspect, aspect_of(), context.color_primaries, context.color_trc)
 
 
-def _with_ends(pieces: Iterable[Piece], stream: VideoStream) -> "Iterator[Packet[VideoStream] | None]":
-    """The packets, and after the last one the None that has the decoder give what it still holds.
+def _with_ends(pieces: Iterable[Piece], stream: VideoStream) -> "Iterator[tuple[Packet[VideoStream] | None, bool]]":
+    """The packets, each with whether another file was joined right behind it, and the None that ends them.
 
-    Also where another file was joined that begins with a keyframe: decoders drop what they hold when sizes change.
+    That has the decoder give what it still holds. It comes too where what was joined begins with a keyframe: decoders
+    drop what they hold when sizes change.
     """
+    waiting: deque[Piece] = deque()
     stretch = None
-    for piece in pieces:
-        if stretch is not None and piece.stretch != stretch and piece.packet.is_keyframe:
-            yield None
+    for piece in chain(pieces, [None] * _BEFORE_A_JOINT):
+        if piece is not None:
+            waiting.append(piece)
+        if len(waiting) <= _BEFORE_A_JOINT and piece is not None:
+            continue
+        if not waiting:
+            break
+        first = waiting.popleft()
+        if stretch is not None and first.stretch != stretch and first.packet.is_keyframe:
+            yield None, False
             stream.codec_context.flush_buffers()
-        stretch = piece.stretch
-        yield piece.packet
-    yield None
+        stretch = first.stretch
+        yield first.packet, any(other.stretch != stretch for other in waiting)
+    yield None, False
 
 
 class _Aspect:

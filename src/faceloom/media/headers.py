@@ -4,6 +4,7 @@ The factors were measured (`tests/media/test_reading_bytes.py` holds them): the 
 what it held before. Decoders work on whole pictures, so nearly all of it grows with the pixels.
 """
 
+import io
 import re
 import stat
 import struct
@@ -15,14 +16,14 @@ from PIL import Image as PillowImage
 from PIL import JpegImagePlugin, UnidentifiedImageError
 
 from faceloom.media.jxl import jxl_size
+from faceloom.media.metadata import without_metadata
 from faceloom.media.orientations import SIDEWAYS, orientation_in, orientation_of
 from faceloom.media.pages import TIFF, several, tiff_pages
-from faceloom.media.pillow import JXL, LIFTED_LIMIT, MissingDecoderError, know_format_of
+from faceloom.media.pillow import JXL, LIFTED_LIMIT, know_format_of
 from faceloom.media.sources import Shape, Source
 from faceloom.units import MIB
 
 _CHANNELS = 3
-_PNG = b"\x89PNG\r\n\x1a\n"
 _HEAD_BYTES = 1 << 16
 _STEP_BYTES = 1 * MIB
 """To which the bytes of reading are rounded up: a million pictures of one size have a few shapes, and not a million."""
@@ -108,14 +109,16 @@ def _header(file: BinaryIO, head: bytes) -> _Header:
         return found
     if head.startswith(TIFF):
         return _tiff(file)
+    know_format_of(head)
     try:
-        know_format_of(head)
         return _pillow(file)
-    except (ValueError, MissingDecoderError):
-        if not head.startswith(_PNG):  # a text or a profile that is a bomb: reading goes without
+    except (UnidentifiedImageError, ValueError):
+        file.seek(0)
+        content = file.read()
+        bare = without_metadata(content)
+        if len(bare) == len(content):
             raise
-        width, height = struct.unpack(">II", head[16:24])
-        return _Header(height=height, width=width, factor=_PILLOW + 0.1)
+        return _pillow(io.BytesIO(bare))  # reading goes without, too
 
 
 def _tiff(file: BinaryIO) -> _Header:
@@ -254,7 +257,8 @@ def _pillow(file: BinaryIO) -> _Header:
         is_known = picture.format != "PNG" or "exif" in picture.info
         orientation = orientation_of(picture)[0] if is_known else 1
         if isinstance(picture, JpegImagePlugin.JpegImageFile):
-            has_scans = "progressive" in picture.info or not _is_one_scan(file, len(picture.layer))
+            is_sequential = picture.format == "MPO" or _is_one_scan(file, len(picture.layer))
+            has_scans = "progressive" in picture.info or not is_sequential
             factor = _jpeg_factor(picture, has_scans=has_scans, is_turned=orientation != 1)
         else:
             factor = _PILLOW_BY_FORMAT.get(picture.format or "", _PILLOW_OTHERWISE)

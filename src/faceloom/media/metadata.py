@@ -12,6 +12,11 @@ _DROPPED_OF_WEBP = frozenset([b"EXIF", b"XMP ", b"ICCP"])
 
 def jpeg_segments(content: bytes) -> Iterator[tuple[int, bytes]]:
     """Marker and content of each segment in front of a JPEG's pixels (ITU T.81, B.1.1.4)."""
+    return ((marker, content[begin + 4 : end]) for marker, begin, end in _jpeg_places(content))
+
+
+def _jpeg_places(content: bytes) -> Iterator[tuple[int, int, int]]:
+    """Of each segment its marker, where it begins, and where it ends."""
     place = 2
     while place + 4 <= len(content) and content[place] == 0xFF:
         marker = content[place + 1]
@@ -20,9 +25,9 @@ def jpeg_segments(content: bytes) -> Iterator[tuple[int, bytes]]:
             continue
         if marker == 0xDA:
             return
-        length = int.from_bytes(content[place + 2 : place + 4], "big")
-        yield marker, content[place + 4 : place + 2 + length]
-        place += 2 + length
+        end = place + 2 + int.from_bytes(content[place + 2 : place + 4], "big")
+        yield marker, place, end
+        place = end
 
 
 def may_tell_orientation(content: bytes) -> bool:
@@ -37,13 +42,24 @@ def jpeg_profile(content: bytes) -> bytes:
 
 
 def without_metadata(content: bytes) -> bytes:
-    """A PNG or WebP without its texts, profiles and EXIF, which may be damaged, or bombs; any other file as it is."""
+    """A JPEG, PNG or WebP without its texts, profiles and EXIF, which may be damaged, or bombs; others as they are."""
+    if content.startswith(b"\xff\xd8"):
+        return _jpeg_without_metadata(content)
     if content.startswith(_PNG):
         return _PNG + b"".join(chunk for name, chunk in _png_chunks(content) if name in _KEPT_OF_PNG)
     if content[8:12] == b"WEBP":
         kept = b"".join(chunk for name, chunk in _webp_chunks(content) if name not in _DROPPED_OF_WEBP)
         return b"RIFF" + struct.pack("<I", 4 + len(kept)) + b"WEBP" + kept
     return content
+
+
+def _jpeg_without_metadata(content: bytes) -> bytes:
+    kept, last = [content[:2]], 2
+    for marker, begin, end in _jpeg_places(content):
+        is_metadata = 0xE1 <= marker <= 0xED or marker in {0xEF, 0xFE}  # APP14 tells what the channels mean
+        kept += [] if is_metadata else [content[begin:end]]
+        last = end
+    return b"".join(kept) + content[last:]
 
 
 def _png_chunks(content: bytes) -> Iterator[tuple[bytes, bytes]]:

@@ -17,7 +17,7 @@ _REDUCED_OR_MASK = 0b101
 """TIFF 6.0, section 8, NewSubfileType: a smaller copy of another picture, or a mask."""
 _SUBFILE, _WIDTH, _HEIGHT, _ORIENTATION = 254, 256, 257, 274
 _SIZES = {1: 1, 3: 2, 4: 4, 13: 4, 16: 8}
-_MAPS = (b"hdrgm", b"hdrgainmap", b"hdr-gain-map", b"21496")
+_MAPS = ("hdrgm", "hdrgainmap", "hdr-gain-map", "21496")
 """Of Adobe and Google, Apple, and ISO 21496-1: how much brighter than the picture an HDR screen may be."""
 
 
@@ -86,10 +86,10 @@ def _mpo_pages(picture: PillowImage.Image) -> list[int]:
     for number in range(1, min(getattr(picture, "n_frames", 1), _MOST_PAGES)):
         try:
             picture.seek(number)
-            looks = (picture.size, picture.mode)
-            is_map = any(mark in bytes(str(picture.info), "utf-8", "replace").lower() for mark in _MAPS)
-        except (EOFError, OSError, SyntaxError, ValueError):
-            break
-        numbers += [number] if looks == first and not is_map else []
+        except (EOFError, OSError, SyntaxError, ValueError):  # reading it says why
+            numbers.append(number)
+            continue
+        is_map = any(mark in str(picture.info).lower() for mark in _MAPS)
+        numbers += [number] if (picture.size, picture.mode) == first and not is_map else []
     picture.seek(0)
     return numbers
