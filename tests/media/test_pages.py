@@ -3,9 +3,11 @@ import struct
 from pathlib import Path
 from typing import Any
 
+import cv2
 import numpy as np
 import pytest
 from PIL import Image as PillowImage
+from PIL import UnidentifiedImageError
 
 from clips import numbered, read_number
 from faceloom.faces import Image
@@ -16,7 +18,7 @@ from faceloom.media.reading import FrameReader
 from faceloom.media.sources import Source, SourceKind, kind_of
 from media.field_clips import frames_of
 
-COUNT = 5
+COUNT = 3
 ANIMATED: dict[str, tuple[str, dict[str, Any]]] = {
     "pages.tif": ("TIFF", {}),
     "packed.tif": ("TIFF", {"compression": "tiff_lzw"}),
@@ -57,7 +59,7 @@ def pages_of(path: Path, *, first: int = 0) -> list[Frame]:
     return frames
 
 
-@pytest.mark.parametrize("first", [0, 2])
+@pytest.mark.parametrize("first", [0, 1])
 @pytest.mark.parametrize("name", ANIMATED)
 def test_every_page_is_a_frame(tmp_path: Path, name: str, first: int) -> None:
     path = write(tmp_path, name)
@@ -111,17 +113,11 @@ def test_what_brightens_a_jpeg_is_no_page(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("most", [1.0, 255.0])
 def test_every_page_of_a_tiff_of_colours_in_floating_point_is_read(tmp_path: Path, most: float) -> None:
-    import cv2
-
     pages = [(numbered(i)[..., ::-1] / 255 * most).astype(np.float32) for i in range(3)]
     assert cv2.imwritemulti(str(tmp_path / "float.tif"), pages)
-    with pytest.raises(PillowImage.UnidentifiedImageError):
+    with pytest.raises(UnidentifiedImageError):
         PillowImage.open(tmp_path / "float.tif")
     assert [read_number(frame.image) for frame in pages_of(tmp_path / "float.tif")] == [0, 1, 2]
-
-
-def test_a_heic_is_read_whatever_its_suffix(tmp_path: Path) -> None:
-    pytest.importorskip("pillow_heif", reason="nothing here writes HEIC")
 
 
 def endless(content: bytes) -> bytes:
@@ -151,4 +147,4 @@ def test_a_page_that_is_damaged_costs_no_other(tmp_path: Path) -> None:
     with FrameReader() as reader:
         answers = [read() for read in reader.reads([span])]
     shown: list[Image] = [answer.image for answer in answers if isinstance(answer, Frame)]
-    assert {0, 2, 3, 4} <= {read_number(image) for image in shown}
+    assert {0, 2} <= {read_number(image) for image in shown}

@@ -69,7 +69,6 @@ OPTIONS: dict[str, dict[str, Any]] = {
     "PNG": {},
     "WEBP": {"lossless": True},
     "TIFF": {},
-    "AVIF": {"quality": 100, "subsampling": "4:4:4"},
 }
 
 

@@ -64,7 +64,7 @@ def write_streams(path: Path, *, default: int, covers: bool = False) -> Path:
             assert isinstance(stream, VideoStream)
             stream.height, stream.width = shape
             stream.pix_fmt = "yuv420p"
-            stream.disposition = av.stream.Disposition.default if i == default else av.stream.Disposition(0)  # type: ignore[call-arg]
+            stream.disposition = av.stream.Disposition.default if i == default else av.stream.Disposition(0)
             if covers and not i:
                 stream.disposition = av.stream.Disposition.attached_pic
             streams.append(stream)

@@ -164,7 +164,7 @@ def hlg(nits: NDArray[np.float64]) -> NDArray[np.float64]:
     luminance = display @ [0.2627, 0.6780, 0.0593]
     scene = display * np.maximum(luminance, 1e-9)[..., None] ** (1 / 1.2 - 1)
     low, high = np.sqrt(3 * scene), 0.17883277 * np.log(np.maximum(12 * scene - 0.28466892, 1e-9)) + 0.55991073
-    return np.where(scene <= 1 / 12, low, high)
+    return np.asarray(np.where(scene <= 1 / 12, low, high), np.float64)
 
 
 def coded(bent: NDArray[np.float64], transfer: Transfer, *, is_full_range: bool = False) -> Coded:
