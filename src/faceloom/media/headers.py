@@ -131,7 +131,8 @@ def _tiff(file: BinaryIO) -> _Header:
         found = _Header(height=pages[0].height, width=pages[0].width, factor=_OPENCV_TIFF).turned(pages[0].orientation)
     if largest.height * largest.width > found.height * found.width:
         found = replace(found, height=largest.height, width=largest.width)
-    return replace(found, pages=len(pages))
+    more = _TIFF_PAGES if len(pages) > 1 else 0
+    return replace(found, factor=found.factor + more, pages=len(pages))
 
 
 def video_reading_bytes(
@@ -231,9 +232,12 @@ _SAMPLINGS = frozenset([(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)])
 _TURN = 1.05  # a JPEG is copied to stand upright
 _PILLOW = 1.45  # Pillow's own copy has four bytes a pixel
 _PILLOW_LESS_FRAME = 0.4  # the same copy, while there is no frame yet
-_HEIF = 5.0  # libheif's planes, what it makes of them, Pillow's copy of that
-_JXL = 7.0  # libjxl works with floats
+_HEIF = 4.0  # libheif's planes, what it makes of them, Pillow's copy of that
+_JXL = 4.0  # libjxl works with floats
 _OPENCV_TIFF = 9.5  # three floats a pixel, again as OpenCV lays them
+_MPO = 2.1  # the tables of each picture's header beside Pillow's copy
+_ANIMATED_WEBP = 1.4  # Pillow's copy of the frame before, more than a still takes
+_TIFF_PAGES = 0.3  # of the page before
 _ANIMATED_PNG = 4.5  # the frame before, the one that it is laid over, and what is restored afterwards
 _PILLOW_BY_FORMAT = {
     **dict.fromkeys(("BMP", "MPO", "PCX", "PNG", "PPM", "SUN", "TGA"), _PILLOW),
@@ -264,7 +268,7 @@ def _pillow(file: BinaryIO) -> _Header:
             factor = _PILLOW_BY_FORMAT.get(picture.format or "", _PILLOW_OTHERWISE)
         pages = len(several(picture))
         if pages > 1:
-            factor = max(factor, _ANIMATED_PNG if picture.format == "PNG" else _PILLOW)
+            factor = max(factor, _ANIMATED_PNG if picture.format == "PNG" else _MPO)
     return _Header(height=height, width=width, factor=factor, pages=pages).turned(orientation)
 
 
@@ -323,7 +327,8 @@ def _webp(file: BinaryIO) -> _Header:
             orientation = int(told[1])
     if not width:
         raise ValueError("this WebP has no picture")
-    return _Header(height=height, width=width, factor=_WEBP, pages=max(1, pages)).turned(orientation or 1)
+    factor = _WEBP + (_ANIMATED_WEBP if pages > 1 else 0)
+    return _Header(height=height, width=width, factor=factor, pages=max(1, pages)).turned(orientation or 1)
 
 
 _XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')

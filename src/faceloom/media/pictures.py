@@ -243,12 +243,14 @@ def _from_tiff(values: NDArray[np.generic], orientation: int) -> Still:
     """What OpenCV gives of a TIFF that Pillow does not know: blue first, of any depth, as stored."""
     if values.ndim == 3:
         values = values[..., 2::-1] if values.shape[2] >= 3 else values[..., 0]
-    notes = notes_on(orientation)
-    if values.dtype == np.uint8:
-        shades = values.astype(np.uint8)
-    else:
-        scale = scale_of([values])
-        notes += (Note.SCALED,) if scale.is_guess else ()
-        shades = to_grey(values, scale)
-    image = shades if shades.ndim == 3 else grey_to_rgb(shades)
-    return Still(image=upright(np.ascontiguousarray(image), orientation), notes=notes)
+    height, width = values.shape[:2]
+    image = np.empty((*((width, height) if orientation in SIDEWAYS else (height, width)), 3), np.uint8)
+    stored = as_stored(image, orientation)
+    rows = max(1, _STRIP_BYTES // (4 * width))
+    parts = [slice(top, top + rows) for top in range(0, height, rows)]
+    is_deep = values.dtype != np.uint8
+    scale = scale_of(values[part] for part in parts) if is_deep else Scale(0, 255)
+    for part in parts:
+        shades = to_grey(values[part], scale)
+        stored[part] = shades if shades.ndim == 3 else grey_to_rgb(shades)
+    return Still(image=image, notes=(*notes_on(orientation), *([Note.SCALED] if scale.is_guess else [])))

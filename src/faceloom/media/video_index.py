@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.format import VideoFormat
 from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
@@ -121,13 +122,19 @@ def _as_if_read(decoded: Decoded) -> Decoded:
 def _reading_bytes(stream: VideoStream, look: Look, *, is_interlaced: bool) -> int:
     """What reading a frame that looks like this takes, on top of the frame itself."""
     context = stream.codec_context
-    bits = max(12, context.format.bits_per_pixel if context.format else 12)
+    bits = _held_bits(context.format) if context.format else 12
     decoding = video_reading_bytes(
         context.height, context.width, codec=context.name, level=context.level, bits_a_pixel=bits
     )
     copies = 3 * (look.height * look.width - context.height * context.width)
     pictures = HELD_PICTURES * context.height * context.width * bits // 8 if is_interlaced else 0
     return decoding + max(0, copies) + look.working_bytes + pictures
+
+
+def _held_bits(pixels: VideoFormat) -> int:
+    """Of a pixel in memory, where more than 8 bits of a channel take 16."""
+    deepest = max(component.bits for component in pixels.components)
+    return max(12, -(-pixels.bits_per_pixel * (16 if deepest > 8 else 8) // min(16, max(8, deepest))))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,7 +5,7 @@ from fractions import Fraction
 from typing import Any
 
 import numpy as np
-from av.sidedata.sidedata import Type
+from av.sidedata.sidedata import SideDataContainer, Type
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
@@ -100,7 +100,8 @@ def _notes(decoded: Decoded, orientation: _Orientation, width: int) -> tuple[Not
 
 def _orientation(frame: VideoFrame) -> _Orientation:
     """By the display matrix (ISO/IEC 14496-12, 6.2.2), or the nearest of the eight that leave pixels whole."""
-    told: Any = frame.side_data
+    # frame.side_data would hold the frame that holds it, until a collection.
+    told: Any = SideDataContainer(frame)  # type: ignore[call-arg]
     matrices = [bytes(told[i]) for i in range(len(told)) if told[i].type == Type.DISPLAYMATRIX]
     if not matrices:
         return _UPRIGHT
