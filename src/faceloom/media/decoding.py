@@ -14,14 +14,16 @@ from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from faceloom.errors import MediaError
+from faceloom.errors import MediaError, NotMovingError
 from faceloom.media.clocks import Piece, Pieces, on_one_clock
 from faceloom.media.shortage import raise_if_short
-from faceloom.media.sniffing import HEAD_BYTES, is_text
+from faceloom.media.sniffing import HEAD_BYTES, is_text, raw_format
 from faceloom.units import MIB
 
 _OPENING_BYTES = 4 * MIB  # more than a container's or a decoder's tables take
 _RESTARTS = 0x0200  # FFmpeg, avformat.h, AVFMT_TS_DISCONT
+_BY_SUFFIX = "image2"
+"""FFmpeg's reader of pictures, which it chooses by a file's name alone."""
 _METADATA_OPTIONS = 19
 """The release of PyAV that has no option any more for metadata that is no text, and replaces it as we had asked."""
 
@@ -44,15 +46,31 @@ def open_video(path: Path) -> InputContainer:
         raise MediaError("this is not a regular file", path=path)
     try:
         with path.open("rb") as file:
-            if is_text(file.read(HEAD_BYTES)):  # a playlist would have FFmpeg open what it names
-                raise MediaError("the video cannot be opened: this is text", path=path)
-        opened: InputContainer = av.open(str(path.absolute()), **_opening_options())
-        return opened
+            head = file.read(HEAD_BYTES)
+        if is_text(head):  # a playlist would have FFmpeg open what it names
+            raise MediaError("the video cannot be opened: this is text", path=path)
+        try:
+            return _opened(path, None)
+        except av.InvalidDataError:
+            if name := raw_format(head):
+                return _opened(path, name)
+            raise
     except MemoryError:
         raise
     except (av.FFmpegError, OSError) as error:
         raise_if_short(_OPENING_BYTES)
         raise MediaError(f"the video cannot be opened: {_reason(error)}", path=path) from error
+
+
+def _opened(path: Path, name: str | None) -> InputContainer:
+    """The file, opened as what FFmpeg takes it for, or as what it is said to be."""
+    opened: InputContainer = av.open(str(path.absolute()), format=name, **_opening_options())
+    if opened.format.name != _BY_SUFFIX:
+        return opened
+    opened.close()
+    with path.open("rb") as file:  # the same file under a name that has no suffix to mislead
+        nameless: InputContainer = av.open(f"/dev/fd/{file.fileno()}", **_opening_options())
+    return nameless
 
 
 def pyav_release() -> int:
@@ -68,12 +86,12 @@ def video_stream(container: InputContainer, path: Path, *, threads: int = 1) -> 
     """The stream of moving pictures that players show: the default one, or else the first.
 
     Raises:
-        MediaError: there is none that can be decoded.
+        NotMovingError: there is none that can be decoded.
     """
     moving = _moving(container)
     if not moving:
         raise_if_short(_OPENING_BYTES)
-        raise MediaError("the file has no video stream that can be decoded", path=path)
+        raise NotMovingError("the file has no video stream that can be decoded", path=path)
     default = (stream for stream in moving if stream.disposition & av.stream.Disposition.default)
     chosen = next(default, moving[0])
     chosen.codec_context.thread_count = threads  # each holds frames of its own

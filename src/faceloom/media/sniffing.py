@@ -10,6 +10,7 @@ HEAD_BYTES = 4096
 """Of a file, read to tell what it is."""
 _TS_PACKETS = (188, 192, 204)
 _TS_SYNCS = 5
+_LONGEST_CHARACTER = 4
 _MOST_CONTROLS = 0.05
 _CONTROLS = bytes(set(range(32)) - set(b"\t\n\f\r\x1b"))
 
@@ -44,6 +45,11 @@ def sniff(head: bytes) -> Content:
     return Content.VIDEO if _is_transport_stream(head) else Content.UNKNOWN
 
 
+def raw_format(head: bytes) -> str | None:
+    """FFmpeg's name of a stream without a container, which it would tell by the suffix; None for anything else."""
+    return next((name for pattern, name in _RAW if pattern.match(head)), None)
+
+
 def is_text(head: bytes) -> bool:
     """Whether these bytes are text that is no picture or video written as text."""
     if not head or any(pattern.match(head) for pattern in _WRITTEN):
@@ -53,9 +59,9 @@ def is_text(head: bytes) -> bool:
     if b"\0" in head or len(head) - len(head.translate(None, _CONTROLS)) > _MOST_CONTROLS * len(head):
         return False
     try:
-        head[:-3].decode()  # a character may be cut off
-    except UnicodeDecodeError:
-        return False
+        head.decode()
+    except UnicodeDecodeError as error:
+        return error.start > len(head) - _LONGEST_CHARACTER  # which is cut off
     return True
 
 
@@ -102,6 +108,12 @@ _WRITTEN = (
     re.compile(rb"\s*(/\*.*?\*/\s*)?#define\s+\S+_width", re.DOTALL),
 )
 """Pictures and videos whose first bytes are text: portable maps, Radiance, YUV4MPEG, X bitmaps."""
+_RAW = (
+    (re.compile(rb"\0?\0\0\x01[\x09\x27\x47\x67]"), "h264"),  # a delimiter or a set of parameters
+    (re.compile(rb"\0?\0\0\x01[\x40\x42\x46]\x01"), "hevc"),  # likewise
+    (re.compile(rb"\0\0\x01\xb0"), "m4v"),
+)
+"""Streams without a container, and FFmpeg's names of them."""
 _SIGNATURES = (
     (_begins(b"\xff\xd8\xff", b"\x8aMNG"), Content.PICTURE),
     # Animated pictures are videos: a GIF of one frame is a video of one frame.
@@ -127,8 +139,7 @@ _SIGNATURES = (
         _begins(b"\x06\x0e\x2b\x34\x02\x05\x01\x01", b"nut/multimedia container", b"\xb7\xd8\x00\x20\x37\x49"),
         Content.VIDEO,
     ),
-    (re.compile(rb"\0?\0\0\x01[\x09\x27\x47\x67]"), Content.VIDEO),  # H.264: a delimiter or a set of parameters
-    (re.compile(rb"\0?\0\0\x01[\x40\x42\x46]\x01"), Content.VIDEO),  # H.265 likewise
+    *((pattern, Content.VIDEO) for pattern, _ in _RAW),
     (_begins(b"ID3", b"fLaC", b"MThd", b".snd", b"FORM\0\0\0\0AIFF"), Content.SOUND),
     (_begins(b"%PDF", b"{\\rtf", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1"), Content.DOCUMENT),
     (

@@ -52,6 +52,7 @@ class PassedOver:
 
     name: str
     """Path relative to the input folder, with forward slashes."""
+    path: Path
     why: str
     """In a few words, which many have in common."""
 
@@ -137,11 +138,6 @@ def is_guess(path: Path) -> bool:
     return _content_of(path) is Content.UNKNOWN
 
 
-def promises_video(path: Path) -> bool:
-    """Whether a file's name says that it is a video."""
-    return by_suffix(path.suffix) is Content.VIDEO
-
-
 def _content_of(path: Path) -> Content:
     try:
         with path.open("rb") as file:
@@ -175,7 +171,7 @@ def find_inputs(inputs: Iterable[Path]) -> Iterator[Source | PassedOver]:
             if content in _KINDS:
                 yield Source(name=name, path=path, kind=_KINDS[content])
             else:
-                yield PassedOver(name=name, why=why or str(content))
+                yield PassedOver(name=name, path=path, why=why or str(content))
 
 
 def printable(name: str) -> str:
