@@ -69,9 +69,9 @@ def picture_paths(folder: Path) -> list[Path]:
 
 def load(path: Path) -> Image:
     """A picture file, read as the package reads it."""
-    image, problem = read_picture(path.read_bytes(), path)
-    assert problem is None, f"{path}: {problem}"
-    return image
+    still = read_picture(path.read_bytes(), path)
+    assert still.problem is None, f"{path}: {still.problem}"
+    return still.image
 
 
 def dlib_faces(data: Path) -> list[BoxedPicture]:

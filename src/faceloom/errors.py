@@ -46,6 +46,10 @@ class MediaError(FaceloomError):
         self.path = path
 
 
+class NotMovingError(MediaError):
+    """A file that can be opened has no moving pictures: it may be sound."""
+
+
 class WeightsError(FaceloomError):
     """A weight file is missing, damaged or not what the catalog says."""
 

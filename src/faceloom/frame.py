@@ -27,6 +27,8 @@ class Frame:
     """sha256 of the file's content, where the frame is the whole file."""
     problem: str | None = None
     """What is wrong with the frame or was lost in it, e.g. the end of a truncated file; None when all is well."""
+    notes: tuple[str, ...] = ()
+    """What was done so that it is upright RGB as a player shows it."""
 
     def __str__(self) -> str:
         return f"{self.id}"

@@ -92,6 +92,8 @@ class Counted:
     index: VideoIndex | None = None
     sha256: str = ""
     reason: str | None = None
+    is_input: bool = True
+    """Whether it is one at all, so that it fails if it cannot be read."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
+from PIL import ImageCms
 
 from faceloom.faces import Image
 
@@ -97,6 +98,26 @@ def _join_scans(image: Image, samplings: tuple[tuple[int, int], ...]) -> bytes:
     return greys[0][:frame] + header + tables + b"".join(scans) + b"\xff\xd9"
 
 
+def _several(kind: str, **options: Any) -> Callable[[Image], bytes]:
+    """Three pages, each brighter than the one before."""
+
+    def save(image: Image) -> bytes:
+        first, *others = (PillowImage.fromarray(image // 4 + 40 * i) for i in range(3))
+        content = io.BytesIO()
+        first.save(content, kind, save_all=True, append_images=others, **options)
+        return content.getvalue()
+
+    return save
+
+
+def _wide_profile() -> bytes:
+    """A profile of colours that are not those of sRGB: its red and its blue change places."""
+    profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
+    red, blue = (profile.index(name) for name in (b"rXYZ", b"bXYZ"))
+    profile[red : red + 4], profile[blue : blue + 4] = b"bXYZ", b"rXYZ"
+    return bytes(profile)
+
+
 def _deep(image: Image) -> NDArray[np.uint16]:
     return image.astype(np.uint16) * 257
 
@@ -139,6 +160,14 @@ KINDS: dict[str, Callable[[Image], bytes]] = {
     "plain.sgi": _saved("SGI"),
     "plain.dds": _saved("DDS"),
     "plain.jp2": _saved("JPEG2000", irreversible=True),
+    "colours.jpg": _saved("JPEG", quality=90, icc_profile=_wide_profile()),
+    "colours.png": _saved("PNG", "RGBA", compress_level=1, icc_profile=_wide_profile()),
+    "float-colours.tif": _by_opencv(".tif", lambda image: image.astype(np.float32) / 255),
+    "pages.tif": _several("TIFF"),
+    "pages-packed.tif": _several("TIFF", compression="tiff_lzw"),
+    "pages.webp": _several("WEBP", quality=80, method=0),
+    "pages.png": _several("PNG", compress_level=1),
+    "pages.mpo": _several("MPO", quality=90),
     "light.hdr": _by_opencv(".hdr", lambda image: image.astype(np.float32) / 255),
     "light.pfm": _by_opencv(".pfm", lambda image: image.astype(np.float32) / 255),
 }

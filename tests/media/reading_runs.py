@@ -45,7 +45,8 @@ def span_of(path: Path) -> Span:
     """All frames of a picture or a video."""
     source = Source(name=path.name, path=path, kind=SourceKind.PICTURE)
     if kind_of(path) is SourceKind.PICTURE:
-        return Span(source=source, first=0, count=1)
+        shape = look(source)
+        return Span(source=source, first=0, count=shape.pages if shape else 1)
     index = index_video(path)
     assert index.ticks is not None
     ticks = tuple(index.ticks.tolist())

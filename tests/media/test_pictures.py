@@ -17,6 +17,7 @@ from PIL import UnidentifiedImageError, features
 
 from faceloom.errors import MediaError
 from faceloom.faces import Image
+from faceloom.media.notes import Note
 from faceloom.media.pictures import read_picture
 from media.picture_files import KINDS, shaded
 
@@ -65,9 +66,9 @@ def encoded(picture: PillowImage.Image, kind: str, **options: Any) -> bytes:
 
 def read_whole(content: bytes) -> Image:
     """The picture, which has to be read without a loss."""
-    image, problem = read_picture(content, PATH)
-    assert problem is None
-    return image
+    still = read_picture(content, PATH)
+    assert still.problem is None
+    return still.image
 
 
 def over_white(layers: NDArray[np.uint8]) -> NDArray[np.float64]:
@@ -156,7 +157,7 @@ def whole(content: bytes) -> Image:
     with PillowImage.open(io.BytesIO(content)) as picture:
         if picture.mode.startswith("I") or picture.mode == "F":
             values = np.asarray(picture)
-            white = 1.0 if values.dtype.kind == "f" else 65535.0
+            white = 255.0 if values.dtype.kind == "f" else 65535.0
             grey = np.rint(np.clip(np.nan_to_num(values.astype(np.float64)) / white, 0, 1) * 255).astype(np.uint8)
             return np.repeat(grey[..., None], 3, axis=2)
         layers: PillowImage.Image = picture
@@ -166,7 +167,10 @@ def whole(content: bytes) -> Image:
         return np.array(layers.convert("RGB"))
 
 
-@pytest.mark.parametrize("name", [name for name in KINDS if not name.endswith((".jpg", ".hdr", ".pfm"))])
+READ_BY_OTHERS = (".jpg", ".hdr", ".pfm", ".mpo", "colours.png", "colours.tif")
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if not name.endswith(READ_BY_OTHERS)])
 def test_a_picture_read_in_strips_is_the_one_read_in_one_piece(name: str) -> None:
     content = KINDS[name](shaded(333, 1001))  # more than four strips, the last one shorter
     expected = whole(content)
@@ -198,11 +202,15 @@ def test_a_picture_of_16_bits_keeps_its_light(suffix: str, channels: int) -> Non
     np.testing.assert_allclose(image, np.broadcast_to(values / 257, image.shape), atol=1)
 
 
-def test_a_picture_of_floating_point_goes_from_black_to_white() -> None:
-    values = np.linspace(-0.5, 1.5, 48 * 32, dtype=np.float32).reshape(32, 48)
-    values[0, 0] = np.nan
-    image = read_whole(encoded(PillowImage.fromarray(values), "TIFF"))
-    expected = np.clip(np.nan_to_num(values), 0, 1) * 255
+@pytest.mark.parametrize(("least", "most"), [(0.0, 1.0), (0.0, 255.0), (-0.5, 1.5), (0.0, 1.2), (-20.0, 3000.0)])
+def test_a_picture_of_floating_point_goes_from_black_to_white(least: float, most: float) -> None:
+    values = np.linspace(least, most, 48 * 32, dtype=np.float32).reshape(32, 48)
+    values[3, 5] = np.nan
+    still = read_picture(encoded(PillowImage.fromarray(values), "TIFF"), PATH)
+    image = still.image
+    assert (Note.SCALED in still.notes) == ((least, most) not in {(0.0, 1.0), (0.0, 255.0)})
+    expected = np.nan_to_num((values - least) / (most - least)) * 255
+    expected[3, 5] = round(255 * -least / (most - least))
     np.testing.assert_allclose(image, np.repeat(expected[..., None], 3, axis=2), atol=0.51)
 
 
@@ -242,9 +250,9 @@ def test_an_avif_is_read() -> None:
 
 def test_a_jpeg_that_ends_early_gives_what_there_is_and_says_so() -> None:
     whole = encoded(PillowImage.fromarray(scene(160, 160)), "JPEG", quality=95)
-    image, problem = read_picture(whole[: len(whole) * 2 // 3], PATH)
-    np.testing.assert_allclose(image[:64], read_whole(whole)[:64], atol=2)
-    assert problem
+    still = read_picture(whole[: len(whole) * 2 // 3], PATH)
+    np.testing.assert_allclose(still.image[:64], read_whole(whole)[:64], atol=2)
+    assert still.problem
 
 
 @pytest.mark.parametrize("name", ["baseline.jpg", "progressive.jpg", "scans.jpg"])
@@ -266,7 +274,7 @@ def test_a_jpeg_that_ends_anywhere_is_refused_or_the_same_each_time(name: str) -
 
 def read_or_none(content: bytes) -> Image | None:
     try:
-        return read_picture(content, PATH)[0]
+        return read_picture(content, PATH).image
     except MediaError:
         return None
 
@@ -320,7 +328,7 @@ def test_a_damaged_file_is_a_picture_or_refused(kind: str, damage: list[tuple[fl
     for place, value in damage:
         content[int(place * len(content))] = value
     try:
-        image, _ = read_picture(bytes(content), PATH)
+        image = read_picture(bytes(content), PATH).image
     except MediaError:
         return
     assert image.ndim == 3

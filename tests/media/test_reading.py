@@ -95,7 +95,7 @@ def test_a_read_that_lacked_memory_can_be_made_again(
     reads = list(reader.reads(spans_of_clip(tmp_path / "b.mp4")))
     answers = [read() for read in reads[:7]]
     with monkeypatch.context() as patch:
-        patch.setattr(videos, "upright", lacking)
+        patch.setattr(videos, "to_upright", lacking)
         for _ in range(2):
             with pytest.raises(MemoryError):
                 reads[7]()
@@ -111,7 +111,7 @@ def test_a_failure_after_a_missing_frame_gives_one_answer_for_each_frame(
     odd = replace(span, ticks=(*span.ticks[:4], span.ticks[4] + 1, *span.ticks[5:]))  # no frame has that time
     reads = list(reader.reads([odd]))
     answers = [read() for read in reads[:7]]
-    monkeypatch.setattr(videos, "upright", failing)
+    monkeypatch.setattr(videos, "to_upright", failing)
     answers += [read() for read in reads[7:]]
     assert sorted(answer.id.index for answer in answers) == list(range(20))
 

@@ -464,7 +464,7 @@ def test_a_lack_of_memory_goes_through_and_costs_no_frame(
         answers = reader.read(span_between(frames, 0, 30))
         next(answers)
         with monkeypatch.context() as patch:
-            patch.setattr(videos, "upright", lacking)
+            patch.setattr(videos, "to_upright", lacking)
             with pytest.raises(MemoryError):
                 next(answers)
         found = first_answers(reader, span_between(frames, 1, 30), 29)

@@ -56,7 +56,7 @@ def rows(folder: Path) -> list[FaceRow]:
 
 
 def picture(path: Path) -> NDArray[np.uint8]:
-    return read_picture(path.read_bytes(), path)[0]
+    return read_picture(path.read_bytes(), path).image
 
 
 def decoded(png: bytes) -> NDArray[np.uint8]:

@@ -25,6 +25,7 @@ from faceloom.cli.main import main
 from faceloom.errors import WeightsError
 from faceloom.models.catalog import CATALOG
 from faceloom.models.weights import WeightCache
+from faceloom.orders import configuration
 from faceloom.store.database import SCHEMA_VERSION
 from faceloom.store.exports import export_to
 from faceloom.store.folder import DATABASE
@@ -42,6 +43,12 @@ def before(tmp_path: Path) -> Path:
     with zipfile.ZipFile(Path(__file__).with_name("result_2.zip")) as packed:
         packed.extractall(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(autouse=True)
+def arithmetic(monkeypatch: pytest.MonkeyPatch) -> None:
+    """That of then: what has changed since does not touch these pictures."""
+    monkeypatch.setattr(configuration, "RESULTS", 2)
 
 
 @pytest.fixture

@@ -1,9 +1,10 @@
 import shutil
 import sqlite3
+import unicodedata
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 
@@ -13,9 +14,11 @@ from faceloom.errors import RequestError, StoreError
 from faceloom.grouping import group
 from faceloom.store import forgetting
 from faceloom.store.database import connect
+from faceloom.media.sources import find_sources
 from faceloom.store.folder import locked
 from faceloom.store.forgetting import forget
 from faceloom.store.reading import read_faces
+from faceloom.store.store import Store
 from faceloom.store.summary import read_summary
 from identify_stand_ins import write_sface
 from jobs import exported, files_below
@@ -215,3 +218,17 @@ def test_rows_that_are_gone_cannot_be_read_though_the_file_was_never_written_ane
 def test_the_command_says_what_went(faces: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["forget", str(faces), "--source", "bob.png"]) == 0
     assert capsys.readouterr().out == ("gone: 1 source, 1 frame, 1 face, 2 masks, 1 embedding, 1 chip, 1 overlay\n")
+
+
+@pytest.mark.parametrize(("named", "typed"), [("NFD", "NFC"), ("NFC", "NFD")])
+def test_a_name_is_found_however_its_accents_are_written(
+    tmp_path: Path, named: Literal["NFD", "NFC"], typed: Literal["NFD", "NFC"]
+) -> None:
+    name = unicodedata.normalize(named, "caf\u00e9.jpg")
+    (tmp_path / name).write_bytes(b"x")
+    with Store(tmp_path / "out") as store:
+        store.begin_run(versions={})
+        with store.sources.adding():
+            (source,) = find_sources([tmp_path / name])
+            store.sources.add(source, other_names=())
+    assert forget(tmp_path / "out", source=unicodedata.normalize(typed, name)).sources == 1

@@ -61,6 +61,11 @@ def _in_words(summary: dict[str, Any]) -> str:
         f"frames    {frames['done']:,} done, {frames['failed']:,} failed, {frames['pending']:,} to do",
         f"faces     {summary['faces']:,}, in {summary['frames_with_faces']:,} frames",
     ]
+    for note, number in summary["notes"].items():
+        lines.append(f"noted     {note}: {number:,} source{'s' * (number != 1)}")
+    for why, told in summary["passed_over"].items():
+        names = ", ".join(told["first"]) + (", ..." if told["count"] > len(told["first"]) else "")
+        lines.append(f"no input  {told['count']:,} x {why}: {names}")
     if summary["persons"]:
         lines.append(f"persons   {summary['persons']:,}")
     if summary["rejected"]:

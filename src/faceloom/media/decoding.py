@@ -1,23 +1,37 @@
 """Decoding: what demuxer and decoder give, frame by frame, and what they hold."""
 
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from fractions import Fraction
+from itertools import chain
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import av
-import numpy as np
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
-from faceloom.errors import MediaError
-from faceloom.faces import Image
+from faceloom.errors import MediaError, NotMovingError
+from faceloom.media.clocks import Piece, Pieces, on_one_clock
 from faceloom.media.shortage import raise_if_short
+from faceloom.media.sniffing import HEAD_BYTES, is_text, raw_format
 from faceloom.units import MIB
 
 _OPENING_BYTES = 4 * MIB  # more than a container's or a decoder's tables take
+_RESTARTS = 0x0200  # FFmpeg, avformat.h, AVFMT_TS_DISCONT
+_BY_SUFFIX = "image2"
+"""FFmpeg's reader of pictures, which it chooses by a file's name alone."""
+_METADATA_OPTIONS = 19
+"""The release of PyAV that has no option any more for metadata that is no text, and replaces it as we had asked."""
+
+_BEFORE_A_JOINT = 2
+"""Packets that a demuxer may call damaged where files were joined, since their numbers do not go on."""
+
+UNSPECIFIED = 2
+"""What a stream says of its colours that says nothing: ITU-T H.273, tables 2 to 4."""
 
 Packets: TypeAlias = "Iterator[Packet[VideoStream]]"
 
@@ -31,7 +45,16 @@ def open_video(path: Path) -> InputContainer:
     if not path.is_file():
         raise MediaError("this is not a regular file", path=path)
     try:
-        return av.open(str(path), metadata_errors="replace")
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+        if is_text(head):  # a playlist would have FFmpeg open what it names
+            raise MediaError("the video cannot be opened: this is text", path=path)
+        try:
+            return _opened(path, None)
+        except av.InvalidDataError:
+            if name := raw_format(head):
+                return _opened(path, name)
+            raise
     except MemoryError:
         raise
     except (av.FFmpegError, OSError) as error:
@@ -39,19 +62,50 @@ def open_video(path: Path) -> InputContainer:
         raise MediaError(f"the video cannot be opened: {_reason(error)}", path=path) from error
 
 
+def _opened(path: Path, name: str | None) -> InputContainer:
+    """The file, opened as what FFmpeg takes it for, or as what it is said to be."""
+    opened: InputContainer = av.open(str(path.absolute()), format=name, **_opening_options())
+    if opened.format.name != _BY_SUFFIX:
+        return opened
+    opened.close()
+    with path.open("rb") as file:  # the same file under a name that has no suffix to mislead
+        nameless: InputContainer = av.open(f"/dev/fd/{file.fileno()}", **_opening_options())
+    return nameless
+
+
+def pyav_release() -> int:
+    """The first number of PyAV's version."""
+    return int(av.__version__.partition(".")[0])
+
+
+def _opening_options() -> Mapping[str, Any]:
+    return {} if pyav_release() >= _METADATA_OPTIONS else {"metadata_errors": "replace"}
+
+
 def video_stream(container: InputContainer, path: Path, *, threads: int = 1) -> VideoStream:
-    """The first stream of moving pictures.
+    """The stream of moving pictures that players show: the default one, or else the first.
 
     Raises:
-        MediaError: there is none that can be decoded.
+        NotMovingError: there is none that can be decoded.
     """
-    streams = [stream for stream in container.streams.video if stream.codec_context is not None]
-    moving = [stream for stream in streams if not stream.disposition & av.stream.Disposition.attached_pic]
+    moving = _moving(container)
     if not moving:
         raise_if_short(_OPENING_BYTES)
-        raise MediaError("the file has no video stream that can be decoded", path=path)
-    moving[0].codec_context.thread_count = threads  # each holds frames of its own
-    return moving[0]
+        raise NotMovingError("the file has no video stream that can be decoded", path=path)
+    default = (stream for stream in moving if stream.disposition & av.stream.Disposition.default)
+    chosen = next(default, moving[0])
+    chosen.codec_context.thread_count = threads  # each holds frames of its own
+    return chosen
+
+
+def has_several_streams(container: InputContainer) -> bool:
+    """Whether there are moving pictures in other streams besides the one that is chosen."""
+    return len(_moving(container)) > 1
+
+
+def _moving(container: InputContainer) -> list[VideoStream]:
+    streams = [stream for stream in container.streams.video if stream.codec_context is not None]
+    return [stream for stream in streams if not stream.disposition & av.stream.Disposition.attached_pic]
 
 
 def spare_bytes(stream: VideoStream) -> int:
@@ -73,22 +127,42 @@ def packets_of(container: InputContainer, stream: VideoStream) -> Packets:
             yield packet
 
 
+def pieces_of(container: InputContainer, stream: VideoStream) -> Pieces:
+    """The packets of a stream from its beginning, on one clock."""
+    may_restart = bool(int(container.format.flags) & _RESTARTS)
+    base = stream.time_base or Fraction(1)
+    return on_one_clock(packets_of(container, stream), time_base=base, may_restart=may_restart)
+
+
+def as_pieces(packets: "Iterable[Packet[VideoStream]]") -> Pieces:
+    """Packets whose clock does not start again."""
+    return map(Piece, packets)
+
+
 @dataclass(frozen=True, slots=True)
 class Decoded:
-    """A frame as the decoder gave it."""
+    """A frame as the decoder gave it, or as it was made of that."""
 
     frame: VideoFrame
     is_suspect: bool
     """Something since the last keyframe was damaged, and this frame may have been made from it."""
+    aspect: Fraction = Fraction(1)
+    """Of its pixels: width over height."""
+    primaries: int = UNSPECIFIED
+    """Which colours, and with the next how its values stand for light: ITU-T H.273, tables 2 and 3."""
+    transfer: int = UNSPECIFIED
+    is_deinterlaced: bool = False
 
 
-def decode(packets: Packets, stream: VideoStream) -> Iterator[Decoded]:
+def decode(pieces: Iterable[Piece], stream: VideoStream) -> Iterator[Decoded]:
     """Frames in order of presentation; a packet that cannot be decoded gives none."""
+    aspect_of, context = _Aspect(stream), stream.codec_context
     is_suspect = False
-    for packet in _then_none(packets):
+    for packet, is_last in _with_ends(pieces, stream):
         if packet is not None and packet.is_corrupt:  # cut off: decoders make up the rest without a word
             is_suspect = True
-            continue
+            if not is_last:
+                continue
         try:
             frames = stream.decode(packet)
         except MemoryError:
@@ -101,30 +175,44 @@ def decode(packets: Packets, stream: VideoStream) -> Iterator[Decoded]:
             if frame.is_corrupt:
                 raise_if_short(spare_bytes(stream))
             is_suspect = frame.is_corrupt or (is_suspect and not frame.key_frame)
-            yield Decoded(frame, is_suspect)
+            yield Decoded(frame, is_suspect, aspect_of(), context.color_primaries, context.color_trc)
 
 
-def _then_none(packets: Packets) -> "Iterator[Packet[VideoStream] | None]":
-    """The packets, and the None that has the decoder give what it still holds."""
-    yield from packets
-    yield None
+def _with_ends(pieces: Iterable[Piece], stream: VideoStream) -> "Iterator[tuple[Packet[VideoStream] | None, bool]]":
+    """The packets, each with whether another file was joined right behind it, and the None that ends them.
+
+    That has the decoder give what it still holds. It comes too where what was joined begins with a keyframe: decoders
+    drop what they hold when sizes change.
+    """
+    waiting: deque[Piece] = deque()
+    stretch = None
+    for piece in chain(pieces, [None] * _BEFORE_A_JOINT):
+        if piece is not None:
+            waiting.append(piece)
+        if len(waiting) <= _BEFORE_A_JOINT and piece is not None:
+            continue
+        if not waiting:
+            break
+        first = waiting.popleft()
+        if stretch is not None and first.stretch != stretch and first.packet.is_keyframe:
+            yield None, False
+            stream.codec_context.flush_buffers()
+        stretch = first.stretch
+        yield first.packet, any(other.stretch != stretch for other in waiting)
+    yield None, False
 
 
-def upright(frame: VideoFrame) -> Image:
-    """The picture as RGB, turned as the display matrix says."""
-    image = frame.to_ndarray(format="rgb24", threads=1)
-    turns = _quarter_turns(frame)
-    return np.ascontiguousarray(np.rot90(image, turns)) if turns else np.asarray(image, np.uint8)
+class _Aspect:
+    """Tells the aspect ratio of the pixels that the decoder gives at the moment."""
 
+    def __init__(self, stream: VideoStream) -> None:
+        self._context = stream.codec_context
+        stated = stream.sample_aspect_ratio
+        # What a container states goes before what its stream does, and does not change on the way.
+        self._stated = stated if stated and stated != self._context.sample_aspect_ratio else None
 
-def upright_shape(frame: VideoFrame) -> tuple[int, int]:
-    """Height and width of the upright picture."""
-    return (frame.width, frame.height) if _quarter_turns(frame) % 2 else (frame.height, frame.width)
-
-
-def _quarter_turns(frame: VideoFrame) -> int:
-    """Counterclockwise, as the display matrix says."""
-    return round(frame.rotation / 90) % 4
+    def __call__(self) -> Fraction:
+        return self._stated or self._context.sample_aspect_ratio or Fraction(1)
 
 
 def _reason(error: Exception) -> str:

@@ -4,24 +4,26 @@ The factors were measured (`tests/media/test_reading_bytes.py` holds them): the 
 what it held before. Decoders work on whole pictures, so nearly all of it grows with the pixels.
 """
 
+import io
 import re
 import stat
 import struct
 from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from typing import BinaryIO
 
 from PIL import Image as PillowImage
-from PIL import JpegImagePlugin
+from PIL import JpegImagePlugin, UnidentifiedImageError
 
-from faceloom.media.pillow import LIFTED_LIMIT
-from faceloom.media.sources import Shape, Source
+from faceloom.media.jxl import jxl_size
+from faceloom.media.metadata import without_metadata
+from faceloom.media.orientations import SIDEWAYS, orientation_in, orientation_of
+from faceloom.media.pages import TIFF, several, tiff_pages
+from faceloom.media.pillow import JXL, LIFTED_LIMIT, know_format_of
+from faceloom.media.sources import MAX_PIXELS, Shape, Source
 from faceloom.units import MIB
 
-SIDEWAYS = frozenset([5, 6, 7, 8])
-"""EXIF orientations whose upright picture is as wide as the stored one is high."""
-
 _CHANNELS = 3
-_ORIENTATION_TAG = 0x0112
 _HEAD_BYTES = 1 << 16
 _STEP_BYTES = 1 * MIB
 """To which the bytes of reading are rounded up: a million pictures of one size have a few shapes, and not a million."""
@@ -55,20 +57,86 @@ def look_inside(file: BinaryIO, size_bytes: int) -> Shape | None:
     try:
         head = file.read(_HEAD_BYTES)
         file.seek(0)
-        found = _webp(file) if head[8:12] == b"WEBP" else _declared(head) or _pillow(file)
+        found = _header(file, head)
     except MemoryError:
         raise
     except Exception:  # Pillow's readers raise what their formats' parsers happen to raise
         return None
-    height, width, factor = found
-    reading_bytes = size_bytes + round(factor * _frame_bytes(height, width)) + _FIXED_BYTES
-    return Shape(height, width, -(-reading_bytes // _STEP_BYTES) * _STEP_BYTES)
+    height, width = found.height, found.width
+    if height < 1 or width < 1:
+        return None
+    reading_bytes = size_bytes + round(found.factor * _frame_bytes(height, width)) + _FIXED_BYTES
+    return Shape(height, width, -(-reading_bytes // _STEP_BYTES) * _STEP_BYTES, found.pages)
 
 
-def orientation_of(picture: PillowImage.Image) -> int:
-    """How a picture that Pillow has opened has to be turned once it is loaded, as an EXIF orientation."""
-    # Pillow turns TIFFs itself.
-    return 1 if picture.format == "TIFF" else int(picture.getexif().get(_ORIENTATION_TAG, 1))
+def pages_inside(file: BinaryIO) -> tuple[int, ...]:
+    """By which numbers a file knows the pictures in it that are frames.
+
+    Raises:
+        Exception: what formats' parsers happen to raise.
+        MemoryError: there is too little memory for a look.
+    """
+    head = file.read(_HEAD_BYTES)
+    file.seek(0)
+    if head.startswith(TIFF):
+        return tuple(page.number for page in tiff_pages(file)) or (0,)
+    if head[8:12] == b"WEBP":
+        return tuple(range(_webp(file).pages))
+    know_format_of(head)
+    with LIFTED_LIMIT, PillowImage.open(file) as picture:
+        return tuple(several(picture))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Header:
+    height: int
+    """Upright."""
+    width: int
+    factor: float
+    """What reading takes, in units of the frame."""
+    pages: int = 1
+
+    def turned(self, orientation: int) -> "_Header":
+        """The same when a picture is stored with this orientation."""
+        return replace(self, height=self.width, width=self.height) if orientation in SIDEWAYS else self
+
+
+def _header(file: BinaryIO, head: bytes) -> _Header:
+    if head[8:12] == b"WEBP":
+        return _webp(file)
+    if head.startswith(JXL):
+        height, width = jxl_size(head)
+        return _Header(height=height, width=width, factor=_JXL)
+    if found := _declared(head):
+        return found
+    if head.startswith(TIFF):
+        return _tiff(file)
+    know_format_of(head)
+    try:
+        return _pillow(file)
+    except (UnidentifiedImageError, ValueError):
+        file.seek(0)
+        content = file.read()
+        bare = without_metadata(content)
+        if len(bare) == len(content):
+            raise
+        return _pillow(io.BytesIO(bare))  # reading goes without, too
+
+
+def _tiff(file: BinaryIO) -> _Header:
+    pages = tiff_pages(file)
+    # A page that declares more than is ever read says nothing of the others.
+    sizes = [(page.height * page.width, page.height, page.width) for page in pages]
+    area, height, width = max(size for size in (*sizes, (0, 0, 0)) if size[0] <= MAX_PIXELS)
+    file.seek(0)
+    try:
+        found = _pillow(file)
+    except UnidentifiedImageError:
+        found = _Header(height=pages[0].height, width=pages[0].width, factor=_OPENCV_TIFF).turned(pages[0].orientation)
+    if area > found.height * found.width:
+        found = replace(found, height=height, width=width)
+    more = _TIFF_PAGES if len(pages) > 1 else 0
+    return replace(found, factor=found.factor + more, pages=len(pages))
 
 
 def video_reading_bytes(
@@ -168,10 +236,18 @@ _SAMPLINGS = frozenset([(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)])
 _TURN = 1.05  # a JPEG is copied to stand upright
 _PILLOW = 1.45  # Pillow's own copy has four bytes a pixel
 _PILLOW_LESS_FRAME = 0.4  # the same copy, while there is no frame yet
+_HEIF = 4.0  # libheif's planes, what it makes of them, Pillow's copy of that
+_JXL = 4.0  # libjxl works with floats
+_OPENCV_TIFF = 9.5  # three floats a pixel, again as OpenCV lays them
+_MPO = 2.1  # the tables of each picture's header beside Pillow's copy
+_ANIMATED_WEBP = 1.4  # Pillow's copy of the frame before, more than a still takes
+_TIFF_PAGES = 0.3  # of the page before
+_ANIMATED_PNG = 4.5  # the frame before, the one that it is laid over, and what is restored afterwards
 _PILLOW_BY_FORMAT = {
     **dict.fromkeys(("BMP", "MPO", "PCX", "PNG", "PPM", "SUN", "TGA"), _PILLOW),
     "JPEG2000": 5.8,  # OpenJPEG has 32 bits for each sample
     "TIFF": 1.8,  # two copies while Pillow turns one
+    "HEIF": _HEIF,
 }
 _PILLOW_OTHERWISE = 3.0  # decoders in Python hold the pixels as bytes besides; more than any that was measured
 _WEBP = 5.2  # two canvases, the decoder's own, the bytes of the frame and Pillow's copy
@@ -182,28 +258,22 @@ def _frame_bytes(height: int, width: int) -> int:
     return height * width * _CHANNELS
 
 
-def _pillow(file: BinaryIO) -> tuple[int, int, float]:
+def _pillow(file: BinaryIO) -> _Header:
     with LIFTED_LIMIT, PillowImage.open(file) as picture:
         height, width = picture.height, picture.width
+        # Pillow looks for a PNG's orientation behind the pixels too, which it would have to decode.
+        is_known = picture.format != "PNG" or "exif" in picture.info
+        orientation = orientation_of(picture)[0] if is_known else 1
         if isinstance(picture, JpegImagePlugin.JpegImageFile):
-            has_scans = "progressive" in picture.info or not _is_one_scan(file, len(picture.layer))
-            orientation = _readable_orientation(picture)
+            is_sequential = picture.format == "MPO" or _is_one_scan(file, len(picture.layer))
+            has_scans = "progressive" in picture.info or not is_sequential
             factor = _jpeg_factor(picture, has_scans=has_scans, is_turned=orientation != 1)
         else:
-            # Pillow looks for a PNG's orientation behind the pixels too, which it would have to decode.
-            is_known = picture.format != "PNG" or "exif" in picture.info
-            orientation = orientation_of(picture) if is_known else 1
             factor = _PILLOW_BY_FORMAT.get(picture.format or "", _PILLOW_OTHERWISE)
-    return (width, height, factor) if orientation in SIDEWAYS else (height, width, factor)
-
-
-def _readable_orientation(picture: PillowImage.Image) -> int:
-    try:
-        return orientation_of(picture)
-    except MemoryError:
-        raise
-    except Exception:  # damaged metadata must not cost the picture
-        return 1
+        pages = len(several(picture))
+        if pages > 1:
+            factor = max(factor, _ANIMATED_PNG if picture.format == "PNG" else _MPO)
+    return _Header(height=height, width=width, factor=factor, pages=pages).turned(orientation)
 
 
 def _is_one_scan(file: BinaryIO, components: int) -> bool:
@@ -234,17 +304,17 @@ _HEADS = (
 )
 
 
-def _declared(head: bytes) -> tuple[int, int, float] | None:
+def _declared(head: bytes) -> _Header | None:
     for pattern in _HEADS:
         if found := pattern.match(head):
-            return int(found["height"]), int(found["width"]), _OPENCV
+            return _Header(height=int(found["height"]), width=int(found["width"]), factor=_OPENCV)
     return None
 
 
-def _webp(file: BinaryIO) -> tuple[int, int, float]:
+def _webp(file: BinaryIO) -> _Header:
     """By RFC 9649, section 2: Pillow opens a WebP by making room for all of its pixels."""
-    height = width = 0
-    orientation = 1
+    height = width = pages = 0
+    orientation = None
     for name, content in _riff_chunks(file):
         if name == b"VP8X":
             width, height = (int.from_bytes(content[i : i + 3], "little") + 1 for i in (4, 7))
@@ -253,13 +323,19 @@ def _webp(file: BinaryIO) -> tuple[int, int, float]:
         elif name == b"VP8L" and not width:
             bits = int.from_bytes(content[1:5], "little")
             width, height = (bits & 0x3FFF) + 1, (bits >> 14 & 0x3FFF) + 1
+        elif name == b"ANMF":
+            pages += 1
         elif name == b"EXIF":
-            exif = PillowImage.Exif()
-            exif.load(content)
-            orientation = int(exif.get(_ORIENTATION_TAG, 1))
+            orientation = orientation_in(content)
+        elif name == b"XMP " and orientation is None and (told := _XMP_ORIENTATION.search(content)):
+            orientation = int(told[1])
     if not width:
         raise ValueError("this WebP has no picture")
-    return (width, height, _WEBP) if orientation in SIDEWAYS else (height, width, _WEBP)
+    factor = _WEBP + (_ANIMATED_WEBP if pages > 1 else 0)
+    return _Header(height=height, width=width, factor=factor, pages=max(1, pages)).turned(orientation or 1)
+
+
+_XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([0-9])')
 
 
 def _riff_chunks(file: BinaryIO) -> Iterator[tuple[bytes, bytes]]:

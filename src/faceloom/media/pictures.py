@@ -1,68 +1,192 @@
-"""Still pictures of every kind as upright RGB, 8 bits a channel.
+"""Still pictures of every kind as upright sRGB, 8 bits a channel.
 
 JPEG goes through TurboJPEG, anything else through Pillow, and what Pillow does not know through OpenCV.
 """
 
 import io
-from collections.abc import Callable
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
 import numpy as np
-import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image as PillowImage
 from PIL import UnidentifiedImageError
 
 from faceloom.errors import MediaError
 from faceloom.faces import Image
-from faceloom.media.headers import SIDEWAYS, look_inside, orientation_of
-from faceloom.media.pillow import LIFTED_LIMIT
+from faceloom.media.headers import look_inside, pages_inside
+from faceloom.media.jpegs import JPEG, UnclearError, check_size, decode_jpeg, jpeg_orientation
+from faceloom.media.metadata import jpeg_profile, without_metadata
+from faceloom.media.notes import Note
+from faceloom.media.orientations import SIDEWAYS, as_stored, notes_on, orientation_of, upright
+from faceloom.media.pages import TIFF, tiff_pages
+from faceloom.media.pillow import LIFTED_LIMIT, MissingDecoderError, know_format_of
+from faceloom.media.profiles import Conversion, ProfileError, conversion_from
 from faceloom.media.shortage import raise_if_short
-from faceloom.media.sources import MAX_PIXELS
+from faceloom.media.values import Scale, grey_to_rgb, scale_of, to_grey
 
-_JPEG = b"\xff\xd8\xff"
-_EXIF_REACH = 1 << 16
 _STRIP_BYTES = 1 << 18
 _UNKNOWN_PACKING = 20
 """Bytes that reading may take for each byte of a file whose header tells no shape: a guess."""
-# EXIF 2.32, table 6: what the stored picture needs to stand upright.
-_UPRIGHT: dict[int, Callable[[Image], Image]] = {
-    2: lambda image: image[:, ::-1],
-    3: lambda image: image[::-1, ::-1],
-    4: lambda image: image[::-1],
-    5: lambda image: image.transpose(1, 0, 2),
-    6: lambda image: image.transpose(1, 0, 2)[:, ::-1],
-    7: lambda image: image.transpose(1, 0, 2)[::-1, ::-1],
-    8: lambda image: image.transpose(1, 0, 2)[::-1],
-}
-_UNDONE_BY = {6: 8, 8: 6}
-"""Quarter turns undo each other; everything else undoes itself."""
 
 
-def read_picture(content: bytes, path: Path) -> tuple[Image, str | None]:
-    """The picture in a file's content, upright, and what was lost in reading it, if anything.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Still:
+    """A picture as it is shown."""
 
-    Raises:
-        MediaError: nothing can be recovered; the message is the reason.
-        MemoryError: there is too little memory to tell; the same call can be made again.
-    """
-    if not content:
-        raise MediaError("the file is empty", path=path)
-    try:
-        if content.startswith(_JPEG):
-            return _read_jpeg(content, path)
+    image: Image
+    problem: str | None = None
+    """What was lost in reading it, if anything."""
+    notes: tuple[Note, ...] = ()
+    """What was done to it."""
+
+
+class PictureFile:
+    """The content of a picture's file, to be read page by page."""
+
+    def __init__(self, content: bytes, path: Path, *, raw_colours: bool = False) -> None:
+        """What is in a file; `raw_colours`: values stay as they are stored, whatever a profile says they mean."""
+        self._content = content
+        self._path = path
+        self._raw_colours = raw_colours
+        self._numbers: tuple[int, ...] | None = None
+        self._sequence: PillowImage.Image | None = None
+        """Of an animation whose frames are made one from another: open between them."""
+
+    def close(self) -> None:
+        """Gives back what is held between pages."""
+        if self._sequence is not None:
+            self._sequence.close()
+            self._sequence = None
+
+    def read(self, page: int = 0) -> Still:
+        """One of the pictures in the file.
+
+        Raises:
+            MediaError: nothing can be recovered; the message is the reason.
+            MemoryError: there is too little memory to tell; the same call can be made again.
+        """
+        if not self._content:
+            raise MediaError("the file is empty", path=self._path)
         try:
-            return _read_pillow(content, path), None
-        except UnidentifiedImageError:
-            return _read_opencv(content, path), None
-    except _UnclearError as error:
-        raise_if_short(_reading_bytes(content))
-        raise MediaError(str(error), path=path) from error.__cause__
+            know_format_of(self._content[:32])
+            return self._read(page)
+        except MissingDecoderError as error:
+            raise MediaError(str(error), path=self._path) from error
+        except UnclearError as error:
+            raise_if_short(_reading_bytes(self._content))
+            raise MediaError(str(error), path=self._path) from error.__cause__
+
+    def _read(self, page: int) -> Still:
+        if self._content.startswith(JPEG) and page == 0 and (still := self._read_jpeg()):
+            return still
+        try:
+            return self._read_pillow(self._content, page)
+        except UnidentifiedImageError as error:
+            bare = without_metadata(self._content)
+            if len(bare) == len(self._content):
+                return self._read_opencv(page)
+            problem: Exception = error
+        except UnclearError as error:
+            bare = without_metadata(self._content)
+            if page or len(bare) == len(self._content):
+                raise
+            problem = error
+        try:
+            still = self._read_pillow(bare, page)
+        except (UnidentifiedImageError, UnclearError):
+            raise UnclearError(f"the picture is damaged: {problem}") from problem
+        return replace(still, notes=(*still.notes, Note.BARE))
+
+    def _read_jpeg(self) -> Still | None:
+        decoded = decode_jpeg(self._content, self._path)
+        if decoded is None:
+            return None
+        image, problem = decoded
+        orientation, is_whole = jpeg_orientation(self._content)
+        conversion, notes = self._conversion(jpeg_profile(self._content), "RGB")
+        if conversion is None and Note.PROFILE_IGNORED in notes:  # TurboJPEG gives three channels of grey too
+            conversion, notes = self._conversion(jpeg_profile(self._content), "L")
+        if conversion is not None:
+            _convert(image, conversion)
+        told = (*notes_on(orientation), *notes, *([] if is_whole else [Note.BARE]))
+        return Still(image=upright(image, orientation), problem=problem, notes=told)
+
+    def _conversion(self, profile: bytes | None, mode: str) -> tuple[Conversion | None, tuple[Note, ...]]:
+        if not profile or self._raw_colours:
+            return None, ()
+        try:
+            conversion = conversion_from(profile, mode)
+        except ProfileError:
+            return None, (Note.PROFILE_IGNORED,)
+        return conversion, (Note.COLOURS,) if conversion else ()
+
+    def _read_pillow(self, content: bytes, page: int) -> Still:
+        try:
+            with LIFTED_LIMIT:
+                picture = self._opened(content, page)
+                try:
+                    check_size(picture.height, picture.width, self._path)
+                    orientation, is_whole = orientation_of(picture)
+                    picture.load()
+                    conversion, notes = self._conversion(picture.info.get("icc_profile"), picture.mode)
+                    still = _to_rgb(picture, orientation, conversion)
+                finally:
+                    if picture is not self._sequence:
+                        picture.close()
+        except (UnidentifiedImageError, MediaError, MemoryError):
+            self.close()
+            raise
+        except Exception as error:  # Pillow's readers raise what their formats' parsers happen to raise
+            self.close()
+            raise UnclearError(f"the picture is damaged: {error}") from error
+        told = (*notes_on(orientation), *notes, *still.notes, *([] if is_whole else [Note.BARE]))
+        return replace(still, notes=told)
+
+    def _opened(self, content: bytes, page: int) -> PillowImage.Image:
+        """The picture at a page, not yet loaded."""
+        picture = self._sequence or PillowImage.open(io.BytesIO(content))
+        if not page and self._sequence is None:
+            return picture
+        if picture.format in {"WEBP", "PNG"}:
+            self._sequence = picture
+        picture.seek(self._number_of(page))
+        return picture
+
+    def _number_of(self, page: int) -> int:
+        if self._numbers is None:
+            self._numbers = pages_inside(io.BytesIO(self._content))
+        return self._numbers[page]
+
+    def _read_opencv(self, page: int) -> Still:
+        is_tiff = self._content.startswith(TIFF)
+        try:
+            array = np.frombuffer(self._content, np.uint8)
+            if not is_tiff:
+                image = cv2.imdecode(array, cv2.IMREAD_COLOR_RGB)
+            else:
+                number = self._number_of(page)
+                _, images = cv2.imdecodemulti(array, cv2.IMREAD_UNCHANGED, range=(number, number + 1))
+                image = images[0] if images else None
+        except cv2.error as error:
+            raise UnclearError(f"the picture cannot be decoded: {error.err}") from error
+        if image is None:
+            raise UnclearError("this is no picture that Pillow or OpenCV can read")
+        if not is_tiff:
+            return Still(image=np.asarray(image, np.uint8))
+        orientation = tiff_pages(io.BytesIO(self._content))[page].orientation
+        return _from_tiff(np.asarray(image), orientation)
 
 
-class _UnclearError(Exception):
-    """A failure whose cause can be damage or a lack of memory; the message is what to say of the damage."""
+def read_picture(content: bytes, path: Path, *, page: int = 0, raw_colours: bool = False) -> Still:
+    """One of the pictures in a file's content, upright; see `PictureFile.read`."""
+    file = PictureFile(content, path, raw_colours=raw_colours)
+    try:
+        return file.read(page)
+    finally:
+        file.close()
 
 
 def _reading_bytes(content: bytes) -> int:
@@ -70,131 +194,63 @@ def _reading_bytes(content: bytes) -> int:
     return len(content) * _UNKNOWN_PACKING if shape is None else shape.frame_bytes + shape.reading_bytes
 
 
-def _read_jpeg(content: bytes, path: Path) -> tuple[Image, str | None]:
-    try:
-        height, width, colours, _ = simplejpeg.decode_jpeg_header(content, strict=False)
-    except (ValueError, KeyError) as error:
-        _raise_if_libjpeg_was_short(error)
-        return _read_unnamed_jpeg(content, path), None
-    _check_size(height, width, path)
-    if colours == "CMYK":
-        return _read_pillow(content, path), None
-    problem = None
-    try:
-        image = simplejpeg.decode_jpeg(content, colorspace="RGB")
-    except ValueError as error:
-        _raise_if_libjpeg_was_short(error)
-        image = _recover_jpeg(content, path, error, shape=(height, width))
-        problem = f"the JPEG is damaged ({error}); what could be recovered was used"
-    return _upright(image, _jpeg_orientation(content)), problem
+def _convert(image: Image, conversion: Conversion) -> None:
+    """Changes the colours of a picture in place."""
+    rows = max(1, _STRIP_BYTES // (4 * image.shape[1]))
+    for top in range(0, len(image), rows):
+        strip = PillowImage.fromarray(image[top : top + rows])
+        image[top : top + rows] = np.asarray(conversion.apply(strip))
 
 
-def _read_unnamed_jpeg(content: bytes, path: Path) -> Image:
-    """A JPEG that is damaged within its header, or sampled in a way that TurboJPEG has no name for."""
-    if not _has_scan(content):
-        raise _UnclearError("the JPEG is damaged or cut off within its header")
-    return _read_pillow(content, path)
-
-
-def _has_scan(content: bytes) -> bool:
-    """Whether Pillow finds a way through the header to the pixels."""
-    try:
-        with LIFTED_LIMIT, PillowImage.open(io.BytesIO(content)) as picture:
-            return bool(picture.tile)
-    except MemoryError:
-        raise
-    except Exception:  # Pillow's readers raise what their formats' parsers happen to raise
-        return False
-
-
-def _recover_jpeg(content: bytes, path: Path, problem: ValueError, *, shape: tuple[int, int]) -> Image:
-    image = np.zeros((*shape, 3), np.uint8)
-    try:
-        simplejpeg.decode_jpeg(content, colorspace="RGB", strict=False, buffer=image)
-    except ValueError as error:
-        _raise_if_libjpeg_was_short(error)
-        raise MediaError(f"the JPEG is damaged: {problem}", path=path) from error
-    if not image.any():  # libjpeg gave up in front of the first row, which is said to nobody
-        raise MediaError(f"the JPEG is damaged: {problem}", path=path) from problem
-    return image
-
-
-def _raise_if_libjpeg_was_short(error: Exception) -> None:
-    if "memory" in str(error).lower():  # libjpeg-turbo, jerror.h, JERR_OUT_OF_MEMORY, and its own allocations
-        raise MemoryError(str(error)) from error
-
-
-def _jpeg_orientation(content: bytes) -> int:
-    if b"Exif\0\0" not in content[:_EXIF_REACH]:
-        return 1
-    try:
-        with LIFTED_LIMIT, PillowImage.open(io.BytesIO(content)) as picture:
-            return orientation_of(picture)
-    except MemoryError:
-        raise
-    except Exception:  # damaged metadata must not cost the picture
-        return 1
-
-
-def _read_pillow(content: bytes, path: Path) -> Image:
-    try:
-        with LIFTED_LIMIT, PillowImage.open(io.BytesIO(content)) as picture:
-            _check_size(picture.height, picture.width, path)
-            orientation = orientation_of(picture)
-            picture.load()
-            return _to_rgb(picture, orientation)
-    except (UnidentifiedImageError, MediaError, MemoryError):
-        raise
-    except Exception as error:  # Pillow's readers raise what their formats' parsers happen to raise
-        raise _UnclearError(f"the picture is damaged: {error}") from error
-
-
-def _to_rgb(picture: PillowImage.Image, orientation: int) -> Image:
+def _to_rgb(picture: PillowImage.Image, orientation: int, conversion: Conversion | None) -> Still:
     """Upright RGB, made strip by strip: whole copies of a picture would be most of what reading it takes."""
     size = (picture.height, picture.width)
     image = np.empty((*(size[::-1] if orientation in SIDEWAYS else size), 3), np.uint8)
-    stored = _UPRIGHT[_UNDONE_BY.get(orientation, orientation)](image) if orientation in _UPRIGHT else image
+    stored = as_stored(image, orientation)
+    is_wide = picture.mode.startswith("I") or picture.mode == "F"
+    scale = scale_of(np.asarray(strip) for _, strip in _strips(picture)) if is_wide else None
+    for rows, strip in _strips(picture):
+        stored[rows] = _strip_to_rgb(strip, conversion) if scale is None else _wide_to_rgb(strip, scale)
+    return Still(image=image, notes=(Note.SCALED,) if scale is not None and scale.is_guess else ())
+
+
+def _strips(picture: PillowImage.Image) -> Iterator[tuple[slice, PillowImage.Image]]:
     rows = max(1, _STRIP_BYTES // (4 * picture.width))
     for top in range(0, picture.height, rows):
         bottom = min(top + rows, picture.height)
-        stored[top:bottom] = _strip_to_rgb(picture.crop((0, top, picture.width, bottom)))
-    return image
+        yield slice(top, bottom), picture.crop((0, top, picture.width, bottom))
 
 
-def _strip_to_rgb(strip: PillowImage.Image) -> Image:
-    if strip.mode.startswith("I") or strip.mode == "F":
-        return _grey_to_rgb(np.asarray(strip))
+def _wide_to_rgb(strip: PillowImage.Image, scale: Scale) -> Image:
+    return grey_to_rgb(to_grey(np.asarray(strip), scale))
+
+
+def _strip_to_rgb(strip: PillowImage.Image, conversion: Conversion | None) -> Image:
     if strip.has_transparency_data:
         layers = strip.convert("RGBA")
+        if conversion is not None:
+            alpha = layers.getchannel("A")
+            layers = conversion.apply(layers.convert("RGB")).convert("RGBA")
+            layers.putalpha(alpha)
         paper = PillowImage.new("RGBA", strip.size, "white")
         strip = PillowImage.alpha_composite(paper, layers)
+    elif conversion is not None:
+        strip = conversion.apply(strip)
     return np.asarray(strip.convert("RGB"))
 
 
-def _grey_to_rgb(values: NDArray[np.generic]) -> Image:
-    """Grey of 16 bits, of 32 (which hold 16 as a rule), or floating point from 0 to 1."""
-    white = 1.0 if values.dtype.kind == "f" else 65535.0
-    grey = np.rint(np.clip(np.nan_to_num(values.astype(np.float64)) / white, 0, 1) * 255).astype(np.uint8)
-    return np.repeat(grey[..., None], 3, axis=2)
-
-
-def _read_opencv(content: bytes, path: Path) -> Image:
-    try:
-        image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR_RGB)
-    except cv2.error as error:
-        raise _UnclearError(f"the picture cannot be decoded: {error.err}") from error
-    if image is None:
-        raise _UnclearError("this is no picture that Pillow or OpenCV can read")
-    return np.asarray(image, np.uint8)
-
-
-def _upright(image: Image, orientation: int) -> Image:
-    return np.ascontiguousarray(_UPRIGHT[orientation](image)) if orientation in _UPRIGHT else image
-
-
-def _check_size(height: int, width: int, path: Path) -> None:
-    if height * width > MAX_PIXELS:
-        raise MediaError(
-            f"the picture declares {width} x {height} pixels, more than the limit of {MAX_PIXELS:,}",
-            path=path,
-        )
+def _from_tiff(values: NDArray[np.generic], orientation: int) -> Still:
+    """What OpenCV gives of a TIFF that Pillow does not know: blue first, of any depth, as stored."""
+    if values.ndim == 3:
+        values = values[..., 2::-1] if values.shape[2] >= 3 else values[..., 0]
+    height, width = values.shape[:2]
+    image = np.empty((*((width, height) if orientation in SIDEWAYS else (height, width)), 3), np.uint8)
+    stored = as_stored(image, orientation)
+    rows = max(1, _STRIP_BYTES // (4 * width))
+    parts = [slice(top, top + rows) for top in range(0, height, rows)]
+    is_deep = values.dtype != np.uint8
+    scale = scale_of(values[part] for part in parts) if is_deep else Scale(0, 255)
+    for part in parts:
+        shades = to_grey(values[part], scale)
+        stored[part] = shades if shades.ndim == 3 else grey_to_rgb(shades)
+    return Still(image=image, notes=(*notes_on(orientation), *([Note.SCALED] if scale.is_guess else [])))

@@ -1,6 +1,10 @@
-"""Pillow without its limit of pixels, which would decide before MAX_PIXELS and is the whole process's."""
+"""Pillow with what it lacks: decoders of more formats, and no limit of pixels.
+
+Its limit would decide before MAX_PIXELS, and is the whole process's.
+"""
 
 import threading
+from functools import cache
 from types import TracebackType
 
 from PIL import Image as PillowImage
@@ -9,6 +13,43 @@ from PIL import Image as PillowImage
 # for want of memory, is missing from there on.
 PillowImage.preinit()
 PillowImage.init()
+
+JXL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
+"""How a JPEG XL begins: a codestream, or boxes."""
+
+
+class MissingDecoderError(Exception):
+    """A format that nothing installed can read; the message says what to install."""
+
+
+def know_format_of(head: bytes) -> None:
+    """Has Pillow know the format of a picture that begins so, where that takes another package.
+
+    Raises:
+        MissingDecoderError: the package is not installed.
+    """
+    if head[4:8] == b"ftyp":
+        _know_heif()
+    elif head.startswith(JXL):
+        _know_jxl()
+
+
+@cache
+def _know_heif() -> None:
+    import pi_heif
+
+    pi_heif.options.DECODE_THREADS = 1  # workers share the cores already
+    pi_heif.register_heif_opener()
+
+
+@cache
+def _know_jxl() -> None:
+    try:
+        from pillow_jxl import JpegXLImagePlugin
+    except ImportError as error:
+        message = "this is JPEG XL, and its decoder is not installed: pip install 'faceloom[jxl]'"
+        raise MissingDecoderError(message) from error
+    JpegXLImagePlugin.DECODE_THREADS = 0  # workers share the cores already
 
 
 class _LiftedLimit:

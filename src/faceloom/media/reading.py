@@ -3,6 +3,7 @@
 import gc
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from types import TracebackType
 from typing import Self
 
@@ -10,7 +11,7 @@ from faceloom.errors import MediaError
 from faceloom.faces import FrameId
 from faceloom.frame import Frame
 from faceloom.media.chunks import Span, Unreadable
-from faceloom.media.pictures import read_picture
+from faceloom.media.pictures import PictureFile, Still, read_picture
 from faceloom.media.sources import Source, SourceKind
 from faceloom.media.videos import VideoReader
 
@@ -21,8 +22,10 @@ Read = Callable[[], Frame | Unreadable]
 class FrameReader:
     """Reads spans; keeps the last video open, so that the next span of it needs no seek."""
 
-    def __init__(self, *, decode_threads: int = 1) -> None:
+    def __init__(self, *, decode_threads: int = 1, raw_colours: bool = False) -> None:
+        """A reader; `raw_colours`: of pictures the values as they are stored, whatever a profile says they mean."""
         self._decode_threads = decode_threads
+        self._raw_colours = raw_colours
         self._video: tuple[str, VideoReader] | None = None
 
     def __enter__(self) -> Self:
@@ -47,15 +50,21 @@ class FrameReader:
         A call that raises MemoryError can be made again.
         """
         for span in spans:
-            if span.source.kind is SourceKind.PICTURE:
-                yield lambda source=span.source: read_still(source)  # type: ignore[misc]
+            if span.source.kind is SourceKind.PICTURE and len(span) == 1:
+                yield partial(read_still, span.source, page=span.first, raw_colours=self._raw_colours)
+            elif span.source.kind is SourceKind.PICTURE:
+                pages = _Pages(span.source, raw_colours=self._raw_colours, last=span.indexes[-1])
+                yield from [partial(pages.read, page) for page in span.indexes]
             else:
                 yield from [_VideoReads(self._reader_of, span)] * len(span)
 
     def _reader_of(self, source: Source) -> VideoReader:
         if self._video is None or self._video[0] != source.name:
             self.close()
-            self._video = (source.name, VideoReader(source.path, threads=self._decode_threads))
+            self._video = (
+                source.name,
+                VideoReader(source.path, threads=self._decode_threads, is_joined=source.is_joined),
+            )
         return self._video[1]
 
 
@@ -101,27 +110,75 @@ class _VideoReads:
 
 def can_read_side_by_side(spans: Sequence[Span]) -> bool:
     """Whether the reads of these spans may be made in any order and at the same time."""
-    return all(span.source.kind is SourceKind.PICTURE for span in spans)
+    return all(span.source.kind is SourceKind.PICTURE and len(span) == 1 for span in spans)
 
 
-def read_still(source: Source) -> Frame | Unreadable:
-    """The only frame of a picture.
+class _Pages:
+    """The pages of a picture, read one after another; between them its content is held."""
+
+    def __init__(self, source: Source, *, raw_colours: bool, last: int) -> None:
+        self._source = source
+        self._raw_colours = raw_colours
+        self._last = last
+        self._file: tuple[PictureFile, str] | None = None
+
+    def read(self, page: int) -> Frame | Unreadable:
+        """One of them; a call that raises MemoryError can be made again."""
+        try:
+            answer = _answer(self._source, page, lambda: self._read(page))
+        except MemoryError:
+            self._close()
+            raise
+        if page == self._last:
+            self._close()
+        return answer
+
+    def _read(self, page: int) -> tuple[Still, str]:
+        if self._file is None:
+            content = _content_of(self._source)
+            self._file = (
+                PictureFile(content, self._source.path, raw_colours=self._raw_colours),
+                hashlib.sha256(content).hexdigest(),
+            )
+        file, digest = self._file
+        return file.read(page), digest
+
+    def _close(self) -> None:
+        if self._file is not None:
+            self._file[0].close()
+            self._file = None
+
+
+def read_still(source: Source, *, page: int = 0, raw_colours: bool = False) -> Frame | Unreadable:
+    """The only frame of a picture, or one of several.
 
     Raises:
         MemoryError: there is too little memory to read it, or to tell whether it is damaged; read it again.
     """
-    identity = FrameId(source.name, 0)
+
+    def read() -> tuple[Still, str]:
+        content = _content_of(source)
+        still = read_picture(content, source.path, page=page, raw_colours=raw_colours)
+        return still, hashlib.sha256(content).hexdigest()
+
+    return _answer(source, page, read)
+
+
+def _answer(source: Source, page: int, read: Callable[[], tuple[Still, str]]) -> Frame | Unreadable:
+    identity = FrameId(source.name, page)
     try:
-        if not source.path.is_file():
-            raise MediaError("this is not a regular file", path=source.path)
-        content = source.path.read_bytes()
-        image, problem = read_picture(content, source.path)
+        still, digest = read()
     except MemoryError as error:
         raise error.with_traceback(None)  # whose frames hold pixels  # noqa: B904
     except Exception as error:  # becomes the reason in the picture's row
         return Unreadable(id=identity, reason=_reason(error))
-    digest = hashlib.sha256(content).hexdigest()
-    return Frame(id=identity, time=None, image=image, digest=digest, problem=problem)
+    return Frame(id=identity, time=None, image=still.image, digest=digest, problem=still.problem, notes=still.notes)
+
+
+def _content_of(source: Source) -> bytes:
+    if not source.path.is_file():
+        raise MediaError("this is not a regular file", path=source.path)
+    return source.path.read_bytes()
 
 
 def _reason(error: Exception) -> str:

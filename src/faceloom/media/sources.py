@@ -1,6 +1,7 @@
 """Sources: the pictures and videos among what the user named, each with a name of its own."""
 
 import os
+import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
+
+from faceloom.media.notes import Note
+from faceloom.media.sniffing import HEAD_BYTES, Content, by_suffix, what_it_is
 
 MAX_PIXELS = 1 << 28
 """A picture that declares more is refused before it is decoded (268 megapixels, 768 MiB)."""
@@ -33,6 +37,24 @@ class Source:
     kind: SourceKind
     time_base: str | None = None
     """Seconds a tick of the presentation times, as a fraction; None for a picture."""
+    notes: tuple[str, ...] = ()
+    """What is known to have been done to it, see `Note`."""
+
+    @property
+    def is_joined(self) -> bool:
+        """Whether the times of its frames go on where the stream's own clock starts again."""
+        return Note.JOINED in self.notes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PassedOver:
+    """Something in a folder that is no source."""
+
+    name: str
+    """Path relative to the input folder, with forward slashes."""
+    path: Path
+    why: str
+    """In a few words, which many have in common."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +66,8 @@ class Shape:
     width: int
     reading_bytes: int
     """Held while it is read, on top of the frame itself, at most."""
+    pages: int = 1
+    """How many frames a picture has; the size is that of the largest."""
 
     @property
     def frame_bytes(self) -> int:
@@ -68,6 +92,8 @@ class VideoIndex:
     """Held while a frame is read, on top of the frame itself, at most."""
     keyframes: NDArray[np.bool_]
     """(F,) whether decoding can start there; only the first where there are no times to seek to."""
+    notes: tuple[str, ...] = ()
+    """What is done to all of it, see `Note`; what is done to its frames is told with them."""
 
     def times(self) -> Iterator[tuple[int | None, int | None]]:
         """Of each frame its presentation time, and that of the last keyframe at or before it, in ticks."""
@@ -78,153 +104,127 @@ class VideoIndex:
         yield from zip(self.ticks.tolist(), self.ticks[last_key].tolist(), strict=True)
 
 
-_PICTURE_SUFFIXES = frozenset(
-    [
-        ".apng",
-        ".avif",
-        ".bmp",
-        ".dds",
-        ".dib",
-        ".exr",
-        ".hdr",
-        ".heic",
-        ".heif",
-        ".ico",
-        ".j2k",
-        ".jfif",
-        ".jp2",
-        ".jpe",
-        ".jpeg",
-        ".jpg",
-        ".jpx",
-        ".pam",
-        ".pbm",
-        ".pcx",
-        ".pfm",
-        ".pgm",
-        ".pic",
-        ".png",
-        ".pnm",
-        ".ppm",
-        ".psd",
-        ".qoi",
-        ".ras",
-        ".sgi",
-        ".sr",
-        ".tga",
-        ".tif",
-        ".tiff",
-        ".webp",
-        ".xbm",
-    ]
+LEFTOVERS = re.compile(
+    r"\._.*|\.DS_Store|\.AppleDouble|\.Spotlight-V100|\.fseventsd|\.TemporaryItems|__MACOSX|\.Trash.*|\.localized"
+    r"|@eaDir|#recycle|@Recycle|\.@__thumb|\.thumbnails|\.picasaoriginals|\.dtrash|lost\+found"
+    r"|Thumbs\.db(?:.*)|ehthumbs.*\.db|desktop\.ini|\$RECYCLE\.BIN|System Volume Information",
+    re.IGNORECASE,
 )
-# Animated pictures are videos: a GIF of one frame is a video of one frame.
-_VIDEO_SUFFIXES = frozenset(
-    [
-        ".3g2",
-        ".3gp",
-        ".asf",
-        ".avi",
-        ".divx",
-        ".f4v",
-        ".flv",
-        ".gif",
-        ".h264",
-        ".h265",
-        ".hevc",
-        ".ivf",
-        ".m1v",
-        ".m2t",
-        ".m2ts",
-        ".m2v",
-        ".m4v",
-        ".mkv",
-        ".mjpeg",
-        ".mjpg",
-        ".mov",
-        ".mp4",
-        ".mpeg",
-        ".mpg",
-        ".mts",
-        ".mxf",
-        ".nut",
-        ".obu",
-        ".ogg",
-        ".ogm",
-        ".ogv",
-        ".rm",
-        ".rmvb",
-        ".ts",
-        ".vob",
-        ".webm",
-        ".wmv",
-        ".y4m",
-    ]
-)
+"""Names of files and folders that systems and other programs leave beside pictures: copies, thumbnails, rubbish."""
+_IS_LEFTOVER = "left there by another program"
+_IS_RESULT = "results of faceloom"
+_IS_BROKEN = "link that leads nowhere"
+_IS_CLOSED = "cannot be listed"
+_IS_SPECIAL = "neither file nor folder"
 
 
 def kind_of(path: Path) -> SourceKind | None:
-    """What a file is by its suffix; None for a file that is neither picture nor video."""
-    suffix = path.suffix.lower()
-    if suffix in _VIDEO_SUFFIXES:
-        return SourceKind.VIDEO
-    return SourceKind.PICTURE if suffix in _PICTURE_SUFFIXES else None
+    """What a file is by its content, and by its suffix where that tells of neither; None for what is no source.
+
+    What only FFmpeg could tell passes for a video.
+    """
+    return _KINDS.get(_content_of(path))
+
+
+_KINDS = {
+    Content.PICTURE: SourceKind.PICTURE,
+    Content.VIDEO: SourceKind.VIDEO,
+    Content.UNKNOWN: SourceKind.VIDEO,
+}
+
+
+def is_guess(path: Path) -> bool:
+    """Whether only FFmpeg can tell that a file is a video at all."""
+    return _content_of(path) is Content.UNKNOWN
+
+
+def _content_of(path: Path) -> Content:
+    try:
+        with path.open("rb") as file:
+            head = file.read(HEAD_BYTES)
+    except OSError:  # reading it will say why
+        promised = by_suffix(path.suffix)
+        return Content.UNREADABLE if promised is Content.UNKNOWN else promised
+    return what_it_is(head, path.suffix)
 
 
 def find_sources(inputs: Iterable[Path]) -> Iterator[Source]:
-    """Every source under the inputs, in a fixed order: inputs as given, folders sorted by name.
+    """Every source under the inputs, as `find_inputs` gives them."""
+    return (found for found in find_inputs(inputs) if isinstance(found, Source))
 
-    A file that is named itself is taken whatever its suffix, as a picture if that tells nothing. Links to
-    folders are followed once, so a loop of links ends; folders of results are passed over. Names are relative
-    to the input folder; several inputs can give the same name twice (see `longer_names`).
+
+def find_inputs(inputs: Iterable[Path]) -> Iterator[Source | PassedOver]:
+    """Everything under the inputs, in a fixed order: inputs as given, folders sorted by name.
+
+    A file that is named itself is a source whatever it is, a picture if nothing tells. Links to folders are followed
+    once, so a loop of links ends. Names are relative to the input folder; several inputs can give the same name
+    twice (see `longer_names`).
     """
     for root in inputs:
         if not root.is_dir():
-            yield Source(name=printable(root.name), path=root, kind=kind_of(root) or SourceKind.PICTURE)
+            kind = kind_of(root) if _is(root.is_file) else None
+            yield Source(name=printable(root.name), path=root, kind=kind or SourceKind.PICTURE)
             continue
-        for path in _files_under(root):
-            kind = kind_of(path)
-            if kind:
-                yield Source(name=printable(path.relative_to(root).as_posix()), path=path, kind=kind)
+        for path, why in _under(root):
+            name = printable(path.relative_to(root).as_posix())
+            content = None if why else _content_of(path)
+            if content in _KINDS:
+                yield Source(name=name, path=path, kind=_KINDS[content])
+            else:
+                yield PassedOver(name=name, path=path, why=why or str(content))
 
 
 def printable(name: str) -> str:
-    """A file name as text that can be stored, printed and used as a name again: odd bytes become escapes."""
+    """A file name as text that can be stored, printed and used as a name again.
+
+    It is the file's own but for what a terminal would act on, and bytes that are no text: those become escapes.
+    """
     if name.isascii() and name.isprintable():
         return name
     text = os.fsencode(name).decode("utf-8", "backslashreplace")
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in text)
+    return "".join(c.encode("unicode_escape").decode() if _ACTS.match(c) else c for c in text)
 
 
-def _files_under(root: Path) -> Iterator[Path]:
+_ACTS = re.compile(r"[\0-\x1f\x7f-\x9f\u061c\u200e\u200f\u2028-\u202e\u2066-\u2069\ud800-\udfff\ufff9-\ufffb]")
+"""Controls, line separators, and what turns the direction of writing (Unicode, UAX 9)."""
+
+
+def _under(root: Path) -> Iterator[tuple[Path, str | None]]:
+    """Every file under a folder, and what else there is with why it is none."""
     open_folders: list[tuple[tuple[int, int], Iterator[os.DirEntry[str]]]] = []
     folder: Path | None = root
     while folder is not None or open_folders:
         if folder is not None:
-            opened = _entries(folder)
-            if opened and opened[0] not in (identity for identity, _ in open_folders):
+            opened, why = _entries(folder)
+            if opened is None:
+                yield folder, why
+            elif opened[0] not in (identity for identity, _ in open_folders):
                 open_folders.append(opened)
             folder = None
             continue
         entry = next(open_folders[-1][1], None)
         if entry is None:
             open_folders.pop()
+        elif LEFTOVERS.fullmatch(entry.name):
+            yield Path(entry.path), _IS_LEFTOVER
         elif _is(entry.is_dir):
             folder = Path(entry.path)
         elif _is(entry.is_file):
-            yield Path(entry.path)
+            yield Path(entry.path), None
+        else:
+            yield Path(entry.path), _IS_BROKEN if _is(entry.is_symlink) else _IS_SPECIAL
 
 
-def _entries(folder: Path) -> tuple[tuple[int, int], Iterator[os.DirEntry[str]]] | None:
-    """A folder's identity and what is in it; None for one that cannot be listed, or holds results."""
+def _entries(folder: Path) -> tuple[tuple[tuple[int, int], Iterator[os.DirEntry[str]]] | None, str]:
+    """A folder's identity and what is in it; or None, and why it is not looked into."""
     try:
         state = folder.stat()
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
-        return None
+        return None, _IS_CLOSED
     if any(entry.name == RESULT_MARK for entry in entries):
-        return None
-    return (state.st_dev, state.st_ino), iter(entries)
+        return None, _IS_RESULT
+    return ((state.st_dev, state.st_ino), iter(entries)), ""
 
 
 def _is(question: Callable[[], bool]) -> bool:

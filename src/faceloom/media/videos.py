@@ -3,7 +3,8 @@
 A frame's index is its rank among the presentation times of the stream's packets. A reader asks for
 frames by those times, starting from a keyframe, and takes what the decoder gives only when its time is
 one that was asked for: a seek that lands elsewhere, frames that come before the first keyframe, and
-reordered frames can therefore not shift the count.
+reordered frames can therefore not shift the count. Where the clock of a stream starts again, no time can be sought:
+packets are read from the start then, and decoded from the keyframe on.
 """
 
 from collections import deque
@@ -13,23 +14,24 @@ from types import TracebackType
 from typing import Self, TypeAlias
 
 import av
-from av.packet import Packet
-from av.video.stream import VideoStream
 
 from faceloom.faces import FrameId
 from faceloom.frame import Frame
 from faceloom.media.chunks import Span, Unreadable
+from faceloom.media.clocks import Piece, Pieces
 from faceloom.media.decoding import (
     Decoded,
-    Packets,
+    as_pieces,
     decode,
     open_video,
     packets_of,
+    pieces_of,
     spare_bytes,
-    upright,
     video_stream,
 )
+from faceloom.media.deinterlacing import deinterlaced
 from faceloom.media.shortage import raise_if_short
+from faceloom.media.video_pixels import look_at, to_upright
 
 Taking: TypeAlias = Generator[Frame | Unreadable, None, list[int]]
 """Yields frames, returns the indexes of those that did not come."""
@@ -41,8 +43,14 @@ class VideoReader:
     That holds too where whoever reads a span breaks off before its end.
     """
 
-    def __init__(self, path: Path, *, threads: int = 1) -> None:
+    def __init__(self, path: Path, *, threads: int = 1, is_joined: bool = False) -> None:
+        """A reader of a file; `is_joined`: the clock of its stream starts again on the way."""
         self._path = path
+        self._is_joined = is_joined
+        self._keys: tuple[int, ...] | None = None
+        """Times of the keyframes of a file that is joined, once they are known."""
+        self._is_interlaced = False
+        """Whether a frame has been seen that is made from those beside it too."""
         self._threads = threads
         self._container = open_video(path)
         self._stream = video_stream(self._container, path, threads=threads)
@@ -125,6 +133,10 @@ class VideoReader:
         self._restart()
         self._go_to(span)
         missing = yield from self._take(span, missing)
+        if missing and self._is_interlaced:
+            self._restart()  # the keyframe before may be what upsets the decoder
+            self._begin(self._start_of(span), before=False)
+            missing = yield from self._take(span, missing)
         if not missing or self._from_start is not None or span.first == 0:
             return missing
         # Streams that refresh a picture bit by bit mark keyframes from which not every frame follows: from the start
@@ -188,6 +200,7 @@ class VideoReader:
         if last is not None and ticks is not None and ticks > last:
             return None
         self._held = None
+        self._is_interlaced |= decoded.is_deinterlaced
         is_next = ticks is not None and (self._passed is None or self._passed <= ticks)
         self._is_whole &= is_next and not decoded.is_suspect
         self._passed = ticks if is_next else self._passed
@@ -196,34 +209,83 @@ class VideoReader:
     def _go_to(self, span: Span) -> None:
         """Makes the next frame one at or before the span's first."""
         start = self._start_of(span)
+        is_first = start is not None and span.ticks is not None and start == span.ticks[0]
+        self._begin(start, before=is_first and self._is_interlaced)
+        if span.ticks is None:
+            self._next_index = 0
+        elif is_first and not self._is_interlaced and self._begins_interlaced():
+            self._begin(start, before=True)
+
+    def _begins_interlaced(self) -> bool:
+        """Whether the frame that comes next would be another if the one before it had been read."""
+        self._held = next(self._frames, None)
+        self.decoded_frames += self._held is not None
+        return self._held is not None and self._held.is_deinterlaced
+
+    def _begin(self, start: int | None, *, before: bool) -> None:
+        """Makes the next frame that of the keyframe of this time, or of the last one before it; None: the first."""
         if self._is_open:
             self._forget()
         else:
             self._restart()
-        packets = None if start is None else self._packets_from(start)
-        if packets is None:
+        pieces = None
+        if start is not None:
+            find = self._pieces_from if self._is_joined else self._pieces_sought
+            pieces = find(start, before=before)
+        if pieces is None:
             self._restart()
-            packets = packets_of(self._container, self._stream)
-        self._frames = decode(packets, self._stream)
-        if span.ticks is None:
-            self._next_index = 0
+            pieces = self._pieces()
+        self._frames = deinterlaced(decode(pieces, self._stream))
 
-    def _packets_from(self, ticks: int) -> "Packets | None":
-        """Packets from the keyframe of exactly this time on; None if a seek does not lead there."""
+    def _pieces(self) -> Pieces:
+        """From the start."""
+        if self._is_joined:
+            return pieces_of(self._container, self._stream)
+        return as_pieces(packets_of(self._container, self._stream))
+
+    def _pieces_sought(self, ticks: int, *, before: bool) -> Pieces | None:
+        """From the keyframe of exactly this time on, or from one before it; None if a seek does not lead there."""
         try:
-            self._container.seek(ticks, stream=self._stream)
+            self._container.seek(ticks - before, stream=self._stream)
         except MemoryError:
             raise
         except av.FFmpegError:
             return None
         self._stream.codec_context.flush_buffers()
-        packets = packets_of(self._container, self._stream)
-        for packet in packets:
-            if packet.is_keyframe and packet.pts == ticks:
-                return _chain(packet, packets)
-            if packet.is_keyframe and packet.pts is not None and packet.pts > ticks:
+        pieces = as_pieces(packets_of(self._container, self._stream))
+        for piece in pieces:
+            packet = piece.packet
+            if (
+                packet.is_keyframe
+                and packet.pts is not None
+                and (packet.pts < ticks if before else packet.pts == ticks)
+            ):
+                return _chain(piece, pieces)
+            if packet.is_keyframe and packet.pts is not None and packet.pts >= ticks:
                 return None
         return None
+
+    def _pieces_from(self, ticks: int, *, before: bool) -> Pieces | None:
+        """The same where times cannot be sought."""
+        wanted = ticks
+        if before:
+            earlier = [key for key in self._keyframes() if key < ticks]
+            if not earlier:
+                return None
+            wanted = max(earlier)
+        self._restart()
+        pieces = self._pieces()
+        for piece in pieces:
+            if piece.packet.is_keyframe and piece.packet.pts == wanted:
+                return _chain(piece, pieces)
+        return None
+
+    def _keyframes(self) -> tuple[int, ...]:
+        if self._keys is None:
+            self._restart()
+            keys = (piece.packet.pts for piece in self._pieces() if piece.packet.is_keyframe)
+            self._keys = tuple(key for key in keys if key is not None)
+        return self._keys
 
     def _restart(self) -> None:
         self.close()
@@ -242,9 +304,10 @@ def _answer(span: Span, index: int, decoded: Decoded) -> Frame | Unreadable:
     if decoded.frame.is_corrupt:
         return Unreadable(id=identity, reason="the video is damaged here")
     problem = "the video is damaged shortly before; this frame may show it" if decoded.is_suspect else None
-    return Frame(id=identity, time=span.time(index), image=upright(decoded.frame), problem=problem)
+    notes = look_at(decoded).notes
+    return Frame(id=identity, time=span.time(index), image=to_upright(decoded), problem=problem, notes=notes)
 
 
-def _chain(first: "Packet[VideoStream]", rest: Packets) -> Packets:
+def _chain(first: Piece, rest: Pieces) -> Pieces:
     yield first
     yield from rest

@@ -7,7 +7,7 @@ from faceloom.choices import Crop, Precision
 from faceloom.job import Order
 from faceloom.media.excerpts import in_words
 
-RESULTS = 2
+RESULTS = 3
 """Counts the changes to our own arithmetic that change what is found; part of every configuration."""
 _PACKAGES = (
     "faceloom",
@@ -17,7 +17,9 @@ _PACKAGES = (
     "opencv-python-headless",
     "av",
     "numpy",
+    "pi-heif",
     "pillow",
+    "pillow-jxl-plugin",
     "simplejpeg",
 )
 

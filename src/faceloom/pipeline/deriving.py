@@ -47,8 +47,7 @@ class DeriveStep:
         return [found for frame in items for found in self._derived(frame)]
 
     def _derived(self, frame: Frame) -> list[FaceRow | Final]:
-        height, width = frame.image.shape[:2]
-        seen = Seen(id=frame.id, height=height, width=width, problem=frame.problem, digest=frame.digest)
+        seen = Seen.of(frame)
         look, faces = self.found(frame.id)
         return [*(self._face(face, frame, models=self.derivation.models[look]) for face in faces), Final(seen)]
 

@@ -98,9 +98,7 @@ class DetectStep(NetworkStep):
         results: list[Face | Final] = []
         for frame, faces in zip(items, found, strict=True):
             results += with_patches(faces, frame.image, scale=self.patch_scale)
-            height, width = frame.image.shape[:2]
-            seen = Seen(id=frame.id, height=height, width=width, problem=frame.problem, digest=frame.digest)
-            results.append(Final(seen))
+            results.append(Final(Seen.of(frame)))
         return results
 
 

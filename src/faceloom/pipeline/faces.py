@@ -2,7 +2,7 @@
 
 from collections.abc import Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Self
 
 import cv2
 import numpy as np
@@ -30,6 +30,20 @@ class Seen:
     width: int
     problem: str | None
     digest: str | None
+    notes: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, frame: Frame) -> Self:
+        """What is left of a frame."""
+        height, width = frame.image.shape[:2]
+        return cls(
+            id=frame.id,
+            height=height,
+            width=width,
+            problem=frame.problem,
+            digest=frame.digest,
+            notes=tuple(map(str, frame.notes)),
+        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -62,7 +62,6 @@ class KnownStep:
 
     def _found(self, frame: Frame) -> list[Face | Final]:
         height, width = frame.image.shape[:2]
-        seen = Seen(id=frame.id, height=height, width=width, problem=frame.problem, digest=frame.digest)
         best_first = sorted(frame.faces, key=lambda face: -face.score)
         boxes = np.array([face.box for face in best_first], np.float32).reshape(-1, 4)
         chosen = [best_first[i] for i in self.choice.kept(boxes, height=height, width=width)]
@@ -74,7 +73,7 @@ class KnownStep:
                 Final(Failure(frame=frame.id, reason=f"face {face.index}: its landmarks are not known; add an aligner"))
                 for face in lost
             ),
-            Final(seen),
+            Final(Seen.of(frame)),
         ]
 
 

@@ -31,8 +31,8 @@ def read_chip(folder: Path, chip: str) -> Image:
     except OSError as error:
         message = f"the chip {path} cannot be read ({error.strerror}); faceloom derive cuts chips again"
         raise StoreError(message, path=path) from error
-    image, _ = read_picture(content, path)
-    return image
+    still = read_picture(content, path, raw_colours=True)
+    return still.image
 
 
 class StoredMasks(Mapping[str, NDArray[np.uint8]]):

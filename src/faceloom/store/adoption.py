@@ -12,7 +12,7 @@ from faceloom.store.database import connect
 from faceloom.store.folder import remove_files
 from faceloom.store.rows import Status
 
-_SOURCE = "name, path, kind, size_bytes, mtime_ns, sha256, time_base, reading_bytes"
+_SOURCE = "name, path, kind, size_bytes, mtime_ns, sha256, time_base, reading_bytes, notes"
 _FRAME = "idx, ticks, seek_ticks, height, width, look, status, reason"
 _FOUND = "face.source_id = frame.source_id AND frame_idx = frame.idx AND rejected IS NULL"
 _ADOPTED = f"source_id = ? AND (status = 'done' OR EXISTS (SELECT 1 FROM face WHERE {_FOUND}))"

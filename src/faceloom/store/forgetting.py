@@ -9,6 +9,7 @@ import json
 import os
 import shutil
 import sqlite3
+import unicodedata
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -75,7 +76,9 @@ def forget(folder: PathLike, **options: Unpack[ForgetOptions]) -> Forgotten:
 
 def _forget_source(db: sqlite3.Connection, folder: Path, source: str) -> Forgotten:
     path = os.fsencode(Path(source).absolute())
-    row = db.execute("SELECT id, name, path FROM source WHERE name = ? OR path = ?", (source, path)).fetchone()
+    forms = (unicodedata.normalize("NFC", source), unicodedata.normalize("NFD", source))  # typed here, named elsewhere
+    query = "SELECT id, name, path FROM source WHERE name = ? OR path = ? OR name IN (?, ?) ORDER BY name = ? DESC"
+    row = db.execute(query, (source, path, *forms, source)).fetchone()
     if row is None:
         message = f"{folder} has no source {source!r}; faceloom export {folder} --to jsonl --frames names them"
         raise RequestError(message)

@@ -11,6 +11,7 @@ from faceloom.media.chunks import PendingFrame
 from faceloom.media.sources import Shape, Source, SourceKind
 from faceloom.store.again import Again, quoted
 from faceloom.store.database import transaction
+from faceloom.store.notes import read_notes
 from faceloom.store.round import Round
 from faceloom.store.rows import Status
 
@@ -41,14 +42,16 @@ class FrameStates:
         """The frames of this run's sources that are still to be done, in order; commits may go on meanwhile."""
         at = (-1, -1)
         while page := self._pending_after(at):
-            for source_id, name, path, kind, time_base, index, ticks, seek_ticks in page:
-                source = Source(name=name, path=Path(os.fsdecode(path)), kind=SourceKind(kind), time_base=time_base)
+            for source_id, name, path, kind, time_base, notes, index, ticks, seek_ticks in page:
+                file = Path(os.fsdecode(path))
+                kinds = SourceKind(kind)
+                source = Source(name=name, path=file, kind=kinds, time_base=time_base, notes=read_notes(notes))
                 yield PendingFrame(source=source, index=index, ticks=ticks, seek_ticks=seek_ticks)
                 at = (source_id, index)
 
     def _pending_after(self, at: tuple[int, int]) -> list[tuple[Any, ...]]:
         return self._db.execute(
-            "SELECT source_id, name, path, kind, time_base, idx, ticks, seek_ticks"
+            "SELECT source_id, name, path, kind, time_base, notes, idx, ticks, seek_ticks"
             " FROM frame JOIN source ON source.id = source_id"
             f" WHERE {self._round.to_do} AND run_id = ? AND (source_id, idx) > (?, ?) ORDER BY source_id, idx LIMIT ?",
             (self._round.run_id, *at, _PAGE),

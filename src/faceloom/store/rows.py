@@ -36,6 +36,8 @@ class FrameRow:
     """Why it failed, or what was lost although it did not."""
     sha256: str | None = None
     """Of the file's content, for a picture."""
+    notes: tuple[str, ...] = ()
+    """What was done so that it is as a player shows it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -15,8 +15,16 @@ CREATE TABLE source (
     sha256     TEXT,                      -- of the content
     time_base  TEXT,                      -- seconds a tick, as a fraction
     reading_bytes INTEGER,                -- what reading a frame takes besides the frame; NULL: not looked at yet
-    run_id     INTEGER NOT NULL           -- the last run that was given it
+    run_id     INTEGER NOT NULL,          -- the last run that was given it
+    notes      TEXT                       -- JSON, sorted: what was done so that its frames are as a player shows them
 );
+
+CREATE TABLE passed_over (                -- what lies in the inputs' folders and is no source
+    path   BLOB PRIMARY KEY,              -- as the file system has it
+    name   TEXT NOT NULL,                 -- relative to its input folder
+    why    TEXT NOT NULL,
+    run_id INTEGER NOT NULL               -- the last run that came across it
+) WITHOUT ROWID;
 
 CREATE TABLE frame (
     source_id  INTEGER NOT NULL REFERENCES source (id) ON DELETE CASCADE,

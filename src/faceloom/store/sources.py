@@ -10,10 +10,12 @@ from itertools import chain
 from pathlib import Path, PurePosixPath
 
 from faceloom.errors import StoreError
-from faceloom.media.sources import Shape, Source, SourceKind, VideoIndex
+from faceloom.media.notes import Note
+from faceloom.media.sources import PassedOver, Shape, Source, SourceKind, VideoIndex
 from faceloom.store.again import Again
 from faceloom.store.database import transaction
 from faceloom.store.folder import remove_files
+from faceloom.store.notes import add_notes
 from faceloom.store.round import Round
 from faceloom.store.tombstones import Tombstones
 
@@ -58,6 +60,7 @@ class Sources:
         path = os.fsencode(source.path.absolute())
         if path in self._tombstones:
             return source, Known.FORGOTTEN
+        self._db.execute("DELETE FROM passed_over WHERE path = ?", (path,))
         state = _state(source.path)
         for name in chain([source.name], other_names):
             row = self._db.execute(
@@ -94,6 +97,16 @@ class Sources:
         query = f"SELECT 1 FROM source WHERE name IN ({marks}) OR (name >= ? AND name < ?) LIMIT 1"
         return self._db.execute(query, (*above, name + "/", name + "0")).fetchone() is not None
 
+    def pass_over(self, found: PassedOver) -> None:
+        """Notes something that is no source. Call within `adding`."""
+        row = (os.fsencode(found.path.absolute()), found.name, found.why, self._round.run_id)
+        self._db.execute("INSERT OR REPLACE INTO passed_over VALUES (?, ?, ?, ?)", row)
+
+    def drop(self, source: Source, why: str) -> None:
+        """Notes that what was taken up as a source, and has no frames yet, is none. Call within `adding`."""
+        self._db.execute("DELETE FROM source WHERE name = ?", (source.name,))
+        self.pass_over(PassedOver(name=source.name, path=source.path, why=why))
+
     def uncounted(self) -> Iterator[Source]:
         """The videos of this run whose frames have not been counted; commits may go on meanwhile."""
         query = (
@@ -127,6 +140,12 @@ class Sources:
             "UPDATE frame SET height = ?, width = ? WHERE source_id = ? AND idx = 0",
             (shape.height, shape.width, source_id),
         )
+        if shape.pages > 1:
+            rows = ((source_id, page, shape.height, shape.width) for page in range(1, shape.pages))
+            self._db.executemany(
+                "INSERT OR IGNORE INTO frame (source_id, idx, height, width) VALUES (?, ?, ?, ?)", rows
+            )
+            add_notes(self._db, source_id, [Note.PAGES])
 
     def add_picture(self, source: Source) -> None:
         """The only frame of a picture, to be done. Call within `adding`."""
@@ -139,6 +158,7 @@ class Sources:
             (str(index.time_base), sha256, index.reading_bytes, source.name),
         )
         (source_id,) = self._db.execute("SELECT id FROM source WHERE name = ?", (source.name,)).fetchone()
+        add_notes(self._db, source_id, index.notes)
         indexes = range(len(index.keyframes)) if wanted is None else wanted
         rows = (
             (source_id, i, ticks, seek, index.height, index.width)

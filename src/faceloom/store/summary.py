@@ -7,8 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from faceloom.store.database import connect
+from faceloom.store.notes import count_notes
 from faceloom.store.reading import config_in
 from faceloom.store.rows import Status
+
+_NAMES = 3
+"""Of what is passed over for one reason, that are told."""
 
 
 def read_summary(folder: Path, *, problems: int = 20) -> dict[str, Any]:
@@ -25,6 +29,8 @@ def read_summary(folder: Path, *, problems: int = 20) -> dict[str, Any]:
         masks = dict(db.execute("SELECT name, count(*) FROM mask GROUP BY name ORDER BY name").fetchall())
         return {
             "sources": kinds,
+            "notes": count_notes(db),
+            "passed_over": _passed_over(db),
             "frames": {status.value: statuses.get(status, 0) for status in Status},
             "faces": faces,
             "rejected": rejected,
@@ -37,6 +43,14 @@ def read_summary(folder: Path, *, problems: int = 20) -> dict[str, Any]:
             "problems": _problems(db, problems),
             "runs": _runs(db),
         }
+
+
+def _passed_over(db: sqlite3.Connection) -> dict[str, dict[str, Any]]:
+    """What is no source, by why: how many there are, and the first of their names."""
+    found: dict[str, list[str]] = {}
+    for name, why in db.execute("SELECT name, why FROM passed_over ORDER BY name"):
+        found.setdefault(why, []).append(name)
+    return {why: {"count": len(names), "first": names[:_NAMES]} for why, names in sorted(found.items())}
 
 
 def _rejected_by(db: sqlite3.Connection) -> dict[str, int]:

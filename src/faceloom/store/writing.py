@@ -5,6 +5,7 @@ from collections.abc import Iterable, Mapping
 
 from faceloom.store.again import Again
 from faceloom.store.columns import OF_ADDED, OF_FACES
+from faceloom.store.notes import add_notes
 from faceloom.store.round import Round
 from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, Status
 
@@ -69,6 +70,7 @@ class ChunkWriter:
             " width = coalesce(?, width), look = ? WHERE source_id = ? AND idx = ?",
             (frame.status, frame.reason, frame.height, frame.width, self._round.look, source_id, frame.id.index),
         )
+        add_notes(self._db, source_id, frame.notes)
         if frame.sha256:
             self._db.execute("UPDATE source SET sha256 = ? WHERE id = ?", (frame.sha256, source_id))
 

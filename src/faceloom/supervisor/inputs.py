@@ -1,12 +1,12 @@
 """The inputs of a run: every source gets its rows, videos are counted, and the headers of pictures are read."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from faceloom.errors import MediaError, RequestError
 from faceloom.events import FORGOTTEN, OUT_OF_MEMORY, SOURCE_CHANGED, WORKER_RESTARTED, Counting, Notice, OnEvent
 from faceloom.media.excerpts import WHOLE, Excerpt
-from faceloom.media.sources import Source, SourceKind, find_sources, longer_names
+from faceloom.media.sources import PassedOver, Source, SourceKind, find_inputs, longer_names
 from faceloom.messages import Answer, Confine, Count, Counted, Died, Probe, Probed, Request, Starved
 from faceloom.store.frames import STARVED
 from faceloom.store.sources import Known
@@ -16,6 +16,7 @@ from faceloom.supervisor.workers import WorkerPool
 ShouldStop = Callable[[], bool]
 """Asked now and then; True ends the run after the chunks in hand."""
 
+_NO_INPUT = "neither pictures nor video"
 _SOURCES_A_TRANSACTION = 500
 _LOOKS_A_REQUEST = 200
 
@@ -40,7 +41,8 @@ def add_inputs(
     prober = _Prober(pool, worker_bytes=worker_bytes, on_event=on_event)
     _add_sources(inputs, store, on_event=on_event, should_stop=should_stop)
     store.frames.retry_starved()
-    _count_videos(prober, store, excerpt, on_event=on_event, should_stop=should_stop)
+    named = frozenset(path.absolute() for path in inputs)
+    _count_videos(prober, store, excerpt, named=named, on_event=on_event, should_stop=should_stop)
     _look_at_pictures(prober, store, should_stop=should_stop)
 
 
@@ -50,12 +52,16 @@ def _add_sources(inputs: Sequence[Path], store: Store, *, on_event: OnEvent, sho
     Raises:
         RequestError: all of them were forgotten.
     """
-    sources = find_sources(inputs)
-    seen = new = forgotten = 0
+    sources = find_inputs(inputs)
+    found = new = forgotten = 0
     while not should_stop() and (group := _take(sources, _SOURCES_A_TRANSACTION)):
         changed = []
         with store.sources.adding():
             for source in group:
+                if isinstance(source, PassedOver):
+                    store.sources.pass_over(source)
+                    continue
+                found += 1
                 named, known = store.sources.add(source, other_names=longer_names(source))
                 forgotten += known is Known.FORGOTTEN
                 if known is Known.CHANGED:
@@ -63,13 +69,12 @@ def _add_sources(inputs: Sequence[Path], store: Store, *, on_event: OnEvent, sho
                 if known in {Known.NEW, Known.CHANGED} and named.kind is SourceKind.PICTURE:
                     store.sources.add_picture(named)
                     new += 1
-        seen += len(group)
-        on_event(Counting(sources=seen, frames=new))
+        on_event(Counting(sources=found, frames=new))
         for name in changed:
             text = f"{name} has changed since it was last read; doing it again"
             on_event(Notice(kind=SOURCE_CHANGED, text=text))
     # Without their names, which would be in the store again.
-    if forgotten and forgotten == seen:
+    if forgotten and forgotten == found:
         raise RequestError(
             "all inputs were forgotten in this result folder, which leaves them out; choose another --out"
         )
@@ -79,9 +84,15 @@ def _add_sources(inputs: Sequence[Path], store: Store, *, on_event: OnEvent, sho
 
 
 def _count_videos(
-    prober: "_Prober", store: Store, excerpt: Excerpt, *, on_event: OnEvent, should_stop: ShouldStop
+    prober: "_Prober",
+    store: Store,
+    excerpt: Excerpt,
+    *,
+    named: Collection[Path],
+    on_event: OnEvent,
+    should_stop: ShouldStop,
 ) -> None:
-    """Gives every wanted frame of every video its row."""
+    """Gives every wanted frame of every video its row; a file that turns out to be none has one if it was named."""
     frames = 0
     for number, source in enumerate(store.sources.uncounted(), start=1):
         if should_stop():
@@ -93,7 +104,10 @@ def _count_videos(
             answer = Counted(source, reason=(STARVED if isinstance(answer, Starved) else "") + answer.reason)
         assert isinstance(answer, Counted)
         with store.sources.adding():
-            frames += _add_video(store, source, answer, excerpt)
+            if answer.is_input or source.path in named:
+                frames += _add_video(store, source, answer, excerpt)
+            else:
+                store.sources.drop(source, _NO_INPUT)
         on_event(Counting(sources=number, frames=frames))
 
 
@@ -154,5 +168,5 @@ class _Prober:
         self._on_event(notice)
 
 
-def _take(sources: Iterator[Source], limit: int) -> list[Source]:
+def _take(sources: Iterator[Source | PassedOver], limit: int) -> list[Source | PassedOver]:
     return [source for _, source in zip(range(limit), sources, strict=False)]

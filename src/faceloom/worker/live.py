@@ -16,6 +16,7 @@ from faceloom.frame import Frame
 from faceloom.job import Job
 from faceloom.media.chunks import PendingFrame, Unreadable, cut_chunks
 from faceloom.media.excerpts import WHOLE, Excerpt
+from faceloom.media.headers import look
 from faceloom.media.reading import FrameReader, Read, read_still
 from faceloom.media.sources import Source, SourceKind, find_sources
 from faceloom.media.video_index import index_video
@@ -88,12 +89,16 @@ class LiveWorker:
             if not path.exists():
                 raise RequestError(f"there is no file or folder {str(path)!r}")
             for source in find_sources([path]):
-                if source.kind is SourceKind.VIDEO:
+                if source.kind is SourceKind.VIDEO or _pages_of(source) > 1:
                     yield None, source
                 else:
                     yield (lambda source=source: read_still(source)), None  # type: ignore[misc]
 
     def _video_reads(self, source: Source) -> Iterator[Sequence[Read]]:
+        if source.kind is SourceKind.PICTURE:
+            pages = (PendingFrame(source=source, index=page) for page in range(_pages_of(source)))
+            yield from self._together(pages)
+            return
         try:
             index = index_video(source.path)
             wanted = self._excerpt.frames(index)
@@ -101,12 +106,15 @@ class LiveWorker:
             unreadable = Unreadable(id=FrameId(source.name, 0), reason=str(error))
             yield [lambda: unreadable]
             return
-        source = replace(source, time_base=str(index.time_base))
+        source = replace(source, time_base=str(index.time_base), notes=index.notes)
         frames = (
             PendingFrame(source=source, index=i, ticks=ticks, seek_ticks=seek)
             for i, (ticks, seek) in enumerate(index.times())
             if i in wanted
         )
+        yield from self._together(frames)
+
+    def _together(self, frames: Iterable[PendingFrame]) -> Iterator[Sequence[Read]]:
         for spans in cut_chunks(frames, frames_a_chunk=lambda: _TOGETHER):
             yield list(self._reader.reads(spans))
 
@@ -135,6 +143,11 @@ class LiveWorker:
         reasons = [*([frame.problem] if frame.problem else []), *sorted(problems)]
         ordered = tuple(sorted(done, key=lambda face: face.index))
         return replace(frame, faces=ordered, problem="; ".join(reasons) or None)
+
+
+def _pages_of(source: Source) -> int:
+    shape = look(source)
+    return shape.pages if shape else 1
 
 
 def _keeping(read: Read, kept: dict[_PlacedId, Frame | Unreadable], place: int) -> Callable[[], Any]:

@@ -13,8 +13,9 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from faceloom.errors import FaceloomError, StageError
-from faceloom.media.sources import Shape, Source
+from faceloom.errors import FaceloomError, NotMovingError, StageError
+from faceloom.media.sniffing import Content, by_suffix
+from faceloom.media.sources import Shape, Source, is_guess
 from faceloom.memory.usage import peak_bytes
 from faceloom.messages import (
     Answer,
@@ -204,8 +205,10 @@ def _count(request: Count) -> Counted | Starved:
         return Counted(request.source, index, sha256=_sha256(path))
     except MemoryError as error:
         return Starved("counting", str(error) or "its frames cannot be counted")
+    except NotMovingError as error:
+        return Counted(request.source, reason=str(error), is_input=by_suffix(path.suffix) is Content.VIDEO)
     except Exception as error:  # becomes the reason in the video's row
-        return Counted(request.source, reason=str(error) or type(error).__name__)
+        return Counted(request.source, reason=str(error) or type(error).__name__, is_input=not is_guess(path))
 
 
 def _tell(request: ReadFaces) -> FacesRead | Starved:

@@ -258,6 +258,7 @@ def _frame_rows(results: Sequence[Any]) -> tuple[FrameRow, ...]:
                 status=Status.DONE,
                 reason=item.problem,
                 sha256=item.digest,
+                notes=item.notes,
             )
         elif isinstance(item, Unreadable):
             reasons[item.id].add(item.reason)
