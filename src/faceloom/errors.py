@@ -36,6 +36,10 @@ class DeviceLostError(BudgetError):
     """A device, or all that there were, answers no more; the process that used it is of no other use."""
 
 
+class InstallationError(BudgetError):
+    """A library of this installation does not do what it should, whatever it is given."""
+
+
 class MediaError(FaceloomError):
     """An input cannot be read."""
 

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from faceloom.engines.runtime import ON_CPU, Runtime
 from faceloom.faces import Face
+from faceloom.faults import Fault
 from faceloom.job import Job
 from faceloom.media.chunks import Chunk
 from faceloom.media.sources import Shape, Source, VideoIndex
@@ -92,6 +93,8 @@ class Counted:
     index: VideoIndex | None = None
     sha256: str = ""
     reason: str | None = None
+    fault: Fault | None = None
+    """Whose fault it is that it cannot be read, if not the file's own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -66,8 +66,11 @@ class ChunkWriter:
     def _update_frame(self, source_id: int, frame: FrameRow) -> None:
         self._db.execute(
             "UPDATE frame SET status = ?, reason = coalesce(?, reason), height = coalesce(?, height),"
-            " width = coalesce(?, width), look = ? WHERE source_id = ? AND idx = ?",
-            (frame.status, frame.reason, frame.height, frame.width, self._round.look, source_id, frame.id.index),
+            " width = coalesce(?, width), look = ?, fault = ?, tried_in = ? WHERE source_id = ? AND idx = ?",
+            (
+                *(frame.status, frame.reason, frame.height, frame.width, self._round.look, frame.fault),
+                *(self._round.run_id if frame.status is Status.FAILED else None, source_id, frame.id.index),
+            ),
         )
         if frame.sha256:
             self._db.execute("UPDATE source SET sha256 = ? WHERE id = ?", (frame.sha256, source_id))

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
 from faceloom.errors import FaceloomError, StageError
+from faceloom.faults import fault_of
 from faceloom.media.sources import Shape, Source
 from faceloom.memory.usage import peak_bytes
 from faceloom.messages import (
@@ -195,6 +196,7 @@ def _look(source: Source) -> Shape | None:
 
 
 def _count(request: Count) -> Counted | Starved:
+    from faceloom.media.soundness import raise_if_broken, read_sound_video
     from faceloom.media.video_index import index_video
 
     path = request.source.path
@@ -205,7 +207,8 @@ def _count(request: Count) -> Counted | Starved:
     except MemoryError as error:
         return Starved("counting", str(error) or "its frames cannot be counted")
     except Exception as error:  # becomes the reason in the video's row
-        return Counted(request.source, reason=str(error) or type(error).__name__)
+        raise_if_broken(error, read_sound_video)
+        return Counted(request.source, reason=str(error) or type(error).__name__, fault=fault_of(error))
 
 
 def _tell(request: ReadFaces) -> FacesRead | Starved:
