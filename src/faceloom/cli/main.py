@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
+from faceloom.cli.checking import CHECK
 from faceloom.cli.commands import add_command, add_flag
 from faceloom.cli.completion import PrintCompletion
 from faceloom.cli.crash import CRASHED, report_crash
@@ -30,7 +31,23 @@ from faceloom.cli.where import WHERE
 from faceloom.errors import FaceloomError
 from faceloom.options.declared import declared
 
-COMMANDS = (EXTRACT, EXTEND, PLAN, PROFILE, SHOW, EXPORT, WHERE, DERIVE, GROUP, FORGET, MODELS, PULL, SAMPLES, DOCTOR)
+COMMANDS = (
+    EXTRACT,
+    EXTEND,
+    PLAN,
+    PROFILE,
+    SHOW,
+    EXPORT,
+    WHERE,
+    CHECK,
+    DERIVE,
+    GROUP,
+    FORGET,
+    MODELS,
+    PULL,
+    SAMPLES,
+    DOCTOR,
+)
 _EPILOG = f"""\
 start here:
   faceloom samples samples                         a few pictures and a clip to try things on
