@@ -36,6 +36,7 @@ from faceloom.selection import EVERY_FACE
 from faceloom.solver.plan import one_phase
 from faceloom.store.again import CHIP_FILES
 from faceloom.store.configuration import LOOKS
+from faceloom.store.copies import note_derived
 from faceloom.store.folder import DATABASE
 from faceloom.store.origins import Origin, find_origin
 from faceloom.store.reading import has_landmarks, read_config
@@ -314,6 +315,10 @@ def derive(
     derivation = Derivation(folder=Path(folder), framing=framing_of(found), models=_models(found))
     order = replace(order, derivation=derivation)
     config = _derived_config(found, config_of(order))
+    identity = note_derived(Path(folder), Path(out))
+    if identity is not None:
+        with Store(Path(out)) as store:
+            store.mark_derived(identity)
     return _run(order, [], Path(out), config, started, on_event=on_event, should_stop=should_stop)
 
 

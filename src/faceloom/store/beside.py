@@ -1,6 +1,5 @@
-"""Writing beside: a file or a folder has its name only when it is whole; what a kill leaves is swept by the next try."""
+"""Writing beside: a file or folder has its name only when it is whole; what a kill leaves is swept by the next try."""
 
-import fcntl
 import os
 import shutil
 from collections.abc import Iterator
@@ -62,7 +61,7 @@ def part_of(target: Path) -> Path:
 
 def entries_of(target: Path) -> list[str]:
     """What is in a folder, but for what a kill has left of an earlier try."""
-    return [name for name in os.listdir(target) if name != _MARK]
+    return [path.name for path in target.iterdir() if path.name != _MARK]
 
 
 def refuse_full(error: OSError, path: Path) -> None:
@@ -107,6 +106,8 @@ def _sweep(part: Path) -> None:
 
 
 def _lock(handle: int, part: Path) -> None:
+    import fcntl
+
     try:
         fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError as error:

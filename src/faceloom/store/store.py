@@ -17,6 +17,7 @@ from faceloom.media.chunks import Span
 from faceloom.store.adoption import Adoption
 from faceloom.store.again import CHIP_FILES, Again, look_name
 from faceloom.store.configuration import Configuration
+from faceloom.store.copies import mark_derived
 from faceloom.store.database import connect, create_schema, transaction
 from faceloom.store.folder import claim_folder, locked, move_into_place, on_network, pending_folder, recover_files
 from faceloom.store.frames import FrameStates
@@ -135,6 +136,10 @@ class Store:
         with transaction(self._db):
             self._adoption.take(given, run_id=self.run_id)
         self.frames.retry()
+
+    def mark_derived(self, identity: str) -> None:
+        """Says which result folder this one is derived from; see `copies`."""
+        mark_derived(self._db, identity)
 
     def known_faces(self, spans: Sequence[Span]) -> Iterator[Face]:
         """The faces of frames for a flow that finds none: those that were found, or those that a file told of."""
