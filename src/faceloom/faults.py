@@ -58,6 +58,20 @@ def is_full(error: BaseException) -> bool:
     return isinstance(error, OSError) and error.errno in _FULL
 
 
+def limit_in_words(error: BaseException) -> str | None:
+    """The limit of this machine, or of this account, that an error tells of, and what to do; None for other errors."""
+    number = error.errno if isinstance(error, OSError) else None
+    if number in {errno.EMFILE, errno.ENFILE}:
+        return f"too many files are open ({error}); raise the limit (ulimit -n)"
+    if number == errno.EAGAIN or (isinstance(error, RuntimeError) and "start new thread" in str(error)):
+        return f"no further process or thread can be started ({error}); raise the limit (ulimit -u), or use --threads 1"
+    if number == errno.ENOMEM or isinstance(error, MemoryError):
+        return "there is no memory left for this; end other programs, or raise the limit (ulimit -v)"
+    if isinstance(error, ImportError) and ("map segment" in str(error) or "allocate memory" in str(error)):
+        return f"there is no memory to load a library ({error}); raise the limit (ulimit -v)"
+    return None
+
+
 def chain_of(error: BaseException | None) -> Iterator[BaseException]:
     """An error, what it was raised from, and so on."""
     while error is not None:

@@ -16,6 +16,7 @@ from faceloom.store.copies import MARK
 from faceloom.store.forgetting import Forgotten, forget
 from faceloom.store.reading import read_faces
 from faceloom.store.summary import read_summary
+from faceloom.store.unfinished import Unfinished
 from identify_stand_ins import write_sface
 from jobs import exported
 
@@ -106,7 +107,7 @@ def test_a_forgotten_persons_faces_go_from_every_copy_and_others_stay(faces: Pat
     assert not (every / "copies" / person).exists()
     for place, number in before.items():
         assert len(list(read_faces(every / place))) == number - went.faces
-    assert len([path for path in (every / "copies").rglob("*.jpg")]) == before["out"] - went.faces
+    assert len(list((every / "copies").rglob("*.jpg"))) == before["out"] - went.faces
 
 
 def test_what_cannot_be_reached_is_listed(faces: Path) -> None:
@@ -133,8 +134,8 @@ STEPS: list[tuple[Any, str]] = [
     (forgetting, "_delete_source"),
     (forgetting, "_scrub"),
     (forgetting, "_wipe"),
-    (forgetting.Unfinished, "begin"),
-    (forgetting.Unfinished, "end"),
+    (Unfinished, "begin"),
+    (Unfinished, "end"),
 ]
 
 

@@ -28,8 +28,8 @@ from faceloom.cli.profile import PROFILE
 from faceloom.cli.refusals import INTERRUPTED, refuse, tell
 from faceloom.cli.results import EXPORT, SHOW
 from faceloom.cli.where import WHERE
-from faceloom.errors import FaceloomError, StoreError
-from faceloom.faults import is_full
+from faceloom.errors import BudgetError, FaceloomError, StoreError
+from faceloom.faults import is_full, limit_in_words
 from faceloom.options.declared import declared
 
 COMMANDS = (
@@ -100,6 +100,9 @@ def _run(chosen: argparse.Namespace) -> int:
         if is_full(error):
             message = f"there is no room to write ({error}); free some space and run the same command again"
             return tell("StoreError", message, StoreError.exit_code, as_json=as_json)
+        limit = limit_in_words(error)
+        if limit is not None:
+            return tell("BudgetError", limit, BudgetError.exit_code, as_json=as_json)
         return tell(type(error).__name__, report_crash(error, chosen), CRASHED, as_json=as_json)
 
 

@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from faceloom.errors import FaceloomError, StageError
-from faceloom.faults import fault_of
+from faceloom.errors import BudgetError, FaceloomError, InstallationError, StageError
+from faceloom.faults import fault_of, limit_in_words
 from faceloom.media.sources import Shape, Source
 from faceloom.memory.usage import peak_bytes
 from faceloom.messages import (
@@ -63,7 +63,18 @@ def main() -> None:
     except MemoryError as error:
         speaker.say(Starved("worker", str(error)))
     except Exception as error:  # handed to the supervisor, which ends the run with it
-        speaker.say(Fatal(StageError(f"the worker failed: {error!r}", stage="worker")))
+        speaker.say(Fatal(_in_our_words(error)))
+
+
+def _in_our_words(error: Exception) -> FaceloomError:
+    """An error that nobody has thought of, or one that a limit or a broken installation brings about."""
+    limit = limit_in_words(error)
+    if limit is not None:
+        return BudgetError(limit, stage="worker")
+    if isinstance(error, ImportError):
+        what = f"a library cannot be loaded ({type(error).__name__}: {error})"
+        return InstallationError(f"the installation is broken: {what}; install faceloom anew", stage="worker")
+    return StageError(f"the worker failed: {error!r}", stage="worker")
 
 
 def _listen(stream: IO[bytes], requests: "queue.SimpleQueue[Request]") -> None:
