@@ -97,3 +97,7 @@ class StoreError(FaceloomError):
         self.path = path
         self.found = found
         self.expected = expected
+
+
+class DamagedStoreError(StoreError):
+    """What a store holds is not what faceloom writes."""

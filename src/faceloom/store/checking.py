@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from faceloom.errors import MediaError, StoreError
+from faceloom.errors import DamagedStoreError, MediaError, StoreError
 from faceloom.media.chip_files import is_whole, read_chip_metadata
 from faceloom.options.stages import PathLike
 from faceloom.store.database import APPLICATION_ID, SCHEMA_VERSION, connect, create_schema
@@ -61,10 +61,16 @@ def check(folder: PathLike) -> Checked:
         with connect(folder, read_only=True) as db:
             return _checked(db, folder)
     except StoreError as error:
-        if not isinstance(error.__cause__, sqlite3.DatabaseError | TypeError | ValueError):
+        if not _is_damage(error):
             raise
-        flaw = Flaw(kind="database", what=DATABASE, detail=str(error.__cause__))
+        flaw = Flaw(kind="database", what=DATABASE, detail=str(error))
         return Checked(flaws=(flaw,), chips=0, frames_again=0, frames_pending=0)
+
+
+def _is_damage(error: StoreError) -> bool:
+    cause = error.__cause__
+    is_broken = isinstance(cause, sqlite3.DatabaseError) and not isinstance(cause, sqlite3.OperationalError)
+    return is_broken or isinstance(error, DamagedStoreError)
 
 
 def _checked(db: sqlite3.Connection, folder: Path) -> Checked:
