@@ -215,6 +215,7 @@ class Notebook:
             end_run=lambda **_: None,
             run_id=1,
             again=SimpleNamespace(stages=lambda _: []),
+            find_lost_chips=lambda: False,
         )
 
     @contextmanager

@@ -56,6 +56,9 @@ if TYPE_CHECKING:
     from faceloom.results.results import FaceSelection as FaceSelection
     from faceloom.results.results import Results as Results
     from faceloom.results.results import open as open  # noqa: A004
+    from faceloom.store.checking import Checked as Checked
+    from faceloom.store.checking import Flaw as Flaw
+    from faceloom.store.checking import check as check
     from faceloom.store.forgetting import Forgotten as Forgotten
     from faceloom.store.forgetting import forget as forget
     from faceloom.store.origins import Origin as Origin
@@ -82,6 +85,7 @@ _MODULES = {
     "faceloom.results.exporting": "export",
     "faceloom.results.faces": "ResultFace ResultFrame",
     "faceloom.results.results": "FaceSelection Results open",
+    "faceloom.store.checking": "Checked Flaw check",
     "faceloom.store.forgetting": "Forgotten forget",
     "faceloom.store.origins": "Origin",
     "faceloom.supervisor.forecast": "Forecast",

@@ -11,6 +11,7 @@ from faceloom.engines.runtime import CPU
 from faceloom.errors import BudgetError, RequestError
 from faceloom.events import OnEvent, Summary
 from faceloom.faces import Face, Image
+from faceloom.flow import Flow
 from faceloom.frame import Frame
 from faceloom.geometry.chips import frame_to_chip
 from faceloom.job import Derivation, EngineJob, Job, Order, Outputs
@@ -33,7 +34,9 @@ from faceloom.orders.order import budget_bytes_of, make_order
 from faceloom.orders.outputs import framing_for, framing_of, outputs_for, outputs_of
 from faceloom.selection import EVERY_FACE
 from faceloom.solver.plan import one_phase
+from faceloom.store.again import CHIP_FILES
 from faceloom.store.configuration import LOOKS
+from faceloom.store.copies import note_derived
 from faceloom.store.folder import DATABASE
 from faceloom.store.origins import Origin, find_origin
 from faceloom.store.reading import has_landmarks, read_config
@@ -42,6 +45,7 @@ from faceloom.supervisor.forecast import Forecast, forecast, measure_now
 from faceloom.supervisor.inputs import ShouldStop
 from faceloom.supervisor.references import Wanted, find_people, want_people
 from faceloom.supervisor.run import run_again, run_job
+from faceloom.targets import Target
 
 IN_FLIGHT_BYTES = 64 << 20
 """Pixels in flight: ten frames of 1080p, enough to keep the lanes busy."""
@@ -95,6 +99,7 @@ def _extraction(options: ExtractOptions, *, on_event: OnEvent) -> tuple[Order, W
         threshold=options["threshold"],
     )
     order = _flow_order(options, _outputs(options), on_event=on_event)
+    order = replace(order, retry_failed=options["retry_failed"])
     if wanted:  # before there is a folder: a bad reference leaves none
         order = replace(order, people=find_people(order, wanted, on_event=on_event))
     return order, wanted
@@ -159,17 +164,51 @@ def _run(
         )
         first = store.run_id
         missing = order.flow.part(store.again.stages(first))
-        if not missing.stages or summary.outcome != "done":
-            return summary
-        ended = time.monotonic()
-        outputs = replace(order.outputs, write_chips=False, overlay=False, overlay_chips=False)
-        rest = replace(order, flow=missing, outputs=outputs, choice=EVERY_FACE, faces_file=None, people=None)
-        again = _noted(
-            store,
-            lambda: run_again(rest, store, sources_of=first, on_event=on_event, should_stop=should_stop),
-            ended,
-        )
-        return again.after(summary)
+        if missing.stages and summary.outcome == "done":
+            outputs = replace(order.outputs, write_chips=False, overlay=False, overlay_chips=False)
+            rest = replace(order, flow=missing, outputs=outputs, choice=EVERY_FACE, faces_file=None, people=None)
+            summary = _again(store, rest, summary, first, on_event=on_event, should_stop=should_stop)
+        if order.outputs.write_chips and summary.outcome == "done" and store.find_lost_chips():
+            rest = _chips_order(order, out, store.configuration.now or {})
+            chips = [CHIP_FILES]
+            summary = _again(store, rest, summary, store.run_id, chips, on_event=on_event, should_stop=should_stop)
+        return summary
+
+
+def _again(
+    store: Store,
+    rest: Order,
+    summary: Summary,
+    sources_of: int,
+    stages: Sequence[str] | None = None,
+    *,
+    on_event: OnEvent,
+    should_stop: ShouldStop,
+) -> Summary:
+    """Does again what frames of a run before miss; how both ended."""
+    again = _noted(
+        store,
+        lambda: run_again(
+            rest, store, stages=stages, sources_of=sources_of, on_event=on_event, should_stop=should_stop
+        ),
+        time.monotonic(),
+    )
+    return again.after(summary)
+
+
+def _chips_order(order: Order, out: Path, config: Mapping[str, Any]) -> Order:
+    """The chips of faces that are known, as they were cut first: what it takes to make lost files again."""
+    derivation = Derivation(folder=out, framing=framing_of(config), models=_models(config))
+    return replace(
+        order,
+        flow=Flow(()),
+        weights={},
+        targets=(Target(),),
+        choice=EVERY_FACE,
+        faces_file=None,
+        people=None,
+        derivation=derivation,
+    )
 
 
 @takes(ExtendOptions)
@@ -276,6 +315,10 @@ def derive(
     derivation = Derivation(folder=Path(folder), framing=framing_of(found), models=_models(found))
     order = replace(order, derivation=derivation)
     config = _derived_config(found, config_of(order))
+    identity = note_derived(Path(folder), Path(out))
+    if identity is not None:
+        with Store(Path(out)) as store:
+            store.mark_derived(identity)
     return _run(order, [], Path(out), config, started, on_event=on_event, should_stop=should_stop)
 
 

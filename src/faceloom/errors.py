@@ -36,6 +36,10 @@ class DeviceLostError(BudgetError):
     """A device, or all that there were, answers no more; the process that used it is of no other use."""
 
 
+class InstallationError(BudgetError):
+    """A library of this installation does not do what it should, whatever it is given."""
+
+
 class MediaError(FaceloomError):
     """An input cannot be read."""
 
@@ -97,3 +101,7 @@ class StoreError(FaceloomError):
         self.path = path
         self.found = found
         self.expected = expected
+
+
+class DamagedStoreError(StoreError):
+    """What a store holds is not what faceloom writes."""

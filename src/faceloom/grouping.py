@@ -16,6 +16,9 @@ from faceloom.identify import Identifier
 from faceloom.options.calls import GroupOptions
 from faceloom.options.keywords import takes
 from faceloom.options.stages import PathLike
+from faceloom.store.beside import entries_of, new_folder, refuse_full
+from faceloom.store.copies import MARK, CopyKind, note_copy
+from faceloom.store.database import connect
 from faceloom.store.folder import locked
 from faceloom.store.persons import FaceTraits, read_embeddings, read_identifier, read_persons, write_persons
 
@@ -68,8 +71,7 @@ def group(folder: PathLike, **options: Unpack[GroupOptions]) -> list[Person]:
             for some in faces.values():
                 some.sort(key=SORTS[Sort(options["sort"])])  # stable: equals stay by source and frame
         if folders is not None:
-            for name in names:
-                _lay(folder, faces[name], folders / name, copy=options["copy"])
+            _lay_all(folder, {name: faces[name] for name in names}, folders, copy=options["copy"])
     return [Person(name=name, faces=len(faces[name]), best=_place(faces[name][0])) for name in names]
 
 
@@ -95,9 +97,11 @@ def _threshold(stage: str, threshold: float | None) -> float:
 
 def _require_empty(folders: Path) -> None:
     try:
-        folders.mkdir(parents=True, exist_ok=True)
-        if any(folders.iterdir()):
+        folders.parent.mkdir(parents=True, exist_ok=True)
+        if folders.is_dir() and entries_of(folders):
             raise RequestError(f"{folders} is not empty; name a new folder with --folders")
+        if os.path.lexists(folders) and not folders.is_dir():
+            raise RequestError(f"{folders} is no folder; name a new one with --folders")
     except OSError as error:
         raise RequestError(f"{folders} cannot be used: {error.strerror}") from error
 
@@ -106,20 +110,36 @@ def _place(face: FaceTraits) -> str:
     return face.chip or f"{face.frame} face {face.index}"
 
 
-def _lay(folder: Path, faces: Sequence[FaceTraits], target: Path, *, copy: bool) -> None:
+def _lay_all(folder: Path, persons: Mapping[str, Sequence[FaceTraits]], folders: Path, *, copy: bool) -> None:
+    """Fills a new folder, which has its name only when it is whole, and which the store knows of from before that.
+
+    Raises:
+        RequestError: there are no chips, or it cannot be written.
+        StoreError: the disk is full.
+    """
+    with connect(folder, read_only=False) as db:
+        identity = note_copy(db, CopyKind.PEOPLE, folders)
+    try:
+        with new_folder(folders) as part:
+            (part / MARK).write_text(f"{identity}\n")
+            for name, faces in persons.items():
+                _lay(folder, faces, part / name, folders / name, copy=copy)
+    except OSError as error:
+        refuse_full(error, folders)
+        raise RequestError(f"{folders} cannot be written: {error.strerror}") from error
+
+
+def _lay(folder: Path, faces: Sequence[FaceTraits], part: Path, target: Path, *, copy: bool) -> None:
     """A link or a copy for each chip, whose name begins with its place in the order."""
     digits = len(str(len(faces)))
-    try:
-        for place, face in enumerate(faces, start=1):
-            if face.chip is None:
-                raise RequestError(f"{folder} has no chips to lay into folders: it was made without them")
-            target.mkdir(exist_ok=True)
-            chip = folder / face.chip
-            # Names of sources have slashes, and may be as long as a name can be.
-            name = f"{place:0{digits}}_{Path(face.frame.source).stem[:40]}_{chip.name}"
-            if copy:
-                shutil.copyfile(chip, target / name)
-            else:
-                (target / name).symlink_to(os.path.relpath(chip.resolve(), target.resolve()))
-    except OSError as error:
-        raise RequestError(f"{target} cannot be written: {error.strerror}") from error
+    part.mkdir()
+    for place, face in enumerate(faces, start=1):
+        if face.chip is None:
+            raise RequestError(f"{folder} has no chips to lay into folders: it was made without them")
+        chip = folder / face.chip
+        # Names of sources have slashes, and may be as long as a name can be.
+        name = f"{place:0{digits}}_{Path(face.frame.source).stem[:40]}_{chip.name}"
+        if copy:
+            shutil.copyfile(chip, part / name)
+        else:
+            (part / name).symlink_to(os.path.relpath(chip.resolve(), target.resolve()))

@@ -73,6 +73,8 @@ class Order:
     """Whose faces are kept; everybody's if left out."""
     derivation: Derivation | None = None
     """Whose faces get other chips, if nothing is to be found."""
+    retry_failed: bool = False
+    """Whether all that failed before is done again, whyever it failed."""
 
     @property
     def runtime(self) -> Runtime:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from faceloom.engines.runtime import ON_CPU, Runtime
 from faceloom.faces import Face
+from faceloom.faults import Fault
 from faceloom.job import Job
 from faceloom.media.chunks import Chunk
 from faceloom.media.sources import Shape, Source, VideoIndex
@@ -94,6 +95,8 @@ class Counted:
     reason: str | None = None
     is_input: bool = True
     """Whether it is one at all, so that it fails if it cannot be read."""
+    fault: Fault | None = None
+    """Whose fault it is that it cannot be read, if not the file's own."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -27,6 +27,24 @@ def test_without_a_wish_a_reserve_is_left_to_others(total: int, available: int) 
     assert host_budget_bytes(None, ram) == default_budget_bytes(ram) < ram.available_bytes or not ram.available_bytes
 
 
+@given(total=SIZES, more=SIZES)
+def test_the_reserve_is_a_tenth_to_a_quarter_and_never_shrinks_with_the_machine(total: int, more: int) -> None:
+    def reserve(total_bytes: int) -> int:
+        return total_bytes - default_budget_bytes(ram_with(total_bytes, total_bytes))
+
+    assert total // 10 <= reserve(total) <= max(round(total / 4), round(total / 10)) + 1
+    assert reserve(total) <= reserve(total + more) + 1
+    assert (
+        default_budget_bytes(ram_with(total, total)) <= default_budget_bytes(ram_with(total + more, total + more)) + 1
+    )
+
+
+@given(total=SIZES, available=SIZES, less=SIZES)
+def test_less_that_is_free_is_never_a_larger_budget(total: int, available: int, less: int) -> None:
+    fewer = default_budget_bytes(ram_with(total, max(0, available - less)))
+    assert fewer <= default_budget_bytes(ram_with(total, available))
+
+
 def test_where_the_system_does_not_tell_what_was_asked_for_is_believed() -> None:
     assert host_budget_bytes(5 * GIB, None) == 5 * GIB
     assert host_budget_bytes(None, None) > 0

@@ -133,7 +133,9 @@ def test_a_system_that_does_not_tell_gives_none(tmp_path: Path) -> None:
     [
         (2 * GIB, GIB, 512 * MIB),
         (100 * GIB, 50 * GIB, 40 * GIB),
-        (GIB, 400 * MIB, 0),
+        (GIB, 400 * MIB, 144 * MIB),
+        (400 * MIB, 390 * MIB, 290 * MIB),
+        (GIB, 200 * MIB, 0),
     ],
 )
 def test_a_default_budget_leaves_a_reserve(total: int, available: int, budget: int) -> None:

@@ -300,7 +300,7 @@ def test_what_failed_for_want_of_memory_is_done_again_and_videos_are_counted_aga
             with store.sources.adding():
                 for source in (broken, counted, large, still):
                     store.sources.add(source, other_names=())
-            store.frames.retry_starved()
+            store.frames.retry()
             if store.run_id == 1:
                 with store.sources.adding():
                     store.sources.add_picture(still)

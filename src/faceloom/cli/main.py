@@ -9,6 +9,7 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 
+from faceloom.cli.checking import CHECK
 from faceloom.cli.commands import add_command, add_flag
 from faceloom.cli.completion import PrintCompletion
 from faceloom.cli.crash import CRASHED, report_crash
@@ -27,10 +28,27 @@ from faceloom.cli.profile import PROFILE
 from faceloom.cli.refusals import INTERRUPTED, refuse, tell
 from faceloom.cli.results import EXPORT, SHOW
 from faceloom.cli.where import WHERE
-from faceloom.errors import FaceloomError
+from faceloom.errors import BudgetError, FaceloomError, StoreError
+from faceloom.faults import is_full, limit_in_words
 from faceloom.options.declared import declared
 
-COMMANDS = (EXTRACT, EXTEND, PLAN, PROFILE, SHOW, EXPORT, WHERE, DERIVE, GROUP, FORGET, MODELS, PULL, SAMPLES, DOCTOR)
+COMMANDS = (
+    EXTRACT,
+    EXTEND,
+    PLAN,
+    PROFILE,
+    SHOW,
+    EXPORT,
+    WHERE,
+    CHECK,
+    DERIVE,
+    GROUP,
+    FORGET,
+    MODELS,
+    PULL,
+    SAMPLES,
+    DOCTOR,
+)
 _EPILOG = f"""\
 start here:
   faceloom samples samples                         a few pictures and a clip to try things on
@@ -79,6 +97,12 @@ def _run(chosen: argparse.Namespace) -> int:
     except BrokenPipeError:
         raise
     except Exception as error:
+        if is_full(error):
+            message = f"there is no room to write ({error}); free some space and run the same command again"
+            return tell("StoreError", message, StoreError.exit_code, as_json=as_json)
+        limit = limit_in_words(error)
+        if limit is not None:
+            return tell("BudgetError", limit, BudgetError.exit_code, as_json=as_json)
         return tell(type(error).__name__, report_crash(error, chosen), CRASHED, as_json=as_json)
 
 

@@ -55,8 +55,11 @@ def forget(chosen: argparse.Namespace) -> int:
 
 
 def _gone_in_words(went: "Forgotten") -> str:
-    counts = {name.removesuffix("s"): number for name, number in went.to_json().items() if number}
-    return "gone: " + ", ".join(f"{number:,} {name}{'s' * (number != 1)}" for name, number in counts.items())
+    told = went.to_json()
+    unreachable = told.pop("unreachable")
+    counts = {name.removesuffix("s").replace("_", " "): number for name, number in told.items() if number}
+    gone = ", ".join(f"{number:,} {name}{'s' * (number != 1)}" for name, number in counts.items())
+    return "\n".join([f"gone: {gone or 'nothing'}", *(f"not reached: {text}" for text in unreachable)])
 
 
 def _in_words(persons: list["Person"]) -> str:

@@ -91,6 +91,8 @@ def _again_in_words(stage: str, frames: int) -> str:
     """What is to be done again, and how."""
     kind, _, name = stage.partition("/")
     where = f"in {frames:,} frame{'s' * (frames != 1)}"
+    if kind == "chips":
+        return f"{stage} {where}: run the same command again"
     if kind == "look":
         return f"the second look of number {name} {where}: run faceloom extract --only-empty again"
     return f"{stage} {where}: run faceloom extend --{kind} {name} again"

@@ -2,6 +2,7 @@
 
 import io
 import json
+import os
 import struct
 import warnings
 import zlib
@@ -17,6 +18,9 @@ QUALITY = 95
 """Of JPEG and WebP."""
 _KEYWORD = b"faceloom"
 _PNG_HEADER_BYTES = 8 + 25  # signature, then the IHDR chunk
+_PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
+"""PNG specification 11.2.5: the last chunk, which is empty."""
+_HEAD_BYTES = 12
 _IMAGE_DESCRIPTION = 0x010E
 """Exif 2.32, 4.6.4: the text that viewers show with a picture."""
 _BYTES_A_PIXEL = {ChipFormat.JPG: 10, ChipFormat.PNG: 16, ChipFormat.WEBP: 27}
@@ -88,6 +92,21 @@ def read_chip_metadata(path: Path) -> dict[str, Any]:
     ) as error:  # fmt: skip
         why = f"what it says of itself cannot be read ({error})"
         raise MediaError(f"{path} is no chip of faceloom, or a damaged one: {why}", path=path) from error
+
+
+def is_whole(path: Path) -> bool:
+    """Whether a chip file is there and ends as its format ends; what is in between is not read."""
+    try:
+        with path.open("rb") as file:
+            head = file.read(_HEAD_BYTES)
+            size = file.seek(0, os.SEEK_END)
+            file.seek(max(0, size - len(_PNG_END)))
+            tail = file.read()
+    except OSError:
+        return False
+    if head.startswith(b"RIFF"):
+        return struct.unpack("<I", head[4:8])[0] + 8 == size and tail.strip(b"\0") != b""
+    return tail == _PNG_END if head.startswith(b"\x89PNG") else head[:2] == b"\xff\xd8" and tail[-2:] == b"\xff\xd9"
 
 
 def _exif(text: str) -> bytes:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, replace
 from fractions import Fraction
 
 from faceloom.faces import FrameId
+from faceloom.faults import Fault
 from faceloom.media.sources import Source
 
 
@@ -14,6 +15,8 @@ class Unreadable:
 
     id: FrameId
     reason: str
+    fault: Fault | None = None
+    """Whose fault it is, if not the file's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -9,9 +9,11 @@ from typing import Self
 
 from faceloom.errors import MediaError
 from faceloom.faces import FrameId
+from faceloom.faults import Fault, fault_of
 from faceloom.frame import Frame
 from faceloom.media.chunks import Span, Unreadable
 from faceloom.media.pictures import PictureFile, Still, read_picture
+from faceloom.media.soundness import raise_if_broken, read_sound_picture, read_sound_video
 from faceloom.media.sources import Source, SourceKind
 from faceloom.media.videos import VideoReader
 
@@ -94,7 +96,8 @@ class _VideoReads:
         except MemoryError:
             raise
         except Exception as error:  # becomes the reason in the rows of the frames that are left
-            self._answers = self._unreadable(str(error))
+            raise_if_broken(error, read_sound_video)
+            self._answers = self._unreadable(str(error) or type(error).__name__, fault_of(error))
             return next(self._answers)
 
     def _read_left(self) -> Iterator[Frame | Unreadable]:
@@ -103,9 +106,9 @@ class _VideoReads:
         left = self._left  # not self: a circle is there until somebody collects it
         return (answer for answer in answers if answer.id.index in left)
 
-    def _unreadable(self, reason: str) -> Iterator[Unreadable]:
+    def _unreadable(self, reason: str, fault: Fault | None) -> Iterator[Unreadable]:
         for index in list(self._left):
-            yield Unreadable(id=FrameId(self._span.source.name, index), reason=reason)
+            yield Unreadable(id=FrameId(self._span.source.name, index), reason=reason, fault=fault)
 
 
 def can_read_side_by_side(spans: Sequence[Span]) -> bool:
@@ -171,8 +174,18 @@ def _answer(source: Source, page: int, read: Callable[[], tuple[Still, str]]) ->
     except MemoryError as error:
         raise error.with_traceback(None)  # whose frames hold pixels  # noqa: B904
     except Exception as error:  # becomes the reason in the picture's row
-        return Unreadable(id=identity, reason=_reason(error))
+        raise_if_broken(error, lambda: read_sound_picture(_head_of(source)))
+        return Unreadable(id=identity, reason=_reason(error), fault=fault_of(error))
     return Frame(id=identity, time=None, image=still.image, digest=digest, problem=still.problem, notes=still.notes)
+
+
+def _head_of(source: Source) -> bytes:
+    """Enough of a file to tell its kind; nothing where it cannot be opened."""
+    try:
+        with source.path.open("rb") as file:
+            return file.read(16)
+    except OSError:
+        return b""
 
 
 def _content_of(source: Source) -> bytes:

@@ -4,6 +4,7 @@ A limit holds for everything below it, so the tightest of a process's own group 
 Swap is not counted: a batch that is swapped out is as good as lost.
 """
 
+import math
 import os
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -12,7 +13,9 @@ from pathlib import Path, PurePosixPath
 from faceloom.units import KIB, MIB
 
 LEAST_RESERVE_BYTES = 512 * MIB
-"""The least that a default budget leaves to the rest of the machine."""
+"""The least that a default budget leaves to the rest of a machine that has as much to spare."""
+SMALL_RESERVE_SHARE = 0.25
+"""The share of its total that a default budget leaves to the rest of a small machine: below 2 GiB this is less."""
 RESERVE_SHARE = 0.10
 """The share of its total that a default budget leaves to the rest of a large machine."""
 
@@ -51,10 +54,14 @@ def read_ram(meminfo: Path = _MEMINFO, cgroup: Path = CGROUP_ROOT, process: Path
 def default_budget_bytes(ram: Ram) -> int:
     """What a run may take if nothing was asked for: all that is available less a reserve, never below 0.
 
-    The reserve, for the rest of the machine and for what is not measured, is 512 MiB or a tenth of the total,
-    whichever is more.
+    The reserve, for the rest of the machine and for what is not measured, is a tenth of the total, but at least 512 MiB
+    or a quarter of the total where that is less. 512 MiB are for a desktop or a service beside the run, and a machine
+    or container of less than 2 GiB has no such thing; a quarter is for what others and page tables take there, and
+    leaves 285 MiB of a container of 400 MiB, in which the default flow runs.
     """
-    return max(0, ram.available_bytes - max(LEAST_RESERVE_BYTES, round(ram.total_bytes * RESERVE_SHARE)))
+    total = ram.total_bytes
+    least = min(LEAST_RESERVE_BYTES, math.ceil(total * SMALL_RESERVE_SHARE))
+    return max(0, ram.available_bytes - max(least, round(total * RESERVE_SHARE)))
 
 
 def machine_bytes() -> int | None:

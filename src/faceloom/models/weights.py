@@ -11,7 +11,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -23,6 +23,7 @@ from faceloom.stage import PinnedFile, Signature
 
 CONVERTED = (".onnx", ".tflite", ".dat")
 """Suffixes of files that are made into ONNX with free axes before use."""
+_PART = ".part"
 RECIPE = 2
 """Counts the changes to conversion; files prepared by another recipe are prepared again."""
 
@@ -127,15 +128,40 @@ class WeightCache:
         """A temporary file in this folder of the cache; what is not moved away by the end of the block goes."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=folder, suffix=".part")
-            os.close(handle)
+            _sweep(folder)
+            handle, temporary = tempfile.mkstemp(dir=folder, suffix=_PART)
             try:
+                _is_ours(handle)
                 yield Path(temporary)
             finally:
+                os.close(handle)
                 Path(temporary).unlink(missing_ok=True)
         except OSError as error:
             message = f"the weight cache {self.folder} cannot be written ({error}); name another in FACELOOM_CACHE"
             raise WeightsError(message, name=name) from error
+
+
+def _sweep(folder: Path) -> None:
+    """Removes what processes that were killed have left: nobody holds it."""
+    for path in folder.glob(f"*{_PART}"):
+        with suppress(OSError):
+            handle = os.open(path, os.O_RDONLY)
+            try:
+                if _is_ours(handle):
+                    path.unlink(missing_ok=True)
+            finally:
+                os.close(handle)
+
+
+def _is_ours(handle: int) -> bool:
+    """Takes a file for this process; whether no other has it."""
+    import fcntl
+
+    try:
+        fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError:
+        return False
+    return True
 
 
 def sha256_of(path: Path) -> str:

@@ -53,6 +53,14 @@ class ExtractOptions(
         ),
     ]
 
+    retry_failed: Annotated[
+        bool,
+        Option(
+            help="do again all that failed, not only what failed for the machine's fault or under other versions",
+            default=False,
+        ),
+    ]
+
 
 class PlanOptions(FlowOptions, MachineOptions, PrecisionOptions, FileOptions, OverlayOptions, total=False):
     """What `plan` takes."""

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.faces import Face, FrameId, Image, Images, Patch
+from faceloom.faults import Fault, fault_of
 from faceloom.frame import Frame
 from faceloom.geometry.affine import Affine, Points, fit_similarity
 from faceloom.geometry.chips import PATCH_SCALE, cut, frame_to_chip, in_patch, patch_bounds
@@ -52,6 +53,8 @@ class Failure:
 
     frame: FrameId
     reason: str
+    fault: Fault | None = None
+    """Whose fault it is, if not the item's own."""
 
 
 def size_of(item: Any) -> int:
@@ -83,7 +86,7 @@ class NetworkStep:
     def failed(self, item: Frame | Face, error: Exception) -> Failure:
         frame = item.id if isinstance(item, Frame) else item.frame
         what = "" if isinstance(item, Frame) else f"face {item.index}: "
-        return Failure(frame=frame, reason=f"{what}{self.stage}: {error}")
+        return Failure(frame=frame, reason=f"{what}{self.stage}: {error}", fault=fault_of(error))
 
 
 def with_patches(faces: Sequence[Face], image: Image, *, scale: float) -> list[Face]:

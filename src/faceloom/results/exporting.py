@@ -8,6 +8,7 @@ from faceloom.errors import RequestError
 from faceloom.options.calls import ExportOptions
 from faceloom.options.keywords import takes
 from faceloom.store import exports
+from faceloom.store.beside import new_file, refuse_full
 
 
 @overload
@@ -39,7 +40,7 @@ def export(
     Raises:
         TypeError: there is no such keyword.
         RequestError: an unknown format, or one that is not for this; or `out` is there already or cannot be written.
-        StoreError: the folder holds no results that can be read.
+        StoreError: the folder holds no results that can be read, or the disk is full.
     """
     if out is None:
         text = io.StringIO()
@@ -53,6 +54,7 @@ def export(
     except FileExistsError as error:
         raise RequestError(f"{out} is there already; name another, or remove it") from error
     except OSError as error:
+        refuse_full(error, Path(out))
         raise RequestError(f"{out} cannot be written: {error}") from error
     return Path(out)
 
@@ -61,5 +63,5 @@ def _write(folder: Path, out: Path, *, to: str, frames: bool, rejected: bool) ->
     if not frames:
         exports.export_to(folder, out, to=to, rejected=rejected)
         return
-    with out.open("x", encoding="utf-8") as file:
+    with new_file(out) as part, part.open("w", encoding="utf-8") as file:
         exports.export(folder, file, to=to, frames=True)

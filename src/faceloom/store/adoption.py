@@ -53,7 +53,7 @@ class Adoption:
                     (own_id, _) = here
                     query = "UPDATE source SET run_id = ?, path = ?, mtime_ns = ? WHERE id = ?"
                     self._db.execute(query, (run_id, source[1], source[4], own_id))
-                self._hold_to(own_id)
+                self._hold_to(own_id, run_id)
         for source_id, name in self._db.execute("SELECT id, name FROM source WHERE run_id != ?", (run_id,)).fetchall():
             self._forget(source_id, name)
 
@@ -77,7 +77,7 @@ class Adoption:
         self._db.executemany(f"INSERT INTO frame (source_id, {_FRAME}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
         return own_id
 
-    def _hold_to(self, source_id: int) -> None:
+    def _hold_to(self, source_id: int, run_id: int) -> None:
         """Has the frames of a source that are still to be done fail if its file is another, or gone."""
         is_waiting = "source_id = ? AND status = 'failed' AND substr(reason, 1, ?) = ?"
         values = (source_id, len(NOT_THERE), NOT_THERE)
@@ -90,8 +90,9 @@ class Adoption:
         reason = _why_not(Path(os.fsdecode(row[0])), size_bytes=row[1], mtime_ns=row[2], sha256=row[3])
         if reason:
             self._db.execute(
-                "UPDATE frame SET status = 'failed', reason = ? WHERE source_id = ? AND status = 'pending'",
-                (NOT_THERE + reason, source_id),
+                "UPDATE frame SET status = 'failed', reason = ?, tried_in = ?"
+                " WHERE source_id = ? AND status = 'pending'",
+                (NOT_THERE + reason, run_id, source_id),
             )
 
     def _forget(self, source_id: int, name: str) -> None:

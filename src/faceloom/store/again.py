@@ -9,9 +9,12 @@ import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from faceloom.media.chip_files import is_whole
 from faceloom.media.sources import Shape, SourceKind
 
 _LOOK = "look/"
+CHIP_FILES = "chips"
+"""What `again` calls the chip files of a frame that are not there, or not whole."""
 NEVER = -1
 """`frame.look` of a frame that is to have no second look: who was on it was forgotten."""
 
@@ -54,6 +57,17 @@ class Again:
         query = "SELECT DISTINCT stage FROM again JOIN source ON source.id = source_id WHERE run_id = ? ORDER BY stage"
         found = self._db.execute(query, (run_id,))
         return [stage for (stage,) in found if not stage.startswith(_LOOK)]
+
+    def add_chips(self, folder: Path, *, run_id: int) -> None:
+        """Every frame of this run's sources with a chip that is not there, or not whole, is to have its chips again."""
+        query = (
+            "SELECT source_id, frame_idx, chip FROM face JOIN source ON source.id = source_id"
+            " WHERE run_id = ? AND chip IS NOT NULL AND rejected IS NULL"
+        )
+        chips = self._db.execute(query, (run_id,))
+        lost = {(source_id, index) for source_id, index, chip in chips if not is_whole(folder / chip)}
+        rows = ((*frame, CHIP_FILES) for frame in sorted(lost))
+        self._db.executemany("INSERT OR IGNORE INTO again (source_id, frame_idx, stage) VALUES (?, ?, ?)", rows)
 
     def add_stages(self, stages: Sequence[str]) -> None:
         """Every frame that has faces misses these."""

@@ -8,7 +8,7 @@ from importlib import resources
 from pathlib import Path
 
 from faceloom.attributes import ATTRIBUTES
-from faceloom.errors import StoreError
+from faceloom.errors import DamagedStoreError, StoreError
 from faceloom.store.columns import TABLES
 from faceloom.store.folder import DATABASE, locked
 
@@ -50,7 +50,7 @@ def connect(folder: Path, *, read_only: bool) -> Iterator[sqlite3.Connection]:
         if not read_only:
             raise
         # What a row holds is not what was once written there.
-        raise StoreError(f"the store {path} is damaged: {error}", path=path) from error
+        raise DamagedStoreError(f"the store {path} is damaged: {error}", path=path) from error
 
 
 @contextmanager
@@ -153,7 +153,7 @@ def _check_columns(connection: sqlite3.Connection, path: Path) -> None:
             if there.get(name) != expected:
                 found = _in_words(*there[name]) if name in there else "missing"
                 message = f"{path} is damaged: the column {table}.{name} is {found}, not {_in_words(*expected)}"
-                raise StoreError(message, path=path)
+                raise DamagedStoreError(message, path=path)
 
 
 def _in_words(type_: str, is_required: bool) -> str:

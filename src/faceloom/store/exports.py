@@ -1,6 +1,7 @@
 """What is written from a store, in any format."""
 
 import itertools
+import os
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TextIO
@@ -10,6 +11,7 @@ from faceloom.errors import RequestError
 from faceloom.formats import csv, jsonl
 from faceloom.formats.record import Format, Piece
 from faceloom.formats.registry import format_to_write
+from faceloom.store.beside import new_file, new_folder
 from faceloom.store.database import connect
 from faceloom.store.reading import read_frames, stored_frames
 
@@ -70,17 +72,25 @@ def export_to(folder: Path, target: Path, *, to: str, rejected: bool = False) ->
     with stored_frames(folder, rejected=rejected) as stored:
         pieces = chosen.write(stored)
         first = next(pieces, ("", b""))  # whatever forbids this export is known before there is a file
-        if chosen.is_folder:
-            target.mkdir()
-        else:
-            target.touch(exist_ok=False)
-        for name, same in itertools.groupby(itertools.chain([first], pieces), key=lambda piece: piece[0]):
-            path = target / name if chosen.is_folder and name else target
-            if path.is_dir():  # a folder of nothing
-                continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("wb") as file:
-                file.writelines(piece for _, piece in same)
+        whole = itertools.chain([first], pieces)
+        if not chosen.is_folder:
+            with new_file(target) as part, part.open("wb") as file:
+                file.writelines(piece for _, piece in whole)
+            return
+        if os.path.lexists(target):
+            raise FileExistsError(target)
+        with new_folder(target) as part:
+            _fill(part, whole)
+
+
+def _fill(folder: Path, pieces: Iterator[Piece]) -> None:
+    for name, same in itertools.groupby(pieces, key=lambda piece: piece[0]):
+        if not name:  # a folder of nothing
+            continue
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with path.open("wb") as file:
+            file.writelines(piece for _, piece in same)
 
 
 def read_lost(folder: Path, to: Format) -> list[Part]:

@@ -20,8 +20,8 @@ from faceloom.media.sources import RESULT_MARK
 DATABASE = RESULT_MARK
 CHIPS = "chips"
 OVERLAYS = "overlays"
-_LOCK = "faceloom.lock"
-_PENDING = ".pending"
+LOCK = "faceloom.lock"
+PENDING = ".pending"
 _LONGEST_NAME_BYTES = 160
 _NETWORK_FILE_SYSTEMS = frozenset(["9p", "afs", "cifs", "fuse.sshfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"])
 
@@ -35,7 +35,7 @@ def claim_folder(folder: Path) -> None:
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        others = sorted(entry.name for entry in folder.iterdir() if entry.name != _LOCK)
+        others = sorted(entry.name for entry in folder.iterdir() if entry.name != LOCK)
     except OSError as error:
         raise StoreError(f"the result folder {folder} cannot be used: {error}", path=folder) from error
     if others and DATABASE not in others:
@@ -55,7 +55,7 @@ def locked(folder: Path) -> Iterator[None]:
     import fcntl
 
     try:
-        file = (folder / _LOCK).open("a")
+        file = (folder / LOCK).open("a")
     except OSError as error:
         raise StoreError(f"the result folder {folder} cannot be used: {error}", path=folder) from error
     with file:
@@ -69,7 +69,7 @@ def locked(folder: Path) -> Iterator[None]:
 
 def pending_folder(folder: Path, run_id: int, number: int) -> Path:
     """Where the files of a chunk wait for its transaction."""
-    return folder / _PENDING / f"{run_id}-{number}"
+    return folder / PENDING / f"{run_id}-{number}"
 
 
 def move_into_place(folder: Path, pending: Path) -> None:
@@ -94,7 +94,7 @@ def _move(source: Path, target: Path) -> None:
 
 def recover_files(folder: Path, is_committed: Callable[[int, int], bool]) -> None:
     """Ends what a killed run began: moves the files of committed chunks, drops all others."""
-    pending = folder / _PENDING
+    pending = folder / PENDING
     for chunk in _entries(pending):
         run_id, _, number = chunk.name.partition("-")
         if is_committed(int(run_id), int(number)):

@@ -9,26 +9,30 @@ import json
 import os
 import shutil
 import sqlite3
-import unicodedata
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Unpack
+from typing import Any, Unpack
 
-from faceloom.errors import RequestError, StoreError
+from faceloom.errors import FaceloomError, RequestError, StoreError
 from faceloom.options.calls import ForgetOptions
 from faceloom.options.keywords import takes
 from faceloom.options.stages import PathLike
 from faceloom.store.again import NEVER
-from faceloom.store.database import connect
-from faceloom.store.folder import CHIPS, OVERLAYS, file_name
+from faceloom.store.copies import CopyKind, copies_of, identity_of, origin_of
+from faceloom.store.database import connect, transaction
+from faceloom.store.folder import DATABASE
+from faceloom.store.lost import LostFaces, forget_in_people, select_again, select_person, select_source
+from faceloom.store.spelling import true_path
 from faceloom.store.store import Store
 from faceloom.store.tombstones import Tombstones
+from faceloom.store.unfinished import Unfinished
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Forgotten:
-    """What was removed from a result folder, in numbers."""
+    """What was removed from a result folder and its copies, in numbers, and what could not be reached."""
 
     sources: int = 0
     frames: int = 0
@@ -37,15 +41,22 @@ class Forgotten:
     embeddings: int = 0
     chips: int = 0
     overlays: int = 0
+    copied_files: int = 0
+    """Chips and overlays in folders of persons, and in derived result folders."""
+    unreachable: tuple[str, ...] = ()
+    """Copies that were made and could not be looked into, and why."""
 
-    def to_json(self) -> dict[str, int]:
-        """Gives the numbers as `forget --json` prints them."""
-        return asdict(self)
+    def to_json(self) -> dict[str, Any]:
+        """Gives it as `forget --json` prints it."""
+        return {**asdict(self), "unreachable": list(self.unreachable)}
 
 
 @takes(ForgetOptions)
 def forget(folder: PathLike, **options: Unpack[ForgetOptions]) -> Forgotten:
     """Removes everything that a result folder holds of a source, or of a person; it cannot be undone.
+
+    It goes from the copies too that were made of the folder: folders of persons, and derived result folders. Killed at
+    any moment, the same call finishes it.
 
     Args:
         folder: the result folder.
@@ -59,74 +70,123 @@ def forget(folder: PathLike, **options: Unpack[ForgetOptions]) -> Forgotten:
     folder, source, person = Path(folder), options["source"], options["person"]
     if (source is None) == (person is None):
         raise RequestError("name one to be forgotten: a source with --source, or a person with --person")
+    request = f"source {source}" if source is not None else f"person {person}"
     with connect(folder, read_only=True):  # a folder that holds no results stays as it is
         pass
-    # Opened for a run, so that files of chunks that a killed run left are in their places, or gone.
+    with _opened(folder) as db:
+        answer = _finish(db, folder, request)
+        if answer is not None:
+            return answer
+        if source is not None:
+            lost = select_source(db, folder, Path(source))
+        else:
+            assert person is not None
+            lost = select_person(db, folder, person)
+        return _forget(db, folder, lost, request)
+
+
+@contextmanager
+def _opened(folder: Path) -> Iterator[sqlite3.Connection]:
+    """The store as for a run, so that files of chunks that a killed run left are in their places, or gone."""
     with Store(folder), connect(folder, read_only=False) as db:
         db.execute("PRAGMA secure_delete = ON")
         db.execute("PRAGMA foreign_keys = ON")
-        if source is not None:
-            went = _forget_source(db, folder, str(source))
+        yield db
+
+
+def _finish(db: sqlite3.Connection, folder: Path, request: str) -> Forgotten | None:
+    """Ends what a kill has left to be done; what went, if it was this request."""
+    unfinished = Unfinished(db)
+    if not unfinished.is_there:
+        return None
+    answer = unfinished.answer_to(request)
+    _wipe(db, folder)
+    unfinished.end()
+    if answer is None:
+        return None
+    return Forgotten(**{**answer, "unreachable": tuple(answer["unreachable"])})
+
+
+def _forget(
+    db: sqlite3.Connection, folder: Path, lost: LostFaces, request: str, *, within: tuple[Path, ...] = ()
+) -> Forgotten:
+    """Removes what is selected from the copies, then from the folder, then from the store."""
+    removed, unreachable = _forget_copies(db, folder, lost, request, (*within, folder.resolve()))
+    went = Forgotten(
+        sources=int(lost.source_id is not None),
+        frames=lost.frames,
+        **_count(db, lost.condition, lost.values),
+        chips=sum(_remove(folder, path) for path in lost.chips),
+        overlays=sum(_remove(folder, path) for path in lost.overlays),
+        copied_files=removed,
+        unreachable=tuple(unreachable),
+    )
+    with transaction(db):
+        if lost.source_id is not None:
+            _delete_source(db, lost)
         else:
-            assert person is not None
-            went = _forget_person(db, folder, person)
-        _wipe(db, folder)
+            _delete_faces(db, lost)
+        Unfinished(db).begin(request, went.to_json())
+    _wipe(db, folder)
+    Unfinished(db).end()
     return went
 
 
-def _forget_source(db: sqlite3.Connection, folder: Path, source: str) -> Forgotten:
-    path = os.fsencode(Path(source).absolute())
-    forms = (unicodedata.normalize("NFC", source), unicodedata.normalize("NFD", source))  # typed here, named elsewhere
-    query = "SELECT id, name, path FROM source WHERE name = ? OR path = ? OR name IN (?, ?) ORDER BY name = ? DESC"
-    row = db.execute(query, (source, path, *forms, source)).fetchone()
-    if row is None:
-        message = f"{folder} has no source {source!r}; faceloom export {folder} --to jsonl --frames names them"
-        raise RequestError(message)
-    source_id, name, path = row
-    (frames,) = db.execute("SELECT count(*) FROM frame WHERE source_id = ?", (source_id,)).fetchone()
-    went = Forgotten(
-        sources=1,
-        frames=frames,
-        **_count(db, "source_id = ?", (source_id,)),
-        chips=_remove(folder, folder / CHIPS / file_name(name)),
-        overlays=_remove(folder, folder / OVERLAYS / file_name(name)),
-    )
-    db.execute("BEGIN IMMEDIATE")
-    Tombstones(db).add(path)
-    db.execute("DELETE FROM known WHERE source = ?", (name,))
-    db.execute("DELETE FROM source WHERE id = ?", (source_id,))
-    _scrub(db, [name, Path(os.fsdecode(path)).name])
-    db.execute("COMMIT")
-    return went
+def _delete_source(db: sqlite3.Connection, lost: LostFaces) -> None:
+    tombstones = Tombstones(db)
+    for path in {lost.path, os.fsencode(true_path(Path(os.fsdecode(lost.path))))}:
+        tombstones.add(path)
+    db.execute("DELETE FROM known WHERE source = ?", (lost.name,))
+    db.execute("DELETE FROM source WHERE id = ?", (lost.source_id,))
+    _scrub(db, [lost.name, Path(os.fsdecode(lost.path)).name])
 
 
-def _forget_person(db: sqlite3.Connection, folder: Path, person: str) -> Forgotten:
-    faces = db.execute(
-        "SELECT name, frame_idx, chip, x0, y0, x1, y1 FROM face JOIN source ON source.id = source_id WHERE person = ?",
-        (person,),
-    ).fetchall()
-    if not faces:
-        names = [name for (name,) in db.execute("SELECT DISTINCT person FROM face WHERE person IS NOT NULL LIMIT 8")]
-        there = f"there are {', '.join(names)}" if names else "faceloom group names them"
-        raise RequestError(f"{folder} has no person {person!r}; {there}")
-    overlays = {folder / OVERLAYS / file_name(name) / f"{frame:06}.jpg" for name, frame, *_ in faces}
-    went = Forgotten(
-        **_count(db, "person = ?", (person,)),
-        chips=sum(_remove(folder, folder / chip) for _, _, chip, *_ in faces if chip is not None),
-        overlays=sum(_remove(folder, overlay) for overlay in overlays),
-    )
-    db.execute("BEGIN IMMEDIATE")
-    for name, frame, _, *box in faces:
+def _delete_faces(db: sqlite3.Connection, lost: LostFaces) -> None:
+    for name, frame, *box in lost.boxes:
         where = "source = ? AND frame_idx = ? AND abs(x0 - ?) + abs(y0 - ?) + abs(x1 - ?) + abs(y1 - ?) < 1"
         db.execute(f"DELETE FROM known WHERE {where}", (name, frame, *box))
     db.execute(
         f"UPDATE frame SET look = {NEVER} WHERE (source_id, idx) IN (SELECT source_id, frame_idx FROM face"
-        " GROUP BY source_id, frame_idx HAVING sum(person IS NOT ?) = 0)",
-        (person,),
+        f" GROUP BY source_id, frame_idx HAVING sum(NOT coalesce({lost.condition}, 0)) = 0)",
+        lost.values,
     )
-    db.execute("DELETE FROM face WHERE person = ?", (person,))
-    db.execute("COMMIT")
-    return went
+    db.execute(f"DELETE FROM face WHERE {lost.condition}", lost.values)
+
+
+def _forget_copies(
+    db: sqlite3.Connection, folder: Path, lost: LostFaces, request: str, within: tuple[Path, ...]
+) -> tuple[int, list[str]]:
+    """Removes what is selected from every copy that can be reached: how many files went, and what cannot be."""
+    removed = 0
+    unreachable: list[str] = []
+    identity = identity_of(db)
+    for copy in copies_of(db):
+        if copy.path in within:
+            continue
+        try:
+            if copy.kind is CopyKind.PEOPLE:
+                removed += forget_in_people(copy.path, lost, identity)
+            else:
+                went = _forget_in_derived(copy.path, lost, identity, request, within)
+                removed += went.chips + went.overlays + went.copied_files
+                unreachable += went.unreachable
+        except (FaceloomError, OSError) as error:
+            unreachable.append(f"{copy.path}: {error}")
+    return removed, unreachable
+
+
+def _forget_in_derived(
+    path: Path, lost: LostFaces, identity: str | None, request: str, within: tuple[Path, ...]
+) -> Forgotten:
+    if not (path / DATABASE).is_file():
+        raise StoreError("the derived folder is not there any more; if it was moved, it still holds this", path=path)
+    with connect(path, read_only=True) as db:
+        if identity is None or origin_of(db) != identity:
+            raise StoreError("this is another folder now than the one that was derived", path=path)
+    with _opened(path) as db:
+        _finish(db, path, request)
+        again = select_again(db, path, lost)
+        return Forgotten() if again is None else _forget(db, path, again, request, within=within)
 
 
 def _count(db: sqlite3.Connection, where: str, values: tuple[object, ...]) -> dict[str, int]:

@@ -108,22 +108,32 @@ class FrameStates:
             with transaction(self._db):
                 self._again.give_up_shape(self._round.run_id, kind, shape, self._round.stages, reason)
             return
+        run = self._round.run_id
         with transaction(self._db):
             self._db.execute(
-                "UPDATE frame SET status = 'failed', reason = ? WHERE status = 'pending' AND height = ? AND width = ?"
-                " AND source_id IN (SELECT id FROM source WHERE run_id = ? AND kind = ? AND reading_bytes = ?)",
-                (reason, shape.height, shape.width, self._round.run_id, kind, shape.reading_bytes),
+                "UPDATE frame SET status = 'failed', reason = ?, tried_in = ? WHERE status = 'pending' AND height = ?"
+                " AND width = ? AND source_id IN"
+                " (SELECT id FROM source WHERE run_id = ? AND kind = ? AND reading_bytes = ?)",
+                (reason, run, shape.height, shape.width, run, kind, shape.reading_bytes),
             )
 
-    def retry_starved(self) -> None:
-        """Has what failed in this run's sources for want of memory done, and counted, again: there may be more now."""
-        starved = "status = 'failed' AND substr(reason, 1, ?) = ?"
-        sources = "source_id IN (SELECT id FROM source WHERE run_id = ?"
-        values = (len(STARVED), STARVED, self._round.run_id)
+    def retry(self, *, every: bool = False) -> None:
+        """Has frames of this run's sources that failed done, and counted, again where that can help.
+
+        It can where there was not enough memory, where the machine was at fault, and where the versions of this program
+        or of its decoders are others now.
+
+        Args:
+            every: all that failed, whyever.
+        """
+        others = "SELECT id FROM run WHERE versions != (SELECT versions FROM run WHERE id = :run)"
+        can_help = f"substr(reason, 1, :length) = :starved OR fault IS NOT NULL OR coalesce(tried_in, 0) IN ({others})"
+        failed = f"status = 'failed' AND (:every OR tried_in IS NULL OR {can_help})"
+        sources = "source_id IN (SELECT id FROM source WHERE run_id = :run"
+        values = {"length": len(STARVED), "starved": STARVED, "run": self._round.run_id, "every": every}
         with transaction(self._db):
             # Of a video that was never counted there is one frame, which stands for all.
             uncounted = f"{sources} AND kind = 'video' AND time_base IS NULL)"
-            self._db.execute(f"DELETE FROM frame WHERE {starved} AND {uncounted}", values)
-            self._db.execute(
-                f"UPDATE frame SET status = 'pending', reason = NULL WHERE {starved} AND {sources})", values
-            )
+            self._db.execute(f"DELETE FROM frame WHERE {failed} AND {uncounted}", values)
+            again = "status = 'pending', reason = NULL, fault = NULL, tried_in = NULL"
+            self._db.execute(f"UPDATE frame SET {again} WHERE {failed} AND {sources})", values)

@@ -7,6 +7,7 @@ from fractions import Fraction
 from typing import Any, Self
 
 from faceloom.faces import FrameId
+from faceloom.faults import Fault
 from faceloom.formats.jsonl import chip_line
 from faceloom.formats.record import FaceRecord, MaskRecord
 from faceloom.geometry.affine import Affine, compose, scaling
@@ -38,6 +39,8 @@ class FrameRow:
     """Of the file's content, for a picture."""
     notes: tuple[str, ...] = ()
     """What was done so that it is as a player shows it."""
+    fault: Fault | None = None
+    """Whose fault it is that it failed, if not the file's own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -25,6 +25,7 @@ CREATE TABLE passed_over (                -- what lies in the inputs' folders an
     why    TEXT NOT NULL,
     run_id INTEGER NOT NULL               -- the last run that came across it
 ) WITHOUT ROWID;
+CREATE INDEX source_path ON source (path);
 
 CREATE TABLE frame (
     source_id  INTEGER NOT NULL REFERENCES source (id) ON DELETE CASCADE,
@@ -36,6 +37,8 @@ CREATE TABLE frame (
     status     TEXT NOT NULL DEFAULT 'pending' CHECK (status IN ('pending', 'done', 'failed')),
     reason     TEXT,
     look       INTEGER NOT NULL DEFAULT 0, -- which look found its faces: 0 the flow's detector, N the N-th second look
+    fault      TEXT,                      -- whose fault it is that it failed: machine; NULL: the file's own, or memory
+    tried_in   INTEGER,                   -- the run in which it failed
     PRIMARY KEY (source_id, idx)
 ) WITHOUT ROWID;
 

@@ -8,8 +8,10 @@ from contextlib import contextmanager
 from enum import Enum, auto
 from itertools import chain
 from pathlib import Path, PurePosixPath
+from typing import Any
 
 from faceloom.errors import StoreError
+from faceloom.faults import Fault
 from faceloom.media.notes import Note
 from faceloom.media.sources import PassedOver, Shape, Source, SourceKind, VideoIndex
 from faceloom.store.again import Again
@@ -17,7 +19,10 @@ from faceloom.store.database import transaction
 from faceloom.store.folder import remove_files
 from faceloom.store.notes import add_notes
 from faceloom.store.round import Round
+from faceloom.store.spelling import spellings
 from faceloom.store.tombstones import Tombstones
+
+_KNOWN_BY = "SELECT id, name, path, size_bytes, mtime_ns, sha256, run_id FROM source WHERE"
 
 
 class Known(Enum):
@@ -57,38 +62,46 @@ class Sources:
 
         Call within `adding`. The source comes back with the name it got.
         """
-        path = os.fsencode(source.path.absolute())
-        if path in self._tombstones:
+        path, spelled = spellings(source.path)
+        if path in self._tombstones or spelled in self._tombstones:
             return source, Known.FORGOTTEN
         self._db.execute("DELETE FROM passed_over WHERE path = ?", (path,))
         state = _state(source.path)
+        row = self._db.execute(f"{_KNOWN_BY} path IN (?, ?) ORDER BY id LIMIT 1", (path, spelled)).fetchone()
+        if row is not None:  # under whatever name it was given the first time
+            return self._take_up(source, row, path, state)
         for name in chain([source.name], other_names):
-            row = self._db.execute(
-                "SELECT id, path, size_bytes, mtime_ns, sha256, run_id FROM source WHERE name = ?", (name,)
-            ).fetchone()
-            named = Source(name=name, path=source.path, kind=source.kind)
+            row = self._db.execute(f"{_KNOWN_BY} name = ?", (name,)).fetchone()
             if row is None and self._lies_across(name):
                 continue
             if row is None:
+                named = Source(name=name, path=source.path, kind=source.kind)
                 self._insert_source(named, path, state)
                 return named, Known.NEW
-            source_id, old_path, size_bytes, mtime_ns, digest, run_id = row
-            if old_path != path and (run_id == self._round.run_id or Path(os.fsdecode(old_path)).exists()):
+            if row[-1] == self._round.run_id or Path(os.fsdecode(row[2])).exists():
                 continue
-            if run_id == self._round.run_id:
-                return named, Known.TWICE
-            if (size_bytes, mtime_ns) == state or _is_same_content(source.path, size_bytes=size_bytes, digest=digest):
-                self._db.execute(
-                    "UPDATE source SET path = ?, mtime_ns = ?, run_id = ? WHERE id = ?",
-                    (path, state[1], self._round.run_id, source_id),
-                )
-                return named, Known.SAME
-            self._forget(source_id, name)
-            self._insert_source(named, path, state)
-            return named, Known.CHANGED
+            return self._take_up(source, row, path, state)
         raise StoreError(
             f"no free name for {source.path} ({source.name} and its other names are taken)", path=source.path
         )
+
+    def _take_up(
+        self, source: Source, row: tuple[Any, ...], path: bytes, state: tuple[int, int]
+    ) -> tuple[Source, Known]:
+        """A file that has a row, which is now one of this run's."""
+        source_id, name, _, size_bytes, mtime_ns, digest, run_id = row
+        named = Source(name=name, path=source.path, kind=source.kind)
+        if run_id == self._round.run_id:
+            return named, Known.TWICE
+        if (size_bytes, mtime_ns) == state or _is_same_content(source.path, size_bytes=size_bytes, digest=digest):
+            self._db.execute(
+                "UPDATE source SET path = ?, mtime_ns = ?, run_id = ? WHERE id = ?",
+                (path, state[1], self._round.run_id, source_id),
+            )
+            return named, Known.SAME
+        self._forget(source_id, name)
+        self._insert_source(named, path, state)
+        return named, Known.CHANGED
 
     def _lies_across(self, name: str) -> bool:
         """Whether a source's files would lie below another's, or the reverse."""
@@ -172,12 +185,13 @@ class Sources:
                 "UPDATE frame SET reason = ? WHERE source_id = ? AND idx = ?", (index.problem, source_id, indexes[-1])
             )
 
-    def add_failed(self, source: Source, reason: str) -> None:
+    def add_failed(self, source: Source, reason: str, fault: Fault | None = None) -> None:
         """A source of which no frame can be had, as one failed frame. Call within `adding`."""
         self.unreadable += 1
         self._db.execute(
-            "INSERT INTO frame (source_id, idx, status, reason) SELECT id, 0, 'failed', ? FROM source WHERE name = ?",
-            (reason, source.name),
+            "INSERT INTO frame (source_id, idx, status, reason, fault, tried_in)"
+            " SELECT id, 0, 'failed', ?, ?, ? FROM source WHERE name = ?",
+            (reason, fault, self._round.run_id, source.name),
         )
 
     def refuse_changed(self) -> Iterator[str]:

@@ -15,8 +15,9 @@ from typing import Any, Self
 from faceloom.faces import Face
 from faceloom.media.chunks import Span
 from faceloom.store.adoption import Adoption
-from faceloom.store.again import Again, look_name
+from faceloom.store.again import CHIP_FILES, Again, look_name
 from faceloom.store.configuration import Configuration
+from faceloom.store.copies import mark_derived
 from faceloom.store.database import connect, create_schema, transaction
 from faceloom.store.folder import claim_folder, locked, move_into_place, on_network, pending_folder, recover_files
 from faceloom.store.frames import FrameStates
@@ -124,11 +125,21 @@ class Store:
             self.again.add_look(number, run_id=self.run_id)
         self.do_again([look_name(number)], look=number, sources_of=self.run_id)
 
+    def find_lost_chips(self) -> bool:
+        """Lists the chips of this run's sources that are not there, or not whole; whether there are any to be made."""
+        with transaction(self._db):
+            self.again.add_chips(self.folder, run_id=self.run_id)
+        return CHIP_FILES in self.again.stages(self.run_id)
+
     def adopt(self, given: Path) -> None:
         """Makes the sources of another result folder this run's; see `Adoption.take`."""
         with transaction(self._db):
             self._adoption.take(given, run_id=self.run_id)
-        self.frames.retry_starved()
+        self.frames.retry()
+
+    def mark_derived(self, identity: str) -> None:
+        """Says which result folder this one is derived from; see `copies`."""
+        mark_derived(self._db, identity)
 
     def known_faces(self, spans: Sequence[Span]) -> Iterator[Face]:
         """The faces of frames for a flow that finds none: those that were found, or those that a file told of."""

@@ -67,8 +67,11 @@ class ChunkWriter:
     def _update_frame(self, source_id: int, frame: FrameRow) -> None:
         self._db.execute(
             "UPDATE frame SET status = ?, reason = coalesce(?, reason), height = coalesce(?, height),"
-            " width = coalesce(?, width), look = ? WHERE source_id = ? AND idx = ?",
-            (frame.status, frame.reason, frame.height, frame.width, self._round.look, source_id, frame.id.index),
+            " width = coalesce(?, width), look = ?, fault = ?, tried_in = ? WHERE source_id = ? AND idx = ?",
+            (
+                *(frame.status, frame.reason, frame.height, frame.width, self._round.look, frame.fault),
+                *(self._round.run_id if frame.status is Status.FAILED else None, source_id, frame.id.index),
+            ),
         )
         add_notes(self._db, source_id, frame.notes)
         if frame.sha256:

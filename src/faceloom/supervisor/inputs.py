@@ -28,6 +28,7 @@ def add_inputs(
     *,
     excerpt: Excerpt = WHOLE,
     worker_bytes: int,
+    retry_failed: bool = False,
     on_event: OnEvent,
     should_stop: ShouldStop,
 ) -> None:
@@ -35,12 +36,14 @@ def add_inputs(
 
     Of a video only the frames of the excerpt get rows.
 
+    What failed before is done again where that can help, or all of it with `retry_failed`.
+
     The process that looks into the files may hold `worker_bytes`; 0 is no limit. A video for which that is too little
     is a failed frame until the next run.
     """
     prober = _Prober(pool, worker_bytes=worker_bytes, on_event=on_event)
     _add_sources(inputs, store, on_event=on_event, should_stop=should_stop)
-    store.frames.retry_starved()
+    store.frames.retry(every=retry_failed)
     named = frozenset(path.absolute() for path in inputs)
     _count_videos(prober, store, excerpt, named=named, on_event=on_event, should_stop=should_stop)
     _look_at_pictures(prober, store, should_stop=should_stop)
@@ -114,7 +117,7 @@ def _count_videos(
 def _add_video(store: Store, source: Source, counted: Counted, excerpt: Excerpt) -> int:
     """Gives a video's frames their rows, or one row that says why there are none; returns how many are to be done."""
     if counted.index is None:
-        store.sources.add_failed(source, counted.reason or "unreadable")
+        store.sources.add_failed(source, counted.reason or "unreadable", counted.fault)
         return 0
     try:
         wanted = excerpt.frames(counted.index)

@@ -70,13 +70,14 @@ def run_again(
     order: Order,
     store: Store,
     *,
+    stages: Sequence[str] | None = None,
     sources_of: int | None = None,
     on_event: OnEvent,
     should_stop: ShouldStop = lambda: False,
 ) -> Summary:
     """Takes every face that lacks a stage of the flow through the best plan that fits, and returns how that ended.
 
-    Those of all sources of the store, or of those of an earlier run.
+    Or what else `stages` names, as `again` does. Those of all sources of the store, or of those of an earlier run.
 
     Raises:
         BudgetError: no plan fits the budget.
@@ -84,7 +85,8 @@ def run_again(
         StoreError: the store can no longer be written.
     """
     with _Run(order, store, on_event, should_stop) as run:
-        store.do_again([stage.name for stage in order.flow.stages], sources_of=sources_of)
+        names = [stage.name for stage in order.flow.stages] if stages is None else stages
+        store.do_again(names, sources_of=sources_of)
         run.refuse_changed()
         return run.go()
 
@@ -122,6 +124,7 @@ class _Run:
                 store,
                 self._pool,
                 excerpt=order.excerpt,
+                retry_failed=order.retry_failed,
                 worker_bytes=worker_bytes,
                 on_event=self._tell,
                 should_stop=self._should_stop,

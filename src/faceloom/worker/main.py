@@ -13,7 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, TYPE_CHECKING
 
-from faceloom.errors import FaceloomError, NotMovingError, StageError
+from faceloom.errors import BudgetError, FaceloomError, InstallationError, NotMovingError, StageError
+from faceloom.faults import fault_of, limit_in_words
 from faceloom.media.sniffing import Content, by_suffix
 from faceloom.media.sources import Shape, Source, is_guess
 from faceloom.memory.usage import peak_bytes
@@ -63,7 +64,18 @@ def main() -> None:
     except MemoryError as error:
         speaker.say(Starved("worker", str(error)))
     except Exception as error:  # handed to the supervisor, which ends the run with it
-        speaker.say(Fatal(StageError(f"the worker failed: {error!r}", stage="worker")))
+        speaker.say(Fatal(_in_our_words(error)))
+
+
+def _in_our_words(error: Exception) -> FaceloomError:
+    """An error that nobody has thought of, or one that a limit or a broken installation brings about."""
+    limit = limit_in_words(error)
+    if limit is not None:
+        return BudgetError(limit, stage="worker")
+    if isinstance(error, ImportError):
+        what = f"a library cannot be loaded ({type(error).__name__}: {error})"
+        return InstallationError(f"the installation is broken: {what}; install faceloom anew", stage="worker")
+    return StageError(f"the worker failed: {error!r}", stage="worker")
 
 
 def _listen(stream: IO[bytes], requests: "queue.SimpleQueue[Request]") -> None:
@@ -196,6 +208,7 @@ def _look(source: Source) -> Shape | None:
 
 
 def _count(request: Count) -> Counted | Starved:
+    from faceloom.media.soundness import raise_if_broken, read_sound_video
     from faceloom.media.video_index import index_video
 
     path = request.source.path
@@ -208,7 +221,9 @@ def _count(request: Count) -> Counted | Starved:
     except NotMovingError as error:
         return Counted(request.source, reason=str(error), is_input=by_suffix(path.suffix) is Content.VIDEO)
     except Exception as error:  # becomes the reason in the video's row
-        return Counted(request.source, reason=str(error) or type(error).__name__, is_input=not is_guess(path))
+        raise_if_broken(error, read_sound_video)
+        reason = str(error) or type(error).__name__
+        return Counted(request.source, reason=reason, is_input=not is_guess(path), fault=fault_of(error))
 
 
 def _tell(request: ReadFaces) -> FacesRead | Starved:

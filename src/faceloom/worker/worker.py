@@ -10,6 +10,7 @@ from typing import Any
 from faceloom.engines.engine import Engine, Network
 from faceloom.engines.start import start_engine
 from faceloom.faces import Face, FrameId
+from faceloom.faults import Fault
 from faceloom.job import Derivation, Job
 from faceloom.mask import NetworkMask
 from faceloom.media.chunks import Chunk, Span, Unreadable, split
@@ -249,6 +250,7 @@ def _frame_rows(results: Sequence[Any]) -> tuple[FrameRow, ...]:
     """One row for each frame, with every reason why something of it failed."""
     rows: dict[FrameId, FrameRow] = {}
     reasons: dict[FrameId, set[str]] = defaultdict(set)
+    faults: dict[FrameId, Fault] = {}
     for item in results:
         if isinstance(item, Seen):
             rows[item.id] = FrameRow(
@@ -264,7 +266,9 @@ def _frame_rows(results: Sequence[Any]) -> tuple[FrameRow, ...]:
             reasons[item.id].add(item.reason)
         elif isinstance(item, Failure):
             reasons[item.frame].add(item.reason)
+        if isinstance(item, Unreadable | Failure) and item.fault:
+            faults[item.id if isinstance(item, Unreadable) else item.frame] = item.fault
     for frame, why in reasons.items():
         row = rows.get(frame, FrameRow(id=frame, status=Status.FAILED))
-        rows[frame] = replace(row, status=Status.FAILED, reason="; ".join(sorted(why)))
+        rows[frame] = replace(row, status=Status.FAILED, reason="; ".join(sorted(why)), fault=faults.get(frame))
     return tuple(rows[frame] for frame in sorted(rows))

@@ -1,0 +1,67 @@
+"""Tells a broken installation from a bad file: where a library fails in an odd way, a sound file is tried.
+
+Readers of pictures raise TypeErrors over damaged files too, so that the kind of an error alone tells nothing.
+"""
+
+import tempfile
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from faceloom.errors import InstallationError
+from faceloom.faults import is_breakage
+
+_SIDE = 32
+_FRAMES = 2
+
+
+def raise_if_broken(error: Exception, read_sound_file: Callable[[], object]) -> None:
+    """To be called with what reading a file has raised.
+
+    Raises:
+        InstallationError: a sound file cannot be read either, for a reason of the same kind.
+    """
+    if not is_breakage(error):
+        return
+    try:
+        read_sound_file()
+    except Exception as again:  # what it is decides
+        if is_breakage(again):
+            what = f"{type(again).__name__}: {again}"
+            message = (
+                f"the installation is broken: even a sound file cannot be read ({what}); install faceloom anew,"
+                " in an environment of its own; faceloom doctor names the versions"
+            )
+            raise InstallationError(message) from again
+
+
+def read_sound_picture(content: bytes) -> None:
+    """Reads a small picture that is whole, by the decoder that this content is for."""
+    from faceloom.media.chip_files import encode_jpeg, encode_png
+    from faceloom.media.pictures import read_picture
+
+    image = np.zeros((_SIDE, _SIDE, 3), np.uint8)
+    is_jpeg = content.startswith(b"\xff\xd8\xff")
+    read_picture(encode_jpeg(image) if is_jpeg else encode_png(image), Path("a sound picture"))
+
+
+def read_sound_video() -> None:
+    """Writes and reads a short clip."""
+    import av
+
+    from faceloom.media.video_index import index_video
+    from faceloom.media.videos import VideoReader
+
+    with tempfile.TemporaryDirectory(prefix="faceloom-sound-") as folder:
+        path = Path(folder) / "sound.mp4"
+        with av.open(str(path), "w") as container:
+            stream = container.add_stream("mpeg4", rate=25)
+            stream.width = stream.height = _SIDE
+            stream.pix_fmt = "yuv420p"
+            for _ in range(_FRAMES):
+                frame = av.VideoFrame.from_ndarray(np.zeros((_SIDE, _SIDE, 3), np.uint8), format="rgb24")
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode(None))
+        index_video(path)
+        VideoReader(path, threads=1).close()

@@ -1,0 +1,186 @@
+"""Checking: whether a result folder is whole, and what a run would make again."""
+
+import sqlite3
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from faceloom.errors import DamagedStoreError, MediaError, StoreError
+from faceloom.media.chip_files import is_whole, read_chip_metadata
+from faceloom.options.stages import PathLike
+from faceloom.store.database import APPLICATION_ID, SCHEMA_VERSION, connect, create_schema
+from faceloom.store.folder import CHIPS, DATABASE, LOCK, OVERLAYS, PENDING, file_name
+
+_SIDE_FILES = frozenset([DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal", LOCK, PENDING])
+_TOLERANCE_PX = 0.01  # chips say their boxes rounded
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Flaw:
+    """Something of a result folder that is not as it should be."""
+
+    kind: str
+    """database, schema, orphan, leftover, missing, damaged or other: a chip that tells of another face."""
+    what: str
+    """The file, below the folder."""
+    detail: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What checking a result folder has found."""
+
+    flaws: tuple[Flaw, ...]
+    chips: int
+    """How many were looked at."""
+    frames_again: int
+    """Whose chips the same command would make again."""
+    frames_pending: int
+    """That the same command would do for the first time."""
+
+    def to_json(self) -> dict[str, Any]:
+        """Gives it as `check --json` prints it."""
+        return asdict(self)
+
+
+def check(folder: PathLike) -> Checked:
+    """Verifies a result folder: its database and schema, its files, and what its chips say of themselves.
+
+    Nothing is changed. Chips that are not there or not whole are made again by the command that made the folder.
+
+    Args:
+        folder: a result folder; a run that is writing to it is no reason not to check it, but may be a flaw.
+
+    Raises:
+        StoreError: the folder holds no results.
+    """
+    folder = Path(folder)
+    try:
+        with connect(folder, read_only=True) as db:
+            return _checked(db, folder)
+    except StoreError as error:
+        if not _is_damage(error):
+            raise
+        flaw = Flaw(kind="database", what=DATABASE, detail=str(error))
+        return Checked(flaws=(flaw,), chips=0, frames_again=0, frames_pending=0)
+
+
+def _is_damage(error: StoreError) -> bool:
+    cause = error.__cause__
+    is_broken = isinstance(cause, sqlite3.DatabaseError) and not isinstance(cause, sqlite3.OperationalError)
+    return is_broken or isinstance(error, DamagedStoreError)
+
+
+def _checked(db: sqlite3.Connection, folder: Path) -> Checked:
+    flaws = [*_of_database(db), *_of_schema(db)]
+    if flaws:  # what its rows say counts for nothing
+        return Checked(flaws=tuple(flaws), chips=0, frames_again=0, frames_pending=0)
+    lost: set[tuple[str, int]] = set()
+    named: set[str] = set()
+    for chip, flaw, frame in _of_chips(db, folder):
+        named.add(chip)
+        if flaw:
+            flaws.append(flaw)
+            if flaw.kind != "other" and not is_whole(folder / chip):
+                lost.add(frame)
+    flaws += _of_files(db, folder, named)
+    (pending,) = db.execute("SELECT count(*) FROM frame WHERE status = 'pending'").fetchone()
+    return Checked(flaws=tuple(flaws), chips=len(named), frames_again=len(lost), frames_pending=pending)
+
+
+def _of_database(db: sqlite3.Connection) -> Iterator[Flaw]:
+    for (answer,) in db.execute("PRAGMA integrity_check").fetchall():
+        if answer != "ok":
+            yield Flaw(kind="database", what=DATABASE, detail=str(answer))
+    for table, row, parent, _ in db.execute("PRAGMA foreign_key_check").fetchall():
+        yield Flaw(kind="database", what=DATABASE, detail=f"row {row} of {table} has no {parent}")
+
+
+def _of_schema(db: sqlite3.Connection) -> Iterator[Flaw]:
+    """What a new store has that this one lacks or has otherwise, and the reverse."""
+    with closing(sqlite3.connect(":memory:", isolation_level=None)) as new:
+        create_schema(new)
+        expected = _shape_of(new)
+    found = _shape_of(db)
+    for name in sorted(expected.keys() | found.keys()):
+        if name not in found:
+            yield Flaw(kind="schema", what=DATABASE, detail=f"{name} is missing")
+        elif name not in expected:
+            yield Flaw(kind="schema", what=DATABASE, detail=f"{name} is none of ours")
+        elif found[name] != expected[name]:
+            yield Flaw(kind="schema", what=DATABASE, detail=f"{name} is not as faceloom makes it")
+    marks = [db.execute(f"PRAGMA {mark}").fetchone()[0] for mark in ("application_id", "user_version")]
+    if marks != [APPLICATION_ID, SCHEMA_VERSION]:
+        yield Flaw(kind="schema", what=DATABASE, detail=f"its marks are {marks}")
+
+
+def _shape_of(db: sqlite3.Connection) -> dict[str, Any]:
+    """Kind, and columns with their types, of everything in a schema but what SQLite makes itself."""
+    query = "SELECT type, name FROM sqlite_master WHERE name NOT LIKE 'sqlite_%'"
+    there = db.execute(query).fetchall()
+    return {
+        f"{kind} {name}": sorted(
+            (column, type_, required) for _, column, type_, required, *_ in db.execute(f'PRAGMA table_info("{name}")')
+        )
+        for kind, name in ((kind, str(name).replace('"', '""')) for kind, name in there)
+    }
+
+
+def _of_chips(db: sqlite3.Connection, folder: Path) -> Iterator[tuple[str, Flaw | None, tuple[str, int]]]:
+    """Every chip that the store names, what is wrong with it, and its frame."""
+    query = (
+        "SELECT chip, name, frame_idx, idx, x0, y0, x1, y1 FROM face JOIN source ON source.id = source_id"
+        " WHERE chip IS NOT NULL ORDER BY name, frame_idx, idx"
+    )
+    for chip, name, frame, index, *box in db.execute(query):
+        yield chip, _flaw_of(folder, chip, (name, frame, index), box), (name, frame)
+
+
+def _flaw_of(folder: Path, chip: str, place: tuple[str, int, int], box: list[float]) -> Flaw | None:
+    path = folder / chip
+    if not path.resolve().is_relative_to(folder.resolve() / CHIPS):
+        return Flaw(kind="other", what=chip, detail="leads out of the folder's chips")
+    if not path.is_file():
+        return Flaw(kind="missing", what=chip, detail="is not there")
+    if not is_whole(path):
+        return Flaw(kind="damaged", what=chip, detail="is not whole")
+    try:
+        told = read_chip_metadata(path)
+        _decode(path)
+    except (MediaError, OSError, ValueError, SyntaxError) as error:
+        return Flaw(kind="damaged", what=chip, detail=str(error))
+    if (told.get("source"), told.get("frame"), told.get("index")) != place or not _is_near(told.get("box"), box):
+        return Flaw(kind="other", what=chip, detail="tells of another face than the store")
+    return None
+
+
+def _decode(path: Path) -> None:
+    from PIL import Image as PillowImage
+
+    with PillowImage.open(path) as picture:
+        picture.load()
+
+
+def _is_near(told: Any, box: list[float]) -> bool:
+    try:
+        return all(abs(float(one) - other) <= _TOLERANCE_PX for one, other in zip(told, box, strict=True))
+    except (TypeError, ValueError):
+        return False
+
+
+def _of_files(db: sqlite3.Connection, folder: Path, named: set[str]) -> Iterator[Flaw]:
+    """Files that no row names, and what runs that were killed have left."""
+    pending = folder / PENDING
+    if pending.is_dir():
+        yield Flaw(kind="leftover", what=PENDING, detail="of a run that was killed, or is going on")
+    overlays = {file_name(name) for (name,) in db.execute("SELECT name FROM source")}
+    for path in sorted(folder.rglob("*")):
+        below = path.relative_to(folder)
+        top = below.parts[0]
+        if top in _SIDE_FILES or (path.is_dir() and not path.is_symlink()):
+            continue
+        is_ours = str(below) in named or (top == OVERLAYS and str(Path(*below.parts[1:-1])) in overlays)
+        if not is_ours:
+            yield Flaw(kind="orphan", what=str(below), detail="no row names it")

@@ -1,0 +1,79 @@
+"""Copies: the folders that were made of a result folder, each with a mark that says of which."""
+
+import json
+import secrets
+import sqlite3
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+
+from faceloom.errors import StoreError
+from faceloom.store.database import connect, transaction
+
+MARK = ".faceloom"
+"""The file of a folder of persons that says which result folder it was made of."""
+_LIST, _IDENTITY, _ORIGIN = "copies", "identity", "copy_of"
+_IDENTITY_BYTES = 16
+
+
+class CopyKind(StrEnum):
+    """What a copy is."""
+
+    PEOPLE = "people"
+    """A folder of links to chips, or of copies of them, for each person."""
+    DERIVED = "derived"
+    """A result folder with other chips of the same faces."""
+
+
+@dataclass(frozen=True, slots=True)
+class CopyNote:
+    """A folder that was made of a result folder."""
+
+    kind: CopyKind
+    path: Path
+
+
+def note_copy(db: sqlite3.Connection, kind: CopyKind, path: Path) -> str:
+    """Notes in an open store that this folder is made of it; the result folder's identity, for the copy's mark."""
+    with transaction(db):
+        told = [(one.kind.value, str(one.path)) for one in copies_of(db)]
+        own = (kind.value, str(path.resolve()))
+        identity = identity_of(db) or secrets.token_hex(_IDENTITY_BYTES)
+        texts = [(_LIST, json.dumps(told if own in told else [*told, own])), (_IDENTITY, identity)]
+        db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", texts)
+    return identity
+
+
+def note_derived(folder: Path, out: Path) -> str | None:
+    """Notes in a result folder that another is derived from it; its identity, or None where it cannot be written."""
+    try:
+        with connect(folder, read_only=False) as db:
+            return note_copy(db, CopyKind.DERIVED, out)
+    except StoreError:
+        return None
+
+
+def copies_of(db: sqlite3.Connection) -> list[CopyNote]:
+    """The folders that were made of an open store's."""
+    return [CopyNote(CopyKind(kind), Path(path)) for kind, path in json.loads(_read(db, _LIST) or "[]")]
+
+
+def identity_of(db: sqlite3.Connection) -> str | None:
+    """What the marks of copies name an open store's folder by; None if there are none."""
+    return _read(db, _IDENTITY)
+
+
+def mark_derived(db: sqlite3.Connection, identity: str) -> None:
+    """Says in an open store which result folder it was derived from."""
+    with transaction(db):
+        db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_ORIGIN, identity))
+
+
+def origin_of(db: sqlite3.Connection) -> str | None:
+    """The identity of the result folder that an open store was derived from."""
+    return _read(db, _ORIGIN)
+
+
+def _read(db: sqlite3.Connection, key: str) -> str | None:
+    row = db.execute("SELECT value FROM meta WHERE key = ?", (key,)).fetchone()
+    return None if row is None else str(row[0])

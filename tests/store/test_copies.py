@@ -1,0 +1,186 @@
+import os
+import shutil
+import sqlite3
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faceloom.api import derive, extract
+from faceloom.errors import RequestError
+from faceloom.grouping import group
+from faceloom.store import forgetting
+from faceloom.store.copies import MARK
+from faceloom.store.forgetting import Forgotten, forget
+from faceloom.store.reading import read_faces
+from faceloom.store.summary import read_summary
+from faceloom.store.unfinished import Unfinished
+from identify_stand_ins import write_sface
+from jobs import exported
+
+NAME = "ann_in_july.png"
+
+
+@pytest.fixture(scope="module")
+def made(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Two pictures of other bytes, and their result folder with embeddings and overlays."""
+    folder = tmp_path_factory.mktemp("copies")
+    (folder / "pictures").mkdir()
+    shutil.copy(samples / "crowd.jpg", folder / "pictures")
+    (folder / "pictures" / NAME).write_bytes((samples / "portrait.png").read_bytes() + b"ann")
+    extract(folder / "pictures", folder / "out", **options(folder))
+    return folder
+
+
+def options(folder: Path) -> dict[str, Any]:
+    path = folder / "sface.onnx"
+    weights = {"identify/sface": path if path.exists() else write_sface(path)}
+    return {"identify": "sface", "weights": weights, "overlay": True, "size": 64}
+
+
+@pytest.fixture
+def faces(made: Path, tmp_path: Path) -> Path:
+    """A copy of the result folder, with a folder of links, one of copies, and a derived one beside it."""
+    out = Path(shutil.copytree(made / "out", tmp_path / "out"))
+    group(out, threshold=0.9999, folders=tmp_path / "links")
+    group(out, threshold=0.9999, folders=tmp_path / "copies", copy=True)
+    derive(out, tmp_path / "derived", size=96, overlay=True, overlay_chips=True)
+    return out
+
+
+def everything_in(folder: Path) -> bytes:
+    """Every byte of every file below a folder, every name, and where every link leads."""
+    parts = []
+    for above, folders, names in os.walk(folder):
+        for name in (*folders, *names):
+            path = Path(above) / name
+            parts.append(bytes(path.relative_to(folder)))
+            parts.append(bytes(path.readlink()) if path.is_symlink() else b"")
+            parts.append(path.read_bytes() if path.is_file() and not path.is_symlink() else b"")
+    return b"\0".join(parts)
+
+
+def traces_of(out: Path, source: str) -> set[bytes]:
+    """Bytes that tell of a source: of its name, its numbers, its masks and its chips."""
+    with closing(sqlite3.connect(out / "faceloom.sqlite")) as db:
+        rows = db.execute(
+            "SELECT landmarks, embedding, affine, chip, face.id FROM face JOIN source ON source.id = source_id"
+            " WHERE name = ?",
+            (source,),
+        ).fetchall()
+        found = {source.encode(), Path(source).stem.encode()}
+        for *blobs, chip, face_id in rows:
+            found |= {blob[8:40] for blob in blobs}
+            found.add((out / chip).read_bytes()[-80:-20])
+            found |= {png[60:100] for (png,) in db.execute("SELECT png FROM mask WHERE face_id = ?", (face_id,))}
+    return found
+
+
+@pytest.mark.parametrize("source", [NAME, "crowd.jpg"])
+def test_after_forgetting_no_byte_of_the_source_is_left_in_the_folder_or_any_copy(source: str, faces: Path) -> None:
+    every = faces.parent
+    traces = {place: traces_of(every / place, source) for place in ("out", "derived")}
+    gone = traces["out"] | traces["derived"]
+    there = everything_in(every)
+    assert len(gone) > 5
+    assert all(trace in there for trace in gone)
+    went = forget(faces, source=source)
+    left = everything_in(every)
+    assert not [trace for trace in gone if trace in left]
+    assert not went.unreachable
+    assert went.copied_files >= 4 * went.chips  # links, copies, chips and overlays
+    other = ({NAME, "crowd.jpg"} - {source}).pop()
+    assert {face.frame.source for face, _ in read_faces(every / "derived")} == {other}
+    assert any(path.is_file() for path in (every / "copies").rglob("*.jpg"))
+
+
+def test_a_forgotten_persons_faces_go_from_every_copy_and_others_stay(faces: Path) -> None:
+    every = faces.parent
+    person = next(face.person for face, _ in read_faces(faces) if face.frame.source == "crowd.jpg")
+    assert person
+    before = {place: len(list(read_faces(every / place))) for place in ("out", "derived")}
+    went = forget(faces, person=person)
+    assert went.faces >= 1
+    assert not (every / "links" / person).exists()
+    assert not (every / "copies" / person).exists()
+    for place, number in before.items():
+        assert len(list(read_faces(every / place))) == number - went.faces
+    assert len(list((every / "copies").rglob("*.jpg"))) == before["out"] - went.faces
+
+
+def test_what_cannot_be_reached_is_listed(faces: Path) -> None:
+    every = faces.parent
+    (every / "links").rename(every / "elsewhere")
+    shutil.rmtree(every / "derived")
+    (every / "copies" / MARK).write_text("of something else\n")
+    kept = sorted((every / "copies").rglob("*.jpg"))
+    went = forget(faces, source="crowd.jpg")
+    assert len(went.unreachable) == 3
+    for name in ("links", "derived", "copies"):
+        assert any(str(every / name) in text for text in went.unreachable)
+    assert sorted((every / "copies").rglob("*.jpg")) == kept  # which is not ours any more, as far as its mark says
+
+
+class KilledError(BaseException):
+    """What ends the work in place of a signal."""
+
+
+STEPS: list[tuple[Any, str]] = [
+    (forgetting, "_forget_copies"),
+    (forgetting, "_count"),
+    (forgetting, "_remove"),
+    (forgetting, "_delete_source"),
+    (forgetting, "_scrub"),
+    (forgetting, "_wipe"),
+    (Unfinished, "begin"),
+    (Unfinished, "end"),
+]
+
+
+@pytest.mark.parametrize("after", [False, True])
+@pytest.mark.parametrize("step", STEPS, ids=lambda step: step[1])
+def test_forgetting_that_ends_at_any_step_finishes_when_called_again(
+    step: tuple[Any, str], after: bool, made: Path, faces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gone = traces_of(faces, "crowd.jpg") | traces_of(faces.parent / "derived", "crowd.jpg")
+    real: Callable[..., Any] = getattr(*step)
+
+    def ends(*args: Any, **keywords: Any) -> Any:
+        if after:
+            real(*args, **keywords)
+        raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(*step, ends)
+        with pytest.raises(KilledError):
+            forget(faces, source="crowd.jpg")
+    try:
+        went = forget(faces, source="crowd.jpg")
+        assert isinstance(went, Forgotten)
+    except RequestError:  # it had come to its end
+        assert (step[1], after) == ("end", True)
+    left = everything_in(faces.parent)
+    assert not [trace for trace in gone if trace in left]
+    assert read_summary(faces)["sources"] == {"picture": 1}
+
+
+def test_a_source_by_another_spelling_is_neither_done_twice_nor_comes_back(
+    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    pictures = Path(shutil.copytree(made / "pictures", tmp_path / "pictures"))
+    (tmp_path / "linked").symlink_to(pictures, target_is_directory=True)
+    out = tmp_path / "out"
+    extract(pictures, out, **options(made))
+    before = exported(out)
+    monkeypatch.chdir(pictures)
+    for spelling in (Path("../pictures"), Path(), tmp_path / "linked", Path("crowd.jpg"), Path("../linked/crowd.jpg")):
+        extract([spelling, pictures], out, **options(made))
+        assert exported(out) == before, spelling
+    forget(out, source=Path("../linked/crowd.jpg"))
+    after = exported(out)
+    assert "crowd.jpg" not in after
+    for spelling in (Path("../pictures"), tmp_path / "linked", pictures):
+        extract(spelling, out, **options(made))
+        assert exported(out) == after, spelling
