@@ -12,9 +12,9 @@ from faceloom.api import extract
 from faceloom.cli.main import main
 from faceloom.errors import RequestError, StoreError
 from faceloom.grouping import group
+from faceloom.media.sources import find_sources
 from faceloom.store import forgetting
 from faceloom.store.database import connect
-from faceloom.media.sources import find_sources
 from faceloom.store.folder import locked
 from faceloom.store.forgetting import forget
 from faceloom.store.reading import read_faces
