@@ -159,6 +159,10 @@ def _run(
     """Does what is asked for in a result folder of this configuration; also what an extension has left undone."""
     with Store(out) as store:
         store.configuration.use(config)
+        if order.derivation is not None:  # only now: another folder is refused by its configuration
+            identity = note_derived(order.derivation.folder, out)
+            if identity is not None:
+                store.mark_derived(identity)
         summary = _noted(
             store, lambda: run_job(order, inputs, store, on_event=on_event, should_stop=should_stop), started
         )
@@ -315,10 +319,6 @@ def derive(
     derivation = Derivation(folder=Path(folder), framing=framing_of(found), models=_models(found))
     order = replace(order, derivation=derivation)
     config = _derived_config(found, config_of(order))
-    identity = note_derived(Path(folder), Path(out))
-    if identity is not None:
-        with Store(Path(out)) as store:
-            store.mark_derived(identity)
     return _run(order, [], Path(out), config, started, on_event=on_event, should_stop=should_stop)
 
 
