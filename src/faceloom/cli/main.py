@@ -28,6 +28,7 @@ from faceloom.cli.refusals import INTERRUPTED, refuse, tell
 from faceloom.cli.results import EXPORT, SHOW
 from faceloom.cli.where import WHERE
 from faceloom.errors import FaceloomError
+from faceloom.isolation import leave_current_folder
 from faceloom.options.declared import declared
 
 COMMANDS = (EXTRACT, EXTEND, PLAN, PROFILE, SHOW, EXPORT, WHERE, DERIVE, GROUP, FORGET, MODELS, PULL, SAMPLES, DOCTOR)
@@ -53,6 +54,7 @@ Everything stays on this machine; the only network access is fetching weights, e
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; the exit code says how it ended."""
     started = time.monotonic()
+    leave_current_folder()
     given = sys.argv[1:] if arguments is None else list(arguments)
     parser, commands = _parser()
     try:

@@ -8,7 +8,6 @@ import hashlib
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,6 +17,7 @@ from pathlib import Path
 import platformdirs
 
 from faceloom.errors import WeightsError
+from faceloom.isolation import module_command, module_environment
 from faceloom.models.places import OnBytes, fetch
 from faceloom.stage import PinnedFile, Signature
 
@@ -175,10 +175,8 @@ def _convert(source: Path, target: Path, pinned: PinnedFile) -> None:
 
 def _run_apart(module: str, arguments: Sequence[str], pinned: PinnedFile) -> str:
     """What a module of ours prints, run in a process of its own."""
-    package_root = Path(__file__).resolve().parents[2]
-    command = [sys.executable, "-m", module, *arguments]
-    paths = os.pathsep.join(filter(None, [str(package_root), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": paths}
+    command = module_command(module, *arguments)
+    environment = {**os.environ, **module_environment()}
     # In a group of its own: Ctrl-C goes to the whole group of a terminal, and is for the process that asked to decide.
     done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, process_group=0)
     if done.returncode:

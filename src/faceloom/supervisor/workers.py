@@ -6,12 +6,12 @@ import pickle
 import queue
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from faceloom.isolation import module_command, module_environment
 from faceloom.media.sources import MAX_PIXELS
 from faceloom.messages import (
     Answer,
@@ -63,13 +63,12 @@ class WorkerProcess:
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         """Starts a process, with more environment variables if there are any."""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by __exit__
-        paths = os.pathsep.join(path for path in sys.path if path)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "faceloom.worker.main"],
+            module_command("faceloom.worker.main"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env={**WORKER_SETTINGS, **os.environ, "PYTHONPATH": paths, **(environment or {})},
+            env={**WORKER_SETTINGS, **os.environ, **module_environment(), **(environment or {})},
         )
 
     def end(self) -> None:
