@@ -221,7 +221,7 @@ class WorkerPool:
         """The RAM that all workers hold now."""
         return sum(held_bytes(worker.pid) for worker in self.workers)
 
-    def receive(self) -> tuple[PooledWorker, Request | None, Answer]:
+    def receive(self, *, within_s: float | None = None) -> tuple[PooledWorker, Request | None, Answer]:
         """The next answer of any worker, and its oldest open request, which that answers; `Reading` answers none.
 
         A worker that `Died`, or on a card said why it cannot go on, has to be stopped; its open requests are still in
@@ -229,9 +229,10 @@ class WorkerPool:
 
         Raises:
             FaceloomError: another worker said why it cannot go on.
+            queue.Empty: nobody has answered within so many seconds.
         """
         while True:
-            worker, answer = self._heard.get()
+            worker, answer = self._heard.get(timeout=within_s)
             if worker not in self.workers:
                 continue
             self.peak_bytes = max(self.peak_bytes, sum(worker.held.peak_bytes for worker in self.workers))
