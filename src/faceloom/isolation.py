@@ -1,8 +1,8 @@
 """Whence code is imported: never from the current folder, and so never from beside pictures, in no process of ours.
 
 Python looks for modules in the current folder if it is told to by `-m`, `-c`, or an entry of `PYTHONPATH` that is empty
-or relative. A folder of pictures with a `queue.py` in it would be run. Here nothing but `os` and `sys` is imported, which
-Python has in itself: what else this needed could be one of those files.
+or relative. A folder of pictures with a `queue.py` in it would be run. Here nothing is imported but `os` and `sys`,
+which Python has in itself: what else this needed could be one of those files.
 """
 
 import os
@@ -29,7 +29,7 @@ def module_command(module: str, *arguments: str) -> list[str]:
 
 def module_environment() -> dict[str, str]:
     """The variables with which a process of ours imports what this one would, and nothing from the current folder."""
-    own = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))  # noqa: PTH120
+    own = os.path.dirname(os.path.dirname(os.path.realpath(__file__)))
     paths = [path for path in sys.path if _is_told(path)]
     if own not in map(os.path.realpath, paths):  # this very copy, however it was found
         paths.insert(0, own)
@@ -46,19 +46,18 @@ def _relative_entries() -> frozenset[str]:
     told = os.environ.get("PYTHONPATH", "")
     entries = told.split(os.pathsep) if told else []
     absolute = {entry for entry in entries if os.path.isabs(entry)}
-    return frozenset(os.path.abspath(entry) for entry in entries if not os.path.isabs(entry)) - absolute  # noqa: PTH100
+    return frozenset(os.path.abspath(entry) for entry in entries if not os.path.isabs(entry)) - absolute
 
 
 def run_as_module() -> bool:
     """Whether this process is `python -m faceloom`, or a module of it."""
     given = sys.orig_argv
-    return any(
-        flag == "-m" and module.partition(".")[0] == _OWN for flag, module in zip(given, given[1:], strict=False)
-    )
+    module = given[given.index("-m") + 1 :][:1] if "-m" in given else []
+    return bool(module) and module[0].partition(".")[0] == _OWN
 
 
 def _current() -> str | None:
     try:
-        return os.getcwd()  # noqa: PTH109  # the text that Python itself puts there
+        return os.getcwd()
     except OSError:  # it is gone
         return None

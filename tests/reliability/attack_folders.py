@@ -1,4 +1,4 @@
-"""What somebody may have put into a folder of pictures so that it is run: a shadow for every module there is to import."""
+"""What somebody may have put into a folder of pictures so that it is run: a shadow for every module there is."""
 
 import subprocess
 import sys

@@ -1,4 +1,4 @@
-"""Attacks: what a received folder, file or network may try. Nothing runs, nothing outside changes, and all of it ends."""
+"""Attacks: what a received folder, file or network may try. Nothing runs or changes outside, and all of it ends."""
 
 import os
 import shutil

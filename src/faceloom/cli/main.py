@@ -26,6 +26,7 @@ from faceloom.cli.plan import PLAN
 from faceloom.cli.profile import PROFILE
 from faceloom.cli.refusals import INTERRUPTED, refuse, tell
 from faceloom.cli.results import EXPORT, SHOW
+from faceloom.cli.terminal import say
 from faceloom.cli.where import WHERE
 from faceloom.errors import FaceloomError
 from faceloom.isolation import leave_current_folder
@@ -112,7 +113,7 @@ class _PrintVersion(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from faceloom.version import VERSION
 
-        print(f"faceloom {VERSION}")
+        say(f"faceloom {VERSION}")
         parser.exit()
 
 
