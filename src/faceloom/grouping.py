@@ -13,11 +13,13 @@ from faceloom.errors import RequestError
 from faceloom.flow import find_plugin
 from faceloom.geometry.linkage import average_linkage
 from faceloom.identify import Identifier
+from faceloom.media.sources import printable
 from faceloom.options.calls import GroupOptions
 from faceloom.options.keywords import takes
 from faceloom.options.stages import PathLike
 from faceloom.store.folder import locked
 from faceloom.store.persons import FaceTraits, read_embeddings, read_identifier, read_persons, write_persons
+from faceloom.store.places import file_below
 
 SORTS: Mapping[Sort, Callable[[FaceTraits], float]] = {
     Sort.SHARPNESS: lambda face: -(face.sharpness or 0),
@@ -114,9 +116,9 @@ def _lay(folder: Path, faces: Sequence[FaceTraits], target: Path, *, copy: bool)
             if face.chip is None:
                 raise RequestError(f"{folder} has no chips to lay into folders: it was made without them")
             target.mkdir(exist_ok=True)
-            chip = folder / face.chip
+            chip = file_below(folder, face.chip)
             # Names of sources have slashes, and may be as long as a name can be.
-            name = f"{place:0{digits}}_{Path(face.frame.source).stem[:40]}_{chip.name}"
+            name = f"{place:0{digits}}_{printable(Path(face.frame.source).stem)[:40]}_{chip.name}"
             if copy:
                 shutil.copyfile(chip, target / name)
             else:

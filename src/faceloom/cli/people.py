@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING
 
 from faceloom.cli.commands import Argument, Command, keywords
 from faceloom.cli.flags import JsonFlags
-from faceloom.cli.terminal import say, say_json
+from faceloom.cli.terminal import on_one_line, say, say_json
 from faceloom.options.calls import ForgetOptions, GroupOptions
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def _gone_in_words(went: "Forgotten") -> str:
 def _in_words(persons: list["Person"]) -> str:
     faces = sum(person.faces for person in persons)
     lines = [f"{len(persons):,} person{'s' * (len(persons) != 1)}, {faces:,} face{'s' * (faces != 1)}"]
-    lines += [f"  {person.name:<12}{person.faces:>7,}  {person.best}" for person in persons[:_TOLD]]
+    lines += [f"  {person.name:<12}{person.faces:>7,}  {on_one_line(person.best)}" for person in persons[:_TOLD]]
     rest = persons[_TOLD:]
     if rest:
         lines.append(f"  and {len(rest):,} more, of {rest[0].faces:,} faces or fewer (--json has all)")

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from faceloom.cli.commands import Argument, Command
 from faceloom.cli.flags import JsonFlags
-from faceloom.cli.terminal import say, say_json
+from faceloom.cli.terminal import on_one_line, say, say_json
 from faceloom.options.option import Option
 from faceloom.options.stages import PathLike
 from faceloom.units import format_time
@@ -64,9 +64,9 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _in_words(origin: "Origin") -> str:
-    told = origin.to_json()
+    told = on_one_line(origin.to_json())
     if origin.path is None:
-        source = f"{origin.source}, by name: its result folder is not here"
+        source = f"{told['source']}, by name: its result folder is not here"
     else:
         source = told["path"] + ("" if told["exists"] else ", where it no longer is")
     time = "" if origin.time_s is None else f" at {format_time(origin.time_s)}"

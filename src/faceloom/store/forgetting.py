@@ -7,7 +7,6 @@ find.
 
 import json
 import os
-import shutil
 import sqlite3
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -21,6 +20,7 @@ from faceloom.options.stages import PathLike
 from faceloom.store.again import NEVER
 from faceloom.store.database import connect
 from faceloom.store.folder import CHIPS, OVERLAYS, file_name
+from faceloom.store.places import place_below, remove_below
 from faceloom.store.store import Store
 from faceloom.store.tombstones import Tombstones
 
@@ -85,8 +85,8 @@ def _forget_source(db: sqlite3.Connection, folder: Path, source: str) -> Forgott
         sources=1,
         frames=frames,
         **_count(db, "source_id = ?", (source_id,)),
-        chips=_remove(folder, folder / CHIPS / file_name(name)),
-        overlays=_remove(folder, folder / OVERLAYS / file_name(name)),
+        chips=_remove(folder, f"{CHIPS}/{file_name(name)}"),
+        overlays=_remove(folder, f"{OVERLAYS}/{file_name(name)}"),
     )
     db.execute("BEGIN IMMEDIATE")
     Tombstones(db).add(path)
@@ -106,10 +106,10 @@ def _forget_person(db: sqlite3.Connection, folder: Path, person: str) -> Forgott
         names = [name for (name,) in db.execute("SELECT DISTINCT person FROM face WHERE person IS NOT NULL LIMIT 8")]
         there = f"there are {', '.join(names)}" if names else "faceloom group names them"
         raise RequestError(f"{folder} has no person {person!r}; {there}")
-    overlays = {folder / OVERLAYS / file_name(name) / f"{frame:06}.jpg" for name, frame, *_ in faces}
+    overlays = {f"{OVERLAYS}/{file_name(name)}/{frame:06}.jpg" for name, frame, *_ in faces}
     went = Forgotten(
         **_count(db, "person = ?", (person,)),
-        chips=sum(_remove(folder, folder / chip) for _, _, chip, *_ in faces if chip is not None),
+        chips=sum(_remove(folder, chip) for _, _, chip, *_ in faces if chip is not None),
         overlays=sum(_remove(folder, overlay) for overlay in overlays),
     )
     db.execute("BEGIN IMMEDIATE")
@@ -133,15 +133,11 @@ def _count(db: sqlite3.Connection, where: str, values: tuple[object, ...]) -> di
     return {"faces": faces, "embeddings": embeddings, "masks": masks}
 
 
-def _remove(folder: Path, path: Path) -> int:
+def _remove(folder: Path, told: str) -> int:
     """Removes a file, or a folder with all its files, and the folders that are empty then; says how many files went."""
+    path = place_below(folder, told)
     try:
-        if path.is_dir():
-            removed = sum(1 for below in path.rglob("*") if below.is_file())
-            shutil.rmtree(path)
-        else:
-            removed = int(path.exists())
-            path.unlink(missing_ok=True)
+        removed = remove_below(folder, told)
         for parent in path.parents:
             if parent == folder or (parent.is_dir() and any(parent.iterdir())):
                 break
@@ -159,13 +155,16 @@ def _scrub(db: sqlite3.Connection, names: Sequence[str]) -> None:
         if any(name in _text(detail) for name in names):
             db.execute("DELETE FROM event WHERE id = ?", (event_id,))
     for run_id, outcome in db.execute("SELECT id, outcome FROM run WHERE outcome IS NOT NULL").fetchall():
-        if any(name in outcome for name in names):
-            kind = outcome.partition(":")[0]
+        if any(name in str(outcome) for name in names):
+            kind = str(outcome).partition(":")[0]
             db.execute("UPDATE run SET outcome = ? WHERE id = ?", (kind, run_id))
 
 
 def _text(detail: str) -> str:
-    told = json.loads(detail)
+    try:
+        told = json.loads(detail)
+    except (RecursionError, TypeError, ValueError):  # nothing of ours
+        return str(detail)
     return str(told.get("text", "")) if isinstance(told, dict) else detail
 
 

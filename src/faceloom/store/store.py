@@ -23,6 +23,7 @@ from faceloom.store.frames import FrameStates
 from faceloom.store.known import KnownFaces
 from faceloom.store.round import Round
 from faceloom.store.rows import ChunkRows
+from faceloom.store.soundness import check_rows
 from faceloom.store.sources import Sources
 from faceloom.store.writing import ChunkWriter
 
@@ -57,6 +58,7 @@ class Store:
             self.frames = FrameStates(self._db, self.again, self._round)
             self._writer = ChunkWriter(self._db, self.again, self._round)
             self._adoption = Adoption(self._db, self.folder)
+            check_rows(self._db, self.folder)
             recover_files(self.folder, self._is_committed)
             self._stack = stack.pop_all()
         return self
@@ -81,7 +83,9 @@ class Store:
             cursor = self._db.execute(
                 "INSERT INTO run (started_at, versions) VALUES (?, ?)", (_now(), json.dumps(versions))
             )
-        self._round.run_id = int(cursor.lastrowid or 0)
+            self._round.run_id = int(cursor.lastrowid or 0)
+            # None has been given to a run that is only beginning, whatever the store says.
+            self._db.execute("UPDATE source SET run_id = 0 WHERE run_id >= ?", (self._round.run_id,))
 
     def note_plan(self, plan: Mapping[str, Any]) -> None:
         """Notes the plan that the run follows from now on."""
