@@ -203,7 +203,7 @@ class Notebook:
         return end
 
     @contextmanager
-    def _store(self, folder: Path) -> Iterator[Any]:
+    def _store(self, folder: Path, **_: Any) -> Iterator[Any]:
         note = self._noting
         yield SimpleNamespace(
             configuration=SimpleNamespace(

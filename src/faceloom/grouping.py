@@ -20,6 +20,7 @@ from faceloom.options.stages import PathLike
 from faceloom.store.folder import locked
 from faceloom.store.persons import FaceTraits, read_embeddings, read_identifier, read_persons, write_persons
 from faceloom.store.places import file_below
+from faceloom.store.privacy import make_folder, make_private, opener
 
 SORTS: Mapping[Sort, Callable[[FaceTraits], float]] = {
     Sort.SHARPNESS: lambda face: -(face.sharpness or 0),
@@ -62,7 +63,7 @@ def group(folder: PathLike, **options: Unpack[GroupOptions]) -> list[Person]:
     if options["copy"] and folders is None:
         raise RequestError("copies need a place: add --folders DIR")
     if folders is not None:
-        _require_empty(folders)
+        _require_empty(folders, share=options["share"])
     alike = _threshold(read_identifier(folder), options["threshold"])
     with locked(folder):
         names, faces = _named(folder, threshold=alike)
@@ -71,7 +72,7 @@ def group(folder: PathLike, **options: Unpack[GroupOptions]) -> list[Person]:
                 some.sort(key=SORTS[Sort(options["sort"])])  # stable: equals stay by source and frame
         if folders is not None:
             for name in names:
-                _lay(folder, faces[name], folders / name, copy=options["copy"])
+                _lay(folder, faces[name], folders / name, copy=options["copy"], share=options["share"])
     return [Person(name=name, faces=len(faces[name]), best=_place(faces[name][0])) for name in names]
 
 
@@ -95,11 +96,13 @@ def _threshold(stage: str, threshold: float | None) -> float:
     return threshold
 
 
-def _require_empty(folders: Path) -> None:
+def _require_empty(folders: Path, *, share: bool) -> None:
     try:
-        folders.mkdir(parents=True, exist_ok=True)
+        make_folder(folders, share=share)
         if any(folders.iterdir()):
             raise RequestError(f"{folders} is not empty; name a new folder with --folders")
+        if not share:
+            make_private(folders)
     except OSError as error:
         raise RequestError(f"{folders} cannot be used: {error.strerror}") from error
 
@@ -108,19 +111,20 @@ def _place(face: FaceTraits) -> str:
     return face.chip or f"{face.frame} face {face.index}"
 
 
-def _lay(folder: Path, faces: Sequence[FaceTraits], target: Path, *, copy: bool) -> None:
+def _lay(folder: Path, faces: Sequence[FaceTraits], target: Path, *, copy: bool, share: bool) -> None:
     """A link or a copy for each chip, whose name begins with its place in the order."""
     digits = len(str(len(faces)))
     try:
         for place, face in enumerate(faces, start=1):
             if face.chip is None:
                 raise RequestError(f"{folder} has no chips to lay into folders: it was made without them")
-            target.mkdir(exist_ok=True)
+            make_folder(target, share=share)
             chip = file_below(folder, face.chip)
             # Names of sources have slashes, and may be as long as a name can be.
             name = f"{place:0{digits}}_{printable(Path(face.frame.source).stem)[:40]}_{chip.name}"
             if copy:
-                shutil.copyfile(chip, target / name)
+                with chip.open("rb") as file, open(target / name, "xb", opener=opener(share=share)) as copied:
+                    shutil.copyfileobj(file, copied)
             else:
                 (target / name).symlink_to(os.path.relpath(chip.resolve(), target.resolve()))
     except OSError as error:

@@ -93,6 +93,8 @@ def _in_words(summary: dict[str, Any]) -> str:
         lines.append(f"stages    {', '.join(summary['config']['stages'])}")
         for number, look in enumerate(summary["config"].get("looks", []), start=1):
             lines.append(f"look {number:<5}{', '.join(look)}, where no face was found")
+    if summary["open_to_others"]:
+        lines.append("access    others on this machine may read what is here; chmod -R go= DIR takes that back")
     lines += [line for run in summary["runs"] for line in _run_in_words(run)]
     for problem in summary["problems"]:
         lines.append(f"{problem['status']:<10}{problem['source']}#{problem['frame']}: {problem['reason']}")

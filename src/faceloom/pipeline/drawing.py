@@ -22,6 +22,7 @@ from faceloom.pipeline.faces import Failure
 from faceloom.store.folder import OVERLAYS, file_name, write_file
 from faceloom.store.origins import Origin
 from faceloom.store.places import place_below
+from faceloom.store.privacy import opener
 from faceloom.store.reading import read_chip_size, read_faces_of
 from faceloom.store.rows import FaceRow
 
@@ -135,7 +136,7 @@ def draw_origin(origin: Origin, target: Path) -> None:
     assert chip_size is not None  # the store has told of a chip
     content = encode(draw_overlay(frame.image, faces, chip_size=chip_size))
     try:
-        with target.open("xb") as file:
+        with open(target, "xb", opener=opener()) as file:  # Path.open has no opener
             file.write(content)
     except FileExistsError as error:
         raise RequestError(f"{target} is there already; name another, or remove it") from error

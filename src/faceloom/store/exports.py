@@ -11,6 +11,8 @@ from faceloom.formats import csv, jsonl
 from faceloom.formats.record import Format, Piece
 from faceloom.formats.registry import format_to_write
 from faceloom.store.database import connect
+from faceloom.store.places import place_below
+from faceloom.store.privacy import make_folder, opener
 from faceloom.store.reading import read_frames, stored_frames
 
 _FRAME_FORMATS: Mapping[str, Callable[[Iterator[dict[str, Any]]], Iterator[Piece]]] = {
@@ -56,7 +58,7 @@ def export(folder: Path, out: TextIO, *, to: str, frames: bool, rejected: bool =
             out.write(piece.decode())
 
 
-def export_to(folder: Path, target: Path, *, to: str, rejected: bool = False) -> None:
+def export_to(folder: Path, target: Path, *, to: str, rejected: bool = False, share: bool = False) -> None:
     """Writes the faces of a result folder to a new file, or a new folder where the format is many files.
 
     On demand those that filters rejected are among them, marked as that.
@@ -71,15 +73,15 @@ def export_to(folder: Path, target: Path, *, to: str, rejected: bool = False) ->
         pieces = chosen.write(stored)
         first = next(pieces, ("", b""))  # whatever forbids this export is known before there is a file
         if chosen.is_folder:
-            target.mkdir()
+            target.mkdir(mode=0o777 if share else 0o700)
         else:
-            target.touch(exist_ok=False)
+            target.touch(mode=0o666 if share else 0o600, exist_ok=False)
         for name, same in itertools.groupby(itertools.chain([first], pieces), key=lambda piece: piece[0]):
-            path = target / name if chosen.is_folder and name else target
+            path = place_below(target, name) if chosen.is_folder and name else target
             if path.is_dir():  # a folder of nothing
                 continue
-            path.parent.mkdir(parents=True, exist_ok=True)
-            with path.open("wb") as file:
+            make_folder(path.parent, share=share)
+            with open(path, "wb", opener=opener(share=share)) as file:  # Path.open has no opener
                 file.writelines(piece for _, piece in same)
 
 

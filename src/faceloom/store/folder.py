@@ -18,6 +18,7 @@ from pathlib import Path, PurePosixPath
 from faceloom.errors import RequestError, StoreError
 from faceloom.media.sources import RESULT_MARK
 from faceloom.store.places import place_below, remove_below
+from faceloom.store.privacy import make_folder, make_private, opener
 
 DATABASE = RESULT_MARK
 CHIPS = "chips"
@@ -29,7 +30,7 @@ _LONGEST_NAME_BYTES = 160
 _NETWORK_FILE_SYSTEMS = frozenset(["9p", "afs", "cifs", "fuse.sshfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"])
 
 
-def claim_folder(folder: Path) -> None:
+def claim_folder(folder: Path, *, share: bool = False) -> None:
     """Makes a result folder, or sees that the folder there is one, or empty.
 
     Raises:
@@ -37,7 +38,7 @@ def claim_folder(folder: Path) -> None:
         StoreError: the folder cannot be made or written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, share=share)
         others = sorted(entry.name for entry in folder.iterdir() if entry.name != _LOCK)
     except OSError as error:
         raise StoreError(f"the result folder {folder} cannot be used: {error}", path=folder) from error
@@ -46,10 +47,22 @@ def claim_folder(folder: Path) -> None:
         raise RequestError(message)
     if not os.access(folder, os.W_OK):
         raise StoreError(f"the result folder {folder} cannot be written: permission denied", path=folder)
+    if DATABASE not in others:
+        _begin(folder, share=share)
+
+
+def _begin(folder: Path, *, share: bool) -> None:
+    """Makes the file of a new store for whom it is to be; those that SQLite adds are for the same."""
+    try:
+        if not share:
+            make_private(folder)
+        open(folder / DATABASE, "xb", opener=opener(share=share)).close()  # as below
+    except OSError as error:
+        raise StoreError(f"the result folder {folder} cannot be used: {error}", path=folder) from error
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, *, share: bool = False) -> Iterator[None]:
     """Holds the folder for one writing run; the lock ends with the process, however that ends.
 
     Raises:
@@ -58,7 +71,7 @@ def locked(folder: Path) -> Iterator[None]:
     import fcntl
 
     try:
-        file = os.fdopen(os.open(folder / _LOCK, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW, 0o600), "a")
+        file = open(folder / _LOCK, "a", opener=opener(share=share))  # noqa: SIM115  # Path.open has no opener
     except OSError as error:
         raise StoreError(f"the result folder {folder} cannot be used: {error}", path=folder) from error
     with file:

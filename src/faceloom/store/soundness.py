@@ -4,6 +4,7 @@ A store may have come from anybody, and SQLite runs what a schema says: views an
 go on for ever. So the schema is looked at before anything else is asked of a file.
 """
 
+import os
 import re
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping
@@ -114,7 +115,7 @@ def check_rows(db: sqlite3.Connection, path: Path) -> None:
 def _check_source(name: object, place: object, kind: Any, time_base: object) -> None:
     if not isinstance(name, str) or not name or "\0" in name or ".." in name.split("/"):
         raise ValueError(f"{name!r:.80} is no name of a source")
-    if not isinstance(place, bytes) or not place.startswith(b"/") or b"\0" in place:
+    if not isinstance(place, bytes | str) or "\0" in os.fsdecode(place):
         raise ValueError(f"the source {name!r:.80} has a path that is none")
     SourceKind(kind)
     if time_base is not None:

@@ -31,8 +31,10 @@ from faceloom.store.writing import ChunkWriter
 class Store:
     """A result folder, open for one run."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, share: bool = False) -> None:
+        """A new one is for its owner alone, unless it is shared with whom the umask allows."""
         self.folder = folder
+        self._share = share
         self._round = Round()
         self._stack = ExitStack()
 
@@ -43,9 +45,9 @@ class Store:
             RequestError: the folder holds something else.
             StoreError: it cannot be used, or another run is writing to it.
         """
-        claim_folder(self.folder)
+        claim_folder(self.folder, share=self._share)
         with ExitStack() as stack:
-            stack.enter_context(locked(self.folder))
+            stack.enter_context(locked(self.folder, share=self._share))
             self._db = stack.enter_context(connect(self.folder, read_only=False))
             # A write-ahead log needs memory shared between processes, which network file systems lack.
             self._db.execute(f"PRAGMA journal_mode = {'DELETE' if on_network(self.folder) else 'WAL'}")
