@@ -3,6 +3,7 @@
 import json
 import os
 import sqlite3
+import struct
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -70,6 +71,16 @@ def _pending(folder: Path, outside: Path) -> None:
         db.commit()
 
 
+def _journal(folder: Path, outside: Path) -> None:
+    """A rollback journal after which SQLite would remove a file that the journal names."""
+    mark, victim = bytes.fromhex("d9d505f920a163d7"), os.fsencode(outside / "precious.jpg")
+    with closing(sqlite3.connect(folder / DATABASE)) as db:
+        ((size,), (pages,)) = (db.execute(f"PRAGMA {name}").fetchone() for name in ("page_size", "page_count"))
+    head = (mark + struct.pack(">IIIII", 0, 1, pages, 512, size)).ljust(512, b"\0")
+    name = struct.pack(">I", (1 << 30) // size + 1) + victim + struct.pack(">II", len(victim), sum(victim)) + mark
+    (folder / f"{DATABASE}-journal").write_bytes(head + name)
+
+
 ATTACKS: Mapping[str, Attack] = {
     "a chip above the folder": _sql("UPDATE face SET chip = :up || '/precious.jpg'"),
     "a chip by its whole path": _sql("UPDATE face SET chip = :outside || '/precious.jpg'"),
@@ -134,6 +145,7 @@ ATTACKS: Mapping[str, Attack] = {
     "overlays that lead out": _linked("overlays"),
     "a pending folder that leads out": _linked(".pending"),
     "pending chunks that lead out": _pending,
+    "a journal that names a file to remove": _journal,
     "a lock that leads out": _linked("faceloom.lock"),
     "a log that leads out": _linked("faceloom.sqlite-wal.x"),
 }

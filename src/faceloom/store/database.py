@@ -12,7 +12,7 @@ from faceloom.errors import FaceloomError, StoreError
 from faceloom.store.columns import TABLES
 from faceloom.store.folder import DATABASE, locked
 from faceloom.store.places import file_below
-from faceloom.store.soundness import DAMAGE, check_schema, harden
+from faceloom.store.soundness import DAMAGE, check_schema, harden, refuse_super_journal
 
 _ENDINGS = ("", "-wal", "-shm", "-journal")
 """Of the files that SQLite keeps of one database."""
@@ -34,7 +34,7 @@ def connect(folder: Path, *, read_only: bool) -> Iterator[sqlite3.Connection]:
     if read_only and not path.is_file():
         raise StoreError(f"{folder} holds no results of faceloom (no {DATABASE})", path=path)
     for ending in _ENDINGS:
-        file_below(folder, DATABASE + ending)
+        refuse_super_journal(file_below(folder, DATABASE + ending))
     try:
         if read_only:
             _bring_up_to_date(folder, path)

@@ -56,7 +56,8 @@ def _begin(folder: Path, *, share: bool) -> None:
     try:
         if not share:
             make_private(folder)
-        open(folder / DATABASE, "xb", opener=opener(share=share)).close()  # as below
+        with suppress(FileExistsError):  # another run begins just now, and which of them goes on the lock decides
+            open(folder / DATABASE, "xb", opener=opener(share=share)).close()  # as below
     except OSError as error:
         raise StoreError(f"the result folder {folder} cannot be used: {error}", path=folder) from error
 
@@ -141,7 +142,8 @@ def remove_files(folder: Path, source: str) -> None:
 def _sweep(path: Path) -> None:
     """Removes what is of no more use, and of a link the link alone."""
     if path.is_symlink():
-        path.unlink(missing_ok=True)
+        with suppress(OSError):
+            path.unlink()
     shutil.rmtree(path, ignore_errors=True)
 
 

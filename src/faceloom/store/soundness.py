@@ -23,6 +23,8 @@ DAMAGE = (ArithmeticError, AttributeError, LookupError, RecursionError, TypeErro
 """What reading a row raises that holds something else than was once written there."""
 _LONGEST_BYTES = 512 * MIB
 """Of a text or blob, which functions in a schema could otherwise make as long as 2 GB."""
+_JOURNAL_MARK = bytes.fromhex("d9d505f920a163d7")
+"""SQLite's file format 3: how a journal begins, and ends if it has the name of a super-journal before that."""
 _LONGEST_PATTERN = 64
 _CHECK = re.compile(r"CHECK \((?:[^()]|\([^()]*\))*\)")
 _FRAME = (
@@ -31,6 +33,22 @@ _FRAME = (
     " AND typeof(width) IN ('integer', 'null') AND typeof(reason) IN ('text', 'null') AND typeof(look) = 'integer'"
     f" AND status IN ({', '.join(repr(status.value) for status in Status)})"
 )
+
+
+def refuse_super_journal(path: Path) -> None:
+    """Refuses a rollback journal that names another file: SQLite would remove that file, wherever it lies.
+
+    It is written only by transactions over several files, of which our stores have none.
+
+    Raises:
+        StoreError: it is one.
+    """
+    if not path.name.endswith("-journal") or not path.is_file():
+        return
+    with path.open("rb") as file:
+        file.seek(max(0, path.stat().st_size - len(_JOURNAL_MARK)))
+        if file.read() == _JOURNAL_MARK:
+            raise StoreError(f"{path} names another file, as no journal of our stores does; remove it", path=path)
 
 
 def harden(db: sqlite3.Connection) -> None:
