@@ -19,7 +19,6 @@ import faceloom.store.forgetting
 import faceloom.worker.live
 from faceloom.cli.commands import Command
 from faceloom.cli.main import COMMANDS, main
-from faceloom.cli.option_files import FILE
 from faceloom.cli.parser import Parser
 from faceloom.events import Summary
 from faceloom.options.declared import Declared, Form
@@ -126,12 +125,13 @@ def by_flag(command: Command, options: Mapping[str, Any]) -> int:
 
 
 def by_file(command: Command, options: Mapping[str, Any]) -> int:
-    """Runs a command with a file in the current folder."""
-    Path(FILE).write_text(table(command, options))
+    """Runs a command with a file of options."""
+    file = Path("options.toml")
+    file.write_text(table(command, options))
     try:
-        return main([command.name, *words(command, options)])
+        return main(["--config", str(file), command.name, *words(command, options)])
     finally:
-        Path(FILE).unlink()
+        file.unlink()
 
 
 class Recording(argparse.Namespace):
@@ -203,7 +203,7 @@ class Notebook:
         return end
 
     @contextmanager
-    def _store(self, folder: Path) -> Iterator[Any]:
+    def _store(self, folder: Path, **_: Any) -> Iterator[Any]:
         note = self._noting
         yield SimpleNamespace(
             configuration=SimpleNamespace(

@@ -78,3 +78,32 @@ def session_of(model: onnx.ModelProto) -> Any:
 
 def answers(session: Any, images: Floats) -> list[Floats]:
     return [np.asarray(output) for output in session.run(None, {session.get_inputs()[0].name: images})]
+
+
+def endless(*, name: str = "image") -> onnx.ModelProto:
+    """A network that takes a picture and never answers: a loop of 2^62 rounds."""
+    inside = ["round", "on", "value"]
+    kinds = [TensorProto.INT64, TensorProto.BOOL, TensorProto.FLOAT]
+    body = helper.make_graph(
+        [
+            helper.make_node("Identity", ["on"], ["on_again"]),
+            helper.make_node("Sin", ["value"], ["next"]),
+        ],
+        "body",
+        [helper.make_tensor_value_info(one, kind, []) for one, kind in zip(inside, kinds, strict=True)],
+        [
+            helper.make_tensor_value_info("on_again", TensorProto.BOOL, []),
+            helper.make_tensor_value_info("next", TensorProto.FLOAT, []),
+        ],
+    )
+    nodes = [
+        helper.make_node("ReduceMean", [name], ["mean"], keepdims=0),
+        helper.make_node("Loop", ["rounds", "always", "mean"], ["last"], body=body),
+        helper.make_node("Add", [name, "last"], ["out"]),
+    ]
+    answers = helper.make_tensor_value_info("out", TensorProto.FLOAT, None)
+    pictures = helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 3, "height", "width"])
+    constants = {"rounds": np.array(2**62), "always": np.array(True)}
+    weights = [numpy_helper.from_array(values, key) for key, values in constants.items()]
+    graph = helper.make_graph(nodes, "endless", [pictures], [answers], weights)
+    return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)

@@ -17,6 +17,12 @@ Everything that is raised on purpose is a `FaceloomError`. What is here is loade
 """
 
 import os
+
+from faceloom.isolation import leave_current_folder, run_as_module
+
+if run_as_module():  # before anything is imported that a file in the current folder could be taken for
+    leave_current_folder()
+
 from importlib import import_module
 from typing import TYPE_CHECKING
 

@@ -98,7 +98,7 @@ def _extraction(options: ExtractOptions, *, on_event: OnEvent) -> tuple[Order, W
         unlike=references(options["unlike"]),
         threshold=options["threshold"],
     )
-    order = _flow_order(options, _outputs(options), on_event=on_event)
+    order = _flow_order(options, replace(_outputs(options), share=options["share"]), on_event=on_event)
     order = replace(order, retry_failed=options["retry_failed"])
     if wanted:  # before there is a folder: a bad reference leaves none
         order = replace(order, people=find_people(order, wanted, on_event=on_event))
@@ -157,7 +157,7 @@ def _run(
     should_stop: ShouldStop,
 ) -> Summary:
     """Does what is asked for in a result folder of this configuration; also what an extension has left undone."""
-    with Store(out) as store:
+    with Store(out, share=order.outputs.share) as store:
         store.configuration.use(config)
         if order.derivation is not None:  # only now: another folder is refused by its configuration
             identity = note_derived(order.derivation.folder, out)
@@ -314,6 +314,7 @@ def derive(
         mask_size=found["mask_size"],
         overlay=options["overlay"],
         overlay_chips=options["overlay_chips"],
+        share=options["share"],
     )
     order = make_order(landmark_masks(found["stages"]), outputs, {**options, "device": CPU}, on_event=on_event)
     derivation = Derivation(folder=Path(folder), framing=framing_of(found), models=_models(found))

@@ -13,6 +13,7 @@ from faceloom.errors import RequestError
 from faceloom.flow import find_plugin
 from faceloom.geometry.linkage import average_linkage
 from faceloom.identify import Identifier
+from faceloom.media.sources import printable
 from faceloom.options.calls import GroupOptions
 from faceloom.options.keywords import takes
 from faceloom.options.stages import PathLike
@@ -21,6 +22,8 @@ from faceloom.store.copies import MARK, CopyKind, note_copy
 from faceloom.store.database import connect
 from faceloom.store.folder import locked
 from faceloom.store.persons import FaceTraits, read_embeddings, read_identifier, read_persons, write_persons
+from faceloom.store.places import file_below
+from faceloom.store.privacy import make_folder, opener
 
 SORTS: Mapping[Sort, Callable[[FaceTraits], float]] = {
     Sort.SHARPNESS: lambda face: -(face.sharpness or 0),
@@ -63,7 +66,7 @@ def group(folder: PathLike, **options: Unpack[GroupOptions]) -> list[Person]:
     if options["copy"] and folders is None:
         raise RequestError("copies need a place: add --folders DIR")
     if folders is not None:
-        _require_empty(folders)
+        _require_empty(folders, share=options["share"])
     alike = _threshold(read_identifier(folder), options["threshold"])
     with locked(folder):
         names, faces = _named(folder, threshold=alike)
@@ -71,7 +74,9 @@ def group(folder: PathLike, **options: Unpack[GroupOptions]) -> list[Person]:
             for some in faces.values():
                 some.sort(key=SORTS[Sort(options["sort"])])  # stable: equals stay by source and frame
         if folders is not None:
-            _lay_all(folder, {name: faces[name] for name in names}, folders, copy=options["copy"])
+            _lay_all(
+                folder, {name: faces[name] for name in names}, folders, copy=options["copy"], share=options["share"]
+            )
     return [Person(name=name, faces=len(faces[name]), best=_place(faces[name][0])) for name in names]
 
 
@@ -95,9 +100,9 @@ def _threshold(stage: str, threshold: float | None) -> float:
     return threshold
 
 
-def _require_empty(folders: Path) -> None:
+def _require_empty(folders: Path, *, share: bool) -> None:
     try:
-        folders.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(folders.parent, share=share)
         if folders.is_dir() and entries_of(folders):
             raise RequestError(f"{folders} is not empty; name a new folder with --folders")
         if os.path.lexists(folders) and not folders.is_dir():
@@ -110,7 +115,9 @@ def _place(face: FaceTraits) -> str:
     return face.chip or f"{face.frame} face {face.index}"
 
 
-def _lay_all(folder: Path, persons: Mapping[str, Sequence[FaceTraits]], folders: Path, *, copy: bool) -> None:
+def _lay_all(
+    folder: Path, persons: Mapping[str, Sequence[FaceTraits]], folders: Path, *, copy: bool, share: bool
+) -> None:
     """Fills a new folder, which has its name only when it is whole, and which the store knows of from before that.
 
     Raises:
@@ -120,26 +127,27 @@ def _lay_all(folder: Path, persons: Mapping[str, Sequence[FaceTraits]], folders:
     with connect(folder, read_only=False) as db:
         identity = note_copy(db, CopyKind.PEOPLE, folders)
     try:
-        with new_folder(folders) as part:
+        with new_folder(folders, share=share) as part:
             (part / MARK).write_text(f"{identity}\n")
             for name, faces in persons.items():
-                _lay(folder, faces, part / name, folders / name, copy=copy)
+                _lay(folder, faces, part / name, folders / name, copy=copy, share=share)
     except OSError as error:
         refuse_full(error, folders)
         raise RequestError(f"{folders} cannot be written: {error.strerror}") from error
 
 
-def _lay(folder: Path, faces: Sequence[FaceTraits], part: Path, target: Path, *, copy: bool) -> None:
+def _lay(folder: Path, faces: Sequence[FaceTraits], part: Path, target: Path, *, copy: bool, share: bool) -> None:
     """A link or a copy for each chip, whose name begins with its place in the order."""
     digits = len(str(len(faces)))
-    part.mkdir()
+    make_folder(part, share=share)
     for place, face in enumerate(faces, start=1):
         if face.chip is None:
             raise RequestError(f"{folder} has no chips to lay into folders: it was made without them")
-        chip = folder / face.chip
+        chip = file_below(folder, face.chip)
         # Names of sources have slashes, and may be as long as a name can be.
-        name = f"{place:0{digits}}_{Path(face.frame.source).stem[:40]}_{chip.name}"
+        name = f"{place:0{digits}}_{printable(Path(face.frame.source).stem)[:40]}_{chip.name}"
         if copy:
-            shutil.copyfile(chip, part / name)
+            with chip.open("rb") as file, open(part / name, "xb", opener=opener(share=share)) as copied:
+                shutil.copyfileobj(file, copied)
         else:
             (part / name).symlink_to(os.path.relpath(chip.resolve(), target.resolve()))

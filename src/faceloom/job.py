@@ -24,6 +24,8 @@ class Outputs:
     mask_size: int = 256
     overlay: bool = False
     overlay_chips: bool = False
+    share: bool = False
+    """Whether the umask decides who may read what is written; otherwise only its owner may."""
     framing: Framing = STANDARD
     """The square that chips show, and masks cover."""
 

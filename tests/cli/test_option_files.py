@@ -29,6 +29,11 @@ def flags() -> list[tuple[str, str]]:
     return [(command, name) for command, parser in command_line._parser()[1].items() for name, _ in parser.options()]
 
 
+def is_far_reaching(command: str, name: str) -> bool:
+    """Whether an option names files or folders, or what is to be forgotten."""
+    return command == "forget" or name in command_line._parser()[1][command].place_options
+
+
 def needed(command: str, *, but: str) -> list[str]:
     """What a command has to be given besides one option."""
     parser = command_line._parser()[1][command]
@@ -54,15 +59,18 @@ def test_every_flag_of_every_command_means_the_same_in_a_file(command: str, name
     flag = f"--{name.replace('_', '-')}"
     typed = parsed(command, *needed(command, but=name), *([flag] if action.nargs == 0 else [flag, str(value)]))
     for key in (name, name.replace("_", "-")):
-        (here / FILE).write_text(f"[{command}]\n{key} = {json.dumps(value)}\n")
-        assert vars(parsed(command, *needed(command, but=name))) == vars(typed)
+        (here / "named.toml").write_text(f"[{command}]\n{key} = {json.dumps(value)}\n")
+        named = vars(parsed("--config", "named.toml", command, *needed(command, but=name)))
+        assert {**named, "config": None} == {**vars(typed), "config": None}
 
 
 def test_flags_on_the_command_line_win(here: Path) -> None:
-    (here / FILE).write_text('[extract]\nout = "there"\nsize = 128\nmask = ["unet", "components"]\n')
-    chosen = parsed("extract", "in")
+    (here / "named.toml").write_text('[extract]\nout = "there"\nsize = 128\nmask = ["unet", "components"]\n')
+    chosen = parsed("--config", "named.toml", "extract", "in")
     assert (chosen.out, chosen.size, chosen.mask) == ("there", 128, ["unet", "components"])
-    chosen = parsed("extract", "in", "--out", "here", "--size", "64", "--mask", "extended", "--mask", "none")
+    chosen = parsed(
+        "extract", "in", "--config=named.toml", "--out", "here", "--size", "64", "--mask", "extended", "--mask", "none"
+    )
     assert (chosen.out, chosen.size, chosen.mask) == ("here", 64, ["extended", "none"])
 
 
@@ -92,6 +100,10 @@ def test_another_file_is_taken_in_place_of_the_folders(here: Path) -> None:
         ("[extract]\ndetect = true\n", "has to be a text or a number"),
         ("[extract]\ndetect = ['yunet']\n", "has to be a text or a number"),
         ("[extract\n", "is no TOML"),
+        (f"size = {'[' * 9000}{']' * 9000}\n", "is no TOML"),
+        (f"{'a.' * 9000}b = 1\n", ""),
+        (f"x = {'{y=' * 9000}\n", "is no TOML"),
+        ("#" * (1 << 20) + "\n", "no file of options"),
     ],
 )
 def test_what_is_wrong_with_a_file_is_said_before_anything_is_done(
@@ -116,8 +128,49 @@ def test_help_tells_of_the_file(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_a_run_follows_the_file(samples: Path, here: Path) -> None:
-    (here / FILE).write_text('[extract]\nout = "out"\nalign = "none"\nmin-score = 0.9\nno-chips = true\nquiet = true\n')
-    assert main(["extract", str(samples / "portrait.png")]) == 0
+    (here / FILE).write_text('[extract]\nalign = "none"\nmin-score = 0.9\nno-chips = true\nquiet = true\n')
+    assert main(["extract", str(samples / "portrait.png"), "--out", "out"]) == 0
     config = read_summary(here / "out")["config"]
     assert list(config["stages"]) == ["detect/yunet"]
     assert (config["stages"]["detect/yunet"]["min_score"], config["chips"]) == (0.9, None)
+
+
+@pytest.mark.parametrize(("command", "name"), [each for each in flags() if is_far_reaching(*each)])
+def test_a_file_that_is_only_found_sets_no_place_and_nothing_of_forget(command: str, name: str, here: Path) -> None:
+    value = value_of(dict(command_line._parser()[1][command].options())[name])
+    for key in (name, name.replace("_", "-")):
+        (here / FILE).write_text(f"[{command}]\n{key} = {json.dumps(value)}\n")
+        with pytest.raises(RequestError, match=f"may not set {name} of {command}.*--config"):
+            parsed(command, *needed(command, but=name))
+        if command != "forget":
+            (here / FILE).write_text(f"{key} = {json.dumps(value)}\n")
+            with pytest.raises(RequestError, match=f"may not set {name}"):
+                parsed(command, *needed(command, but=name))
+
+
+@pytest.mark.parametrize("name", ["out", "log_file", "from", "like", "unlike"])
+def test_the_places_of_extract_are_known_as_places(name: str) -> None:
+    assert is_far_reaching("extract", name)
+
+
+@pytest.mark.parametrize("told", ["../net.onnx", "/net.onnx", "link/net.onnx", "nets/../../net.onnx", "a\0b"])
+def test_a_file_that_is_only_found_names_weights_in_its_own_folder(told: str, here: Path, tmp_path: Path) -> None:
+    (here / "link").symlink_to(tmp_path.parent)
+    for value in (told, [told]):
+        weights = [f"detect/yunet={text}" for text in ([value] if isinstance(value, str) else value)]
+        (here / FILE).write_text(f"[extract]\nweights = {json.dumps(weights)}\n")
+        with pytest.raises(RequestError, match="may not name weights outside"):
+            parsed("extract", "in", "--out", "x")
+    (here / FILE).write_text('[extract]\nweights = ["detect/yunet=nets/net.onnx"]\n')
+    assert parsed("extract", "in", "--out", "x").weights == ["detect/yunet=nets/net.onnx"]
+
+
+def test_a_file_that_is_only_found_says_that_it_is_used(here: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (here / FILE).write_text("[extract]\nsize = 64\n")
+    parsed("extract", "in", "--out", "x")
+    told = capsys.readouterr()
+    assert (told.out, told.err.count("\n")) == ("", 1)
+    assert FILE in told.err
+    for arguments in (["plan", "in"], ["extract", "in", "--out", "x", "--config", FILE]):
+        parsed(*arguments)
+        assert not capsys.readouterr().err

@@ -18,7 +18,7 @@ from faceloom.engines.runtime import Runtime
 from faceloom.engines.start import start_engine
 from faceloom.errors import RequestError, StageError
 from faceloom.mask.bisenet import BiSeNet
-from faceloom.models.weights import sha256_of
+from faceloom.models.made import sha256_of
 from faceloom.stage import NetworkPlugin
 from jobs import exported, installed_plugin
 

@@ -22,7 +22,7 @@ from faceloom.geometry.pose import Pose
 ODD = [
     "a, b.jpg", 'q"uote\'.png', "tab\there.jpg", "línea ünï 漢字 🙂.jpg", "caf\\xe9.jpg", "new\\nline.jpg",
     "<x>&amp;.png", "#1.jpg", "clip.mp4#000001.png", "a/000001_0.jpg", "0", "-1", "nan", "{}", "version: 1",
-    "12 3.jpg",
+    "12 3.jpg", "=cmd|'/C x'!A0.jpg", "@SUM(1).jpg", "+1.jpg", "'=x.jpg", "''-1.jpg", "'x.jpg",
 ]  # fmt: skip
 """Names as sources have them: of other bytes and characters that cannot be printed there are escapes."""
 names = st.sampled_from(ODD) | st.text(string.ascii_letters + string.digits + "._-, '\"#&<é漢", min_size=1, max_size=12)

@@ -5,7 +5,8 @@ import pytest
 
 from faceloom.api import extract, stream
 from faceloom.errors import RequestError, WeightsError
-from faceloom.models.weights import WeightCache, sha256_of
+from faceloom.models.made import sha256_of
+from faceloom.models.weights import WeightCache
 from faceloom.orders.flows import make_flow
 from identify_stand_ins import write_arcface, write_sface
 from jobs import installed_plugin

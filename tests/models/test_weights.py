@@ -1,4 +1,8 @@
+import hashlib
 import os
+import subprocess
+import sys
+import time
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
@@ -7,9 +11,11 @@ import numpy as np
 import onnxruntime
 import pytest
 
-from faceloom.errors import WeightsError
-from faceloom.models.weights import WeightCache, sha256_of
-from onnx_files import head
+from faceloom.errors import StageError, WeightsError
+from faceloom.models import weights
+from faceloom.models.made import sha256_of
+from faceloom.models.weights import WeightCache, own_file
+from onnx_files import endless, head, rewritable
 from web import pinned_file, plain_opener, served
 
 CONTENT = b"weights" * 100
@@ -152,3 +158,58 @@ def test_a_digest_is_that_of_the_content(tmp_path: Path) -> None:
     (tmp_path / "abc").write_bytes(b"abc")
     # FIPS 180-2, appendix B.1.
     assert sha256_of(tmp_path / "abc") == "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad"
+
+
+def test_a_changed_prepared_network_is_made_again_whatever_it_is_called(tmp_path: Path) -> None:
+    content = head().SerializeToString()
+    (tmp_path / "net").write_bytes(content)
+    cache = empty_cache(tmp_path, tmp_path)
+    first = cache.prepare(pinned_file(content))
+    true = first.read_bytes()
+    stem = first.name.split(".")[0]
+    for other in (true[:-1], true[:100] + bytes([true[100] ^ 1]) + true[101:], b""):
+        first.unlink()
+        # Under the name that says it is what it is.
+        first.with_name(f"{stem}.{hashlib.sha256(other).hexdigest()[:16]}.onnx").write_bytes(other)
+        assert cache.prepare(pinned_file(content)).read_bytes() == true
+
+
+@pytest.mark.parametrize("note", ["", "[]", "[" * 9999, '{"file": "../net", "sha256": "%s"}', '{"file": "gone.onnx"}'])
+def test_a_note_of_what_was_made_is_no_more_than_data(note: str, tmp_path: Path) -> None:
+    content = head().SerializeToString()
+    (tmp_path / "net").write_bytes(content)
+    cache = empty_cache(tmp_path, tmp_path)
+    first = cache.prepare(pinned_file(content))
+    (written,) = first.parent.glob("*.json")
+    (cache.folder / "net").write_bytes(content)
+    written.write_text(note.replace("%s", hashlib.sha256(content).hexdigest()))
+    assert cache.prepare(pinned_file(content)) == first
+
+
+def test_processes_that_prepare_a_network_at_once_all_get_it_whole(tmp_path: Path) -> None:
+    content = rewritable().SerializeToString()
+    (tmp_path / "net").write_bytes(content)
+    code = (
+        "import sys, hashlib; from pathlib import Path; from faceloom.models.weights import WeightCache;"
+        "from faceloom.stage import PinnedFile; content = Path(sys.argv[1]).read_bytes();"
+        "cache = WeightCache(folder=Path(sys.argv[2]), mirrors=(Path(sys.argv[1]).parent,));"
+        "pinned = PinnedFile(name='net', file='net.onnx', sha256=hashlib.sha256(content).hexdigest(),"
+        " size_bytes=len(content), licence='', about='', places=(), dynamic=('batch',));"
+        "path = cache.prepare(pinned); print(hashlib.sha256(path.read_bytes()).hexdigest())"
+    )
+    command = [sys.executable, "-c", code, str(tmp_path / "net"), str(tmp_path / "shared")]
+    several = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(4)]
+    assert len({process.communicate()[0] for process in several}) == 1
+    assert [process.returncode for process in several] == [0] * 4
+    assert len(list((tmp_path / "shared/prepared").iterdir())) == 2  # the network and its note
+
+
+def test_a_conversion_that_does_not_end_is_ended(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "endless.onnx"
+    path.write_bytes(endless().SerializeToString())
+    monkeypatch.setattr(weights, "LIMIT_S", 5)
+    pinned = own_file(path, pinned_file(CONTENT))
+    started = time.monotonic()
+    with pytest.raises(StageError, match="within 5 s"):
+        empty_cache(tmp_path).prepare(pinned)
+    assert time.monotonic() - started < 60

@@ -15,7 +15,8 @@ from PIL import Image as PillowImage
 from faceloom.api import extract, stream
 from faceloom.errors import WeightsError
 from faceloom.models.catalog import CATALOG
-from faceloom.models.weights import WeightCache, sha256_of
+from faceloom.models.made import sha256_of
+from faceloom.models.weights import WeightCache
 from faceloom.units import MIB
 from jobs import exported, files_below
 

@@ -10,6 +10,7 @@ from faceloom.options.declared import Declared, Form, declared
 from faceloom.options.keywords import in_words
 
 _CONVERTERS: Mapping[Form, Callable[[str], Any]] = {Form.WHOLE: int, Form.NUMBER: float}
+_PLACES = {Form.PATH, Form.PATHS}
 _REPEATED = {Form.TEXTS, Form.PATHS, Form.TABLE}
 
 
@@ -53,6 +54,8 @@ def add_command(parsers: Any, command: Command) -> None:
     parser.set_defaults(run=command.run)
     for argument in command.arguments:
         parser.add_argument(argument.name, metavar=argument.metavar, help=argument.help, nargs=argument.nargs)
+    told = command.declared.values()
+    parser.place_options = frozenset(one.flag.replace("-", "_") for one in told if one.kind in _PLACES)
     groups: dict[str, Any] = {"": parser}
     for one in command.declared.values():
         title = one.option.group

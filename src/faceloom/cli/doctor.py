@@ -1,11 +1,11 @@
 """`faceloom doctor`: whether this machine can do the work, and what to mend if not."""
 
 import argparse
-import json
 from dataclasses import asdict
 
 from faceloom.cli.commands import Command
 from faceloom.cli.flags import JsonFlags
+from faceloom.cli.terminal import say, say_json
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -15,12 +15,12 @@ def run(chosen: argparse.Namespace) -> int:
 
     findings = doctor()
     if chosen.json:
-        print(json.dumps([asdict(finding) for finding in findings]))
+        say_json([asdict(finding) for finding in findings])
     else:
         for finding in findings:
-            print(f"{finding.verdict:<6} {finding.name:<10} {finding.found}")
+            say(f"{finding.verdict:<6} {finding.name:<10} {finding.found}")
             if finding.fix:
-                print(f"{'':<17} -> {finding.fix}")
+                say(f"{'':<17} -> {finding.fix}")
     return 3 if any(finding.verdict is Verdict.WRONG for finding in findings) else 0
 
 

@@ -1,12 +1,12 @@
 """`faceloom models`, `faceloom pull` and `faceloom samples`: what can be fetched, and fetching it."""
 
 import argparse
-import json
 from pathlib import Path
 from typing import Annotated, Any, TypedDict
 
 from faceloom.cli.commands import Argument, Command
 from faceloom.cli.flags import JsonFlags
+from faceloom.cli.terminal import say, say_json
 from faceloom.options.option import Option
 from faceloom.suggestions import or_else
 from faceloom.units import format_bytes
@@ -43,13 +43,13 @@ def models(chosen: argparse.Namespace) -> int:
             }
         )
     if chosen.json:
-        print(json.dumps(rows))
+        say_json(rows)
         return 0
     for row in rows:
         size = format_bytes(row["size_bytes"]) if row["sha256"] else "-"
         where = row["path"] or ("not fetched yet" if row["sha256"] else "-")
-        print(f"{row['stage']:<20} {size:>9}  {row['licence'] or '-':<11} {where}")
-        print(f"{'':<20} {row['about']}")
+        say(f"{row['stage']:<20} {size:>9}  {row['licence'] or '-':<11} {where}")
+        say(f"{'':<20} {row['about']}")
     return 0
 
 
@@ -75,7 +75,7 @@ def pull(chosen: argparse.Namespace) -> int:
 
         paths = {name: cache.prepare(by_name[name], on_bytes=on_bytes) for name in names}
     for name, path in paths.items():
-        print(f"{name}: {path}")
+        say(f"{name}: {path}")
     return 0
 
 
@@ -92,7 +92,7 @@ def samples(chosen: argparse.Namespace) -> int:
 
         paths = write_samples(Path(chosen.folder), on_bytes=on_bytes)
     for path in paths:
-        print(path)
+        say(path)
     return 0
 
 

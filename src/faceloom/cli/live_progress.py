@@ -11,6 +11,7 @@ from rich.table import Column
 from rich.text import Text
 
 from faceloom.cli.progress import Told, counts_of, eta_of, line, memory_of, work_of
+from faceloom.cli.terminal import for_terminal
 from faceloom.events import Event, Notice, OnEvent, Progress
 
 
@@ -26,7 +27,7 @@ def live(console: Console | None = None) -> Iterator[OnEvent]:
             if not isinstance(event, Notice):
                 shown.update(drawing.of(event))
             elif told.is_new(event):
-                console.print(f"faceloom: {event.text}", markup=False)
+                console.print(for_terminal(f"faceloom: {event.text}"), markup=False)
 
         yield on_event
 
@@ -60,4 +61,4 @@ class _Drawing:
 
 
 def _one_line(text: str) -> Text:
-    return Text(text, no_wrap=True, overflow="ellipsis")
+    return Text(for_terminal(text), no_wrap=True, overflow="ellipsis")

@@ -6,6 +6,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from faceloom.cli.terminal import for_terminal
 from faceloom.errors import RequestError
 
 _LIBRARY = "faceloom"
@@ -49,5 +50,12 @@ def _handlers(chosen: argparse.Namespace) -> Iterator[logging.Handler]:
 
 def _handler(handler: logging.Handler, level: int, form: str) -> logging.Handler:
     handler.setLevel(level)
-    handler.setFormatter(logging.Formatter(form))
+    handler.setFormatter(_EscapingFormatter(form))
     return handler
+
+
+class _EscapingFormatter(logging.Formatter):
+    """Lines in which nothing is left that a terminal would obey."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return for_terminal(super().format(record))

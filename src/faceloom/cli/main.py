@@ -27,9 +27,11 @@ from faceloom.cli.plan import PLAN
 from faceloom.cli.profile import PROFILE
 from faceloom.cli.refusals import INTERRUPTED, refuse, tell
 from faceloom.cli.results import EXPORT, SHOW
+from faceloom.cli.terminal import say
 from faceloom.cli.where import WHERE
 from faceloom.errors import BudgetError, FaceloomError, StoreError
 from faceloom.faults import is_full, limit_in_words
+from faceloom.isolation import leave_current_folder
 from faceloom.options.declared import declared
 
 COMMANDS = (
@@ -71,6 +73,7 @@ Everything stays on this machine; the only network access is fetching weights, e
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs a command; the exit code says how it ended."""
     started = time.monotonic()
+    leave_current_folder()
     given = sys.argv[1:] if arguments is None else list(arguments)
     parser, commands = _parser()
     try:
@@ -134,7 +137,7 @@ class _PrintVersion(argparse.Action):
     def __call__(self, parser: argparse.ArgumentParser, *_: object) -> None:
         from faceloom.version import VERSION
 
-        print(f"faceloom {VERSION}")
+        say(f"faceloom {VERSION}")
         parser.exit()
 
 

@@ -1,15 +1,21 @@
 """`faceloom.toml`: any command's options from a file, in place of the parser's own defaults."""
 
 import argparse
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from faceloom.cli.parser import Parser
+from faceloom.cli.terminal import say
 from faceloom.errors import RequestError
 from faceloom.suggestions import or_else
 
 FILE = "faceloom.toml"
+_NEVER = "forget"
+"""The command of which a file that is only found sets nothing."""
+_WEIGHTS = "weights"
+_MOST_BYTES = 1 << 20
 
 
 class _FromFile(list[Any]):
@@ -22,14 +28,23 @@ class _FromFile(list[Any]):
 def take_options(arguments: Sequence[str], commands: Mapping[str, Parser]) -> None:
     """Gives the commands the defaults that a file states: the one that `--config` names, or the current folder's.
 
+    The current folder's may have come with pictures. It says on stderr that it is used, and sets nothing that reads,
+    writes or removes files elsewhere.
+
     Raises:
-        RequestError: the file cannot be read, names what is not there, or has a value that the flag would not take.
+        RequestError: the file cannot be read, names what is not there or what it may not set, or has a value that the
+            flag would not take.
     """
     named = _named(arguments)
     path = Path(named or FILE)
     if named is None and not path.is_file():
         return
-    for command, options in _tables(_read(path), commands, path).items():
+    tables = _tables(_read(path), commands, path)
+    if named is None:
+        _refuse_what_reaches_out(tables, commands, path)
+        if any(tables.get(text) for text in arguments):
+            say(f"faceloom: taking options from {path} in the current folder", to=sys.stderr)
+    for command, options in tables.items():
         parser = commands[command]
         known = dict(parser.options())
         for name, value in options.items():
@@ -52,10 +67,14 @@ def _read(path: Path) -> dict[str, Any]:
     import tomllib
 
     try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
+        with path.open("rb") as file:
+            content = file.read(_MOST_BYTES + 1)
+        if len(content) > _MOST_BYTES:
+            raise RequestError(f"{path} is no file of options: it has more than {_MOST_BYTES:,} bytes")
+        return tomllib.loads(content.decode())
     except OSError as error:
         raise RequestError(f"the options of {path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise RequestError(f"{path} is no TOML: {error}") from error
 
 
@@ -65,7 +84,10 @@ def _tables(told: Mapping[str, Any], commands: Mapping[str, Parser], path: Path)
     everywhere = {_key(key): value for key, value in told.items() if not isinstance(value, dict)}
     for key in everywhere:
         _require(key, set().union(*names.values()), f"{path}: no command has an option")
-    tables = {command: {k: v for k, v in everywhere.items() if k in has} for command, has in names.items()}
+    tables = {
+        command: {k: v for k, v in everywhere.items() if k in has and command != _NEVER}
+        for command, has in names.items()
+    }
     for command, table in told.items():
         if not isinstance(table, dict):
             continue
@@ -74,6 +96,32 @@ def _tables(told: Mapping[str, Any], commands: Mapping[str, Parser], path: Path)
             _require(_key(key), names[command], f"{path}: {command} has no option")
             tables[command][_key(key)] = value
     return tables
+
+
+def _refuse_what_reaches_out(
+    tables: Mapping[str, Mapping[str, Any]], commands: Mapping[str, Parser], path: Path
+) -> None:
+    """Holds a file that only lies in the current folder to what stays there."""
+    for command, options in tables.items():
+        for name, value in options.items():
+            if command == _NEVER or name in commands[command].place_options:
+                raise RequestError(
+                    f"{path} is only found in the current folder, and may not set {name} of {command}:"
+                    f" give that on the command line, or name the file with --config {path}"
+                )
+            if name == _WEIGHTS:
+                _require_inside(value, path)
+
+
+def _require_inside(value: Any, path: Path) -> None:
+    here = path.absolute().parent.resolve()
+    for told in value if isinstance(value, list) else [value]:
+        file = str(told).partition("=")[2]
+        if "\0" in file or not (here / file).resolve().is_relative_to(here):
+            raise RequestError(
+                f"{path} is only found in the current folder, and may not name weights outside of it ({told!r}):"
+                f" give them on the command line, or name the file with --config {path}"
+            )
 
 
 def _key(key: str) -> str:

@@ -29,6 +29,8 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **settings: Any) -> None:
         super().__init__(**{"formatter_class": HelpFormatter, "allow_abbrev": False, **settings})
+        self.place_options: frozenset[str] = frozenset()
+        """The options, by their names in a file, that name files or folders."""
 
     def options(self) -> Iterator[tuple[str, argparse.Action]]:
         """Every long option, by its name in a file, but for those that print something and end."""

@@ -1,11 +1,11 @@
 """`faceloom group` and `faceloom forget`: whose faces a result folder holds, and whose it is to hold no more."""
 
 import argparse
-import json
 from typing import TYPE_CHECKING
 
 from faceloom.cli.commands import Argument, Command, keywords
 from faceloom.cli.flags import JsonFlags
+from faceloom.cli.terminal import on_one_line, say, say_json
 from faceloom.options.calls import ForgetOptions, GroupOptions
 
 if TYPE_CHECKING:
@@ -41,7 +41,10 @@ def group(chosen: argparse.Namespace) -> int:
     from faceloom.grouping import group as find
 
     persons = find(chosen.folder, **keywords(chosen, GroupOptions))
-    print(json.dumps({"persons": [person.to_json() for person in persons]}) if chosen.json else _in_words(persons))
+    if chosen.json:
+        say_json({"persons": [person.to_json() for person in persons]})
+    else:
+        say(_in_words(persons))
     return 0
 
 
@@ -50,7 +53,10 @@ def forget(chosen: argparse.Namespace) -> int:
     from faceloom.store.forgetting import forget as remove
 
     went = remove(chosen.folder, **keywords(chosen, ForgetOptions))
-    print(json.dumps(went.to_json()) if chosen.json else _gone_in_words(went))
+    if chosen.json:
+        say_json(went.to_json())
+    else:
+        say(_gone_in_words(went))
     return 0
 
 
@@ -65,7 +71,7 @@ def _gone_in_words(went: "Forgotten") -> str:
 def _in_words(persons: list["Person"]) -> str:
     faces = sum(person.faces for person in persons)
     lines = [f"{len(persons):,} person{'s' * (len(persons) != 1)}, {faces:,} face{'s' * (faces != 1)}"]
-    lines += [f"  {person.name:<12}{person.faces:>7,}  {person.best}" for person in persons[:_TOLD]]
+    lines += [f"  {person.name:<12}{person.faces:>7,}  {on_one_line(person.best)}" for person in persons[:_TOLD]]
     rest = persons[_TOLD:]
     if rest:
         lines.append(f"  and {len(rest):,} more, of {rest[0].faces:,} faces or fewer (--json has all)")

@@ -1,7 +1,6 @@
 """`faceloom plan`: what would be done."""
 
 import argparse
-import json
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from faceloom.cli.commands import Argument, Command, keywords
 from faceloom.cli.flags import JsonFlags
 from faceloom.cli.plan_tables import compared, in_words, or_error, table
+from faceloom.cli.terminal import say, say_json
 from faceloom.options.calls import PlanOptions
 from faceloom.options.option import Option
 from faceloom.options.stages import PathLike
@@ -70,12 +70,15 @@ def _plan_inputs(chosen: argparse.Namespace, budgets: Sequence[str]) -> int:
         if isinstance(only, BudgetError):
             _note_guesses(found)
             raise only
-        print(json.dumps(only.plan.to_json()) if chosen.json else in_words(found, only))
+        if chosen.json:
+            say_json(only.plan.to_json())
+        else:
+            say(in_words(found, only))
     elif chosen.json:
         sizes = [parse_bytes(budget) for budget in budgets]
-        print(json.dumps({"plans": [or_error(one, size) for one, size in zip(found.plans, sizes, strict=True)]}))
+        say_json({"plans": [or_error(one, size) for one, size in zip(found.plans, sizes, strict=True)]})
     else:
-        print(compared([one if isinstance(one, BudgetError) else one.plan for one in found.plans], budgets))
+        say(compared([one if isinstance(one, BudgetError) else one.plan for one in found.plans], budgets))
     _note_guesses(found)
     return 0
 
@@ -90,15 +93,15 @@ def _print_devices(found: "Forecast", budgets: Sequence[str], *, as_json: bool) 
         name: one for name, one in zip(found.devices, found.plans, strict=True) if not isinstance(one, BudgetError)
     }
     if as_json:
-        print(json.dumps({"devices": {name: planned.plan.to_json() for name, planned in plans.items()}}))
+        say_json({"devices": {name: planned.plan.to_json() for name, planned in plans.items()}})
     else:
-        print("\n\n".join(f"{name}: {in_words(found, planned)}" for name, planned in plans.items()))
+        say("\n\n".join(f"{name}: {in_words(found, planned)}" for name, planned in plans.items()))
 
 
 def _note_guesses(found: "Forecast") -> None:
     if found.guessed:
         text = f"{', '.join(found.guessed)} never measured on this machine: guessed; faceloom profile measures"
-        print(f"faceloom: {text}", file=sys.stderr)
+        say(f"faceloom: {text}", to=sys.stderr)
 
 
 def _plan_problem(file: Path, budgets: Sequence[str], *, as_json: bool) -> int:
@@ -123,14 +126,17 @@ def _plan_problem(file: Path, budgets: Sequence[str], *, as_json: bool) -> int:
 
     if not budgets:
         solved = solve(problem, device=device)
-        print(json.dumps(solved.to_json()) if as_json else table(solved, solved, problem))
+        if as_json:
+            say_json(solved.to_json())
+        else:
+            say(table(solved, solved, problem))
         return 0
     sizes = [_size(budget) for budget in budgets]
     plans = [attempt(size) for size in sizes]
     if as_json:
-        print(json.dumps({"plans": [or_error(one, size) for one, size in zip(plans, sizes, strict=True)]}))
+        say_json({"plans": [or_error(one, size) for one, size in zip(plans, sizes, strict=True)]})
     else:
-        print(compared(plans, budgets))
+        say(compared(plans, budgets))
     return 0
 
 

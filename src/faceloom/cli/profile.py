@@ -1,11 +1,11 @@
 """`faceloom profile`: what stages cost on this machine."""
 
 import argparse
-import json
 from typing import TYPE_CHECKING
 
 from faceloom.cli.commands import Argument, Command, keywords
 from faceloom.cli.flags import JsonFlags
+from faceloom.cli.terminal import say, say_json
 from faceloom.options.calls import ProfileOptions
 from faceloom.units import MIB, format_bytes
 
@@ -32,9 +32,9 @@ def run(chosen: argparse.Namespace) -> int:
     with watching(chosen) as on_event:
         found = profile(chosen.inputs, on_event=on_event, **keywords(chosen, ProfileOptions))
     if chosen.json:
-        print(json.dumps({name: footprint.to_json() for name, footprint in found.items()}))
+        say_json({name: footprint.to_json() for name, footprint in found.items()})
     else:
-        print(_in_words(found))
+        say(_in_words(found))
     return 0
 
 

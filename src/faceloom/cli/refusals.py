@@ -1,9 +1,9 @@
 """What an error becomes: a line on stderr, a document on stdout where one was asked for, and an exit code."""
 
-import json
 import sys
 
 from faceloom.cli.parser import UsageError
+from faceloom.cli.terminal import say, say_json
 from faceloom.errors import FaceloomError
 
 INTERRUPTED = 130
@@ -12,15 +12,15 @@ INTERRUPTED = 130
 def refuse(error: FaceloomError, *, as_json: bool) -> int:
     """Tells what is wrong, below the usage of the command at fault if that is what it is; the exit code."""
     if isinstance(error, UsageError):
-        print(error.usage, end="", file=sys.stderr)
+        say(error.usage, end="", to=sys.stderr)
     return tell(_kind(error), str(error), error.exit_code, as_json=as_json)
 
 
 def tell(kind: str, message: str, code: int, *, as_json: bool) -> int:
     """Tells of an error; the exit code."""
-    print(f"faceloom: {message}", file=sys.stderr)
+    say(f"faceloom: {message}", to=sys.stderr)
     if as_json:
-        print(json.dumps({"error": {"kind": kind, "message": message, "exit": code}}))
+        say_json({"error": {"kind": kind, "message": message, "exit": code}})
     return code
 
 

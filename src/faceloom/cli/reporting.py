@@ -1,7 +1,6 @@
 """A run under the eyes of whoever waits for it, and what is said of how it ended."""
 
 import argparse
-import json
 import signal
 import sys
 import time
@@ -11,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from faceloom.cli.interrupts import Interrupts, Terminated
+from faceloom.cli.terminal import say, say_json
 from faceloom.units import format_bytes, format_seconds
 
 if TYPE_CHECKING:
@@ -42,14 +42,17 @@ def do_and_report(
 
 def _report(summary: "Summary", chosen: argparse.Namespace, out: Path, skipped: str) -> int:
     """Prints how a run ended, as one JSON document or in words; the exit code."""
-    print(json.dumps(summary.to_json()) if chosen.json else _in_words(summary, out, skipped))
+    if chosen.json:
+        say_json(summary.to_json())
+    else:
+        say(_in_words(summary, out, skipped))
     for failure in summary.failures:
-        print(f"faceloom: failed: {failure}", file=sys.stderr)
+        say(f"faceloom: failed: {failure}", to=sys.stderr)
     if summary.outcome == "interrupted":
-        print("faceloom: interrupted; run the same command again to go on", file=sys.stderr)
+        say("faceloom: interrupted; run the same command again to go on", to=sys.stderr)
         return 128 + signal.SIGINT
     if summary.failed and summary.failed == summary.frames:
-        print("faceloom: no input could be read", file=sys.stderr)
+        say("faceloom: no input could be read", to=sys.stderr)
         return 4
     return 1 if summary.failed else 0
 

@@ -1,13 +1,14 @@
 """`faceloom show` and `faceloom export`: what a result folder holds."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import Annotated, Any
 
 from faceloom.cli.commands import Argument, Command, keywords
 from faceloom.cli.flags import JsonFlags
+from faceloom.cli.terminal import Escaping, on_one_line, say, say_json
+from faceloom.errors import StoreError
 from faceloom.options.calls import ExportOptions
 from faceloom.options.option import Option
 from faceloom.options.stages import PathLike
@@ -29,7 +30,10 @@ def show(chosen: argparse.Namespace) -> int:
     from faceloom.store.summary import read_summary
 
     summary = read_summary(Path(chosen.folder))
-    print(json.dumps(summary) if chosen.json else _in_words(summary))
+    if chosen.json:
+        say_json(summary)
+    else:
+        say(_told(summary, Path(chosen.folder)))
     return 0
 
 
@@ -42,13 +46,26 @@ def export(chosen: argparse.Namespace) -> int:
     folder = Path(chosen.folder)
     if not chosen.frames:
         lost = read_lost(folder, format_named(chosen.to))
-        print(f"not in this format: {', '.join(lost)}" if lost else "", end="\n" * bool(lost), file=sys.stderr)
+        say(f"not in this format: {', '.join(lost)}" if lost else "", end="\n" * bool(lost), to=sys.stderr)
     if chosen.out is None:
-        write(folder, chosen.to, out=sys.stdout, **keywords(chosen, ExportOptions))
+        write(folder, chosen.to, out=_stdout(), **keywords(chosen, ExportOptions))
         sys.stdout.flush()
     else:
         write(folder, chosen.to, out=Path(chosen.out), **keywords(chosen, ExportOptions))
     return 0
+
+
+def _told(summary: dict[str, Any], folder: Path) -> str:
+    """The summary in words, whatever anybody has written into the store that it is made of.
+
+    Raises:
+        StoreError: that is not what a run writes there.
+    """
+    try:
+        return _in_words(on_one_line(summary))
+    except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise StoreError(f"what runs have noted in {folder} is damaged ({what})", path=folder) from error
 
 
 def _in_words(summary: dict[str, Any]) -> str:
@@ -81,6 +98,8 @@ def _in_words(summary: dict[str, Any]) -> str:
         lines.append(f"stages    {', '.join(summary['config']['stages'])}")
         for number, look in enumerate(summary["config"].get("looks", []), start=1):
             lines.append(f"look {number:<5}{', '.join(look)}, where no face was found")
+    if summary["open_to_others"]:
+        lines.append("access    others on this machine may read what is here; chmod -R go= DIR takes that back")
     lines += [line for run in summary["runs"] for line in _run_in_words(run)]
     for problem in summary["problems"]:
         lines.append(f"{problem['status']:<10}{problem['source']}#{problem['frame']}: {problem['reason']}")
@@ -118,6 +137,11 @@ def _cost_in_words(told: dict[str, Any]) -> str:
         for name, peak in told["peak_bytes"].items()
     )
     return f", {format_seconds(told['seconds'])}, {memory}" + (f"; {events}" if events else "")
+
+
+def _stdout() -> Any:
+    """What text is written to; bytes for programs, but what a terminal shows is made harmless."""
+    return Escaping(sys.stdout) if sys.stdout.isatty() else sys.stdout
 
 
 def _formats() -> list[str]:

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import AbstractContextManager, contextmanager
 
 from faceloom.cli.progress import Told, line
+from faceloom.cli.terminal import say
 from faceloom.events import Counting, Event, Fetching, Measuring, Notice, OnEvent, Progress
 from faceloom.units import format_bytes
 
@@ -26,7 +27,7 @@ def silence() -> Iterator[OnEvent]:
 
     def on_event(event: Event) -> None:
         if isinstance(event, Notice) and told.is_new(event):
-            print(f"faceloom: {event.text}", file=sys.stderr)
+            say(f"faceloom: {event.text}", to=sys.stderr)
 
     yield on_event
 
@@ -55,12 +56,12 @@ class _Plain:
         now = time.monotonic()
         if isinstance(event, Notice):
             if self._told.is_new(event):
-                print(f"faceloom: {event.text}", file=sys.stderr, flush=True)
+                say(f"faceloom: {event.text}", to=sys.stderr, flush=True)
         elif isinstance(event, Measuring):
-            print(line(event), file=sys.stderr, flush=True)
+            say(line(event), to=sys.stderr, flush=True)
         elif isinstance(event, Fetching) and event.name != self._fetched:
             self._fetched = event.name
-            print(f"fetching {event.name}, {format_bytes(event.total_bytes)}", file=sys.stderr, flush=True)
+            say(f"fetching {event.name}, {format_bytes(event.total_bytes)}", to=sys.stderr, flush=True)
         elif isinstance(event, Progress | Counting) and now - self._last >= _PLAIN_EVERY_S:
             self._last = now
-            print(line(event), file=sys.stderr, flush=True)
+            say(line(event), to=sys.stderr, flush=True)

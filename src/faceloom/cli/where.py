@@ -1,13 +1,13 @@
 """`faceloom where`: where chips come from."""
 
 import argparse
-import json
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 from faceloom.cli.commands import Argument, Command
 from faceloom.cli.flags import JsonFlags
+from faceloom.cli.terminal import on_one_line, say, say_json
 from faceloom.options.option import Option
 from faceloom.options.stages import PathLike
 from faceloom.units import format_time
@@ -51,11 +51,11 @@ def run(chosen: argparse.Namespace) -> int:
         try:
             found.append(find(chip))
         except MediaError as error:
-            print(f"faceloom: failed: {error}", file=sys.stderr)
+            say(f"faceloom: failed: {error}", to=sys.stderr)
     if chosen.json:
-        print(json.dumps({"chips": [origin.to_json() for origin in found]}))
+        say_json({"chips": [origin.to_json() for origin in found]})
     else:
-        print("\n".join(map(_in_words, found)), end="\n" * bool(found))
+        say("\n".join(map(_in_words, found)), end="\n" * bool(found))
     if chosen.out is not None and found:
         draw_origin(found[0], Path(chosen.out))
     if not found:
@@ -64,9 +64,9 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _in_words(origin: "Origin") -> str:
-    told = origin.to_json()
+    told = on_one_line(origin.to_json())
     if origin.path is None:
-        source = f"{origin.source}, by name: its result folder is not here"
+        source = f"{told['source']}, by name: its result folder is not here"
     else:
         source = told["path"] + ("" if told["exists"] else ", where it no longer is")
     time = "" if origin.time_s is None else f" at {format_time(origin.time_s)}"

@@ -2,6 +2,7 @@
 
 import csv
 import io
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from faceloom.formats.record import Format, FrameRecord, Frames, Piece
 _SHAPES = {one.key: one.shape for one in ATTRIBUTES if one.shape and -1 not in one.shape}
 """Of arrays that are as long in every face: one that a face lacks has its columns nevertheless."""
 _OF_ANY_LENGTH = tuple(one for one in ATTRIBUTES if -1 in one.shape)
+_FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
+"""How a text begins that is guarded: apostrophes of its own too, so that reading can tell them apart."""
 _ONLY_NAMES = frozenset(one.key for one in ATTRIBUTES if one.kind is Kind.MASKS)
 
 
@@ -37,7 +40,7 @@ def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
     if value is None and name in _SHAPES:
         value = np.full(_SHAPES[name], None).tolist()
     if name in _ONLY_NAMES:
-        yield name, " ".join(sorted(value))
+        yield name, _guarded(" ".join(sorted(value)))
     elif isinstance(value, dict):
         for key, inner in value.items():
             yield from _flatten(inner, f"{name}_{key}" if name else key)
@@ -45,7 +48,17 @@ def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
         for i, inner in enumerate(value):
             yield from _flatten(inner, f"{name}_{i}")
     else:
-        yield name, value
+        yield name, _guarded(value) if isinstance(value, str) else value
+
+
+def _guarded(text: str) -> str:
+    """A text with an apostrophe before it, if a spreadsheet would take it for a formula (OWASP, CSV Injection)."""
+    return f"'{text}" if _FORMULA.match(text) else text
+
+
+def _bare(text: str) -> str:
+    """The text that was guarded."""
+    return text[1:] if text.startswith("'") and _FORMULA.match(text) else text
 
 
 def _write(frames: Frames) -> Iterator[Piece]:
@@ -73,7 +86,7 @@ def _read(path: Path) -> Iterator[FrameRecord]:
 
 def _unflatten(row: dict[str, str], lengths: dict[str, int]) -> dict[str, Any]:
     """The line of a row, its numbers as numbers."""
-    line: dict[str, Any] = {"source": row["source"], "frame": int(row["frame"])}
+    line: dict[str, Any] = {"source": _bare(row["source"]), "frame": int(row["frame"])}
     line["time_s"] = float(row["time_s"]) if row.get("time_s") else None
     for attribute in ATTRIBUTES:
         key = attribute.key
@@ -93,7 +106,7 @@ def _cell(text: str, attribute: Attribute) -> Any:
         case Kind.NUMBER:
             return float(text)
         case _:
-            return text
+            return _bare(text)
 
 
 def _array(row: dict[str, str], key: str, shape: tuple[int, ...]) -> Any:

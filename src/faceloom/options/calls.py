@@ -20,6 +20,7 @@ from faceloom.options.outputs import (
     MaskSizeOptions,
     OverlayOptions,
     PeopleOptions,
+    ShareOptions,
     SquareOptions,
 )
 from faceloom.options.stages import (
@@ -40,7 +41,7 @@ class OrderOptions(MachineOptions, PrecisionOptions, ChoiceOptions, ExcerptOptio
 
 
 class ExtractOptions(
-    FlowOptions, MachineOptions, PrecisionOptions, FileOptions, OverlayOptions, PeopleOptions, total=False
+    FlowOptions, MachineOptions, PrecisionOptions, FileOptions, OverlayOptions, ShareOptions, PeopleOptions, total=False
 ):
     """What `extract` takes."""
 
@@ -105,7 +106,7 @@ class ExtendOptions(AddedOptions, PluginOptions, MachineOptions, total=False):
     """What `extend` takes."""
 
 
-class DeriveOptions(ChipOptions, OverlayOptions, CeilingOptions, ThreadOptions, total=False):
+class DeriveOptions(ChipOptions, OverlayOptions, ShareOptions, CeilingOptions, ThreadOptions, total=False):
     """What `derive` takes."""
 
 
@@ -115,7 +116,7 @@ class ChipCutOptions(SquareOptions, total=False):
     size: Annotated[int, Option(help="side of the chip", default=512, unit="PX", example=128)]
 
 
-class GroupOptions(TypedDict, total=False):
+class GroupOptions(ShareOptions, total=False):
     """What `group` takes."""
 
     threshold: Annotated[
@@ -169,7 +170,7 @@ class ForgetOptions(TypedDict, total=False):
     ]
 
 
-class ExportOptions(TypedDict, total=False):
+class ExportOptions(ShareOptions, total=False):
     """What `export` takes."""
 
     frames: Annotated[

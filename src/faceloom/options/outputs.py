@@ -14,6 +14,18 @@ _CHIP_SIZE = Interval(64, 1024)
 COSINE = Interval(-1, 1)
 
 
+class ShareOptions(TypedDict, total=False):
+    """Who may read what is written."""
+
+    share: Annotated[
+        bool,
+        _chip(
+            help="leave it to the umask who may read what is written; otherwise only you may",
+            default=False,
+        ),
+    ]
+
+
 class SquareOptions(TypedDict, total=False):
     """The square that chips show and masks cover."""
 

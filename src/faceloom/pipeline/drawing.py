@@ -21,6 +21,8 @@ from faceloom.media.reading import FrameReader
 from faceloom.pipeline.faces import Failure
 from faceloom.store.folder import OVERLAYS, file_name, write_file
 from faceloom.store.origins import Origin
+from faceloom.store.places import place_below
+from faceloom.store.privacy import opener
 from faceloom.store.reading import read_chip_size, read_faces_of
 from faceloom.store.rows import FaceRow
 
@@ -52,7 +54,7 @@ class OverlayStep:
         for frame in items:
             image = draw_overlay(frame.image, self.faces.get(frame.id, ()), chip_size=self.outputs.chip_size)
             path = f"{OVERLAYS}/{file_name(frame.id.source)}/{frame.id.index:06}.{ChipFormat.JPG}"
-            write_file(self.folder / path, encode_jpeg(image))
+            write_file(place_below(self.folder, path), encode_jpeg(image))
         return []
 
 
@@ -134,7 +136,7 @@ def draw_origin(origin: Origin, target: Path) -> None:
     assert chip_size is not None  # the store has told of a chip
     content = encode(draw_overlay(frame.image, faces, chip_size=chip_size))
     try:
-        with target.open("xb") as file:
+        with open(target, "xb", opener=opener()) as file:  # Path.open has no opener
             file.write(content)
     except FileExistsError as error:
         raise RequestError(f"{target} is there already; name another, or remove it") from error
@@ -144,6 +146,8 @@ def draw_origin(origin: Origin, target: Path) -> None:
 
 def _read(origin: Origin) -> Frame:
     assert origin.span is not None
+    if origin.path is None or not origin.path.is_file():  # reading a pipe would wait for ever
+        raise MediaError(f"{origin.path} is not there any more, or no file", path=origin.path)
     with FrameReader() as reader:
         (read,) = reader.reads([origin.span])
         answer = read()

@@ -24,6 +24,7 @@ from faceloom.pipeline.drawing import draw_on_chip
 from faceloom.pipeline.faces import TOGETHER, Failure, cut_kept_chip, resize_mask
 from faceloom.selection import People
 from faceloom.store.folder import CHIPS, OVERLAYS, file_name, write_file
+from faceloom.store.places import place_below
 from faceloom.store.rows import FaceRow
 from faceloom.version import VERSION
 
@@ -110,11 +111,11 @@ def write_pictures(
     """Writes the chip of a face, if its row says where, and the chip with the face drawn on it, if that is wanted."""
     if row.chip is not None:
         metadata = {"faceloom": VERSION, **row.to_json(time), "models": dict(sorted(models.items()))}
-        write_file(folder / row.chip, encode_chip(chip, outputs.chip_format, metadata))
+        write_file(place_below(folder, row.chip), encode_chip(chip, outputs.chip_format, metadata))
     if outputs.overlay_chips:
         name = f"{row.frame.index:06}_{row.index}.{ChipFormat.JPG}"
         path = f"{OVERLAYS}/{file_name(row.frame.source)}/{name}"
-        write_file(folder / path, encode_jpeg(draw_on_chip(chip, row)))
+        write_file(place_below(folder, path), encode_jpeg(draw_on_chip(chip, row)))
 
 
 def encode_mask(mask: NDArray[np.uint8]) -> bytes:

@@ -42,15 +42,16 @@ def export(
         RequestError: an unknown format, or one that is not for this; or `out` is there already or cannot be written.
         StoreError: the folder holds no results that can be read, or the disk is full.
     """
+    chosen = {"frames": options["frames"], "rejected": options["rejected"]}
     if out is None:
         text = io.StringIO()
-        exports.export(Path(folder), text, to=to, **options)
+        exports.export(Path(folder), text, to=to, **chosen)
         return text.getvalue()
     if not isinstance(out, str | Path):
-        exports.export(Path(folder), out, to=to, **options)
+        exports.export(Path(folder), out, to=to, **chosen)
         return None
     try:
-        _write(Path(folder), Path(out), to=to, **options)
+        _write(Path(folder), Path(out), to=to, share=options["share"], **chosen)
     except FileExistsError as error:
         raise RequestError(f"{out} is there already; name another, or remove it") from error
     except OSError as error:
@@ -59,9 +60,9 @@ def export(
     return Path(out)
 
 
-def _write(folder: Path, out: Path, *, to: str, frames: bool, rejected: bool) -> None:
+def _write(folder: Path, out: Path, *, to: str, frames: bool, rejected: bool, share: bool) -> None:
     if not frames:
-        exports.export_to(folder, out, to=to, rejected=rejected)
+        exports.export_to(folder, out, to=to, rejected=rejected, share=share)
         return
-    with new_file(out) as part, part.open("w", encoding="utf-8") as file:
+    with new_file(out, share=share) as part, part.open("w", encoding="utf-8") as file:
         exports.export(folder, file, to=to, frames=True)

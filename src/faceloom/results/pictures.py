@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from faceloom.errors import StoreError
 from faceloom.faces import Image
 from faceloom.formats.record import MaskRecord
+from faceloom.store.places import file_below
 
 _PNG_SIZE = slice(16, 24)  # PNG specification 11.2.2: width and height are the first fields of the first chunk
 
@@ -23,9 +24,7 @@ def read_chip(folder: Path, chip: str) -> Image:
     """
     from faceloom.media.pictures import read_picture
 
-    path = folder / chip
-    if not path.resolve().is_relative_to(folder.resolve()):
-        raise StoreError(f"the chip {chip!r} does not lie below {folder}, so it is not read", path=path)
+    path = file_below(folder, chip)
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -14,6 +14,7 @@ from faceloom.results.filters import EVERY, FaceFilter
 from faceloom.store.database import connect
 from faceloom.store.reading import read_chip_size, select_faces
 from faceloom.store.rows import FaceRow, Status
+from faceloom.store.times import time_of
 
 _TABLES = (
     "FROM source CROSS JOIN face ON face.source_id = source.id"
@@ -106,7 +107,7 @@ def _frame(row: Any, faces: tuple[ResultFace, ...]) -> ResultFrame:
     name, index, ticks, time_base, height, width, status, reason = row
     return ResultFrame(
         id=FrameId(name, index),
-        time=None if ticks is None or time_base is None else ticks * Fraction(time_base),
+        time=time_of(ticks, time_base),
         height=height,
         width=width,
         status=Status(status),

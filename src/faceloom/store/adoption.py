@@ -6,11 +6,13 @@ import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
+from stat import S_ISREG
 
 from faceloom.errors import RequestError
 from faceloom.store.database import connect
 from faceloom.store.folder import remove_files
 from faceloom.store.rows import Status
+from faceloom.store.soundness import check_rows
 
 _SOURCE = "name, path, kind, size_bytes, mtime_ns, sha256, time_base, reading_bytes, notes"
 _FRAME = "idx, ticks, seek_ticks, height, width, look, status, reason"
@@ -40,6 +42,7 @@ class Adoption:
         """
         with connect(given, read_only=True) as other:
             other.execute("BEGIN")  # what a run writes meanwhile is not seen
+            check_rows(other, given)
             _refuse_unfinished(other, given)
             for source_id, *source in other.execute(f"SELECT id, {_SOURCE} FROM source ORDER BY name"):
                 name, sha256 = source[0], source[5]
@@ -122,6 +125,8 @@ def _why_not(path: Path, *, size_bytes: int, mtime_ns: int, sha256: str | None) 
     """Why a file is not the one whose faces are known."""
     try:
         state = path.stat()
+        if not S_ISREG(state.st_mode):  # reading a pipe would wait for ever
+            return f"at {path} is no file any more; extract anew"
         if (state.st_size, state.st_mtime_ns) == (size_bytes, mtime_ns):
             return None
         with path.open("rb") as file:

@@ -8,13 +8,14 @@ from pathlib import Path
 
 from faceloom.errors import RequestError, StoreError
 from faceloom.faults import is_full
+from faceloom.store.privacy import make_folder, opener
 
 _MARK = ".faceloom-part"
 _LONGEST_NAME = 200
 
 
 @contextmanager
-def new_file(target: Path) -> Iterator[Path]:
+def new_file(target: Path, *, share: bool = False) -> Iterator[Path]:
     """Gives an empty file to write; it becomes the target, which is not there yet, at the end of the block.
 
     Raises:
@@ -25,7 +26,7 @@ def new_file(target: Path) -> Iterator[Path]:
     if os.path.lexists(target):
         raise FileExistsError(target)
     part = part_of(target)
-    with _held(part, is_folder=False):
+    with _held(part, is_folder=False, share=share):
         yield part
         with part.open("rb") as file:
             os.fsync(file.fileno())
@@ -34,7 +35,7 @@ def new_file(target: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def new_folder(target: Path) -> Iterator[Path]:
+def new_folder(target: Path, *, share: bool = False) -> Iterator[Path]:
     """Gives an empty folder to fill; it becomes the target, which is not there yet or empty, at the end of the block.
 
     Where the target itself cannot be replaced, as one that is mounted, its contents get their names one by one.
@@ -43,7 +44,7 @@ def new_folder(target: Path) -> Iterator[Path]:
         RequestError, OSError: as `new_file`.
     """
     part = part_of(target)
-    with _held(part, is_folder=True):
+    with _held(part, is_folder=True, share=share):
         yield part
         if part.parent == target:
             for content in sorted(part.iterdir()):
@@ -76,13 +77,13 @@ def refuse_full(error: OSError, path: Path) -> None:
 
 
 @contextmanager
-def _held(part: Path, *, is_folder: bool) -> Iterator[None]:
+def _held(part: Path, *, is_folder: bool, share: bool) -> Iterator[None]:
     """An empty file or folder that no other process writes to; it goes if it still has its name at the end."""
     _sweep(part)
     if is_folder:
-        part.mkdir()
+        make_folder(part, share=share)
     else:
-        part.touch()
+        os.close(opener(share=share)(str(part), os.O_WRONLY | os.O_CREAT | os.O_EXCL))
     handle = os.open(part, os.O_RDONLY)
     try:
         _lock(handle, part)

@@ -7,10 +7,13 @@ from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from faceloom.choices import Crop
 from faceloom.errors import RequestError
 from faceloom.store.again import Again
 from faceloom.store.database import transaction
+from faceloom.store.soundness import sound
 
+_MOST_PX = 1 << 14
 LOOKS = "looks"
 """Key of a configuration: the detectors of its second looks, in order. No look is asked for by going on."""
 
@@ -40,7 +43,10 @@ class Configuration:
     def now(self) -> dict[str, Any] | None:
         """The folder's configuration; None before its first run."""
         row = self._db.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
-        return row and dict(json.loads(row[0]))
+        if row is None:
+            return None
+        with sound(self._folder):
+            return parse_config(row[0])
 
     def add_stages(self, described: Mapping[str, Any]) -> list[str]:
         """Adds stages to the configuration; the faces that there are miss them from now on. Those that are new.
@@ -104,6 +110,34 @@ class Configuration:
                 f"choose another --out, or ask for the same again"
             )
             raise RequestError(message)
+
+
+def parse_config(text: Any) -> dict[str, Any]:
+    """The configuration that a text of a store says.
+
+    Raises:
+        ValueError: it says none that a run could have written.
+    """
+    told = json.loads(text)
+    if not isinstance(told, dict):
+        raise ValueError("its configuration is none")
+    stages, looks, chips = told.get("stages", {}), told.get(LOOKS, []), told.get("chips")
+    tables = [stages, *looks] if isinstance(looks, list) else [None]
+    is_sound = (
+        all(isinstance(table, dict) and all(isinstance(one, dict) for one in table.values()) for table in tables)
+        and ("mask_size" not in told or _is_size(told["mask_size"]))
+        and ("mask_size" in told or not stages)
+        and (chips is None or (isinstance(chips, dict) and _is_size(chips.get("size"))))
+        and told.get("crop", Crop.HEAD) in set(Crop)
+        and isinstance(told.get("level", True), bool)
+    )
+    if not is_sound:
+        raise ValueError("its configuration is none that a run could have written")
+    return told
+
+
+def _is_size(value: Any) -> bool:
+    return type(value) is int and 0 < value <= _MOST_PX
 
 
 def _detector(config: Mapping[str, Any]) -> dict[str, Any]:

@@ -8,10 +8,14 @@ from importlib import resources
 from pathlib import Path
 
 from faceloom.attributes import ATTRIBUTES
-from faceloom.errors import DamagedStoreError, StoreError
+from faceloom.errors import DamagedStoreError, FaceloomError, StoreError
 from faceloom.store.columns import TABLES
 from faceloom.store.folder import DATABASE, locked
+from faceloom.store.places import file_below
+from faceloom.store.soundness import DAMAGE, check_schema, harden, refuse_super_journal
 
+_ENDINGS = ("", "-wal", "-shm", "-journal")
+"""Of the files that SQLite keeps of one database."""
 APPLICATION_ID = 0x46414C4D
 """Marks our files among SQLite's, in `PRAGMA application_id`."""
 _TABLES_VERSION = 3
@@ -29,6 +33,8 @@ def connect(folder: Path, *, read_only: bool) -> Iterator[sqlite3.Connection]:
     path = folder / DATABASE
     if read_only and not path.is_file():
         raise StoreError(f"{folder} holds no results of faceloom (no {DATABASE})", path=path)
+    for ending in _ENDINGS:
+        refuse_super_journal(file_below(folder, DATABASE + ending))
     try:
         if read_only:
             _bring_up_to_date(folder, path)
@@ -46,11 +52,13 @@ def connect(folder: Path, *, read_only: bool) -> Iterator[sqlite3.Connection]:
             connection.close()
     except sqlite3.Error as error:
         raise StoreError(f"the store {path} cannot be used: {error}", path=path) from error
-    except (TypeError, ValueError) as error:
+    except FaceloomError:
+        raise
+    except DAMAGE as error:
         if not read_only:
             raise
         # What a row holds is not what was once written there.
-        raise DamagedStoreError(f"the store {path} is damaged: {error}", path=path) from error
+        raise DamagedStoreError(f"the store {path} is damaged: {error or type(error).__name__}", path=path) from error
 
 
 @contextmanager
@@ -69,8 +77,11 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
 def _open(path: Path, *, read_only: bool) -> sqlite3.Connection:
     """A write-ahead log needs a file beside it even to be read; where none can be made, nobody writes either."""
     if not read_only or os.access(path.parent, os.W_OK):
-        return sqlite3.connect(path, isolation_level=None)
-    return sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True, isolation_level=None)
+        connection = sqlite3.connect(path, isolation_level=None)
+    else:
+        connection = sqlite3.connect(f"{path.absolute().as_uri()}?immutable=1", uri=True, isolation_level=None)
+    harden(connection)
+    return connection
 
 
 def _bring_up_to_date(folder: Path, path: Path) -> None:
@@ -105,6 +116,8 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> tuple[int, int
             f"{path} was made by a newer faceloom (schema {found}, this one knows {SCHEMA_VERSION}); update faceloom"
         )
         raise StoreError(message, path=path, found=found, expected=SCHEMA_VERSION)
+    if tables:
+        check_schema(connection, path, create_schema)
     return int(tables), int(found)
 
 

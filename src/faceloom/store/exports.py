@@ -13,6 +13,8 @@ from faceloom.formats.record import Format, Piece
 from faceloom.formats.registry import format_to_write
 from faceloom.store.beside import new_file, new_folder
 from faceloom.store.database import connect
+from faceloom.store.places import place_below
+from faceloom.store.privacy import make_folder, opener
 from faceloom.store.reading import read_frames, stored_frames
 
 _FRAME_FORMATS: Mapping[str, Callable[[Iterator[dict[str, Any]]], Iterator[Piece]]] = {
@@ -58,7 +60,7 @@ def export(folder: Path, out: TextIO, *, to: str, frames: bool, rejected: bool =
             out.write(piece.decode())
 
 
-def export_to(folder: Path, target: Path, *, to: str, rejected: bool = False) -> None:
+def export_to(folder: Path, target: Path, *, to: str, rejected: bool = False, share: bool = False) -> None:
     """Writes the faces of a result folder to a new file, or a new folder where the format is many files.
 
     On demand those that filters rejected are among them, marked as that.
@@ -74,22 +76,22 @@ def export_to(folder: Path, target: Path, *, to: str, rejected: bool = False) ->
         first = next(pieces, ("", b""))  # whatever forbids this export is known before there is a file
         whole = itertools.chain([first], pieces)
         if not chosen.is_folder:
-            with new_file(target) as part, part.open("wb") as file:
+            with new_file(target, share=share) as part, part.open("wb") as file:
                 file.writelines(piece for _, piece in whole)
             return
         if os.path.lexists(target):
             raise FileExistsError(target)
-        with new_folder(target) as part:
-            _fill(part, whole)
+        with new_folder(target, share=share) as part:
+            _fill(part, whole, share=share)
 
 
-def _fill(folder: Path, pieces: Iterator[Piece]) -> None:
+def _fill(folder: Path, pieces: Iterator[Piece], *, share: bool) -> None:
     for name, same in itertools.groupby(pieces, key=lambda piece: piece[0]):
         if not name:  # a folder of nothing
             continue
-        path = folder / name
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("wb") as file:
+        path = place_below(folder, name)
+        make_folder(path.parent, share=share)
+        with open(path, "wb", opener=opener(share=share)) as file:  # Path.open has no opener
             file.writelines(piece for _, piece in same)
 
 

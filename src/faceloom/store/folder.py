@@ -8,25 +8,29 @@ was committed, or swept.
 import errno
 import hashlib
 import os
+import re
 import shutil
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from faceloom.errors import RequestError, StoreError
 from faceloom.media.sources import RESULT_MARK
+from faceloom.store.places import place_below, remove_below
+from faceloom.store.privacy import make_folder, make_private, opener
 
 DATABASE = RESULT_MARK
 CHIPS = "chips"
 OVERLAYS = "overlays"
 LOCK = "faceloom.lock"
 PENDING = ".pending"
+_NUMBER = re.compile(r"\d{1,18}", re.ASCII)
 _LONGEST_NAME_BYTES = 160
 _NETWORK_FILE_SYSTEMS = frozenset(["9p", "afs", "cifs", "fuse.sshfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"])
 
 
-def claim_folder(folder: Path) -> None:
+def claim_folder(folder: Path, *, share: bool = False) -> None:
     """Makes a result folder, or sees that the folder there is one, or empty.
 
     Raises:
@@ -34,7 +38,7 @@ def claim_folder(folder: Path) -> None:
         StoreError: the folder cannot be made or written.
     """
     try:
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder, share=share)
         others = sorted(entry.name for entry in folder.iterdir() if entry.name != LOCK)
     except OSError as error:
         raise StoreError(f"the result folder {folder} cannot be used: {error}", path=folder) from error
@@ -43,10 +47,23 @@ def claim_folder(folder: Path) -> None:
         raise RequestError(message)
     if not os.access(folder, os.W_OK):
         raise StoreError(f"the result folder {folder} cannot be written: permission denied", path=folder)
+    if DATABASE not in others:
+        _begin(folder, share=share)
+
+
+def _begin(folder: Path, *, share: bool) -> None:
+    """Makes the file of a new store for whom it is to be; those that SQLite adds are for the same."""
+    try:
+        if not share:
+            make_private(folder)
+        with suppress(FileExistsError):  # another run begins just now, and which of them goes on the lock decides
+            open(folder / DATABASE, "xb", opener=opener(share=share)).close()  # as below
+    except OSError as error:
+        raise StoreError(f"the result folder {folder} cannot be used: {error}", path=folder) from error
 
 
 @contextmanager
-def locked(folder: Path) -> Iterator[None]:
+def locked(folder: Path, *, share: bool = False) -> Iterator[None]:
     """Holds the folder for one writing run; the lock ends with the process, however that ends.
 
     Raises:
@@ -55,7 +72,7 @@ def locked(folder: Path) -> Iterator[None]:
     import fcntl
 
     try:
-        file = (folder / LOCK).open("a")
+        file = open(folder / LOCK, "a", opener=opener(share=share))  # noqa: SIM115  # Path.open has no opener
     except OSError as error:
         raise StoreError(f"the result folder {folder} cannot be used: {error}", path=folder) from error
     with file:
@@ -68,20 +85,28 @@ def locked(folder: Path) -> Iterator[None]:
 
 
 def pending_folder(folder: Path, run_id: int, number: int) -> Path:
-    """Where the files of a chunk wait for its transaction."""
-    return folder / PENDING / f"{run_id}-{number}"
+    """Where the files of a chunk wait for its transaction.
+
+    Raises:
+        StoreError: a link leads from there to somewhere else.
+    """
+    return place_below(folder, f"{PENDING}/{run_id}-{number}")
 
 
 def move_into_place(folder: Path, pending: Path) -> None:
     """Moves a committed chunk's files to where their rows say they are."""
     for content in _entries(pending):
-        _move(content, folder / content.name)
-    shutil.rmtree(pending, ignore_errors=True)
+        if not content.name.startswith((DATABASE, LOCK)):
+            _move(content, folder / content.name)
+    _sweep(pending)
 
 
 def _move(source: Path, target: Path) -> None:
     """Moves a file, or a folder as a whole where there is none of its name yet."""
-    if source.is_dir() and target.is_dir():
+    if source.is_symlink():  # no run of ours has made it
+        source.unlink()
+        return
+    if source.is_dir() and target.is_dir() and not target.is_symlink():
         for content in _entries(source):
             _move(content, target / content.name)
         return
@@ -97,21 +122,35 @@ def recover_files(folder: Path, is_committed: Callable[[int, int], bool]) -> Non
     pending = folder / PENDING
     for chunk in _entries(pending):
         run_id, _, number = chunk.name.partition("-")
-        if is_committed(int(run_id), int(number)):
+        is_ours = _NUMBER.fullmatch(run_id) and _NUMBER.fullmatch(number)
+        if is_ours and is_committed(int(run_id), int(number)):
             move_into_place(folder, chunk)
-    shutil.rmtree(pending, ignore_errors=True)
+    _sweep(pending)
 
 
 def remove_files(folder: Path, source: str) -> None:
-    """Removes the chips and overlays of a source."""
+    """Removes the chips and overlays of a source.
+
+    Raises:
+        StoreError: they do not lie below the folder.
+    """
     for kind in (CHIPS, OVERLAYS):
-        shutil.rmtree(folder / kind / file_name(source), ignore_errors=True)
+        with suppress(OSError):
+            remove_below(folder, f"{kind}/{file_name(source)}")
+
+
+def _sweep(path: Path) -> None:
+    """Removes what is of no more use, and of a link the link alone."""
+    if path.is_symlink():
+        with suppress(OSError):
+            path.unlink()
+    shutil.rmtree(path, ignore_errors=True)
 
 
 @lru_cache(maxsize=64)
 def file_name(source: str) -> str:
     """A source's name as a path below the result folder: too long parts are cut and told apart by a hash."""
-    return str(PurePosixPath(*(_short(part) for part in PurePosixPath(source).parts)))
+    return str(PurePosixPath(*(_short(part) for part in PurePosixPath(source).parts if not part.startswith("/"))))
 
 
 def on_network(folder: Path) -> bool:
@@ -131,21 +170,28 @@ def on_network(folder: Path) -> bool:
 
 
 def write_file(path: Path, content: bytes) -> None:
-    """Writes a whole new file, folders included.
+    """Writes a whole new file, folders included; a link that lies there is not followed.
 
     Raises:
         StoreError: the disk is full or the folder cannot be written.
     """
     try:
         try:
-            path.write_bytes(content)
+            _write(path, content)
         except FileNotFoundError:
             path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
+            _write(path, content)
     except OSError as error:
         advice = "free some space" if error.errno in {errno.ENOSPC, errno.EDQUOT} else "make the folder writable"
         message = f"{path.name} cannot be written ({error.strerror}); {advice} and run the same command again"
         raise StoreError(message, path=path) from error
+
+
+def _write(path: Path, content: bytes) -> None:
+    # Who may read it is left to the umask, which workers set.
+    flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_NOFOLLOW
+    with os.fdopen(os.open(path, flags, 0o666), "wb") as file:
+        file.write(content)
 
 
 def _short(part: str) -> str:
@@ -156,4 +202,4 @@ def _short(part: str) -> str:
 
 
 def _entries(folder: Path) -> list[Path]:
-    return sorted(folder.iterdir()) if folder.is_dir() else []
+    return sorted(folder.iterdir()) if folder.is_dir() and not folder.is_symlink() else []

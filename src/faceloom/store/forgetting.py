@@ -7,7 +7,6 @@ find.
 
 import json
 import os
-import shutil
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -24,6 +23,7 @@ from faceloom.store.copies import CopyKind, copies_of, identity_of, origin_of
 from faceloom.store.database import connect, transaction
 from faceloom.store.folder import DATABASE
 from faceloom.store.lost import LostFaces, forget_in_people, select_again, select_person, select_source
+from faceloom.store.places import place_below, remove_below
 from faceloom.store.spelling import true_path
 from faceloom.store.store import Store
 from faceloom.store.tombstones import Tombstones
@@ -196,15 +196,11 @@ def _count(db: sqlite3.Connection, where: str, values: tuple[object, ...]) -> di
     return {"faces": faces, "embeddings": embeddings, "masks": masks}
 
 
-def _remove(folder: Path, path: Path) -> int:
+def _remove(folder: Path, told: str) -> int:
     """Removes a file, or a folder with all its files, and the folders that are empty then; says how many files went."""
+    path = place_below(folder, told)
     try:
-        if path.is_dir():
-            removed = sum(1 for below in path.rglob("*") if below.is_file())
-            shutil.rmtree(path)
-        else:
-            removed = int(path.exists())
-            path.unlink(missing_ok=True)
+        removed = remove_below(folder, told)
         for parent in path.parents:
             if parent == folder or (parent.is_dir() and any(parent.iterdir())):
                 break
@@ -222,13 +218,16 @@ def _scrub(db: sqlite3.Connection, names: Sequence[str]) -> None:
         if any(name in _text(detail) for name in names):
             db.execute("DELETE FROM event WHERE id = ?", (event_id,))
     for run_id, outcome in db.execute("SELECT id, outcome FROM run WHERE outcome IS NOT NULL").fetchall():
-        if any(name in outcome for name in names):
-            kind = outcome.partition(":")[0]
+        if any(name in str(outcome) for name in names):
+            kind = str(outcome).partition(":")[0]
             db.execute("UPDATE run SET outcome = ? WHERE id = ?", (kind, run_id))
 
 
 def _text(detail: str) -> str:
-    told = json.loads(detail)
+    try:
+        told = json.loads(detail)
+    except (RecursionError, TypeError, ValueError):  # nothing of ours
+        return str(detail)
     return str(told.get("text", "")) if isinstance(told, dict) else detail
 
 

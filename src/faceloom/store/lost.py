@@ -5,7 +5,7 @@ import sqlite3
 import unicodedata
 from collections.abc import Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -37,9 +37,9 @@ class LostFaces:
     """Source, frame and index of each."""
     boxes: tuple[tuple[Any, ...], ...] = ()
     """Source, frame and box of each."""
-    chips: frozenset[Path] = frozenset()
-    """Files, or a folder of all of them."""
-    overlays: frozenset[Path] = field(default=frozenset())
+    chips: frozenset[str] = frozenset()
+    """Files below the result folder, or a folder of all of them, as the store tells them."""
+    overlays: frozenset[str] = frozenset()
     links: frozenset[str] = frozenset()
     """How what links to their chips ends."""
 
@@ -100,8 +100,8 @@ def _of_source(db: sqlite3.Connection, folder: Path, source_id: int, name: str, 
         frames=frames,
         condition="source_id = ?",
         values=(source_id,),
-        chips=frozenset([folder / CHIPS / below]),
-        overlays=frozenset([folder / OVERLAYS / below]),
+        chips=frozenset([f"{CHIPS}/{below}"]),
+        overlays=frozenset([f"{OVERLAYS}/{below}"]),
         links=frozenset([f"/{CHIPS}/{below}/"]),
     )
 
@@ -109,15 +109,15 @@ def _of_source(db: sqlite3.Connection, folder: Path, source_id: int, name: str, 
 def _of_faces(folder: Path, rows: list[tuple[Any, ...]]) -> LostFaces | None:
     if not rows:
         return None
-    overlays = [folder / OVERLAYS / file_name(name) for _, name, *_ in rows]
-    of_frames = {below / f"{row[2]:06}.jpg" for below, row in zip(overlays, rows, strict=True)}
-    of_chips = {below / f"{row[2]:06}_{row[3]}.jpg" for below, row in zip(overlays, rows, strict=True)}
+    overlays = [f"{OVERLAYS}/{file_name(name)}" for _, name, *_ in rows]
+    of_frames = {f"{below}/{row[2]:06}.jpg" for below, row in zip(overlays, rows, strict=True)}
+    of_chips = {f"{below}/{row[2]:06}_{row[3]}.jpg" for below, row in zip(overlays, rows, strict=True)}
     chips = [row[4] for row in rows if row[4] is not None]
     return LostFaces(
         condition=f"face.id IN ({', '.join(str(int(row[0])) for row in rows)})",
         places=frozenset((row[1], row[2], row[3]) for row in rows),
         boxes=tuple((row[1], row[2], *row[5:]) for row in rows),
-        chips=frozenset(folder / chip for chip in chips),
+        chips=frozenset(chips),
         overlays=frozenset(of_frames | of_chips),
         links=frozenset(f"/{chip}" for chip in chips),
     )

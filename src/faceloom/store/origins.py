@@ -1,8 +1,8 @@
 """Where a chip comes from: by the store of its result folder, else by what the file says of itself."""
 
+import math
 import os
 from dataclasses import dataclass
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +12,7 @@ from faceloom.media.chunks import Span
 from faceloom.media.sources import RESULT_MARK, Source, SourceKind, printable
 from faceloom.store.database import connect
 from faceloom.store.folder import CHIPS
+from faceloom.store.times import time_of
 
 _QUERY = (
     "SELECT name, path, kind, sha256, time_base, frame_idx, ticks, seek_ticks, face.idx, x0, y0, x1, y1"
@@ -83,17 +84,19 @@ def _result_folder(chip: Path) -> Path | None:
 def _by_store(chip: Path, folder: Path) -> Origin | None:
     with connect(folder, read_only=True) as db:
         row = db.execute(_QUERY, (chip.absolute().relative_to(folder).as_posix(),)).fetchone()
-    if row is None:
-        return None
+        return None if row is None else _origin(row, chip, folder)
+
+
+def _origin(row: tuple[Any, ...], chip: Path, folder: Path) -> Origin:
     name, path, kind, sha256, time_base, frame, ticks, seek_ticks, index, x0, y0, x1, y1 = row
     source = Source(name=name, path=Path(os.fsdecode(path)), kind=SourceKind(kind), time_base=time_base)
-    times = None if ticks is None else (ticks,)
+    times, time = None if ticks is None else (ticks,), time_of(ticks, time_base)
     return Origin(
         chip=chip,
         source=name,
         frame=frame,
         index=index,
-        time_s=None if ticks is None or time_base is None else float(ticks * Fraction(time_base)),
+        time_s=None if time is None else float(time),
         box=(round(x0, 3), round(y0, 3), round(x1, 3), round(y1, 3)),
         folder=folder,
         path=source.path,
@@ -107,6 +110,8 @@ def _by_itself(chip: Path) -> Origin:
     try:
         x0, y0, x1, y1 = map(float, told["box"])
         time_s = None if told["time_s"] is None else float(told["time_s"])
+        if not all(map(math.isfinite, (x0, y0, x1, y1, time_s or 0))):
+            raise ValueError("a number is not finite")
         return Origin(
             chip=chip,
             source=str(told["source"]),

@@ -1,6 +1,5 @@
 """Persons: reading what faces are told apart by, and writing whose they are."""
 
-import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
@@ -13,6 +12,7 @@ from numpy.typing import NDArray
 from faceloom.errors import RequestError, StoreError
 from faceloom.faces import FrameId
 from faceloom.store.database import connect
+from faceloom.store.reading import config_in
 
 _IN_ORDER = "rejected IS NULL AND embedding IS NOT NULL ORDER BY name, frame_idx, idx"
 
@@ -55,6 +55,8 @@ def read_embeddings(folder: Path) -> tuple[list[int], NDArray[np.float32]]:
         for row, (face_id, content) in enumerate(db.execute(f"SELECT face.id, embedding {query}")):
             ids.append(face_id)
             embeddings[row] = np.frombuffer(content, "<f4")
+        if not np.isfinite(embeddings).all():
+            raise StoreError(f"{folder} is damaged: an embedding holds what is no number", path=folder)
         return ids, embeddings
 
 
@@ -66,8 +68,7 @@ def read_identifier(folder: Path) -> str:
         StoreError: the folder holds no store that can be read.
     """
     with connect(folder, read_only=True) as db:
-        config = db.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
-    stages = json.loads(config[0])["stages"] if config else {}
+        stages = config_in(db).get("stages", {})
     found = next((stage for stage in stages if stage.startswith("identify/")), None)
     if found is None:
         raise _no_embeddings(folder)

@@ -1,7 +1,6 @@
 """What is read from a store: faces and frames, always in the same order, whatever order they were found in."""
 
 import itertools
-import json
 import sqlite3
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,8 +12,10 @@ from typing import Any
 from faceloom.faces import FrameId
 from faceloom.formats.record import FrameRecord, MaskRecord
 from faceloom.store.columns import OF_FACES
+from faceloom.store.configuration import parse_config
 from faceloom.store.database import connect
 from faceloom.store.rows import FaceRow, Status
+from faceloom.store.times import time_of
 
 # CROSS JOIN holds SQLite to this order of the tables, in which rows come sorted: otherwise it writes all to a temporary
 # file first.
@@ -95,7 +96,7 @@ def select_faces(
         of_face = masks.execute("SELECT name, size, png FROM mask WHERE face_id = ? ORDER BY name", (face_id,))
         attributes["masks"] = {name: MaskRecord(size=size, png=png) for name, size, png in of_face}
         attributes["frame"] = FrameId(source, frame)
-        yield FaceRow(**attributes), _time(ticks, time_base)
+        yield FaceRow(**attributes), time_of(ticks, time_base)
 
 
 def read_frames(folder: Path) -> Iterator[dict[str, Any]]:
@@ -104,7 +105,7 @@ def read_frames(folder: Path) -> Iterator[dict[str, Any]]:
         for name, index, ticks, time_base, width, height, status, reason, faces in db.execute(
             _FRAMES, (Status.PENDING,)
         ):
-            time = _time(ticks, time_base)
+            time = time_of(ticks, time_base)
             yield {
                 "source": name,
                 "frame": index,
@@ -130,7 +131,7 @@ class StoredFrames:
         faces = itertools.groupby(select_faces(self.db, rejected=self.rejected), key=lambda told: told[0].frame)
         for name, index, ticks, time_base, width, height, has_faces in self.db.execute(_STORED, (self.rejected,)):
             found = next(faces)[1] if has_faces else ()
-            time = _time(ticks, time_base)
+            time = time_of(ticks, time_base)
             yield FrameRecord(
                 id=FrameId(name, index),
                 time=None if time is None else float(time),
@@ -191,8 +192,4 @@ def has_landmarks(folder: Path) -> bool:
 def config_in(db: sqlite3.Connection) -> dict[str, Any]:
     """The configuration in an open store; empty before the first run."""
     config = db.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
-    return dict(json.loads(config[0])) if config else {}
-
-
-def _time(ticks: int | None, time_base: str | None) -> Fraction | None:
-    return None if ticks is None or time_base is None else ticks * Fraction(time_base)
+    return parse_config(config[0]) if config else {}

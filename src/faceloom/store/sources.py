@@ -200,9 +200,10 @@ class Sources:
             self._round.run_id, self._round.stages
         ):
             state = _state(path)
-            if state == (size_bytes, mtime_ns):
+            is_file = not path.exists() or path.is_file()  # reading a pipe would wait for ever
+            if is_file and state == (size_bytes, mtime_ns):
                 continue
-            if _is_same_content(path, size_bytes=size_bytes, digest=digest):
+            if is_file and _is_same_content(path, size_bytes=size_bytes, digest=digest):
                 with transaction(self._db):
                     self._db.execute("UPDATE source SET mtime_ns = ? WHERE id = ?", (state[1], source_id))
                 continue
@@ -236,7 +237,7 @@ def _state(path: Path) -> tuple[int, int]:
 
 
 def _is_same_content(path: Path, *, size_bytes: int, digest: str | None) -> bool:
-    if digest is None or _state(path)[0] != size_bytes:
+    if digest is None or _state(path)[0] != size_bytes or not path.is_file():
         return False
     try:
         with path.open("rb") as file:

@@ -24,6 +24,7 @@ from faceloom.store.frames import FrameStates
 from faceloom.store.known import KnownFaces
 from faceloom.store.round import Round
 from faceloom.store.rows import ChunkRows
+from faceloom.store.soundness import check_rows
 from faceloom.store.sources import Sources
 from faceloom.store.writing import ChunkWriter
 
@@ -31,8 +32,10 @@ from faceloom.store.writing import ChunkWriter
 class Store:
     """A result folder, open for one run."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, share: bool = False) -> None:
+        """A new one is for its owner alone, unless it is shared with whom the umask allows."""
         self.folder = folder
+        self._share = share
         self._round = Round()
         self._stack = ExitStack()
 
@@ -43,9 +46,9 @@ class Store:
             RequestError: the folder holds something else.
             StoreError: it cannot be used, or another run is writing to it.
         """
-        claim_folder(self.folder)
+        claim_folder(self.folder, share=self._share)
         with ExitStack() as stack:
-            stack.enter_context(locked(self.folder))
+            stack.enter_context(locked(self.folder, share=self._share))
             self._db = stack.enter_context(connect(self.folder, read_only=False))
             # A write-ahead log needs memory shared between processes, which network file systems lack.
             self._db.execute(f"PRAGMA journal_mode = {'DELETE' if on_network(self.folder) else 'WAL'}")
@@ -58,6 +61,7 @@ class Store:
             self.frames = FrameStates(self._db, self.again, self._round)
             self._writer = ChunkWriter(self._db, self.again, self._round)
             self._adoption = Adoption(self._db, self.folder)
+            check_rows(self._db, self.folder)
             recover_files(self.folder, self._is_committed)
             self._stack = stack.pop_all()
         return self
@@ -82,7 +86,9 @@ class Store:
             cursor = self._db.execute(
                 "INSERT INTO run (started_at, versions) VALUES (?, ?)", (_now(), json.dumps(versions))
             )
-        self._round.run_id = int(cursor.lastrowid or 0)
+            self._round.run_id = int(cursor.lastrowid or 0)
+            # None has been given to a run that is only beginning, whatever the store says.
+            self._db.execute("UPDATE source SET run_id = 0 WHERE run_id >= ?", (self._round.run_id,))
 
     def note_plan(self, plan: Mapping[str, Any]) -> None:
         """Notes the plan that the run follows from now on."""

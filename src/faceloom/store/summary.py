@@ -7,7 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from faceloom.store.database import connect
+from faceloom.store.folder import DATABASE
 from faceloom.store.notes import count_notes
+from faceloom.store.privacy import is_open_to_others
 from faceloom.store.reading import config_in
 from faceloom.store.rows import Status
 
@@ -42,6 +44,7 @@ def read_summary(folder: Path, *, problems: int = 20) -> dict[str, Any]:
             "config": config_in(db) or None,
             "problems": _problems(db, problems),
             "runs": _runs(db),
+            "open_to_others": is_open_to_others(folder, DATABASE),
         }
 
 

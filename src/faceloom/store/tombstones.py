@@ -5,6 +5,8 @@ import json
 import secrets
 import sqlite3
 
+from faceloom.errors import StoreError
+
 _KEY = "forgotten"
 _SALT_BYTES = 16
 
@@ -15,9 +17,12 @@ class Tombstones:
     def __init__(self, db: sqlite3.Connection) -> None:
         self._db = db
         row = db.execute("SELECT value FROM meta WHERE key = ?", (_KEY,)).fetchone()
-        told = json.loads(row[0]) if row else {}
-        self._salt = bytes.fromhex(told["salt"]) if told else secrets.token_bytes(_SALT_BYTES)
-        self._files = frozenset(told.get("files", ()))
+        try:
+            told = json.loads(row[0]) if row else {}
+            self._salt = bytes.fromhex(told["salt"]) if told else secrets.token_bytes(_SALT_BYTES)
+            self._files = frozenset(map(str, told.get("files", ())))
+        except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
+            raise StoreError(f"what the store says of forgotten files is damaged: {error}") from error
 
     def __contains__(self, path: bytes) -> bool:
         return bool(self._files) and self._digest(path) in self._files

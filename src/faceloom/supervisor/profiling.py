@@ -3,6 +3,7 @@
 import hashlib
 import inspect
 import platform
+import queue
 from dataclasses import asdict, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -15,7 +16,7 @@ from faceloom.errors import StageError
 from faceloom.events import NOT_MEASURED, Measuring, Notice, OnEvent
 from faceloom.job import Order
 from faceloom.memory.footprints import Footprint, FootprintCache, on_a_card
-from faceloom.messages import Fatal, Guess, Measure, Measured
+from faceloom.messages import Answer, Fatal, Guess, Measure, Measured
 from faceloom.models.weights import RECIPE
 from faceloom.stage import Stage
 from faceloom.supervisor.workers import WorkerPool
@@ -37,6 +38,8 @@ _PACKAGES = (
 _CPU_INFO = Path("/proc/cpuinfo")
 
 
+LIMIT_S = 600
+"""Seconds within which a stage has to have been measured."""
 _SMALL_BYTES = 128 * MIB
 """A network that fits on a card and holds more than this with one item is not measured on the host."""
 _LOOK_AGAIN = 1.25
@@ -114,8 +117,7 @@ class Profiler:
                 device_bytes=device_bytes,
             )
         )
-        _, _, answer = self._pool.receive()
-        self._pool.stop()
+        answer = self._answer(stage)
         if isinstance(answer, Measured):
             self._cache.keep(self._traits(stage, largest), answer.footprint)
             return answer.footprint
@@ -127,14 +129,28 @@ class Profiler:
         )
         return self._guess(stage, largest)
 
+    def _answer(self, stage: Stage) -> Answer:
+        """What the scratch process answers, which is ended then, or when it has taken longer than any network should.
+
+        Raises:
+            StageError: it has.
+        """
+        try:
+            _, _, answer = self._pool.receive(within_s=LIMIT_S)
+        except queue.Empty as error:
+            message = f"{stage.name} has not been measured within {LIMIT_S} s: its network may never end"
+            raise StageError(message, stage=stage.name) from error
+        finally:
+            self._pool.stop()
+        return answer
+
     def _guess(self, stage: Stage, largest: tuple[int, int]) -> Footprint:
         self._pool.start(1)
         (scratch,) = self._pool.workers
         scratch.send(
             Guess(stage=stage, weights=self._order.weights[stage.name], frame_shape=network_shape(stage, largest))
         )
-        _, _, answer = self._pool.receive()
-        self._pool.stop()
+        answer = self._answer(stage)
         if not isinstance(answer, Measured):
             raise StageError(f"{stage.name} cannot be looked at: {getattr(answer, 'reason', answer)}", stage=stage.name)
         return on_a_card(answer.footprint) if self._target.has_memory else answer.footprint

@@ -16,7 +16,7 @@ from faceloom.identify import Identifier
 from faceloom.job import Order, Outputs
 from faceloom.media.excerpts import WHOLE
 from faceloom.media.sources import SourceKind, kind_of
-from faceloom.models.weights import sha256_of
+from faceloom.models.made import sha256_of
 from faceloom.selection import EVERY_FACE, People, Reference
 from faceloom.stage import Stage
 from faceloom.store.database import connect

@@ -6,12 +6,12 @@ import pickle
 import queue
 import signal
 import subprocess
-import sys
 import tempfile
 import threading
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
+from faceloom.isolation import module_command, module_environment
 from faceloom.media.sources import MAX_PIXELS
 from faceloom.messages import (
     Answer,
@@ -63,13 +63,12 @@ class WorkerProcess:
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         """Starts a process, with more environment variables if there are any."""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by __exit__
-        paths = os.pathsep.join(path for path in sys.path if path)
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "faceloom.worker.main"],
+            module_command("faceloom.worker.main"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,
-            env={**WORKER_SETTINGS, **os.environ, "PYTHONPATH": paths, **(environment or {})},
+            env={**WORKER_SETTINGS, **os.environ, **module_environment(), **(environment or {})},
         )
 
     def end(self) -> None:
@@ -222,7 +221,7 @@ class WorkerPool:
         """The RAM that all workers hold now."""
         return sum(held_bytes(worker.pid) for worker in self.workers)
 
-    def receive(self) -> tuple[PooledWorker, Request | None, Answer]:
+    def receive(self, *, within_s: float | None = None) -> tuple[PooledWorker, Request | None, Answer]:
         """The next answer of any worker, and its oldest open request, which that answers; `Reading` answers none.
 
         A worker that `Died`, or on a card said why it cannot go on, has to be stopped; its open requests are still in
@@ -230,9 +229,10 @@ class WorkerPool:
 
         Raises:
             FaceloomError: another worker said why it cannot go on.
+            queue.Empty: nobody has answered within so many seconds.
         """
         while True:
-            worker, answer = self._heard.get()
+            worker, answer = self._heard.get(timeout=within_s)
             if worker not in self.workers:
                 continue
             self.peak_bytes = max(self.peak_bytes, sum(worker.held.peak_bytes for worker in self.workers))

@@ -39,6 +39,7 @@ from faceloom.messages import (
     Request,
     Starved,
 )
+from faceloom.store.privacy import keep_private
 from faceloom.units import MIB
 
 if TYPE_CHECKING:
@@ -127,6 +128,8 @@ def _serve(requests: "queue.SimpleQueue[Request]", speaker: _Speaker) -> None:
         match requests.get():
             case Begin(job):
                 _prepare_libraries()
+                if not job.outputs.share:
+                    keep_private()
                 from faceloom.engines.heap import keep_freed
                 from faceloom.memory.ceilings import limit_process
                 from faceloom.worker.worker import Worker
@@ -231,6 +234,7 @@ def _tell(request: ReadFaces) -> FacesRead | Starved:
     from faceloom.formats.registry import format_to_read
     from faceloom.store.known import write_known
 
+    keep_private()
     title = format_to_read(request.format)
     try:
         write_known(title.read(request.file), request.database)

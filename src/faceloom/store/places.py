@@ -1,0 +1,59 @@
+"""Places in a result folder: what a store, a chip or a file names lies below the folder, and no link leads to it.
+
+A result folder may have come from anybody. Whatever in it names a file is looked at here before that file is read,
+written, linked or removed.
+"""
+
+import os
+import shutil
+from pathlib import Path, PurePosixPath
+
+from faceloom.errors import StoreError
+
+
+def place_below(folder: Path, told: object) -> Path:
+    """The place that a path below a folder names; a link may lie there, but none on the way.
+
+    So it can be written anew, renamed to and removed, none of which follow a link that lies there.
+
+    Raises:
+        StoreError: it does not lie below the folder.
+    """
+    text = str(told) if isinstance(told, str | Path) else ""
+    parts = PurePosixPath(text).parts
+    if not parts or parts[0].startswith("/") or ".." in parts or "\0" in text:
+        raise StoreError(f"{told!r} does not lie below {folder}, so it is left alone", path=folder)
+    # Not Path.resolve, which raises errors of its own where links go round in a circle.
+    above = os.path.realpath(folder.joinpath(*parts[:-1]))
+    if above != os.path.join(os.path.realpath(folder), *parts[:-1]):  # noqa: PTH118  # as texts
+        raise StoreError(f"a link leads from {folder} to {told!r}, and links in it are not followed", path=folder)
+    return folder.joinpath(*parts)
+
+
+def file_below(folder: Path, told: object) -> Path:
+    """The file that a path below a folder names, which is no link either: it can be read, copied and linked to.
+
+    Raises:
+        StoreError: it does not lie below the folder.
+    """
+    place = place_below(folder, told)
+    if place.is_symlink():
+        raise StoreError(f"{told!r} in {folder} is a link, and links in it are not followed", path=place)
+    return place
+
+
+def remove_below(folder: Path, told: object) -> int:
+    """Removes a file, a link, or a folder with everything in it; how many files went.
+
+    Raises:
+        StoreError: it does not lie below the folder.
+        OSError: it cannot be removed.
+    """
+    place = place_below(folder, told)
+    if not place.is_symlink() and place.is_dir():
+        removed = sum(1 for below in place.rglob("*") if below.is_symlink() or below.is_file())
+        shutil.rmtree(place)
+        return removed
+    there = int(place.is_symlink() or place.exists())
+    place.unlink(missing_ok=True)
+    return there
