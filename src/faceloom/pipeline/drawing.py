@@ -122,7 +122,7 @@ def _draw_points(canvas: Image, points: NDArray[np.int_], marks: _Marks) -> None
 
 
 class _Label:
-    """A line of text, with a dark rim so that it can be read on anything."""
+    """A line of text on a dark ground, so that it can be read on anything."""
 
     def __init__(self, text: str, marks: _Marks) -> None:
         self._text = text
@@ -136,9 +136,10 @@ class _Label:
 
     def draw(self, canvas: Image, x: int, y: int) -> None:
         """Draws it, its upper left corner at column x and row y."""
+        width, height = self.size
+        canvas[y : y + height, x : x + width] //= 4
         place = (x + self._rim, y + self._base)
-        for colour, line in (((0, 0, 0), self._line + 2), (_BOX_COLOUR, self._line)):
-            cv2.putText(canvas, self._text, place, _FONT, self._scale, colour, line, cv2.LINE_AA)
+        cv2.putText(canvas, self._text, place, _FONT, self._scale, _BOX_COLOUR, self._line, cv2.LINE_AA)
 
 
 def draw_on_chip(chip: Image, face: FaceRow) -> Image:
