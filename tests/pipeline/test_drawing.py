@@ -72,7 +72,7 @@ def test_a_label_is_drawn_whole_inside_the_frame(x: int, y: int) -> None:
 def label_of(one: FaceRow) -> int:
     """Darkened ground, of which a frame without a label has none."""
     image = np.full((HEIGHT, WIDTH, 3), GREY, np.uint8)
-    dark = (draw_overlay(image, [one], chip_size=512) <= GREY // 4).all(axis=2)
+    dark = np.asarray((draw_overlay(image, [one], chip_size=512) <= GREY // 4).all(axis=2))
     x0, y0, x1, y1 = one.box.round().astype(int).tolist()
     assert not dark[max(y0, 0) : y1, max(x0, 0) : x1].any()
     rows, columns = np.nonzero(dark)
