@@ -15,10 +15,10 @@ from conftest import prepared
 from faceloom.choices import Border
 from faceloom.cli.main import main
 from faceloom.errors import RequestError
+from faceloom.faces import Face
 from faceloom.geometry.affine import apply, invert
 from faceloom.models.weights import WeightCache
 from faceloom.store.reading import read_faces
-from faceloom.store.rows import FaceRow
 from faceloom.store.summary import read_summary
 from jobs import exported, files_below
 
@@ -28,7 +28,7 @@ SIZE = 128
 @pytest.fixture(scope="module")
 def picture(samples: Path, cache: WeightCache, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A portrait whose upper edge cuts off the hair."""
-    for name in ("yunet", "facemesh", "sface"):
+    for name in ("yunet", "facemesh", "dlib"):
         prepared(cache, name)  # skips where the weights cannot be had
     portrait = cv2.imread(str(samples / "portrait.png"))
     assert portrait is not None
@@ -37,19 +37,20 @@ def picture(samples: Path, cache: WeightCache, tmp_path_factory: pytest.TempPath
     return path
 
 
-def extract(picture: Path, out: Path, **options: Any) -> FaceRow:
+def extract(picture: Path, out: Path, **options: Any) -> Face:
     faceloom.extract(picture, out, **{"size": SIZE, "format": "png", "crop": "whole", "mask": (), **options})
-    ((row, _),) = read_faces(out)
-    return row
+    with faceloom.open(out) as results:
+        (face,) = results.faces(rejected=True)
+    return face
 
 
-def read(out: Path, row: FaceRow) -> NDArray[np.uint8]:
+def read(out: Path, row: Face) -> NDArray[np.uint8]:
     chip = cv2.imread(str(out / str(row.chip)), cv2.IMREAD_UNCHANGED)
     assert chip is not None
     return np.asarray(chip, np.uint8)
 
 
-def beyond(row: FaceRow, picture: Path) -> NDArray[np.bool_]:
+def beyond(row: Face, picture: Path) -> NDArray[np.bool_]:
     """The pixels of a chip that lie more than two of the frame's above it."""
     assert row.frame_to_chip is not None
     places = np.stack(np.meshgrid(np.arange(SIZE), np.arange(SIZE)), axis=2).astype(np.float32)
@@ -95,7 +96,7 @@ def test_a_jpeg_cannot_be_transparent(picture: Path, tmp_path: Path) -> None:
 def test_the_border_changes_nothing_of_what_is_found(picture: Path, tmp_path: Path) -> None:
     found = []
     for border in Border:
-        extract(picture, tmp_path / border, border=border.value, mask=["components"], identify="sface")
+        extract(picture, tmp_path / border, border=border.value, mask=["components"], identify="dlib")
         found.append([repr(face.to_json(None)) + repr(face.embedding) for face, _ in read_faces(tmp_path / border)])
     assert all(one == found[0] for one in found)
 
@@ -148,17 +149,17 @@ def test_a_new_folder_goes_on_as_it_was_made_and_in_no_other_way(picture: Path, 
 def test_faces_of_which_too_much_is_made_up_are_rejected_and_stay(
     picture: Path, tmp_path: Path, limit: float | str
 ) -> None:
-    row = extract(picture, tmp_path / "out", max_border=limit, identify="sface", mask=["components"])
+    row = extract(picture, tmp_path / "out", max_border=limit, identify="dlib", mask=["components"])
     assert (row.rejected or "").startswith("border: 0.4")
-    assert (row.chip, row.embedding, row.masks) == (None, None, {})
+    assert (row.chip, row.embedding, len(row.masks)) == (None, None, 0)
     assert row.landmarks is not None
     assert row.made_up is not None
     assert read_summary(tmp_path / "out")["rejected_by"] == {"border": 1}
-    kept = extract(picture, tmp_path / "kept", max_border="60%", identify="sface")
+    kept = extract(picture, tmp_path / "kept", max_border="60%", identify="dlib")
     assert kept.rejected is None
     assert kept.chip is not None
     with pytest.raises(RequestError, match="max_border"):
-        extract(picture, tmp_path / "out", max_border="30%", identify="sface", mask=["components"])
+        extract(picture, tmp_path / "out", max_border="30%", identify="dlib", mask=["components"])
 
 
 def test_faces_of_a_file_and_of_a_stream_are_rejected_too(picture: Path, tmp_path: Path) -> None:
