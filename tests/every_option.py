@@ -207,6 +207,7 @@ class Notebook:
         note = self._noting
         yield SimpleNamespace(
             configuration=SimpleNamespace(
+                now=None,
                 use=note(f"config of {folder}", None),
                 use_look=note(f"look at {folder}", 1),
                 add_stages=note(f"stages of {folder}", []),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
 
-from faceloom.choices import Precision
+from faceloom.choices import Border, Precision
 from faceloom.engines.runtime import CPU
 from faceloom.errors import BudgetError, RequestError
 from faceloom.events import OnEvent, Summary
@@ -27,11 +27,11 @@ from faceloom.options.calls import (
 )
 from faceloom.options.keywords import takes
 from faceloom.options.stages import PathLike
-from faceloom.orders.configuration import config_of, versions
+from faceloom.orders.configuration import config_of, settled, versions
 from faceloom.orders.flows import IMPORT, added_flow, landmark_masks, make_flow
 from faceloom.orders.inputs import existing, faces_file_of, references
 from faceloom.orders.order import budget_bytes_of, make_order
-from faceloom.orders.outputs import framing_for, framing_of, outputs_for, outputs_of
+from faceloom.orders.outputs import border_for, framing_for, framing_of, max_border_for, outputs_for, outputs_of
 from faceloom.selection import EVERY_FACE
 from faceloom.solver.plan import one_phase
 from faceloom.store.again import CHIP_FILES
@@ -50,6 +50,8 @@ from faceloom.targets import Target
 IN_FLIGHT_BYTES = 64 << 20
 """Pixels in flight: ten frames of 1080p, enough to keep the lanes busy."""
 MOST_LANES = 8
+_OF_CHIPS = frozenset({"crop", "level", "overlay_chips", "border"})
+"""Keys of a configuration that deriving leaves to those who derive."""
 
 
 @takes(ExtractOptions)
@@ -113,6 +115,7 @@ def _outputs(options: ExtractOptions | PlanOptions) -> Outputs:
         mask_size=options["mask_size"],
         overlay=options["overlay"],
         overlay_chips=options["overlay_chips"],
+        max_border=max_border_for(options),
     )
 
 
@@ -138,6 +141,7 @@ def _look_again(
     if not (out / DATABASE).is_file():
         raise RequestError(f"{out} holds no results yet; run the command without --only-empty first")
     with Store(out) as store:
+        order, config = settled(order, config, store.configuration.now)
         look = store.configuration.use_look(config)
         return _noted(
             store,
@@ -158,6 +162,7 @@ def _run(
 ) -> Summary:
     """Does what is asked for in a result folder of this configuration; also what an extension has left undone."""
     with Store(out, share=order.outputs.share) as store:
+        order, config = settled(order, config, store.configuration.now)
         store.configuration.use(config)
         if order.derivation is not None:  # only now: another folder is refused by its configuration
             identity = note_derived(order.derivation.folder, out)
@@ -325,7 +330,7 @@ def derive(
 
 def _derived_config(found: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
     """What a result folder is held to whose chips are cut in another way: what its faces and its chips depend on."""
-    same = {name: value for name, value in found.items() if name not in {"crop", "level", "overlay_chips"}}
+    same = {name: value for name, value in found.items() if name not in _OF_CHIPS}
     chosen = {name: value for name, value in asked.items() if name not in {"results", "stages"}}
     return {**same, **chosen, "derived": True}
 
@@ -421,7 +426,8 @@ def stream(
     if options["detect"] == IMPORT:
         raise RequestError("a stream has no faces from a file; use extract, or name a detector")
     flow = make_flow(options)
-    outputs = Outputs(mask_size=options["mask_size"], framing=framing_for(options))
+    limit = max_border_for(options)
+    outputs = Outputs(mask_size=options["mask_size"], framing=framing_for(options), max_border=limit)
     order = make_order(flow, outputs, options, on_event=lambda event: None)
     plan = one_phase([stage.name for stage in flow.networks], chunk_frames=1, lanes=min(order.cores, MOST_LANES))
     job = Job(
@@ -440,10 +446,10 @@ def stream(
 
 @takes(ChipCutOptions)
 def chip(face: Face, **options: Unpack[ChipCutOptions]) -> Image:
-    """Cuts the aligned chip (size, size, 3) of a face that `stream` yielded.
+    """Cuts the aligned chip (size, size, 3) of a face that `stream` yielded; with 4 channels if it is transparent.
 
     Masks cover the square of this chip if `stream` was told the same; unless it was told `whole`, it keeps of the frame
-    what `head` shows, and a larger chip repeats the edge of that.
+    what `head` shows, and a larger chip repeats the edge of that. Beyond the frame there is the border.
 
     The chips of a result folder are in files, which `Results.chip` reads.
 
@@ -462,8 +468,9 @@ def chip(face: Face, **options: Unpack[ChipCutOptions]) -> Image:
         raise RequestError(f"{face} has no landmarks to cut a chip by; stream with an aligner")
     if face.patch is None:
         raise RequestError(f"{face} has no pixels to cut a chip of; results.chip(face) reads that of a result folder")
-    size = options["size"]
-    return cut_kept_chip(face, frame_to_chip(face.landmarks, size=size, framing=framing_for(options)), size=size)
+    size, border = options["size"], border_for(options) or Border.BLACK
+    face_to_chip = frame_to_chip(face.landmarks, size=size, framing=framing_for(options))
+    return cut_kept_chip(face, face_to_chip, size=size, border=border)
 
 
 def where(chip: PathLike) -> Origin:

@@ -29,6 +29,7 @@ class Part(StrEnum):
     CONFIDENCE = "confidences of the aligner"
     POSES = "poses"
     SHARPNESS = "sharpness"
+    MADE_UP = "shares of chips beyond the frame"
     REJECTED = "rejected faces"
     AFFINES = "affine maps"
     MASKS = "masks"
@@ -216,6 +217,17 @@ class FaceAttributes(Generic[MaskT]):
             part=Part.SHARPNESS,
             since=2,
             about="How sharp the pixels between brows and mouth are.",
+        ),
+    ] = None
+    made_up: Annotated[
+        float | None,
+        Attribute(
+            kind=Kind.NUMBER,
+            digits=4,
+            part=Part.MADE_UP,
+            presence=Presence.KNOWN,
+            since=3,
+            about="The share of the chip's square that lies beyond the frame, 0 to 1.",
         ),
     ] = None
     rejected: Annotated[

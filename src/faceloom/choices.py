@@ -20,6 +20,18 @@ class Crop(StrEnum):
     """The head with all its hair, neck and shoulders."""
 
 
+class Border(StrEnum):
+    """What a chip shows beyond the edge of its frame."""
+
+    REPEAT = "repeat"
+    """The outermost pixels, again and again."""
+    BLACK = "black"
+    REFLECT = "reflect"
+    """The frame, mirrored at its edge."""
+    TRANSPARENT = "transparent"
+    """Nothing: the chip has a fourth channel, of opacity."""
+
+
 class ChipFormat(StrEnum):
     """How chips are written."""
 

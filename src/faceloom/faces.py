@@ -58,6 +58,8 @@ class Patch:
     """Row of the frame where the patch begins."""
     held_bytes: int
     """RAM that it takes; patches that look into the same frame share the frame's."""
+    frame_shape: tuple[int, int]
+    """Height and width of the frame."""
 
     def __repr__(self) -> str:
         height, width = self.pixels.shape[:2]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from faceloom.choices import ChipFormat
+from faceloom.choices import Border, ChipFormat
 from faceloom.engines.runtime import ON_CPU, Runtime
 from faceloom.flow import Flow
 from faceloom.geometry.chips import STANDARD, Framing
@@ -28,6 +28,15 @@ class Outputs:
     """Whether the umask decides who may read what is written; otherwise only its owner may."""
     framing: Framing = STANDARD
     """The square that chips show, and masks cover."""
+    border: Border | None = None
+    """What chips show beyond the frame. None: black, or as those of a result folder that is gone on with."""
+    max_border: float | None = None
+    """The largest share of a chip beyond the frame that a face may have and not be rejected."""
+
+    @property
+    def edge(self) -> Border:
+        """What chips show beyond the frame, where no folder has chips already."""
+        return self.border or Border.BLACK
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,10 +11,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
-from faceloom.choices import ChipFormat
+from faceloom.choices import Border, ChipFormat
 from faceloom.errors import MediaError
 from faceloom.faces import Image
 from faceloom.media.chip_files import encode_chip, encode_jpeg, read_chip_metadata, writing_bytes
+from faceloom.media.pictures import read_picture
 
 METADATA = {"source": "Fotos/J\u00f6rg \u2603\n.jpg", "frame": 3, "box": [1.5, 2.25, 3, 4], "time_s": None}
 
@@ -127,6 +128,29 @@ def test_a_chip_is_of_the_same_bytes_each_time(chip_format: ChipFormat) -> None:
 
 def test_larger_chips_take_more_to_write() -> None:
     assert writing_bytes(ChipFormat.WEBP, size=1024) > writing_bytes(ChipFormat.WEBP, size=64) > 0
+
+
+@pytest.mark.parametrize("chip_format", [ChipFormat.PNG, ChipFormat.WEBP])
+def test_a_chip_with_opacity_keeps_it_and_says_the_same(tmp_path: Path, chip_format: ChipFormat) -> None:
+    opacity = np.tile(np.linspace(0, 255, 96).astype(np.uint8), (96, 1))
+    path = tmp_path / "chip"
+    path.write_bytes(encode_chip(np.dstack([chip(), opacity]), chip_format, METADATA))
+    assert read_chip_metadata(path) == METADATA
+    assert json.loads(PARTS[chip_format](path.read_bytes())) == METADATA
+    with PillowImage.open(path) as picture:
+        assert picture.mode == "RGBA"
+        found = np.asarray(picture)
+    np.testing.assert_array_equal(found[..., 3], opacity)
+    opaque = opacity > 127
+    assert np.abs(found[..., :3].astype(int) - chip())[opaque].mean() < (1 if chip_format is ChipFormat.PNG else 25)
+    assert read_picture(path.read_bytes(), path)[0].shape == (96, 96, 3)
+
+
+def test_opacity_takes_more_to_write() -> None:
+    one, other = (
+        writing_bytes(ChipFormat.PNG, size=64, border=border) for border in (Border.BLACK, Border.TRANSPARENT)
+    )
+    assert one < other
 
 
 def test_a_png_chip_is_the_pixels(tmp_path: Path) -> None:

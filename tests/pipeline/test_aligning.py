@@ -12,6 +12,7 @@ from conftest import prepared
 from faceloom.align import Aligner, Alignment, Square
 from faceloom.align.facemesh import FaceMesh
 from faceloom.api import extract
+from faceloom.choices import Border
 from faceloom.engines.engine import Network
 from faceloom.errors import RequestError
 from faceloom.faces import Face, Image, Images
@@ -219,7 +220,7 @@ def test_what_is_kept_is_as_it_was_whatever_the_aligner_sees(shared: Path, tmp_p
         assert row.frame_to_chip is not None
         face = Face(frame=row.frame, index=row.index, box=row.box, score=row.score)
         (cut_from,) = with_patches([face], image, scale=PATCH_SCALE)
-        expected = cut_kept_chip(cut_from, row.frame_to_chip, size=96)
+        expected = cut_kept_chip(cut_from, row.frame_to_chip, size=96, border=Border.BLACK)
         np.testing.assert_array_equal(read(tmp_path / "out" / str(row.chip)), expected)
 
 

@@ -33,7 +33,7 @@ def test_a_line_a_face_in_the_form_of_the_contract(out: Path) -> None:
     lines = [json.loads(line) for line in exported(out).splitlines()]
     assert len(lines) == 226
     keys = ["source", "frame", "time_s", "index", "box", "score", "keypoints", "landmarks"]
-    keys += ["confidence", "affine", "pose", "sharpness", "masks", "chip"]
+    keys += ["confidence", "affine", "pose", "sharpness", "made_up", "masks", "chip"]
     for line in lines:
         assert [key for key in line if key in keys] == keys
         assert set(line) <= {"source", "frame", "time_s"} | {attribute.key for attribute in ATTRIBUTES}

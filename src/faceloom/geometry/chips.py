@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from faceloom.choices import Crop
+from faceloom.choices import Border, Crop
 from faceloom.geometry.affine import (
     Affine,
     Points,
@@ -79,9 +79,16 @@ def _reached(centre: float, reach: float, *, size: int) -> tuple[int, int]:
 
 
 def cut(
-    pixels: NDArray[np.uint8], pixels_to_chip: Affine, *, size: int, into: NDArray[np.uint8] | None = None
+    pixels: NDArray[np.uint8],
+    pixels_to_chip: Affine,
+    *,
+    size: int,
+    into: NDArray[np.uint8] | None = None,
+    border: Border = Border.REPEAT,
 ) -> NDArray[np.uint8]:
     """The chip (size, size, 3) of an image, written into `into` if given; outside the image its edge is repeated.
+
+    Or the image is mirrored at its edge, if that is the border; `borders` has the others.
 
     Where the chip is less than half as large as what it shows, the pixels are averaged first: sampling
     alone would alias.
@@ -90,18 +97,24 @@ def cut(
 
     pixels, pixels_to_chip = _averaged(pixels, pixels_to_chip)
     if pixels.shape[0] * pixels.shape[1] > _MOST_PADDED * size * size:
-        return _warp(pixels, pixels_to_chip, size=size, into=into)
+        return _warp(pixels, pixels_to_chip, size=size, border=border, into=into)
     # OpenCV warps four channels to the same bits in half the time of three, conversions included.
-    padded = _warp(np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA), np.uint8), pixels_to_chip, size=size)
+    layers = np.asarray(cv2.cvtColor(pixels, cv2.COLOR_RGB2RGBA), np.uint8)
+    padded = _warp(layers, pixels_to_chip, size=size, border=border)
     return np.asarray(cv2.cvtColor(padded, cv2.COLOR_RGBA2RGB, dst=into), np.uint8)
 
 
 def _warp(
-    pixels: NDArray[np.uint8], pixels_to_chip: Affine, *, size: int, into: NDArray[np.uint8] | None = None
+    pixels: NDArray[np.uint8],
+    pixels_to_chip: Affine,
+    *,
+    size: int,
+    border: Border,
+    into: NDArray[np.uint8] | None = None,
 ) -> NDArray[np.uint8]:
     import cv2
 
-    shape, edge = (size, size), cv2.BORDER_REPLICATE
+    shape, edge = (size, size), cv2.BORDER_REFLECT if border is Border.REFLECT else cv2.BORDER_REPLICATE
     warped = cv2.warpAffine(pixels, pixels_to_chip, shape, dst=into, flags=cv2.INTER_LINEAR, borderMode=edge)
     return np.asarray(warped, np.uint8)
 

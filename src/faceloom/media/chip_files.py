@@ -10,7 +10,10 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from faceloom.choices import ChipFormat
+import numpy as np
+from numpy.typing import NDArray
+
+from faceloom.choices import Border, ChipFormat
 from faceloom.errors import MediaError
 from faceloom.faces import Image
 
@@ -23,17 +26,25 @@ _PNG_END = b"\0\0\0\0IEND\xaeB`\x82"
 _HEAD_BYTES = 12
 _IMAGE_DESCRIPTION = 0x010E
 """Exif 2.32, 4.6.4: the text that viewers show with a picture."""
-_BYTES_A_PIXEL = {ChipFormat.JPG: 10, ChipFormat.PNG: 16, ChipFormat.WEBP: 27}
-"""Held for a moment: the chip, its copy with a fourth channel, and what the encoder takes at most (measured)."""
+_BYTES_A_PIXEL = {ChipFormat.JPG: 15, ChipFormat.PNG: 16, ChipFormat.WEBP: 27}
+"""Held for a moment: the chip, its copy with a fourth channel, where the frame ends in it, and what the encoder takes
+at most (measured).
+"""
+_BYTES_A_TRANSPARENT_PIXEL = 8
+"""What the encoder takes besides for a fourth channel (measured)."""
 
 
-def writing_bytes(chip_format: ChipFormat, *, size: int) -> int:
+def writing_bytes(chip_format: ChipFormat, *, size: int, border: Border | None = None) -> int:
     """What cutting and encoding a chip takes for a moment, at most, besides the patch."""
-    return _BYTES_A_PIXEL[chip_format] * size**2
+    opacity = _BYTES_A_TRANSPARENT_PIXEL if border is Border.TRANSPARENT else 0
+    return (_BYTES_A_PIXEL[chip_format] + opacity) * size**2
 
 
-def encode_chip(image: Image, chip_format: ChipFormat, metadata: Mapping[str, Any]) -> bytes:
-    """The bytes of a chip file: JPEG of quality 95 without chroma subsampling, PNG, or WebP of quality 95."""
+def encode_chip(image: NDArray[np.uint8], chip_format: ChipFormat, metadata: Mapping[str, Any]) -> bytes:
+    """The bytes of a chip file: JPEG of quality 95 without chroma subsampling, PNG, or WebP of quality 95.
+
+    The image is (S, S, 3) RGB, or (S, S, 4) with opacity for a PNG or a WebP.
+    """
     text = json.dumps(metadata, ensure_ascii=True, separators=(",", ":"))
     match chip_format:
         case ChipFormat.JPG:
@@ -44,15 +55,15 @@ def encode_chip(image: Image, chip_format: ChipFormat, metadata: Mapping[str, An
             return _encode_webp(image, _exif(text))
 
 
-def encode_png(image: Image) -> bytes:
-    """PNG."""
+def encode_png(image: NDArray[np.uint8]) -> bytes:
+    """PNG, of RGB or of RGB with opacity."""
     import cv2
 
-    _, content = cv2.imencode(".png", image[..., ::-1])
+    _, content = cv2.imencode(".png", image[..., ::-1] if image.shape[2] == 3 else image[..., [2, 1, 0, 3]])
     return bytes(content.tobytes())
 
 
-def _encode_webp(image: Image, exif: bytes) -> bytes:
+def _encode_webp(image: NDArray[np.uint8], exif: bytes) -> bytes:
     from PIL import Image as PillowImage
 
     file = io.BytesIO()

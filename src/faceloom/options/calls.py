@@ -15,6 +15,8 @@ from faceloom.options.machine import (
 from faceloom.options.option import Option
 from faceloom.options.outputs import (
     COSINE,
+    BorderLimitOptions,
+    BorderOptions,
     ChipOptions,
     FileOptions,
     MaskSizeOptions,
@@ -90,6 +92,7 @@ class StreamOptions(
     PrecisionOptions,
     MaskSizeOptions,
     SquareOptions,
+    BorderLimitOptions,
     total=False,
 ):
     """What `stream` takes: it has no ceiling, and no faces from a file."""
@@ -110,7 +113,7 @@ class DeriveOptions(ChipOptions, OverlayOptions, ShareOptions, CeilingOptions, T
     """What `derive` takes."""
 
 
-class ChipCutOptions(SquareOptions, total=False):
+class ChipCutOptions(SquareOptions, BorderOptions, total=False):
     """What `chip` takes."""
 
     size: Annotated[int, Option(help="side of the chip", default=512, unit="PX", example=128)]

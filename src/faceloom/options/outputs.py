@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Annotated, TypedDict
 
-from faceloom.choices import ChipFormat, Crop
+from faceloom.choices import Border, ChipFormat, Crop
 from faceloom.options.option import Interval, Option
 from faceloom.options.stages import PathLike
 
@@ -50,7 +50,37 @@ class SquareOptions(TypedDict, total=False):
     ]
 
 
-class ChipOptions(SquareOptions, total=False):
+class BorderOptions(TypedDict, total=False):
+    """What there is beyond the frame."""
+
+    border: Annotated[
+        str | None,
+        _chip(
+            help="what chips show beyond the frame: its outermost pixels again and again, black, the frame mirrored, or"
+            " nothing (PNG and WebP)",
+            usual="black; where there are chips already, as they are",
+            among=tuple(Border),
+            example="reflect",
+        ),
+    ]
+
+
+class BorderLimitOptions(TypedDict, total=False):
+    """How much may lie beyond the frame."""
+
+    max_border: Annotated[
+        int | float | str | None,
+        _chip(
+            help="mark faces as rejected of whose chip more than this share lies beyond the frame, as in 20% or 0.2;"
+            " they stay, and no later stage sees them",
+            usual="no limit",
+            unit="SHARE",
+            example="20%",
+        ),
+    ]
+
+
+class ChipOptions(SquareOptions, BorderOptions, total=False):
     """What chips look like."""
 
     size: Annotated[
@@ -82,7 +112,7 @@ class MaskSizeOptions(TypedDict, total=False):
     ]
 
 
-class FileOptions(ChipOptions, MaskSizeOptions, total=False):
+class FileOptions(ChipOptions, MaskSizeOptions, BorderLimitOptions, total=False):
     """What is written of each face."""
 
     chips: Annotated[

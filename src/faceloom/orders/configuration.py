@@ -1,11 +1,14 @@
 """What the results of an order depend on: a result folder is held to it."""
 
+from collections.abc import Mapping
+from dataclasses import replace
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
-from faceloom.choices import Crop, Precision
-from faceloom.job import Order
+from faceloom.choices import Border, Crop, Precision
+from faceloom.job import Order, Outputs
 from faceloom.media.excerpts import in_words
+from faceloom.orders.outputs import border_of
 
 RESULTS = 3
 """Counts the changes to our own arithmetic that change what is found; part of every configuration."""
@@ -38,12 +41,33 @@ def config_of(order: Order) -> dict[str, Any]:
         **({} if outputs.framing.crop is Crop.HEAD else {"crop": outputs.framing.crop}),
         **({} if outputs.framing.level else {"level": False}),
         **({"overlay_chips": True} if outputs.overlay_chips else {}),
+        **_border(outputs),
+        **({} if outputs.max_border is None else {"max_border": outputs.max_border}),
         # Either engine finds the same in float32, so that one may go on where the other ended.
         **({} if order.runtime.precision is Precision.FP32 else {"precision": order.runtime.precision}),
         **({"import": {"format": file.format, "sha256": file.sha256}} if file else {}),
         # Said where something is left out: folders made when there was nothing to choose are gone on with.
         **{name: str(value) for name, value in _left_out(order).items() if value is not None},
     }
+
+
+def settled(order: Order, config: Mapping[str, Any], here: Mapping[str, Any] | None) -> tuple[Order, Mapping[str, Any]]:
+    """An order and its configuration with what they leave to the result folder, whose configuration this is.
+
+    Where nobody says what chips show beyond the frame, that is what those there do, and in a new folder nothing.
+    """
+    outputs = order.outputs
+    if here is None or outputs.border is not None:
+        outputs = replace(outputs, border=outputs.edge)
+    else:
+        outputs = replace(outputs, border=border_of(here))
+    return replace(order, outputs=outputs), {**config, **_border(outputs)}
+
+
+def _border(outputs: Outputs) -> dict[str, Any]:
+    """Said where pixels depend on it, and where it is known and not as it was when there was nothing to choose."""
+    has_chips = outputs.write_chips or outputs.overlay_chips
+    return {"border": outputs.border} if has_chips and outputs.border not in {None, Border.REPEAT} else {}
 
 
 def _left_out(order: Order) -> dict[str, object]:

@@ -1,7 +1,7 @@
 """Aligning: faces get landmarks, and what follows from landmarks and patch: pose, sharpness, and whether to go on."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +16,9 @@ from faceloom.geometry.landmarks import box_like, eye_centres
 from faceloom.geometry.lighting import even
 from faceloom.geometry.pose import fit_pose
 from faceloom.geometry.sharpness import sharpness
+from faceloom.job import Outputs
 from faceloom.pipeline.faces import FaceStep
-from faceloom.pipeline.filters import why_rejected
+from faceloom.pipeline.filters import why_rejected, with_border
 
 _REACH = 0.05
 """How far squares are laid beside the first, over their sides, at most (measured, docs/accuracy.md)."""
@@ -47,6 +48,7 @@ class AlignStep(FaceStep):
     """Gives faces their landmarks, in one run of the network or more; each square is laid by the run before."""
 
     plugin: Aligner
+    outputs: Outputs = field(default_factory=Outputs)
 
     def learn(self, faces: Sequence[Face]) -> Sequence[Face]:
         plugin = self.plugin
@@ -55,9 +57,13 @@ class AlignStep(FaceStep):
             squares = self._by_landmarks(faces, self._look(faces, squares))
         landmarks, confidence = self._averaged(faces, squares)
         return [
-            described(replace(face, landmarks=points, confidence=float(belief)), plugin.filters)
+            self.describe(replace(face, landmarks=points, confidence=float(belief)))
             for face, points, belief in zip(faces, landmarks, confidence, strict=True)
         ]
+
+    def describe(self, face: Face) -> Face:
+        """Returns a face with what follows from its landmarks."""
+        return with_border(described(face, self.plugin.filters), self.outputs)
 
     def _by_boxes(self, faces: Sequence[Face]) -> _Squares:
         """Squares laid around the detector's boxes."""

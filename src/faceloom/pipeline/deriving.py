@@ -13,7 +13,8 @@ from faceloom.flow import Flow
 from faceloom.formats.record import MaskRecord
 from faceloom.frame import Frame
 from faceloom.geometry.affine import Points, apply, compose, invert
-from faceloom.geometry.chips import Framing, cut, frame_to_chip, in_patch, lay_mask, patch_bounds
+from faceloom.geometry.borders import cut_bordered, extent, made_up_share
+from faceloom.geometry.chips import Framing, frame_to_chip, in_patch, lay_mask, patch_bounds
 from faceloom.job import Derivation, Outputs
 from faceloom.mask import LandmarkMask
 from faceloom.pipeline.faces import Failure, Seen
@@ -55,13 +56,20 @@ class DeriveStep:
         face = replace(face, person=None)  # which may have another name tomorrow
         if face.landmarks is None:
             return replace(face, chip=None)
-        outputs, (height, width) = self.outputs, frame.image.shape[:2]
-        affine = frame_to_chip(face.landmarks, size=outputs.chip_size, framing=outputs.framing)
+        outputs, size, (height, width) = self.outputs, self.outputs.chip_size, frame.image.shape[:2]
+        affine = frame_to_chip(face.landmarks, size=size, framing=outputs.framing)
         path = chip_path(face.frame, face.index, outputs.chip_format)
-        row = replace(face, frame_to_chip=affine, masks=self._masks(face, face.landmarks), chip=path)
+        masks, share = self._masks(face, face.landmarks), made_up_share(affine, size=size, height=height, width=width)
+        row = replace(face, frame_to_chip=affine, made_up=share, masks=masks, chip=path)
         # Of the pixels that a run cuts its chip from: averaging depends on where they begin.
         x0, y0, x1, y1 = patch_bounds(face.box, height=height, width=width, scale=outputs.framing.patch_scale)
-        chip = cut(frame.image[y0:y1, x0:x1], in_patch(affine, x=x0, y=y0), size=outputs.chip_size)
+        chip = cut_bordered(
+            frame.image[y0:y1, x0:x1],
+            in_patch(affine, x=x0, y=y0),
+            size=size,
+            frame=extent(height, width, x=x0, y=y0),
+            border=outputs.edge,
+        )
         write_pictures(chip, row, frame.time, outputs=outputs, models=models, folder=self.folder)
         return row
 

@@ -8,10 +8,12 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
+from faceloom.choices import Border
 from faceloom.faces import Face, FrameId, Image, Images, Patch
 from faceloom.faults import Fault, fault_of
 from faceloom.frame import Frame
 from faceloom.geometry.affine import Affine, Points, fit_similarity
+from faceloom.geometry.borders import cut_bordered, extent
 from faceloom.geometry.chips import PATCH_SCALE, cut, frame_to_chip, in_patch, patch_bounds
 from faceloom.geometry.landmarks import five_keypoints
 from faceloom.identify import Identifier
@@ -100,7 +102,13 @@ def with_patches(faces: Sequence[Face], image: Image, *, scale: float) -> list[F
     sharing = sum(view.nbytes for view in views) >= image.nbytes
     share = -(-image.nbytes // max(1, len(views)))
     found = (
-        Patch(pixels=view if sharing else view.copy(), x=x0, y=y0, held_bytes=share if sharing else view.nbytes)
+        Patch(
+            pixels=view if sharing else view.copy(),
+            x=x0,
+            y=y0,
+            held_bytes=share if sharing else view.nbytes,
+            frame_shape=(height, width),
+        )
         for view, (x0, y0, _, _) in zip(views, bounds, strict=True)
     )
     if scale == PATCH_SCALE:
@@ -114,7 +122,8 @@ def with_patches(faces: Sequence[Face], image: Image, *, scale: float) -> list[F
 def _inside(wide: Patch, bounds: tuple[int, int, int, int]) -> Patch:
     """The part of a patch between these bounds of the frame."""
     x0, y0, x1, y1 = bounds
-    return Patch(pixels=wide.pixels[y0 - wide.y : y1 - wide.y, x0 - wide.x : x1 - wide.x], x=x0, y=y0, held_bytes=0)
+    pixels = wide.pixels[y0 - wide.y : y1 - wide.y, x0 - wide.x : x1 - wide.x]
+    return replace(wide, pixels=pixels, x=x0, y=y0, held_bytes=0)
 
 
 @dataclass(frozen=True)
@@ -174,19 +183,23 @@ class IdentifyStep(FaceStep):
 
 def cut_chip(face: Face, face_to_chip: Affine, *, size: int, into: Image | None = None) -> Image:
     """Cuts the chip that a stage reads from the patch of a face."""
-    assert face.patch is not None
-    return _cut(face.patch, face_to_chip, size=size, into=into)
+    patch = face.patch
+    assert patch is not None
+    return cut(patch.pixels, in_patch(face_to_chip, x=patch.x, y=patch.y), size=size, into=into)
 
 
-def cut_kept_chip(face: Face, face_to_chip: Affine, *, size: int) -> Image:
-    """Cuts the chip that the user keeps from the wide patch of a face, if it has one, or else from its patch."""
+def cut_kept_chip(face: Face, face_to_chip: Affine, *, size: int, border: Border) -> NDArray[np.uint8]:
+    """Cuts the chip that the user keeps, (size, size, 3), or 4 if its border is transparent.
+
+    From the wide patch of a face, if it has one, or else from its patch.
+    """
     patch = face.wide_patch or face.patch
     assert patch is not None
-    return _cut(patch, face_to_chip, size=size)
-
-
-def _cut(patch: Patch, face_to_chip: Affine, *, size: int, into: Image | None = None) -> Image:
-    return cut(patch.pixels, in_patch(face_to_chip, x=patch.x, y=patch.y), size=size, into=into)
+    height, width = patch.frame_shape
+    frame = extent(height, width, x=patch.x, y=patch.y)
+    return cut_bordered(
+        patch.pixels, in_patch(face_to_chip, x=patch.x, y=patch.y), size=size, frame=frame, border=border
+    )
 
 
 def resize_mask(mask: NDArray[np.uint8], *, size: int) -> NDArray[np.uint8]:

@@ -3,14 +3,18 @@
 import itertools
 import math
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 
 from faceloom.align import Limit
 from faceloom.choices import Filter
 from faceloom.errors import RequestError
 from faceloom.faces import Face
 from faceloom.geometry.affine import Points, apply, fit_similarity
+from faceloom.geometry.borders import made_up_share
+from faceloom.geometry.chips import frame_to_chip
 from faceloom.geometry.landmarks import INNER, MEAN_FACE, eye_centres
 from faceloom.geometry.pose import distance_to_mean_head
+from faceloom.job import Outputs
 
 DEFAULTS: Mapping[Filter, float | None] = {
     # Measured, docs/accuracy.md.
@@ -53,6 +57,29 @@ def _threshold(which: Filter, text: str) -> float:
         wanted = "above 0" if math.isinf(most) else f"above 0 and at most {most:g}"
         raise RequestError(f"the threshold of the filter {which} is {text!r}, but has to be a number {wanted}")
     return threshold
+
+
+def with_border(face: Face, outputs: Outputs) -> Face:
+    """Returns a face with the share of its chip that lies beyond the frame, and the objection to too large a one.
+
+    Raises:
+        DegeneratePointsError: all landmarks coincide.
+    """
+    patch = face.patch
+    if patch is None:
+        return face
+    height, width = patch.frame_shape
+    to_chip = frame_to_chip(_landmarks(face), size=1, framing=outputs.framing)
+    share = made_up_share(to_chip, size=1, height=height, width=width)
+    reason = _beyond(share, outputs.max_border)
+    objections = [one for one in (face.rejected, reason) if one]
+    return replace(face, made_up=share, rejected="; ".join(objections) or None)
+
+
+def _beyond(share: float, most: float | None) -> str | None:
+    if most is None or share <= most:
+        return None
+    return f"border: {share:.2f} of the chip lies beyond the frame, more than {most:g}"
 
 
 def why_rejected(face: Face, limits: Sequence[Limit]) -> str | None:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from faceloom.attributes import attributes_of
 from faceloom.choices import ChipFormat
-from faceloom.faces import Face, FrameId, Image
+from faceloom.faces import Face, FrameId
 from faceloom.flow import Flow
 from faceloom.formats.record import MaskRecord
 from faceloom.geometry.affine import Points, apply, compose, invert
@@ -22,6 +22,7 @@ from faceloom.media.chip_files import encode_chip, encode_jpeg
 from faceloom.pipeline.aligning import described
 from faceloom.pipeline.drawing import draw_on_chip
 from faceloom.pipeline.faces import TOGETHER, Failure, cut_kept_chip, resize_mask
+from faceloom.pipeline.filters import with_border
 from faceloom.selection import People
 from faceloom.store.folder import CHIPS, OVERLAYS, file_name, write_file
 from faceloom.store.places import place_below
@@ -82,6 +83,8 @@ class FinishStep:
         outputs = self.outputs
         if face.landmarks is not None and face.pose is None:  # it came with them, and no aligner was asked
             face = described(face, ())
+        if face.landmarks is not None and face.made_up is None:
+            face = with_border(face, outputs)
         if self.people and face.embedding is not None and face.rejected is None:
             face = replace(face, rejected=self.people.objection(face.embedding))
         masks = draw_masks(face, self.flow, size=outputs.mask_size, framing=outputs.framing)
@@ -95,7 +98,7 @@ class FinishStep:
         kept = attributes_of(face) | {"frame_to_chip": affine, "masks": encoded, "chip": path}
         row = FaceRow(frame=face.frame, **kept)
         if affine is not None and face.rejected is None and (outputs.write_chips or outputs.overlay_chips):
-            chip = cut_kept_chip(face, affine, size=outputs.chip_size)
+            chip = cut_kept_chip(face, affine, size=outputs.chip_size, border=outputs.edge)
             write_pictures(chip, row, face.time, outputs=outputs, models=self.models, folder=self.folder)
         return row
 
@@ -106,16 +109,22 @@ def chip_path(frame: FrameId, index: int, chip_format: ChipFormat) -> str:
 
 
 def write_pictures(
-    chip: Image, row: FaceRow, time: Fraction | None, *, outputs: Outputs, models: Mapping[str, str], folder: Path
+    chip: NDArray[np.uint8],
+    row: FaceRow,
+    time: Fraction | None,
+    *,
+    outputs: Outputs,
+    models: Mapping[str, str],
+    folder: Path,
 ) -> None:
-    """Writes the chip of a face, if its row says where, and the chip with the face drawn on it, if that is wanted."""
+    """Writes the chip (S, S, 3 or 4) of a face, if its row says where; if wanted, also with the face drawn on it."""
     if row.chip is not None:
         metadata = {"faceloom": VERSION, **row.to_json(time), "models": dict(sorted(models.items()))}
         write_file(place_below(folder, row.chip), encode_chip(chip, outputs.chip_format, metadata))
     if outputs.overlay_chips:
         name = f"{row.frame.index:06}_{row.index}.{ChipFormat.JPG}"
         path = f"{OVERLAYS}/{file_name(row.frame.source)}/{name}"
-        write_file(place_below(folder, path), encode_jpeg(draw_on_chip(chip, row)))
+        write_file(place_below(folder, path), encode_jpeg(draw_on_chip(chip[..., :3], row)))
 
 
 def encode_mask(mask: NDArray[np.uint8]) -> bytes:

@@ -11,7 +11,7 @@ from faceloom.faces import Face, FrameId
 from faceloom.flow import Flow
 from faceloom.frame import Frame
 from faceloom.mask import LandmarkMask
-from faceloom.pipeline.aligning import AlignStep, described
+from faceloom.pipeline.aligning import AlignStep
 from faceloom.pipeline.faces import Failure, Seen, with_patches
 from faceloom.pipeline.lanes import Final, Step
 from faceloom.selection import EVERY_FACE, Choice
@@ -103,9 +103,8 @@ class _UnlessKnown:
 
     def run(self, items: Sequence[Face]) -> Sequence[Face]:
         unknown = [face for face in items if face.landmarks is None]
-        filters = self.step.plugin.filters
         known = [
-            described(face, filters) if face.pose is None else face for face in items if face.landmarks is not None
+            self.step.describe(face) if face.pose is None else face for face in items if face.landmarks is not None
         ]
         return [*known, *(self.step.run(unknown) if unknown else ())]
 

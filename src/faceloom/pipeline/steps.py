@@ -2,8 +2,8 @@
 
 from faceloom.align import Aligner
 from faceloom.detect import Detector
-from faceloom.geometry.chips import PATCH_SCALE
 from faceloom.identify import Identifier
+from faceloom.job import Outputs
 from faceloom.mask import NetworkMask
 from faceloom.pipeline.aligning import AlignStep
 from faceloom.pipeline.detecting import DetectStep
@@ -12,17 +12,19 @@ from faceloom.pipeline.lanes import Step
 from faceloom.selection import EVERY_FACE, Choice
 from faceloom.stage import Infer, Stage
 
+_USUAL = Outputs()
+
 
 def network_step(
-    stage: Stage, infer: Infer, *, batch: int, patch_scale: float = PATCH_SCALE, choice: Choice = EVERY_FACE
+    stage: Stage, infer: Infer, *, batch: int, outputs: Outputs = _USUAL, choice: Choice = EVERY_FACE
 ) -> Step:
     """Makes the step of a stage whose network is loaded; a detector's step keeps the faces of a choice."""
     plugin = stage.plugin
     match plugin:
         case Detector():
-            return DetectStep(stage.name, plugin, infer, batch, patch_scale, choice)
+            return DetectStep(stage.name, plugin, infer, batch, outputs.framing.patch_scale, choice)
         case Aligner():
-            return AlignStep(stage.name, plugin, infer, batch)
+            return AlignStep(stage.name, plugin, infer, batch, outputs)
         case NetworkMask():
             return MaskStep(stage.name, plugin, infer, batch)
         case Identifier():

@@ -186,7 +186,9 @@ def _reading(kind: SourceKind, shape: Shape) -> tuple[int, int]:
 
 def _writing_bytes(outputs: Outputs) -> int:
     """What making a chip takes for a moment: nothing else of a frame is then under way."""
-    return writing_bytes(outputs.chip_format, size=outputs.chip_size) if outputs.write_chips else 0
+    if not outputs.write_chips:
+        return 0
+    return writing_bytes(outputs.chip_format, size=outputs.chip_size, border=outputs.border)
 
 
 def _patch_area(outputs: Outputs) -> float:

@@ -283,7 +283,7 @@ def _item(request: Measure) -> Frame | Face:
         box=np.array([low, low, high, high], np.float32),
         score=1.0,
         keypoints=five_keypoints(landmarks),
-        patch=Patch(pixels=pixels, x=0, y=0, held_bytes=pixels.nbytes),
+        patch=Patch(pixels=pixels, x=0, y=0, held_bytes=pixels.nbytes, frame_shape=(side, side)),
         landmarks=landmarks,
     )
 

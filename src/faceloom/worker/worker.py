@@ -49,7 +49,6 @@ class Worker:
         self._images: Counter[str] = Counter()
         self._on_progress: OnProgress = _unheard
         self._kept_bytes = 0
-        self._patch_scale = job.outputs.framing.patch_scale
         masks = (stage.plugin for stage in job.flow.networks if isinstance(stage.plugin, NetworkMask))
         self._face_bytes = _ROW_EXTRA_BYTES + sum(plugin.input_size**2 for plugin in masks)
         """What later phases will add to a face; a bound on faces has to count that from the start."""
@@ -202,7 +201,7 @@ class Worker:
                 stage,
                 self._counted(stage.name),
                 batch=placements[stage.name].batch,
-                patch_scale=self._patch_scale,
+                outputs=self._job.outputs,
                 choice=self._job.choice,
             )
             for stage in self._job.flow.networks
@@ -211,7 +210,9 @@ class Worker:
         if self._job.flow.of("detect"):
             return steps
         known = KnownStep(
-            needs_landmarks=needs_landmarks(self._job.flow), patch_scale=self._patch_scale, choice=self._job.choice
+            needs_landmarks=needs_landmarks(self._job.flow),
+            patch_scale=self._job.outputs.framing.patch_scale,
+            choice=self._job.choice,
         )
         return [*([known] if number == 0 else []), *map(unless_known, steps)]
 
