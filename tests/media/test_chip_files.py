@@ -143,7 +143,7 @@ def test_a_chip_with_opacity_keeps_it_and_says_the_same(tmp_path: Path, chip_for
     np.testing.assert_array_equal(found[..., 3], opacity)
     opaque = opacity > 127
     assert np.abs(found[..., :3].astype(int) - chip())[opaque].mean() < (1 if chip_format is ChipFormat.PNG else 25)
-    assert read_picture(path.read_bytes(), path)[0].shape == (96, 96, 3)
+    assert read_picture(path.read_bytes(), path).image.shape == (96, 96, 3)
 
 
 def test_opacity_takes_more_to_write() -> None:
