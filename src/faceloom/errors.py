@@ -105,3 +105,7 @@ class StoreError(FaceloomError):
 
 class DamagedStoreError(StoreError):
     """What a store holds is not what faceloom writes."""
+
+
+class ForeignSchemaError(DamagedStoreError):
+    """A store has other tables than faceloom makes, or something that acts by itself."""

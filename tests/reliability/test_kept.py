@@ -62,7 +62,7 @@ def test_chips_that_are_missing_empty_or_short_are_noticed_and_made_again(
     faces = tmp_path / "faces"
     extract(samples / "crowd.jpg", faces, size=64, format=kind)
     before = files_below(faces)
-    missing, empty, short, zeros, *_ = sorted((faces / "chips").rglob(f"*.{kind}"))
+    missing, empty, short, zeros, *_ = sorted((faces / "chips").rglob(f"0*_*.{kind}"))
     missing.unlink()
     empty.write_bytes(b"")
     short.write_bytes(short.read_bytes()[:-1])
@@ -77,8 +77,8 @@ def test_chips_that_are_missing_empty_or_short_are_noticed_and_made_again(
 
 @pytest.mark.parametrize("length", range(0, 3000, 37))
 def test_a_chip_that_is_cut_off_anywhere_is_not_whole(length: int, whole: Path, tmp_path: Path) -> None:
-    content = next((whole / "chips").rglob("*.jpg")).read_bytes()
-    assert is_whole(next((whole / "chips").rglob("*.jpg")))
+    content = next(path for path in (whole / "chips").rglob("0*_*.jpg") if path.is_file()).read_bytes()
+    assert is_whole(next((whole / "chips").rglob("0*_*.jpg")))
     (tmp_path / "chip.jpg").write_bytes(content[: min(length, len(content) - 1)])
     assert not is_whole(tmp_path / "chip.jpg")
 
@@ -107,14 +107,14 @@ def test_a_chip_whose_source_is_gone_is_said_to_be_lost(samples: Path, tmp_path:
 
 
 def test_a_whole_folder_has_no_flaws_and_exit_code_0(out: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    before = {path: path.read_bytes() for path in out.rglob("*.jpg")}
+    before = {path: path.read_bytes() for path in out.rglob("0*_*.jpg")}
     assert main(["check", str(out), "--json"]) == 0
     assert '"flaws": []' in capsys.readouterr().out
-    assert {path: path.read_bytes() for path in out.rglob("*.jpg")} == before
+    assert {path: path.read_bytes() for path in out.rglob("0*_*.jpg")} == before
 
 
 def change_chip(out: Path) -> None:
-    one, other, *_ = sorted((out / "chips").rglob("*.jpg"))
+    one, other, *_ = sorted((out / "chips").rglob("0*_*.jpg"))
     shutil.copy(one, other)
 
 
@@ -133,7 +133,7 @@ def change(text: str) -> Any:
         (lambda out: (out / "chips" / "stray.jpg").write_bytes(b"x"), "orphan"),
         (lambda out: (out / ".pending" / "7-0").mkdir(parents=True), "leftover"),
         (change("PRAGMA foreign_keys = OFF; DELETE FROM frame WHERE idx = 0;"), "database"),
-        (change("DROP TABLE known; CREATE VIEW known AS SELECT 1;"), "database"),
+        (change("DROP TABLE known; CREATE VIEW known AS SELECT 1;"), "schema"),
         (change("CREATE TRIGGER mine AFTER INSERT ON face BEGIN DELETE FROM frame; END;"), "schema"),
         (change("UPDATE face SET chip = '../../stray.jpg';"), "other"),
     ],
@@ -224,7 +224,6 @@ def test_a_library_that_fails_over_sound_files_too_is_a_broken_installation(
         raise TypeError("decode() takes no arguments")
 
     source = Source(name="crowd.jpg", path=media / "crowd.jpg", kind=SourceKind.PICTURE)
-    monkeypatch.setattr(pictures, "_read_jpeg", broken)
     monkeypatch.setattr(pictures, "read_picture", broken)
     monkeypatch.setattr(reading, "read_picture", broken)
     with pytest.raises(InstallationError, match="takes no arguments") as caught:
@@ -313,7 +312,7 @@ def copied_as_after_a_power_cut(out: Path, copy: Path, chance: random.Random) ->
     (copy / "faceloom.sqlite-shm").unlink(missing_ok=True)
     log = copy / "faceloom.sqlite-wal"
     is_unsynced = log.exists() and log.stat().st_size < _CHECKPOINT_BYTES
-    for path in [*copy.rglob("*.jpg"), *([log] if is_unsynced else [])]:
+    for path in [*copy.rglob("0*_*.jpg"), *([log] if is_unsynced else [])]:
         draw = chance.random()
         if draw < 0.5:
             content = path.read_bytes()

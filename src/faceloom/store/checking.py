@@ -7,7 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from faceloom.errors import DamagedStoreError, MediaError, StoreError
+from faceloom.errors import DamagedStoreError, ForeignSchemaError, MediaError, StoreError
 from faceloom.media.chip_files import is_whole, read_chip_metadata
 from faceloom.options.stages import PathLike
 from faceloom.store.database import APPLICATION_ID, SCHEMA_VERSION, connect, create_schema
@@ -63,7 +63,8 @@ def check(folder: PathLike) -> Checked:
     except StoreError as error:
         if not _is_damage(error):
             raise
-        flaw = Flaw(kind="database", what=DATABASE, detail=str(error))
+        kind = "schema" if isinstance(error, ForeignSchemaError) else "database"
+        flaw = Flaw(kind=kind, what=DATABASE, detail=str(error))
         return Checked(flaws=(flaw,), chips=0, frames_again=0, frames_pending=0)
 
 

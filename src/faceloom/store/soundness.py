@@ -13,7 +13,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from faceloom.errors import StoreError
+from faceloom.errors import ForeignSchemaError, StoreError
 from faceloom.media.sources import SourceKind
 from faceloom.store.rows import Status
 from faceloom.store.times import seconds_a_tick
@@ -74,13 +74,13 @@ def check_schema(db: sqlite3.Connection, path: Path, make: Callable[[sqlite3.Con
     for kind, name, table, text in db.execute("SELECT type, name, tbl_name, sql FROM sqlite_master").fetchall():
         where = f"{name!r:.80} in {path}"
         if kind == "trigger":
-            raise StoreError(f"{where} is a rule that acts by itself, of which our stores have none", path=path)
+            raise ForeignSchemaError(f"{where} is a rule that acts by itself, of which our stores have none", path=path)
         if name in expected and (kind != "table" or not str(text).startswith("CREATE TABLE")):
-            raise StoreError(f"{where} is no table but a {kind}, so its rows could be anything", path=path)
+            raise ForeignSchemaError(f"{where} is no table but a {kind}, so its rows could be anything", path=path)
         if name in expected:
             _check_table(db, path, name, str(text), expected[name])
         elif kind == "index" and table in expected and text and "(" in str(text).partition("(")[2]:
-            raise StoreError(f"{where} is an index over an expression, of which our stores have none", path=path)
+            raise ForeignSchemaError(f"{where} is an index over an expression; our stores have none", path=path)
 
 
 @lru_cache(maxsize=2)
@@ -104,10 +104,10 @@ def _check_table(
 ) -> None:
     known, defaults = set(_CHECK.findall(expected[0])), expected[1]
     if text.upper().count("CHECK") != sum(text.count(one) for one in known):
-        raise StoreError(f"{path} is damaged: the table {name} has conditions that are not ours", path=path)
+        raise ForeignSchemaError(f"{path} is damaged: the table {name} has conditions that are not ours", path=path)
     for _, column, _, _, default, _, hidden in _columns(db, name):
         if hidden or (default is not None and default != defaults.get(column)):
-            raise StoreError(f"{path} is damaged: {column!r:.80} of {name} has values of its own", path=path)
+            raise ForeignSchemaError(f"{path} is damaged: {column!r:.80} of {name} has values of its own", path=path)
 
 
 def check_rows(db: sqlite3.Connection, path: Path) -> None:
