@@ -220,7 +220,7 @@ def test_a_chip_outside_the_folder_is_not_read(folder: Path, samples: Path, tmp_
         db.execute("UPDATE face SET chip = ? WHERE chip IS NOT NULL", (named,))
     db.close()
     with faceloom.open(copy) as results:
-        with pytest.raises(faceloom.StoreError, match="does not lie below|is a link"):
+        with pytest.raises(faceloom.StoreError, match=r"does not lie below|is a link"):
             results.chip(next(iter(results)))
         assert "<img" not in next(iter(results))._repr_html_()
 
