@@ -1,10 +1,10 @@
 """`faceloom check`: whether a result folder is whole."""
 
 import argparse
-import json
 
 from faceloom.cli.commands import Argument, Command
 from faceloom.cli.flags import JsonFlags
+from faceloom.cli.terminal import say, say_json
 
 _TOLD = 20
 
@@ -15,16 +15,16 @@ def run(chosen: argparse.Namespace) -> int:
 
     found = check(chosen.folder)
     if chosen.json:
-        print(json.dumps(found.to_json()))
+        say_json(found.to_json())
         return int(bool(found.flaws))
     for flaw in found.flaws[:_TOLD]:
-        print(f"{flaw.kind:<9} {flaw.what}: {flaw.detail}")
+        say(f"{flaw.kind:<9} {flaw.what}: {flaw.detail}")
     if len(found.flaws) > _TOLD:
-        print(f"and {len(found.flaws) - _TOLD:,} more (--json has all)")
-    print(f"{found.chips:,} chips looked at, {len(found.flaws):,} flaws")
+        say(f"and {len(found.flaws) - _TOLD:,} more (--json has all)")
+    say(f"{found.chips:,} chips looked at, {len(found.flaws):,} flaws")
     if found.frames_again or found.frames_pending:
         told = f"the chips of {found.frames_again:,} frames again, and do {found.frames_pending:,} frames"
-        print(f"the same command would make {told}")
+        say(f"the same command would make {told}")
     return int(bool(found.flaws))
 
 
