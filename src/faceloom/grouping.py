@@ -128,7 +128,10 @@ def _lay_all(
         identity = note_copy(db, CopyKind.PEOPLE, folders)
     try:
         with new_folder(folders, share=share) as part:
-            (part / MARK).write_text(f"{identity}\n")
+            with open(
+                part / MARK, "x", encoding="utf-8", opener=opener(share=share)
+            ) as mark:  # Path.open has no opener
+                mark.write(f"{identity}\n")
             for name, faces in persons.items():
                 _lay(folder, faces, part / name, folders / name, copy=copy, share=share)
     except OSError as error:
