@@ -1,4 +1,5 @@
 import argparse
+import json
 import os
 import resource
 import subprocess
@@ -11,7 +12,6 @@ import pytest
 
 from faceloom.cli import main as command_line
 from faceloom.faults import limit_in_words
-from faceloom.memory.ram import Ram
 from faceloom.units import MIB
 
 LONGEST_S = 300
@@ -70,13 +70,23 @@ def test_without_a_home_it_runs(samples: Path, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
 
 
-def test_the_default_flow_runs_in_a_container_of_400_mib(
-    samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    ram = Ram(total_bytes=400 * MIB, available_bytes=385 * MIB, is_limited=True)
-    monkeypatch.setattr("faceloom.targets.read_ram", lambda: ram)
-    from faceloom.api import extract
+_SMALL = """
+import json, sys
+import faceloom.targets
+from faceloom.memory.ram import Ram
+from faceloom.units import MIB
+ram = Ram(total_bytes=400 * MIB, available_bytes=385 * MIB, is_limited=True)
+faceloom.targets.read_ram = lambda: ram
+from faceloom.api import extract
+told = extract(sys.argv[1], sys.argv[2], size=64)
+print(json.dumps([told.outcome, told.failed, told.peak_bytes, told.budget_bytes]))
+"""
 
-    summary = extract(samples, tmp_path / "out", size=64)
-    assert (summary.outcome, summary.failed) == ("done", 0)
-    assert summary.peak_bytes <= summary.budget_bytes == 285 * MIB
+
+def test_the_default_flow_runs_in_a_container_of_400_mib(samples: Path, tmp_path: Path) -> None:
+    command = [sys.executable, "-c", _SMALL, str(samples), str(tmp_path / "out")]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
+    outcome, failed, peak_bytes, budget_bytes = json.loads(done.stdout)
+    assert (outcome, failed) == ("done", 0)
+    assert peak_bytes <= budget_bytes == 285 * MIB
