@@ -116,7 +116,8 @@ def test_the_same_pixels_have_the_same_faces_whatever_the_file(corpus: Corpus, r
     assert corpus.equal
     for name, original in corpus.equal.items():
         expected = run.faces[original]
-        found = run.faces.get(printable(name), [])
+        shown = {face["frame"] for face in expected}  # animations go on
+        found = [face for face in run.faces.get(printable(name), []) if face["frame"] in shown]
         keys = ("index", "box", "score", "keypoints", "landmarks")
         assert expected
         assert len(found) == len(expected), name

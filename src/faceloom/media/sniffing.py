@@ -151,8 +151,8 @@ _SIGNATURES = (
 )
 
 _PICTURE_SUFFIXES = re.compile(
-    r"\.(?:apng|avif|bmp|dds|dib|exr|hdr|heic|heif|hif|ico|j2k|jfif|jp2|jpe|jpeg|jpg|jpx|jxl|pam|pbm|pcx|pfm|pgm|pic|png"
-    r"|pnm|ppm|psd|qoi|ras|sgi|sr|tga|tif|tiff|webp|xbm)",
+    r"\.(?:apng|avif|bmp|dds|dib|exr|hdr|heic|heif|hif|ico|j2k|jfif|jp2|jpe|jpeg|jpg|jpx|jxl|mpo|pam|pbm|pcx|pfm|pgm"
+    r"|pic|png|pnm|ppm|psd|qoi|ras|sgi|sr|tga|tif|tiff|webp|xbm)",
     re.IGNORECASE,
 )
 _VIDEO_SUFFIXES = re.compile(
