@@ -4,6 +4,9 @@ import os
 from functools import lru_cache
 from pathlib import Path
 
+_STEP = 100
+"""Levels of folders that are gone through at once: there may be more than Python may call on end."""
+
 
 def true_path(path: Path) -> Path:
     """The path without links and `..`, with names as their folders have them where case does not count.
@@ -11,6 +14,8 @@ def true_path(path: Path) -> Path:
     A file that is not there keeps the name it was given.
     """
     resolved = Path(os.path.realpath(path))
+    for above in list(resolved.parents)[::-_STEP]:  # from the root down, so that no step asks for many others
+        _cased_folder(above)
     return _cased_folder(resolved.parent) / _cased(resolved)
 
 
