@@ -27,7 +27,7 @@ from faceloom.faces import Face, FrameId, Image
 from faceloom.frame import Frame
 from faceloom.geometry.affine import apply, scaling
 from faceloom.geometry.boxes import Boxes
-from faceloom.geometry.letterbox import canvas_shape, letterbox
+from faceloom.geometry.letterbox import canvas_shape, lay
 from faceloom.models.weights import WeightCache
 from faceloom.pipeline.detecting import DetectStep, Sight, faces_of
 from faceloom.samples import write_samples
@@ -341,7 +341,9 @@ def _least_parts_ms(finder: Finder, frame: Image, size: int) -> list[float]:
 def _parts_ms(finder: Finder, frame: Image, size: int) -> list[float]:
     plugin = finder.plugin
     marks = [time.process_time()]
-    canvas, canvas_to_frame = letterbox(frame, longest_side=size, side_multiple=plugin.side_multiple)
+    shape = canvas_shape(*frame.shape[:2], longest_side=size, side_multiple=plugin.side_multiple)
+    canvas = np.zeros((*shape, 3), np.uint8)
+    canvas_to_frame = lay(frame, longest_side=size, into=canvas)
     marks.append(time.process_time())
     inputs = plugin.prepare(canvas[None])
     marks.append(time.process_time())

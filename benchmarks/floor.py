@@ -38,7 +38,7 @@ from faceloom.engines.onnx import OnnxEngine
 from faceloom.faces import Face, FrameId, Image
 from faceloom.formats.record import MaskRecord
 from faceloom.geometry.chips import box_to_chip, cut, eye_angle, in_patch, patch_bounds
-from faceloom.geometry.letterbox import letterbox
+from faceloom.geometry.letterbox import canvas_shape, lay
 from faceloom.media.chip_files import encode_jpeg
 from faceloom.media.sources import SourceKind, find_sources, kind_of
 from faceloom.memory.cores import usable_cores
@@ -331,7 +331,9 @@ def store_s(faces: Sequence[Face]) -> float:
 
 
 def _canvas(detector: YuNet, image: Image) -> Image:
-    canvas, _ = letterbox(image, longest_side=detector.longest_side, side_multiple=detector.side_multiple)
+    size, multiple = detector.longest_side, detector.side_multiple
+    canvas = np.zeros((*canvas_shape(*image.shape[:2], longest_side=size, side_multiple=multiple), 3), np.uint8)
+    lay(image, longest_side=size, into=canvas)
     return canvas
 
 

@@ -5,7 +5,8 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from faceloom.geometry.affine import apply
-from faceloom.geometry.letterbox import canvas_shape, letterbox
+from faceloom.geometry.letterbox import canvas_shape
+from letterboxes import letterbox
 
 sides = st.integers(1, 700)
 limits = st.integers(32, 400)

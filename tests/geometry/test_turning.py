@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from faceloom.errors import RequestError
 from faceloom.geometry.affine import apply
-from faceloom.geometry.letterbox import letterbox
 from faceloom.geometry.turning import boxes_turned_back, lay_turned, parse_turns, steps, turned_shape
+from letterboxes import letterbox
 
 sides = st.integers(1, 400)
 limits = st.integers(32, 300)

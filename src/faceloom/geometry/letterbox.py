@@ -12,20 +12,12 @@ def canvas_shape(height: int, width: int, *, longest_side: int, side_multiple: i
     return -(-rows // side_multiple) * side_multiple, -(-columns // side_multiple) * side_multiple
 
 
-def letterbox(image: NDArray[np.uint8], *, longest_side: int, side_multiple: int) -> tuple[NDArray[np.uint8], Affine]:
-    """The canvas (H, W, 3) for a frame, and the map from canvas to frame.
-
-    The frame keeps its proportions and stands in the top-left corner; the rest is black. A frame whose
-    longer side is at most `longest_side` is not resampled: enlarging small pictures finds no faces of use
-    (docs/detect-size.md).
-    """
-    height, width = canvas_shape(*image.shape[:2], longest_side=longest_side, side_multiple=side_multiple)
-    canvas = np.zeros((height, width, 3), np.uint8)
-    return canvas, lay(image, longest_side=longest_side, into=canvas)
-
-
 def lay(image: NDArray[np.uint8], *, longest_side: int, into: NDArray[np.uint8]) -> Affine:
-    """Lays a frame into the top-left corner of a black canvas; returns the map from canvas to frame."""
+    """Lays a frame into the top-left corner of a black canvas (H, W, 3); returns the map from canvas to frame.
+
+    The frame keeps its proportions. One whose longer side is at most `longest_side` is not resampled: enlarging small
+    pictures finds no faces of use (docs/detect-size.md).
+    """
     height, width = image.shape[:2]
     rows, columns = scaled_shape(height, width, longest_side)
     if (rows, columns) == (height, width):

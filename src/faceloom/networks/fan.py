@@ -9,7 +9,6 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-HEATMAP_SIZE = 64
 _STACKS = 4
 _DEPTH = 4
 _CHANNELS = 256

@@ -1,12 +1,12 @@
 """Filters: which faces of a result folder are asked for, as a condition of its store."""
 
-import difflib
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
 from faceloom.errors import RequestError
 from faceloom.selection import Length, LengthLike, length_of
+from faceloom.suggestions import or_else
 
 Names: TypeAlias = str | Iterable[str]
 """One name or several."""
@@ -74,9 +74,7 @@ def names_of(asked: Names | None, known: Iterable[str], *, what: str) -> tuple[s
     there = tuple(known)
     for name in names:
         if name not in there:
-            near = difflib.get_close_matches(name, there, n=1) or there[:1]
-            hint = f"; did you mean {near[0]!r}?" if near else f"; there is no {what} at all"
-            raise RequestError(f"there is no {what} {name!r} among these results{hint}")
+            raise RequestError(f"there is no {what} {name!r} among these results; {or_else(name, there)}")
     return names
 
 
