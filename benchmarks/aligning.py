@@ -45,6 +45,8 @@ from truth import (
 ALIGNERS: Mapping[str, type[Aligner]] = {"facemesh": FaceMesh, "pfld": Pfld}
 # How `--realign` serves networks that have no second look of their own.
 ONE_LOOK: type[Aligner] = type("OneLook", (FaceMesh,), {"second_square": None})
+# And how it serves detectors that give no keypoints.
+TWO_LOOKS: type[Aligner] = type("TwoLooks", (FaceMesh,), {"five_square": None})
 TRIED = {
     Filter.CONFIDENCE: (0.1, 0.5, 0.9),
     Filter.DISTANCE: (0.1, 0.12, 0.15, 0.2),
@@ -130,7 +132,11 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
 
 def look_rows(sets: Sequence[Faces]) -> Iterator[tuple[str, ...]]:
     """Landmark error by how often a network looks, with the detector's boxes and with boxes that are off."""
-    for name, plugin in (*ALIGNERS.items(), ("facemesh, one run", ONE_LOOK)):
+    for name, plugin in (
+        *ALIGNERS.items(),
+        ("facemesh, by the box", TWO_LOOKS),
+        ("facemesh, by the box, one run", ONE_LOOK),
+    ):
         for told, options in LOOKS.items():
             chosen = plugin(**options)
             cells = error_cells(chosen, step(chosen, name), sets)

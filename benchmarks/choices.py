@@ -112,6 +112,7 @@ def _cropped(plugin: type[Aligner], first: float, second: float | None) -> Align
     turned = plugin.first_square.turned
     variant: type[Aligner] = type("Cropped", (plugin,), {})
     variant.first_square = Square(scale=first, turned=turned)
+    variant.five_square = None
     variant.second_square = None if second is None else Square(scale=second, turned=turned)
     return variant()
 
@@ -144,9 +145,11 @@ def _error_cells(plugin: Aligner, network: Network, sets: Iterable[Faces]) -> It
 
 
 def disturbed(face: Face, right: float, down: float, factor: float) -> Face:
-    sides = face.box[2:] - face.box[:2]
-    middle, half = (face.box[:2] + face.box[2:]) / 2 + sides * (right, down), sides * factor / 2
-    return replace(face, box=np.concatenate([middle - half, middle + half]).astype(np.float32))
+    """A face whose box and keypoints are found beside where they are, and larger."""
+    sides, here = face.box[2:] - face.box[:2], (face.box[:2] + face.box[2:]) / 2
+    middle, half = here + sides * (right, down), sides * factor / 2
+    points = None if face.keypoints is None else (middle + factor * (face.keypoints - here)).astype(np.float32)
+    return replace(face, box=np.concatenate([middle - half, middle + half]).astype(np.float32), keypoints=points)
 
 
 def _mapping_rows(network: Network, sets: Iterable[Faces]) -> Iterator[tuple[str, ...]]:

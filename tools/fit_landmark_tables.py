@@ -29,7 +29,7 @@ from faceloom.geometry.affine import Points, apply, fit_similarity, invert
 from faceloom.geometry.boxes import Boxes, nms
 from faceloom.geometry.chips import box_to_chip, cut, eye_angle
 from faceloom.geometry.landmarks import INNER, LEFT_EYE, RIGHT_EYE, extent, outer_eye_distance
-from faceloom.geometry.letterbox import letterbox
+from faceloom.geometry.letterbox import canvas_shape, lay
 from faceloom.models.weights import WeightCache
 from faceloom.stage import Infer, NetworkPlugin
 
@@ -49,6 +49,7 @@ MIRROR = [
 # fmt: on
 FITTED = 27
 MIN_SIDE_PX = 50
+LONGEST_SIDE = 2048
 NEAREST = 9
 
 
@@ -73,7 +74,9 @@ def meshes_of(
     detector, mesher = YuNet(min_score=0.8), FaceMesh()
     detect, mesh = load(detector), load(mesher)
     for image in images:
-        canvas, canvas_to_frame = letterbox(image, longest_side=2048, side_multiple=32)
+        shape = canvas_shape(*image.shape[:2], longest_side=LONGEST_SIDE, side_multiple=detector.side_multiple)
+        canvas = np.zeros((*shape, 3), np.uint8)
+        canvas_to_frame = lay(image, longest_side=LONGEST_SIDE, into=canvas)
         (found,) = detector.detect(detect, canvas[None])
         assert found.keypoints is not None
         for i in nms(found.boxes, found.scores, max_iou=0.3):

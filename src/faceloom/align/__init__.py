@@ -12,6 +12,7 @@ from faceloom.choices import REFEEDS, Lighting
 from faceloom.faces import Images
 from faceloom.geometry.affine import Points
 from faceloom.geometry.boxes import Boxes
+from faceloom.geometry.five import FiveSquare
 from faceloom.geometry.turning import is_lying
 from faceloom.stage import Infer, NetworkPlugin, Tensors, require, require_finite
 
@@ -78,7 +79,9 @@ class Aligner(NetworkPlugin):
     first_square: ClassVar[Square]
     """Laid around the detector's box."""
     second_square: ClassVar[Square | None] = None
-    """Laid around the extent of the first answer, for networks that gain from a second look."""
+    """Laid around the extent of an answer, for networks that gain from a second look."""
+    five_square: ClassVar[FiveSquare | None] = None
+    """That extent, told by five keypoints: then a second look is spared where these are plausible."""
 
     def __post_init__(self) -> None:
         if self.normalize not in set(Lighting):
@@ -95,8 +98,8 @@ class Aligner(NetworkPlugin):
 
     @property
     def looks(self) -> int:
-        """How often the network looks at a face."""
-        return self.refeed + (self.second_square is not None) + self.realign
+        """How often the network looks at a face whose keypoints are plausible."""
+        return self.refeed + (self.second_square is not None and self.five_square is None) + self.realign
 
     @abstractmethod
     def decode(self, outputs: Tensors) -> Alignment:

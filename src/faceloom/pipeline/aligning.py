@@ -12,6 +12,7 @@ from faceloom.faces import Face
 from faceloom.geometry.affine import Points, apply_each, invert, scale_of
 from faceloom.geometry.boxes import Boxes
 from faceloom.geometry.chips import box_to_chip, eye_angle
+from faceloom.geometry.five import are_plausible, on_mean_face
 from faceloom.geometry.landmarks import box_like, eye_centres
 from faceloom.geometry.lighting import even
 from faceloom.geometry.pose import fit_pose
@@ -23,6 +24,9 @@ from faceloom.pipeline.filters import why_rejected, with_border
 _REACH = 0.05
 """How far squares are laid beside the first, over their sides, at most (measured, docs/accuracy.md)."""
 
+_NOWHERE = np.zeros((5, 2), np.float32)
+"""Keypoints of a face that has none: no mean face lies on them."""
+
 
 @dataclass(frozen=True, slots=True)
 class _Squares:
@@ -32,8 +36,8 @@ class _Squares:
     """(N, 4) boxes in frame pixels, of which only the middles and the longer sides matter."""
     scale: float
     """The side of the square, as a multiple of the box's longer side."""
-    angles: Sequence[float]
-    """By how many radians their upper edges are turned."""
+    angles: NDArray[np.float64]
+    """(N,) by how many radians their upper edges are turned."""
 
     def beside(self, offset: NDArray[np.float64]) -> "_Squares":
         """Squares moved by shares (3,) of their sides to the right and down, and made larger by a logarithm."""
@@ -42,18 +46,27 @@ class _Squares:
         halves = sides / 2 * np.exp(offset[2])
         return replace(self, boxes=np.concatenate([middles - halves, middles + halves], axis=1).astype(np.float32))
 
+    def where(self, these: NDArray[np.bool_], others: "_Squares") -> "_Squares":
+        """These squares where `these` (N,) says so, and for the faces in between the others, in order."""
+        boxes, angles = self.boxes.copy(), self.angles.copy()
+        boxes[~these], angles[~these] = others.boxes, others.angles
+        return replace(self, boxes=boxes, angles=angles)
+
 
 @dataclass(frozen=True)
 class AlignStep(FaceStep):
-    """Gives faces their landmarks, in one run of the network or more; each square is laid by the run before."""
+    """Gives faces their landmarks, in one run of the network or more.
+
+    The square of the run that counts is laid by the detector's five keypoints, or where these are not plausible, by
+    what a run before it found in a square around the detector's box.
+    """
 
     plugin: Aligner
     outputs: Outputs = field(default_factory=Outputs)
 
     def learn(self, faces: Sequence[Face]) -> Sequence[Face]:
-        plugin = self.plugin
-        squares = self._by_boxes(faces)
-        for _ in range(plugin.looks - plugin.refeed):
+        squares = self._laid(faces)
+        if self.plugin.realign:
             squares = self._by_landmarks(faces, self._look(faces, squares))
         landmarks, confidence = self._averaged(faces, squares)
         return [
@@ -65,21 +78,41 @@ class AlignStep(FaceStep):
         """Returns a face with what follows from its landmarks."""
         return with_border(described(face, self.plugin.filters), self.outputs)
 
+    def _laid(self, faces: Sequence[Face]) -> _Squares:
+        """Squares that the network knows faces in."""
+        plugin = self.plugin
+        if plugin.second_square is None:
+            return self._by_boxes(faces)
+        if plugin.five_square is None:
+            return self._by_boxes_and_a_look(faces)
+        lain = on_mean_face(np.stack([_NOWHERE if face.keypoints is None else face.keypoints for face in faces]))
+        squares = _Squares(plugin.five_square.around(lain), plugin.second_square.scale, lain.angles)
+        plausible = are_plausible(lain, squares.boxes, np.stack([face.box for face in faces]))
+        others = [face for face, sure in zip(faces, plausible.tolist(), strict=True) if not sure]
+        return squares.where(plausible, self._by_boxes_and_a_look(others)) if others else squares
+
+    def _by_boxes_and_a_look(self, faces: Sequence[Face]) -> _Squares:
+        return self._by_landmarks(faces, self._look(faces, self._by_boxes(faces)))
+
     def _by_boxes(self, faces: Sequence[Face]) -> _Squares:
         """Squares laid around the detector's boxes."""
-        crop, turns = self.plugin.first_square, _turns(faces)
-        angles = [
-            eye_angle(face.keypoints) if crop.turned and face.keypoints is not None else turn
-            for face, turn in zip(faces, turns.tolist(), strict=True)
-        ]
-        return _Squares(crop.around(np.stack([face.box for face in faces]), turns), crop.scale, angles)
+        crop, angles = self.plugin.first_square, _turns(faces)
+        boxes = crop.around(np.stack([face.box for face in faces]), angles)
+        if crop.turned:
+            angles = np.array(
+                [
+                    turn if face.keypoints is None else eye_angle(face.keypoints)
+                    for face, turn in zip(faces, angles.tolist(), strict=True)
+                ]
+            )
+        return _Squares(boxes, crop.scale, angles)
 
     def _by_landmarks(self, faces: Sequence[Face], found: Alignment) -> _Squares:
         """Squares laid around what a run found; for a network without a second square, as around a detector's box."""
         plugin, turns = self.plugin, _turns(faces)
         crop = plugin.second_square or plugin.first_square
         boxes = found.extent if plugin.second_square else np.stack([box_like(one) for one in found.landmarks])
-        angles = [eye_angle(eyes) for eyes in eye_centres(found.landmarks)] if crop.turned else turns.tolist()
+        angles = np.array([eye_angle(eyes) for eyes in eye_centres(found.landmarks)]) if crop.turned else turns
         return _Squares(crop.around(boxes, turns), crop.scale, angles)
 
     def _averaged(self, faces: Sequence[Face], squares: _Squares) -> tuple[Points, NDArray[np.float32]]:
@@ -97,7 +130,7 @@ class AlignStep(FaceStep):
         size = self.plugin.input_size
         maps = [
             box_to_chip(box, scale=squares.scale, angle=angle, size=size)
-            for box, angle in zip(squares.boxes, squares.angles, strict=True)
+            for box, angle in zip(squares.boxes, squares.angles.tolist(), strict=True)
         ]
         calls = (even(chips, Lighting(self.plugin.normalize)) for chips in self.calls(faces, maps, size=size))
         answers = [self.plugin.align(self.infer, chips) for chips in calls]
