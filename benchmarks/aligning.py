@@ -4,6 +4,7 @@ import argparse
 import itertools
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -46,7 +47,7 @@ ALIGNERS: Mapping[str, type[Aligner]] = {"facemesh": FaceMesh, "pfld": Pfld}
 # How `--realign` serves networks that have no second look of their own.
 ONE_LOOK: type[Aligner] = type("OneLook", (FaceMesh,), {"second_square": None})
 # And how it serves detectors that give no keypoints.
-TWO_LOOKS: type[Aligner] = type("TwoLooks", (FaceMesh,), {"five_square": None})
+TWO_LOOKS: Callable[..., Aligner] = partial(FaceMesh, two_looks=True)
 TRIED = {
     Filter.CONFIDENCE: (0.1, 0.5, 0.9),
     Filter.DISTANCE: (0.1, 0.12, 0.15, 0.2),
@@ -132,11 +133,8 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
 
 def look_rows(sets: Sequence[Faces]) -> Iterator[tuple[str, ...]]:
     """Landmark error by how often a network looks, with the detector's boxes and with boxes that are off."""
-    for name, plugin in (
-        *ALIGNERS.items(),
-        ("facemesh, by the box", TWO_LOOKS),
-        ("facemesh, by the box, one run", ONE_LOOK),
-    ):
+    by_the_box = {"facemesh, by the box": TWO_LOOKS, "facemesh, by the box, one run": ONE_LOOK}
+    for name, plugin in {**ALIGNERS, **by_the_box}.items():
         for told, options in LOOKS.items():
             chosen = plugin(**options)
             cells = error_cells(chosen, step(chosen, name), sets)

@@ -300,8 +300,8 @@ def _decode_video_s(path: Path) -> float:
 def store_s(faces: Sequence[Face]) -> float:
     """CPU-seconds a face of committing rows with masks, 64 frames a transaction."""
     masks = {
-        "components": MaskRecord(size=MASK_SIZE, png=bytes(2500)),
-        "extended": MaskRecord(size=MASK_SIZE, png=bytes(2500)),
+        "components": MaskRecord(size=MASK_SIZE, content=bytes(2500)),
+        "extended": MaskRecord(size=MASK_SIZE, content=bytes(2500)),
     }
     rows = [
         FaceRow(

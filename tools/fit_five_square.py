@@ -20,12 +20,6 @@ from faceloom.pipeline.aligning import AlignStep
 RIDGE = 1.0
 
 
-class TwoLooks(FaceMesh):
-    """Does without the table."""
-
-    five_square = None
-
-
 MIRRORED = (0, 2, 1, 3, 5, 4, 7, 6, 8, 10, 9)
 """Which row belongs to the mirror image's point."""
 
@@ -41,7 +35,7 @@ def symmetric(table: NDArray[np.float64]) -> NDArray[np.float64]:
 def main() -> None:
     frames = faceloom.stream(pictures(Path(sys.argv[1])), align=None, detect_size=LONGEST_SIDE, min_score=0.8)
     faces = [face for frame in frames for face in frame.faces if face.box[2] - face.box[0] >= MIN_SIDE_PX]
-    step = AlignStep("align/facemesh", TwoLooks(), load(FaceMesh()), 1)
+    step = AlignStep("align/facemesh", FaceMesh(two_looks=True), load(FaceMesh()), 1)
     boxes = step._laid(faces).boxes
     lain = on_mean_face(np.stack([face.keypoints for face in faces if face.keypoints is not None]))
     middles = (boxes[:, 0] + boxes[:, 2] + 1j * (boxes[:, 1] + boxes[:, 3])) / 2

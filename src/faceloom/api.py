@@ -31,11 +31,11 @@ from faceloom.orders.configuration import config_of, settled, versions
 from faceloom.orders.flows import IMPORT, added_flow, landmark_masks, make_flow
 from faceloom.orders.inputs import existing, faces_file_of, references
 from faceloom.orders.order import budget_bytes_of, make_order
-from faceloom.orders.outputs import border_for, framing_for, framing_of, max_border_for, outputs_for, outputs_of
+from faceloom.orders.outputs import border_for, framing_for, max_border_for, outputs_for, outputs_of
 from faceloom.selection import EVERY_FACE
 from faceloom.solver.plan import one_phase
 from faceloom.store.again import CHIP_FILES
-from faceloom.store.configuration import LOOKS
+from faceloom.store.configuration import LOOKS, framing_of
 from faceloom.store.copies import note_derived
 from faceloom.store.folder import DATABASE
 from faceloom.store.origins import Origin, find_origin

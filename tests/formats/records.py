@@ -42,7 +42,7 @@ def masks(draw: st.DrawFn) -> MaskRecord:
     mask = np.full((size, size), draw(st.integers(0, 255)), np.uint8)
     return MaskRecord(
         size=size,
-        png=cv2.imencode(".png", mask)[1].tobytes(),
+        content=cv2.imencode(".png", mask)[1].tobytes(),
         frame_to_mask=np.array([[1, 0, draw(eighths)], [0, 1, 0.5]]),
     )
 

@@ -125,6 +125,7 @@ OPTIONS: list[dict[str, Any]] = [
     {"realign": True},
     {"normalize": "clahe"},
     {"realign": True, "refeed": 3, "normalize": "hist"},
+    {"two_looks": True},
 ]
 
 
@@ -154,8 +155,9 @@ def test_a_face_costs_as_many_looks_as_are_stated(
 
 def test_faces_without_plausible_keypoints_are_looked_at_twice(faces: list[Face], network: Load) -> None:
     """Alone or between others, their landmarks are those of a network that knows no five keypoints."""
-    looks_twice = type("LooksTwice", (FaceMesh,), {"five_square": None})
-    by_five, by_looks = (AlignStep("align/facemesh", one(), network("facemesh"), 2) for one in (FaceMesh, looks_twice))
+    by_five, by_looks = (
+        AlignStep("align/facemesh", FaceMesh(two_looks=twice), network("facemesh"), 2) for twice in (False, True)
+    )
     sure, unsure, odd, flat, away = faces[0], *(replace(face) for face in (faces[1], faces[2], faces[3], faces[4]))
     unsure = replace(unsure, keypoints=None)
     odd = replace(odd, keypoints=odd.keypoints[[2, 3, 0, 4, 1]])  # type: ignore[index]
@@ -242,8 +244,7 @@ def test_one_look_by_keypoints_is_as_right_as_two_by_the_box(
     annotated: tuple[list[Face], Points], network: Load
 ) -> None:
     found, true = annotated
-    looks_twice = type("LooksTwice", (FaceMesh,), {"five_square": None})
-    steps = [AlignStep("align/facemesh", one(), network("facemesh"), 1) for one in (FaceMesh, looks_twice)]
+    steps = [AlignStep("align/facemesh", FaceMesh(two_looks=twice), network("facemesh"), 1) for twice in (False, True)]
     one, two = (apart(landmarks_of(step.run(found)), true) for step in steps)
     assert one < two + 0.001
 

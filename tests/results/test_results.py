@@ -237,7 +237,8 @@ def test_a_mask_that_is_another_picture_is_refused(folder: Path, samples: Path, 
     copy = tmp_path / "copy"
     shutil.copytree(folder, copy)
     with sqlite3.connect(copy / "faceloom.sqlite") as db:
-        db.execute("UPDATE mask SET png = ?", ((samples / "portrait.png").read_bytes(),))
+        picture = (samples / "portrait.png").read_bytes()
+        db.execute("INSERT INTO mask SELECT face_id, name, size, ? FROM drawn_mask", (picture,))
     db.close()
     with faceloom.open(copy) as results, pytest.raises(faceloom.StoreError, match="256 x 256"):
         results.mask(next(iter(results)), "extended")

@@ -54,7 +54,7 @@ def face(frame: FrameId, index: int = 0, *, chip: str | None = None) -> FaceRow:
         keypoints=rng.random((5, 2), np.float32) * 100,
         landmarks=rng.random((68, 2), np.float32) * 100,
         frame_to_chip=rng.random((2, 3)),
-        masks={"components": MaskRecord(size=4, png=b"png")},
+        masks={"components": MaskRecord(size=4, content=b"png")},
         embedding=rng.random(16, np.float32),
         chip=chip,
     )

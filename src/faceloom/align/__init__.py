@@ -68,6 +68,8 @@ class Aligner(NetworkPlugin):
     """Over how many squares, all but the first of them a little beside it, what the network finds is averaged."""
     realign: bool = False
     """Whether the network looks once more, at a square laid by the landmarks it found."""
+    two_looks: bool = False
+    """Whether a first look finds the square even where keypoints tell it."""
     filters: tuple[Limit, ...] = ()
     """Which faces are marked as rejected when their landmarks are known (`pipeline.filters`)."""
 
@@ -99,7 +101,12 @@ class Aligner(NetworkPlugin):
     @property
     def looks(self) -> int:
         """How often the network looks at a face whose keypoints are plausible."""
-        return self.refeed + (self.second_square is not None and self.five_square is None) + self.realign
+        return self.refeed + (self.second_square is not None and not self.by_keypoints) + self.realign
+
+    @property
+    def by_keypoints(self) -> bool:
+        """Whether five keypoints tell the square, where they are plausible."""
+        return self.five_square is not None and not self.two_looks
 
     @abstractmethod
     def decode(self, outputs: Tensors) -> Alignment:

@@ -15,7 +15,7 @@ from faceloom.attributes import Part
 from faceloom.errors import RequestError
 from faceloom.faces import FrameId
 from faceloom.formats import checks, pickles
-from faceloom.formats.record import FaceRecord, Format, FrameRecord, Frames, MaskRecord, Piece
+from faceloom.formats.record import FaceRecord, Format, FrameRecord, Frames, MaskRecord, Piece, encode_mask
 from faceloom.units import GIB, format_bytes
 
 VERSION = 2.4
@@ -66,12 +66,8 @@ def _to_dict(face: FaceRecord) -> dict[str, Any]:
 
 
 def _to_mask(mask: MaskRecord) -> dict[str, Any]:
-    import cv2
-
-    pixels = cv2.imdecode(np.frombuffer(mask.png, np.uint8), cv2.IMREAD_GRAYSCALE)
-    assert pixels is not None
     return {
-        "mask": zlib.compress(pixels.tobytes()),
+        "mask": zlib.compress(mask.pixels().tobytes()),
         "affine_matrix": mask.frame_to_mask,
         "interpolator": _LINEAR,
         "stored_size": mask.size,
@@ -148,15 +144,13 @@ def _from_dict(index: int, face: dict[str, Any]) -> FaceRecord:
 
 
 def _from_mask(mask: dict[str, Any]) -> MaskRecord:
-    import cv2
-
     size = checks.whole(mask["stored_size"], "stored_size", at_least=1)
     if size > _MAX_MASK:
         raise ValueError(f"a mask of {size} pixels a side, more than {_MAX_MASK}")
     content = _inflated(zlib.decompressobj(), mask["mask"], size * size + 1)
     pixels = np.frombuffer(content, np.uint8).reshape(size, size)
     affine = checks.optional_affine(mask["affine_matrix"])
-    return MaskRecord(size=size, png=cv2.imencode(".png", pixels)[1].tobytes(), frame_to_mask=affine)
+    return MaskRecord(size=size, content=encode_mask(pixels), frame_to_mask=affine)
 
 
 FORMAT = Format(

@@ -112,7 +112,7 @@ def _mask(told: Any) -> MaskRecord:
         png = base64.b64decode(told["png_base64"], validate=True)
     except binascii.Error as error:
         raise ValueError(f"a mask is no base64: {error}") from error
-    return MaskRecord(size=checks.whole(told["size"], "a mask's size", at_least=1), png=png)
+    return MaskRecord(size=checks.whole(told["size"], "a mask's size", at_least=1), content=png)
 
 
 _EMPTY = frozenset({Kind.NAME, Kind.MASKS})

@@ -169,7 +169,7 @@ def _mask(told: Any) -> MaskRecord:
     affine = told["affine"]
     return MaskRecord(
         size=checks.whole(told["size"], "a mask's size", at_least=1),
-        png=bytes(told["png"]),
+        content=bytes(told["png"]),
         frame_to_mask=None if affine is None else checks.numbers(affine, (6,), "an affine map").reshape(2, 3),
     )
 

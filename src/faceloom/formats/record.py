@@ -1,24 +1,89 @@
 """What every format is written from and read into, and the contract of a format."""
 
+import struct
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+import numpy as np
+from numpy.typing import NDArray
+
 from faceloom.attributes import FaceAttributes, Part
 from faceloom.errors import RequestError
 from faceloom.faces import FrameId
-from faceloom.geometry.affine import Affine
+from faceloom.geometry.affine import Affine, Points
+from faceloom.geometry.chips import Framing
+from faceloom.geometry.drawings import Drawing
+
+_PNG_SIZE = slice(16, 24)  # PNG specification 11.2.2: width and height are the first fields of the first chunk
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class OnChip:
+    """A mask that is drawn from a face's landmarks over the square that its chip shows."""
+
+    drawing: Drawing
+    landmarks: Points
+    """(68, 2) in frame pixels."""
+    framing: Framing
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, OnChip):
+            return NotImplemented
+        same = (self.drawing, self.framing) == (other.drawing, other.framing)
+        return same and np.array_equal(self.landmarks, other.landmarks)
+
+    __hash__ = None  # type: ignore[assignment]  # as an array has none
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class MaskRecord:
-    """A mask: a grey PNG, and where it lies."""
+    """A mask: a grey PNG, or what draws it; and where it lies."""
 
     size: int
-    png: bytes
+    content: bytes | OnChip
     frame_to_mask: Affine | None = None
     """None where only the chip is known to have the same square."""
+
+    @property
+    def png(self) -> bytes:
+        """As a grey PNG."""
+        return self.content if isinstance(self.content, bytes) else encode_mask(self.pixels())
+
+    def pixels(self) -> NDArray[np.uint8]:
+        """(S, S) coverage 0..255.
+
+        Raises:
+            ValueError: the PNG is none of this size.
+        """
+        if isinstance(self.content, OnChip):
+            told = self.content
+            return told.drawing.over_chip(told.landmarks, size=self.size, framing=told.framing)
+        return decode_mask(self.content, size=self.size)
+
+
+def encode_mask(mask: NDArray[np.uint8]) -> bytes:
+    """Encodes a mask (S, S) as it is stored, as PNG."""
+    import cv2
+
+    _, content = cv2.imencode(".png", mask)
+    return bytes(content.tobytes())
+
+
+def decode_mask(png: bytes, *, size: int) -> NDArray[np.uint8]:
+    """The mask (size, size) in a grey PNG.
+
+    Raises:
+        ValueError: it is none of this size.
+    """
+    import cv2
+
+    if png[_PNG_SIZE] == struct.pack(">II", size, size):  # not to be taken by surprise by what it holds
+        pixels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)
+        if pixels is not None:
+            return np.asarray(pixels, np.uint8)
+    raise ValueError(f"a mask is no picture of {size} x {size} pixels")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

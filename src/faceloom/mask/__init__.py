@@ -1,6 +1,7 @@
 """What a mask is: coverage 0..255 of the square that the aligned chip shows.
 
-Two contracts: a network looks at the chip, a drawing routine at the landmarks alone.
+Three contracts: a network looks at the chip, a drawing routine at the landmarks alone; and one whose drawing the stores
+know by name is drawn when it is read.
 """
 
 from abc import abstractmethod
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 
 from faceloom.faces import Images, Masks
 from faceloom.geometry.affine import Points
+from faceloom.geometry.drawings import Drawing
 from faceloom.stage import Infer, NetworkPlugin, Plugin, Tensors, joined, require
 
 
@@ -47,3 +49,17 @@ class LandmarkMask(Plugin):
     @abstractmethod
     def draw(self, landmarks: Points, *, size: int) -> NDArray[np.uint8]:
         """The mask (size, size) of landmarks (68, 2) in the pixels of a chip of that size."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class DrawnMask(LandmarkMask):
+    """A mask of which stores keep no pixels, but the drawing that it is."""
+
+    @property
+    @abstractmethod
+    def drawing(self) -> Drawing:
+        """What draws it, by name, version and numbers."""
+
+    def draw(self, landmarks: Points, *, size: int) -> NDArray[np.uint8]:
+        """The mask (size, size) of landmarks (68, 2) in the pixels of a chip of that size."""
+        return self.drawing.draw(landmarks, size=size)

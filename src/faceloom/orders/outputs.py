@@ -10,6 +10,7 @@ from faceloom.geometry.chips import Framing
 from faceloom.job import Outputs
 from faceloom.options.outputs import BorderOptions, ChipOptions, SquareOptions
 from faceloom.orders.flows import IMPORT
+from faceloom.store.configuration import framing_of
 
 
 def outputs_for(options: ChipOptions) -> Outputs:
@@ -58,11 +59,6 @@ def max_border_for(options: Mapping[str, Any]) -> float | None:
 def framing_for(options: SquareOptions) -> Framing:
     """The square that chips show."""
     return Framing(Crop(options["crop"]), level=options["level"])
-
-
-def framing_of(config: Mapping[str, Any]) -> Framing:
-    """The square that the chips of a result folder show."""
-    return Framing(Crop(config.get("crop", Crop.HEAD)), level=config.get("level", True))
 
 
 def outputs_of(config: Mapping[str, Any]) -> Outputs:

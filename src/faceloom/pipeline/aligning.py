@@ -83,7 +83,7 @@ class AlignStep(FaceStep):
         plugin = self.plugin
         if plugin.second_square is None:
             return self._by_boxes(faces)
-        if plugin.five_square is None:
+        if plugin.five_square is None or not plugin.by_keypoints:
             return self._by_boxes_and_a_look(faces)
         lain = on_mean_face(np.stack([_NOWHERE if face.keypoints is None else face.keypoints for face in faces]))
         squares = _Squares(plugin.five_square.around(lain), plugin.second_square.scale, lain.angles)

@@ -4,13 +4,12 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.faces import FrameId
 from faceloom.flow import Flow
-from faceloom.formats.record import MaskRecord
+from faceloom.formats.record import MaskRecord, OnChip, encode_mask
 from faceloom.frame import Frame
 from faceloom.geometry.affine import Points, apply, compose, invert
 from faceloom.geometry.borders import cut_bordered, extent, made_up_share
@@ -18,7 +17,7 @@ from faceloom.geometry.chips import Framing, frame_to_chip, in_patch, lay_mask, 
 from faceloom.job import Derivation, Outputs
 from faceloom.mask import LandmarkMask
 from faceloom.pipeline.faces import Failure, Seen
-from faceloom.pipeline.finishing import chip_path, encode_mask, write_pictures
+from faceloom.pipeline.finishing import chip_path, write_pictures
 from faceloom.pipeline.lanes import Final
 from faceloom.store.rows import FaceRow
 
@@ -82,16 +81,20 @@ class DeriveStep:
         masks: dict[str, MaskRecord] = {}
         for name, mask in face.masks.items():
             plugin = drawn.get(name)
+            if isinstance(mask.content, OnChip):
+                masks[name] = replace(mask, content=replace(mask.content, framing=now))
+                continue
             if isinstance(plugin, LandmarkMask):
                 in_chip = apply(frame_to_chip(landmarks, size=mask.size, framing=now), landmarks)
                 pixels = plugin.draw(in_chip, size=mask.size)
             else:
                 pixels = _laid(mask, landmarks, before=before, now=now)
-            masks[name] = MaskRecord(size=mask.size, png=encode_mask(pixels))
+            masks[name] = replace(mask, content=encode_mask(pixels))
         return masks
 
 
 def _laid(mask: MaskRecord, landmarks: Points, *, before: Framing, now: Framing) -> NDArray[np.uint8]:
-    pixels = np.asarray(cv2.imdecode(np.frombuffer(mask.png, np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)
     to_frame = invert(frame_to_chip(landmarks, size=mask.size, framing=before))
-    return lay_mask(pixels, compose(frame_to_chip(landmarks, size=mask.size, framing=now), to_frame), size=mask.size)
+    return lay_mask(
+        mask.pixels(), compose(frame_to_chip(landmarks, size=mask.size, framing=now), to_frame), size=mask.size
+    )

@@ -170,8 +170,7 @@ def _mask_to_frame(face: FaceRow, mask: MaskRecord, *, chip_size: int) -> Affine
 
 def _outlines(mask: MaskRecord, mask_to_canvas: Affine) -> list[NDArray[np.int32]]:
     """Edges of a stored mask, in pixels of what they are drawn on."""
-    coverage = np.asarray(cv2.imdecode(np.frombuffer(mask.png, np.uint8), cv2.IMREAD_GRAYSCALE), np.uint8)
-    contours, _ = cv2.findContours(coverage // 128, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
+    contours, _ = cv2.findContours(mask.pixels() // 128, cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_NONE)
     return [np.rint(apply(mask_to_canvas, contour.astype(np.float32))).astype(np.int32) for contour in contours]
 
 

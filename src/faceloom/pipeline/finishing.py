@@ -1,11 +1,10 @@
 """Finishing: faces become rows with encoded masks and a chip file."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 
-import cv2
 import numpy as np
 from numpy.typing import NDArray
 
@@ -13,11 +12,12 @@ from faceloom.attributes import attributes_of
 from faceloom.choices import ChipFormat
 from faceloom.faces import Face, FrameId
 from faceloom.flow import Flow
-from faceloom.formats.record import MaskRecord
+from faceloom.formats.record import MaskRecord, OnChip, encode_mask
 from faceloom.geometry.affine import Points, apply, compose, invert
 from faceloom.geometry.chips import STANDARD, Framing, frame_to_chip, lay_mask
+from faceloom.geometry.drawings import Drawing
 from faceloom.job import Outputs
-from faceloom.mask import LandmarkMask
+from faceloom.mask import DrawnMask, LandmarkMask
 from faceloom.media.chip_files import encode_chip, encode_jpeg
 from faceloom.pipeline.aligning import described
 from faceloom.pipeline.drawing import draw_on_chip
@@ -35,17 +35,39 @@ def draw_masks(face: Face, flow: Flow, *, size: int, framing: Framing = STANDARD
 
     A face without landmarks, or rejected, has none.
     """
+    return {
+        name: mask.over_chip(landmarks, size=size, framing=framing) if isinstance(mask, Drawing) else mask
+        for name, mask, landmarks in _masks(face, flow, size=size, framing=framing)
+    }
+
+
+def mask_records(face: Face, flow: Flow, *, size: int, framing: Framing) -> dict[str, MaskRecord]:
+    """Every mask of a face as it is stored: what is known by its drawing without pixels."""
+    return {
+        name: MaskRecord(
+            size=size,
+            content=OnChip(mask, landmarks, framing) if isinstance(mask, Drawing) else encode_mask(mask),
+        )
+        for name, mask, landmarks in _masks(face, flow, size=size, framing=framing)
+    }
+
+
+def _masks(
+    face: Face, flow: Flow, *, size: int, framing: Framing
+) -> Iterator[tuple[str, NDArray[np.uint8] | Drawing, Points]]:
+    """Name and pixels of a face's masks, or what draws them, and the face's landmarks."""
     landmarks = face.landmarks
     if landmarks is None or face.rejected is not None:
-        return {}
-    in_chip = apply(frame_to_chip(landmarks, size=size, framing=framing), landmarks)
-    masks: dict[str, NDArray[np.uint8]] = {}
+        return
     for stage in flow.of("mask"):
-        if isinstance(stage.plugin, LandmarkMask):
-            masks[stage.short_name] = stage.plugin.draw(in_chip, size=size)
+        if isinstance(stage.plugin, DrawnMask):
+            yield stage.short_name, stage.plugin.drawing, landmarks
+        elif isinstance(stage.plugin, LandmarkMask):
+            in_chip = apply(frame_to_chip(landmarks, size=size, framing=framing), landmarks)
+            yield stage.short_name, stage.plugin.draw(in_chip, size=size), landmarks
         elif stage.short_name in face.masks:
-            masks[stage.short_name] = _framed(face.masks[stage.short_name], landmarks, size=size, framing=framing)
-    return masks
+            mask = _framed(face.masks[stage.short_name], landmarks, size=size, framing=framing)
+            yield stage.short_name, mask, landmarks
 
 
 def _framed(mask: NDArray[np.uint8], landmarks: Points, *, size: int, framing: Framing) -> NDArray[np.uint8]:
@@ -87,15 +109,14 @@ class FinishStep:
             face = with_border(face, outputs)
         if self.people and face.embedding is not None and face.rejected is None:
             face = replace(face, rejected=self.people.objection(face.embedding))
-        masks = draw_masks(face, self.flow, size=outputs.mask_size, framing=outputs.framing)
+        masks = mask_records(face, self.flow, size=outputs.mask_size, framing=outputs.framing)
         affine = None
         if face.landmarks is not None:
             affine = frame_to_chip(face.landmarks, size=outputs.chip_size, framing=outputs.framing)
         path = None
         if affine is not None and outputs.write_chips and face.rejected is None:
             path = chip_path(face.frame, face.index, outputs.chip_format)
-        encoded = {name: MaskRecord(size=outputs.mask_size, png=encode_mask(mask)) for name, mask in masks.items()}
-        kept = attributes_of(face) | {"frame_to_chip": affine, "masks": encoded, "chip": path}
+        kept = attributes_of(face) | {"frame_to_chip": affine, "masks": masks, "chip": path}
         row = FaceRow(frame=face.frame, **kept)
         if affine is not None and face.rejected is None and (outputs.write_chips or outputs.overlay_chips):
             chip = cut_kept_chip(face, affine, size=outputs.chip_size, border=outputs.edge)
@@ -125,9 +146,3 @@ def write_pictures(
         name = f"{row.frame.index:06}_{row.index}.{ChipFormat.JPG}"
         path = f"{OVERLAYS}/{file_name(row.frame.source)}/{name}"
         write_file(place_below(folder, path), encode_jpeg(draw_on_chip(chip[..., :3], row)))
-
-
-def encode_mask(mask: NDArray[np.uint8]) -> bytes:
-    """Encodes a mask as it is stored, as PNG."""
-    _, content = cv2.imencode(".png", mask)
-    return bytes(content.tobytes())

@@ -1,6 +1,5 @@
 """Pictures of a result folder as arrays: chips from their files, masks from the store."""
 
-import struct
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
@@ -11,8 +10,6 @@ from faceloom.errors import StoreError
 from faceloom.faces import Image
 from faceloom.formats.record import MaskRecord
 from faceloom.store.places import file_below
-
-_PNG_SIZE = slice(16, 24)  # PNG specification 11.2.2: width and height are the first fields of the first chunk
 
 
 def read_chip(folder: Path, chip: str) -> Image:
@@ -41,7 +38,10 @@ class StoredMasks(Mapping[str, NDArray[np.uint8]]):
         self._masks = masks
 
     def __getitem__(self, name: str) -> NDArray[np.uint8]:
-        return _decode(self._masks[name])
+        try:
+            return self._masks[name].pixels()
+        except ValueError as error:
+            raise StoreError(f"the store is damaged: {error}") from error
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._masks)
@@ -51,18 +51,3 @@ class StoredMasks(Mapping[str, NDArray[np.uint8]]):
 
     def __repr__(self) -> str:
         return f"<{len(self)} masks: {', '.join(sorted(self))}>"
-
-
-def _decode(mask: MaskRecord) -> NDArray[np.uint8]:
-    """(S, S) coverage 0..255.
-
-    Raises:
-        StoreError: what is stored is no mask.
-    """
-    import cv2
-
-    if mask.png[_PNG_SIZE] == struct.pack(">II", mask.size, mask.size):  # not to be taken by surprise by what it holds
-        pixels = cv2.imdecode(np.frombuffer(mask.png, np.uint8), cv2.IMREAD_GRAYSCALE)
-        if pixels is not None:
-            return np.asarray(pixels, np.uint8)
-    raise StoreError(f"a mask in the store is no picture of {mask.size} x {mask.size} pixels")

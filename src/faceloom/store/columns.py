@@ -18,7 +18,9 @@ _TYPES = {
     Kind.BOX: "REAL",
     Kind.POSE: "REAL",
 }
-"""Of columns in SQL; masks have a table of their own."""
+"""Of columns in SQL; masks have tables of their own."""
+MASK_TABLES = ("mask", "drawn_mask")
+"""Pictures, and what is drawn when it is read."""
 
 
 class Columns:

@@ -9,6 +9,7 @@ from typing import Any
 
 from faceloom.choices import Crop
 from faceloom.errors import RequestError
+from faceloom.geometry.chips import Framing
 from faceloom.store.again import Again
 from faceloom.store.database import transaction
 from faceloom.store.soundness import sound
@@ -125,9 +126,9 @@ def parse_config(text: Any) -> dict[str, Any]:
     tables = [stages, *looks] if isinstance(looks, list) else [None]
     is_sound = (
         all(isinstance(table, dict) and all(isinstance(one, dict) for one in table.values()) for table in tables)
-        and ("mask_size" not in told or _is_size(told["mask_size"]))
+        and ("mask_size" not in told or is_size(told["mask_size"]))
         and ("mask_size" in told or not stages)
-        and (chips is None or (isinstance(chips, dict) and _is_size(chips.get("size"))))
+        and (chips is None or (isinstance(chips, dict) and is_size(chips.get("size"))))
         and told.get("crop", Crop.HEAD) in set(Crop)
         and isinstance(told.get("level", True), bool)
     )
@@ -136,7 +137,13 @@ def parse_config(text: Any) -> dict[str, Any]:
     return told
 
 
-def _is_size(value: Any) -> bool:
+def framing_of(config: Mapping[str, Any]) -> Framing:
+    """The square that the chips of a result folder show."""
+    return Framing(Crop(config.get("crop", Crop.HEAD)), level=config.get("level", True))
+
+
+def is_size(value: Any) -> bool:
+    """Whether a value can be the side of a picture that we write, in pixels."""
     return type(value) is int and 0 < value <= _MOST_PX
 
 

@@ -27,7 +27,7 @@ _QUESTIONS: Mapping[Part, str] = {
     Part.EMPTY: "SELECT 1 FROM frame WHERE status = 'done'"
     " AND NOT EXISTS (SELECT 1 FROM face WHERE face.source_id = frame.source_id AND frame_idx = frame.idx) LIMIT 1",
     **{
-        one.part: "SELECT 1 FROM mask LIMIT 1"
+        one.part: "SELECT 1 FROM (SELECT 1 FROM mask UNION ALL SELECT 1 FROM drawn_mask) LIMIT 1"
         if one.kind is Kind.MASKS
         else f"SELECT 1 FROM face WHERE {one.columns[0]} IS NOT NULL LIMIT 1"
         for one in ATTRIBUTES

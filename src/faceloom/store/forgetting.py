@@ -19,6 +19,7 @@ from faceloom.options.calls import ForgetOptions
 from faceloom.options.keywords import takes
 from faceloom.options.stages import PathLike
 from faceloom.store.again import NEVER
+from faceloom.store.columns import MASK_TABLES
 from faceloom.store.copies import CopyKind, copies_of, identity_of, origin_of
 from faceloom.store.database import connect, transaction
 from faceloom.store.folder import DATABASE
@@ -192,7 +193,10 @@ def _forget_in_derived(
 def _count(db: sqlite3.Connection, where: str, values: tuple[object, ...]) -> dict[str, int]:
     query = f"SELECT count(*), count(embedding) FROM face WHERE {where}"
     faces, embeddings = db.execute(query, values).fetchone()
-    (masks,) = db.execute(f"SELECT count(*) FROM mask JOIN face ON face.id = face_id WHERE {where}", values).fetchone()
+    masks = 0
+    for table in MASK_TABLES:
+        query = f"SELECT count(*) FROM {table} JOIN face ON face.id = face_id WHERE {where}"
+        masks += db.execute(query, values).fetchone()[0]
     return {"faces": faces, "embeddings": embeddings, "masks": masks}
 
 

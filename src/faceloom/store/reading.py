@@ -10,9 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from faceloom.faces import FrameId
-from faceloom.formats.record import FrameRecord, MaskRecord
+from faceloom.formats.record import FrameRecord, MaskRecord, OnChip
+from faceloom.geometry.affine import Points
+from faceloom.geometry.chips import Framing
+from faceloom.geometry.drawings import Drawing
 from faceloom.store.columns import OF_FACES
-from faceloom.store.configuration import parse_config
+from faceloom.store.configuration import framing_of, is_size, parse_config
 from faceloom.store.database import connect
 from faceloom.store.rows import FaceRow, Status
 from faceloom.store.times import time_of
@@ -24,6 +27,10 @@ _FACES = (
     " FROM source CROSS JOIN face ON face.source_id = source.id"
     " JOIN frame ON frame.source_id = source.id AND frame.idx = frame_idx"
     " WHERE (rejected IS NULL OR ?)"
+)
+_MASKS = (
+    "SELECT name, size, png, 1 FROM mask WHERE face_id = ?"
+    " UNION ALL SELECT name, size, drawing, 0 FROM drawn_mask WHERE face_id = ? ORDER BY 1, 4"
 )
 _IN_ORDER = "ORDER BY name, frame_idx, face.idx"
 _FRAMES = (
@@ -87,16 +94,27 @@ def select_faces(
     tables source, face and frame, as in ` AND score >= ?`.
     """
     is_grouped = db.execute("SELECT 1 FROM face WHERE person IS NOT NULL LIMIT 1").fetchone() is not None
-    masks = db.cursor()
+    masks, framing = db.cursor(), framing_of(config_in(db))
     for row in db.execute(f"{_FACES} {condition} {_IN_ORDER}", (rejected, *values)):
         face_id, source, frame, ticks, time_base = row[-5:]
         attributes = OF_FACES.values(row)
         if is_grouped and attributes["person"] is None:
             attributes["person"] = ""
-        of_face = masks.execute("SELECT name, size, png FROM mask WHERE face_id = ? ORDER BY name", (face_id,))
-        attributes["masks"] = {name: MaskRecord(size=size, png=png) for name, size, png in of_face}
+        of_face = masks.execute(_MASKS, (face_id, face_id))
+        attributes["masks"] = {
+            name: MaskRecord(size=size, content=content)
+            if is_picture
+            else _drawn(content, size, attributes["landmarks"], framing)
+            for name, size, content, is_picture in of_face
+        }
         attributes["frame"] = FrameId(source, frame)
         yield FaceRow(**attributes), time_of(ticks, time_base)
+
+
+def _drawn(told: str, size: Any, landmarks: Points | None, framing: Framing) -> MaskRecord:
+    if landmarks is None or not is_size(size):
+        raise ValueError("a mask is drawn from landmarks that are not there, or of no size")
+    return MaskRecord(size=size, content=OnChip(Drawing.parse(told), landmarks, framing))
 
 
 def read_frames(folder: Path) -> Iterator[dict[str, Any]]:

@@ -53,7 +53,7 @@ class FaceRow(FaceRecord):
     @property
     def held_bytes(self) -> int:
         """RAM that the row takes, about."""
-        return _ROW_BYTES + sum(len(mask.png) for mask in self.masks.values())
+        return _ROW_BYTES + sum(len(mask.content) for mask in self.masks.values() if isinstance(mask.content, bytes))
 
     def to_json(self, time: Fraction | None) -> dict[str, Any]:
         """The face as its chip file states it; `time` is the frame's."""

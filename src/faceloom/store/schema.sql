@@ -61,6 +61,14 @@ CREATE TABLE mask (
     PRIMARY KEY (face_id, name)
 ) WITHOUT ROWID;
 
+CREATE TABLE drawn_mask (                 -- masks that are drawn from the landmarks when they are read
+    face_id INTEGER NOT NULL REFERENCES face (id) ON DELETE CASCADE,
+    name    TEXT NOT NULL,
+    size    INTEGER NOT NULL,
+    drawing TEXT NOT NULL,                -- name, version and numbers, see faceloom/geometry/drawings.py
+    PRIMARY KEY (face_id, name)
+) WITHOUT ROWID;
+
 CREATE TABLE known (                      -- faces that a file tells of, before their frames are done
     source     TEXT NOT NULL,             -- the source's name, or what the file calls it
     frame_idx  INTEGER NOT NULL,

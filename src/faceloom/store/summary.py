@@ -13,6 +13,10 @@ from faceloom.store.privacy import is_open_to_others
 from faceloom.store.reading import config_in
 from faceloom.store.rows import Status
 
+_MASKS = (
+    "SELECT name, count(*) FROM (SELECT name, face_id FROM mask UNION SELECT name, face_id FROM drawn_mask)"
+    " GROUP BY name ORDER BY name"
+)
 _NAMES = 3
 """Of what is passed over for one reason, that are told."""
 
@@ -28,7 +32,7 @@ def read_summary(folder: Path, *, problems: int = 20) -> dict[str, Any]:
         (frames_with_faces,) = db.execute(
             "SELECT count(*) FROM (SELECT DISTINCT source_id, frame_idx FROM face WHERE rejected IS NULL)"
         ).fetchone()
-        masks = dict(db.execute("SELECT name, count(*) FROM mask GROUP BY name ORDER BY name").fetchall())
+        masks = dict(db.execute(_MASKS).fetchall())
         return {
             "sources": kinds,
             "notes": count_notes(db),

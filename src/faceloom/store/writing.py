@@ -1,8 +1,9 @@
 """Writing what was found in a chunk."""
 
 import sqlite3
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 
+from faceloom.formats.record import OnChip
 from faceloom.store.again import Again
 from faceloom.store.columns import OF_ADDED, OF_FACES
 from faceloom.store.notes import add_notes
@@ -51,7 +52,7 @@ class ChunkWriter:
             for number, face in zip(numbers, rows.faces, strict=True)
         )
         self._db.executemany(_INSERT_FACE, cells)
-        self._db.executemany("INSERT INTO mask VALUES (?, ?, ?, ?)", _masks(numbers, rows.faces))
+        self._write_masks(numbers, rows.faces)
 
     def _write_stages(self, rows: ChunkRows, ids: Mapping[str, int]) -> None:
         """What faces have learnt that were there; a frame in which that failed for one of them is to be done again."""
@@ -62,7 +63,19 @@ class ChunkWriter:
             else:
                 self._again.end(source_id, frame.id.index, self._round.stages)
         numbers = [self._add_to_face(ids[face.frame.source], face) for face in rows.faces]
-        self._db.executemany("INSERT OR REPLACE INTO mask VALUES (?, ?, ?, ?)", _masks(numbers, rows.faces))
+        self._write_masks(numbers, rows.faces)
+
+    def _write_masks(self, numbers: Iterable[int], faces: Sequence[FaceRow]) -> None:
+        """The masks of faces, by the faces' row numbers: pictures, and what is drawn when it is read."""
+        masks = [
+            (number, name, mask.size, mask.content)
+            for number, face in zip(numbers, faces, strict=True)
+            for name, mask in face.masks.items()
+        ]
+        drawn = [(*where, str(content.drawing)) for *where, content in masks if isinstance(content, OnChip)]
+        pictures = [mask for mask in masks if isinstance(mask[-1], bytes)]
+        self._db.executemany("INSERT OR REPLACE INTO mask VALUES (?, ?, ?, ?)", pictures)
+        self._db.executemany("INSERT OR REPLACE INTO drawn_mask VALUES (?, ?, ?, ?)", drawn)
 
     def _update_frame(self, source_id: int, frame: FrameRow) -> None:
         self._db.execute(
@@ -84,10 +97,3 @@ class ChunkWriter:
 
     def _source_id(self, name: str) -> int:
         return int(self._db.execute("SELECT id FROM source WHERE name = ?", (name,)).fetchone()[0])
-
-
-def _masks(numbers: Iterable[int], faces: Iterable[FaceRow]) -> Iterable[tuple[int, str, int, bytes]]:
-    """The rows of the masks of faces, by the faces' row numbers."""
-    for number, face in zip(numbers, faces, strict=True):
-        for name, mask in face.masks.items():
-            yield number, name, mask.size, mask.png
