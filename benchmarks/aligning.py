@@ -133,10 +133,14 @@ LOOKS: Mapping[str, Mapping[str, Any]] = {
 
 def look_rows(sets: Sequence[Faces]) -> Iterator[tuple[str, ...]]:
     """Landmark error by how often a network looks, with the detector's boxes and with boxes that are off."""
-    by_the_box = {"facemesh, by the box": TWO_LOOKS, "facemesh, by the box, one run": ONE_LOOK}
-    for name, plugin in {**ALIGNERS, **by_the_box}.items():
+    makers: Mapping[str, Callable[..., Aligner]] = {
+        **ALIGNERS,
+        "facemesh, by the box": TWO_LOOKS,
+        "facemesh, by the box, one run": ONE_LOOK,
+    }
+    for name, make in makers.items():
         for told, options in LOOKS.items():
-            chosen = plugin(**options)
+            chosen = make(**options)
             cells = error_cells(chosen, step(chosen, name), sets)
             yield name, told, str(chosen.looks), *cells
 
