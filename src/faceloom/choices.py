@@ -40,6 +40,17 @@ class ChipFormat(StrEnum):
     WEBP = "webp"
 
 
+class Subsampling(StrEnum):
+    """How many of a JPEG's pixels have a colour of their own."""
+
+    NONE = "444"
+    """Each."""
+    HALF = "422"
+    """One of two beside each other."""
+    QUARTER = "420"
+    """One of four, as cameras do."""
+
+
 class Lighting(StrEnum):
     """What is made even of how a picture is lit."""
 

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from faceloom.choices import Border, ChipFormat
+from faceloom.choices import Border, ChipFormat, Subsampling
 from faceloom.engines.runtime import ON_CPU, Runtime
 from faceloom.flow import Flow
 from faceloom.geometry.chips import STANDARD, Framing
@@ -20,6 +20,8 @@ class Outputs:
 
     chip_size: int = 512
     chip_format: ChipFormat = ChipFormat.JPG
+    subsampling: Subsampling = Subsampling.NONE
+    """Of JPEG chips."""
     write_chips: bool = True
     mask_size: int = 256
     overlay: bool = False

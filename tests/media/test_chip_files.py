@@ -10,8 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image as PillowImage
+from PIL.JpegImagePlugin import JpegImageFile
 
-from faceloom.choices import Border, ChipFormat
+from faceloom.choices import Border, ChipFormat, Subsampling
 from faceloom.errors import MediaError
 from faceloom.faces import Image
 from faceloom.media.chip_files import encode_chip, encode_jpeg, read_chip_metadata, writing_bytes
@@ -173,6 +174,19 @@ def test_a_jpeg_chip_keeps_its_colours_at_full_size(tmp_path: Path) -> None:
     path.write_bytes(encode_jpeg(chip()))
     with PillowImage.open(path) as picture:
         assert {layer[1:3] for layer in picture.layer} == {(1, 1)}  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(("subsampling", "factors"), [("444", (1, 1)), ("422", (2, 1)), ("420", (2, 2))])
+def test_a_jpeg_has_as_many_colours_as_asked_for(tmp_path: Path, subsampling: str, factors: tuple[int, int]) -> None:
+    """As Pillow reads the sampling factors of its first component (ITU T.81, B.2.2)."""
+    path = tmp_path / "chip.jpg"
+    path.write_bytes(encode_chip(chip(), ChipFormat.JPG, METADATA, subsampling=Subsampling(subsampling)))
+    with PillowImage.open(path) as picture:
+        assert isinstance(picture, JpegImageFile)
+        (_, *first, _), *others = picture.layer
+        assert tuple(first) == factors
+        assert all(other[1:3] == (1, 1) for other in others)
+    assert read_chip_metadata(path) == METADATA
 
 
 @pytest.mark.parametrize("content", [b"", b"text", encode_jpeg(chip())])

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from faceloom.choices import Border, ChipFormat
+from faceloom.choices import Border, ChipFormat, Subsampling
 from faceloom.errors import MediaError
 from faceloom.faces import Image
 
@@ -40,15 +40,21 @@ def writing_bytes(chip_format: ChipFormat, *, size: int, border: Border | None =
     return (_BYTES_A_PIXEL[chip_format] + opacity) * size**2
 
 
-def encode_chip(image: NDArray[np.uint8], chip_format: ChipFormat, metadata: Mapping[str, Any]) -> bytes:
-    """The bytes of a chip file: JPEG of quality 95 without chroma subsampling, PNG, or WebP of quality 95.
+def encode_chip(
+    image: NDArray[np.uint8],
+    chip_format: ChipFormat,
+    metadata: Mapping[str, Any],
+    *,
+    subsampling: Subsampling = Subsampling.NONE,
+) -> bytes:
+    """The bytes of a chip file: JPEG or WebP of quality 95, or PNG.
 
     The image is (S, S, 3) RGB, or (S, S, 4) with opacity for a PNG or a WebP.
     """
     text = json.dumps(metadata, ensure_ascii=True, separators=(",", ":"))
     match chip_format:
         case ChipFormat.JPG:
-            return _with_exif(encode_jpeg(image), _exif(text))
+            return _with_exif(encode_jpeg(image, subsampling), _exif(text))
         case ChipFormat.PNG:
             return _with_text(encode_png(image), text.encode())
         case ChipFormat.WEBP:
@@ -71,11 +77,11 @@ def _encode_webp(image: NDArray[np.uint8], exif: bytes) -> bytes:
     return file.getvalue()
 
 
-def encode_jpeg(image: Image) -> bytes:
-    """JPEG of quality 95 without chroma subsampling."""
+def encode_jpeg(image: Image, subsampling: Subsampling = Subsampling.NONE) -> bytes:
+    """JPEG of quality 95."""
     import simplejpeg
 
-    return bytes(simplejpeg.encode_jpeg(image, quality=QUALITY, colorspace="RGB", colorsubsampling="444"))
+    return bytes(simplejpeg.encode_jpeg(image, quality=QUALITY, colorspace="RGB", colorsubsampling=subsampling.value))
 
 
 def read_chip_metadata(path: Path) -> dict[str, Any]:

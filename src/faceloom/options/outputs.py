@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from functools import partial
 from typing import Annotated, TypedDict
 
-from faceloom.choices import Border, ChipFormat, Crop
+from faceloom.choices import Border, ChipFormat, Crop, Subsampling
 from faceloom.options.option import Interval, Option
 from faceloom.options.stages import PathLike
 
@@ -89,10 +89,19 @@ class ChipOptions(SquareOptions, BorderOptions, total=False):
     format: Annotated[
         str,
         _chip(
-            help="of the chips: JPEG of quality 95 and 4:4:4, PNG, or WebP of quality 95",
+            help="of the chips: JPEG of quality 95, PNG, or WebP of quality 95",
             default=ChipFormat.JPG.value,
             among=tuple(ChipFormat),
             example="png",
+        ),
+    ]
+    subsampling: Annotated[
+        str,
+        _chip(
+            help="of colours in JPEG chips: none, or to a half or a quarter, for smaller files that are written sooner",
+            default=Subsampling.NONE.value,
+            among=tuple(Subsampling),
+            example="420",
         ),
     ]
 

@@ -6,7 +6,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from faceloom.align import Aligner
-from faceloom.choices import Border, Crop, Precision
+from faceloom.choices import Border, ChipFormat, Crop, Precision, Subsampling
 from faceloom.flow import Flow
 from faceloom.job import Order, Outputs
 from faceloom.media.excerpts import in_words
@@ -34,11 +34,10 @@ _PACKAGES = (
 def config_of(order: Order) -> dict[str, Any]:
     """What results depend on: a folder is held to it."""
     outputs, file = order.outputs, order.faces_file
-    chips = {"size": outputs.chip_size, "format": outputs.chip_format} if outputs.write_chips else None
     return {
         "results": RESULTS,
         "stages": order.flow.describe(),
-        "chips": chips,
+        "chips": _chips(outputs) if outputs.write_chips else None,
         "mask_size": outputs.mask_size,
         "overlay": outputs.overlay,
         # Said where they are not as they were when there was nothing to choose: folders of then are gone on with.
@@ -79,6 +78,13 @@ def _looking_twice(flow: Flow) -> Flow:
             for stage in flow.stages
         )
     )
+
+
+def _chips(outputs: Outputs) -> dict[str, Any]:
+    """How chips are written; of their colours where a JPEG has others than when there was nothing to choose."""
+    is_usual = outputs.chip_format is not ChipFormat.JPG or outputs.subsampling is Subsampling.NONE
+    colours = {} if is_usual else {"subsampling": outputs.subsampling}
+    return {"size": outputs.chip_size, "format": outputs.chip_format, **colours}
 
 
 def _border(outputs: Outputs) -> dict[str, Any]:

@@ -4,7 +4,7 @@ import math
 from collections.abc import Mapping
 from typing import Any
 
-from faceloom.choices import Border, ChipFormat, Crop
+from faceloom.choices import Border, ChipFormat, Crop, Subsampling
 from faceloom.errors import RequestError
 from faceloom.geometry.chips import Framing
 from faceloom.job import Outputs
@@ -22,7 +22,13 @@ def outputs_for(options: ChipOptions) -> Outputs:
     chip_format, border = ChipFormat(options["format"]), border_for(options)
     if border is Border.TRANSPARENT and chip_format is ChipFormat.JPG:
         raise RequestError("a JPEG cannot be transparent; ask for --format png or webp, or for another --border")
-    return Outputs(chip_size=options["size"], chip_format=chip_format, framing=framing_for(options), border=border)
+    return Outputs(
+        chip_size=options["size"],
+        chip_format=chip_format,
+        subsampling=Subsampling(options["subsampling"]),
+        framing=framing_for(options),
+        border=border,
+    )
 
 
 def border_for(options: BorderOptions) -> Border | None:

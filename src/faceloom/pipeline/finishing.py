@@ -141,7 +141,8 @@ def write_pictures(
     """Writes the chip (S, S, 3 or 4) of a face, if its row says where; if wanted, also with the face drawn on it."""
     if row.chip is not None:
         metadata = {"faceloom": VERSION, **row.to_json(time), "models": dict(sorted(models.items()))}
-        write_file(place_below(folder, row.chip), encode_chip(chip, outputs.chip_format, metadata))
+        content = encode_chip(chip, outputs.chip_format, metadata, subsampling=outputs.subsampling)
+        write_file(place_below(folder, row.chip), content)
     if outputs.overlay_chips:
         name = f"{row.frame.index:06}_{row.index}.{ChipFormat.JPG}"
         path = f"{OVERLAYS}/{file_name(row.frame.source)}/{name}"
