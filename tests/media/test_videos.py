@@ -88,7 +88,7 @@ def decoded_whole(path: Path) -> Clip:
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         frames = list(container.decode(stream))
-    base = stream.time_base or Fraction(0)
+        base = stream.time_base or Fraction(0)
     return Clip(
         path=path,
         decoded=[frame.to_ndarray(format="rgb24").astype(np.uint8) for frame in frames],
