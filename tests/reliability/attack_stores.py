@@ -4,6 +4,7 @@ import json
 import os
 import sqlite3
 import struct
+import zlib
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -59,6 +60,30 @@ def _linked(name: str) -> Attack:
     return attack
 
 
+def _chip_is(make: Callable[[Path], object]) -> Attack:
+    """The first chip is something else."""
+
+    def attack(folder: Path, outside: Path) -> None:
+        chip = min((folder / "chips").rglob("*.jpg"))
+        chip.unlink()
+        make(chip)
+
+    return attack
+
+
+def _sources_are_pipes(folder: Path, outside: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    _sql("UPDATE source SET path = CAST(:pipe AS BLOB)".replace(":pipe", f"'{folder / 'pipe'}'"))(folder, outside)
+
+
+def _bomb() -> bytes:
+    """A PNG that declares 60,000 x 60,000 pixels."""
+    chunks = [b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0), b"IDAT" + zlib.compress(bytes(99))]
+    chunks.append(b"IEND")
+    packed = (struct.pack(">I", len(one) - 4) + one + struct.pack(">I", zlib.crc32(one)) for one in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
 def _pending(folder: Path, outside: Path) -> None:
     """What waits for a chunk that was committed is the folder outside."""
     (folder / ".pending").mkdir()
@@ -87,6 +112,19 @@ ATTACKS: Mapping[str, Attack] = {
     "a chip that is the folder above": _sql("UPDATE face SET chip = '..'"),
     "a chip with a null character": _sql("UPDATE face SET chip = 'chips/a' || char(0) || '.jpg'"),
     "a chip that is bytes": _sql("UPDATE face SET chip = x'2e2e2f61'"),
+    "a chip that is a pipe": _chip_is(os.mkfifo),
+    "a chip that is a folder of files": _chip_is(lambda chip: (chip / "deep").mkdir(parents=True)),
+    "a chip that is a link": _chip_is(lambda chip: chip.symlink_to("../../faceloom.sqlite")),
+    "a chip that is four bytes": _chip_is(lambda chip: chip.write_bytes(b"RIFF")),
+    "a chip that is a bomb": _chip_is(lambda chip: chip.write_bytes(_bomb())),
+    "chips that are not there": _sql("UPDATE face SET chip = 'chips/gone/' || id || '.jpg'"),
+    "sources that are files outside": _sql("UPDATE source SET path = CAST(:outside || '/precious.jpg' AS BLOB)"),
+    "sources that are pipes": _sources_are_pipes,
+    "sources that never end": _sql("UPDATE source SET path = CAST('/dev/zero' AS BLOB)"),
+    "stages to be done again that are none": _sql(
+        "INSERT INTO again SELECT source_id, idx, 'mask/../../x', 'x' || char(7) FROM frame",
+        "INSERT INTO again SELECT source_id, idx, 'look/9' || hex(zeroblob(99)), NULL FROM frame",
+    ),
     "a source above the folder": _sql("UPDATE source SET name = '../' || :up || '/x' || id WHERE id > 1"),
     "sources that climb out": _sql("UPDATE source SET name = '../' || :up WHERE id = 1"),
     "a source by its whole path": _sql("UPDATE source SET name = :outside || '/' || id"),
