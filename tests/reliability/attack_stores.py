@@ -169,6 +169,12 @@ ATTACKS: Mapping[str, Attack] = {
     "masks that are drawn too large": _sql("UPDATE drawn_mask SET size = 1000000000"),
     "masks that are drawn of nothing": _sql("UPDATE face SET landmarks = NULL"),
     "landmarks of odd bytes": _sql("UPDATE face SET landmarks = x'01', affine = 'x'"),
+    "landmarks of one point": _sql("UPDATE face SET landmarks = zeroblob(8)"),
+    "landmarks that are no numbers": _sql(
+        "UPDATE face SET landmarks = CAST(replace(hex(zeroblob(136)), '00', x'0000c07f') AS BLOB)"
+    ),
+    "boxes that are everywhere": _sql("UPDATE face SET x0 = -1e30, y0 = -1e30, x1 = 1e30, y1 = 1e30"),
+    "boxes of nothing": _sql("UPDATE face SET x1 = x0, y1 = y0"),
     "a status that is none": _sql("UPDATE frame SET status = 'odd'"),
     "frames of other types": _sql("UPDATE frame SET height = 'x', width = x'00', look = 'x'"),
     "a kind that is none": _sql("UPDATE source SET kind = 'folder'"),
