@@ -14,6 +14,7 @@ import faceloom
 from faceloom.cli.main import main
 from faceloom.diagnosis.media import check_pictures, check_video
 from faceloom.media import videos
+from faceloom.media.video_pixels import to_upright
 
 
 def test_what_is_sound_is_said_to_be() -> None:
@@ -39,10 +40,9 @@ def without_frames(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def black(monkeypatch: pytest.MonkeyPatch) -> None:
     """A decoder whose frames show nothing."""
-    real = videos.to_upright
 
     def blackened(*args: Any, **options: Any) -> Any:
-        return np.zeros_like(real(*args, **options))
+        return np.zeros_like(to_upright(*args, **options))
 
     monkeypatch.setattr(videos, "to_upright", blackened)
 

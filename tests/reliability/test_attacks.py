@@ -16,7 +16,6 @@ from faceloom.api import extract
 from faceloom.cli.main import main
 from faceloom.grouping import group
 from faceloom.models.weights import WeightCache
-from faceloom.options.calls import ExtractOptions
 from faceloom.store.folder import DATABASE
 from identify_stand_ins import write_sface
 from reliability.attack_folders import plant_shadows
@@ -107,8 +106,15 @@ def made(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("ann.png", "bob.png"):
         (folder / "pictures" / name).write_bytes((samples / "portrait.png").read_bytes() + name.encode())
     weights = {"identify/sface": write_sface(folder / "sface.onnx")}
-    options: ExtractOptions = {"identify": "sface", "weights": weights, "overlay": True, "size": 64}
-    extract(folder / "pictures", folder / "out", mask=["components"], **options)
+    extract(
+        folder / "pictures",
+        folder / "out",
+        identify="sface",
+        weights=weights,
+        mask=["components"],
+        overlay=True,
+        size=64,
+    )
     group(folder / "out", threshold=0.5)
     return folder
 
