@@ -76,7 +76,7 @@ def _sources_are_pipes(folder: Path, outside: Path) -> None:
     _sql("UPDATE source SET path = CAST(:pipe AS BLOB)".replace(":pipe", f"'{folder / 'pipe'}'"))(folder, outside)
 
 
-def _bomb() -> bytes:
+def bomb() -> bytes:
     """A PNG that declares 60,000 x 60,000 pixels."""
     chunks = [b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0), b"IDAT" + zlib.compress(bytes(99))]
     chunks.append(b"IEND")
@@ -116,7 +116,7 @@ ATTACKS: Mapping[str, Attack] = {
     "a chip that is a folder of files": _chip_is(lambda chip: (chip / "deep").mkdir(parents=True)),
     "a chip that is a link": _chip_is(lambda chip: chip.symlink_to("../../faceloom.sqlite")),
     "a chip that is four bytes": _chip_is(lambda chip: chip.write_bytes(b"RIFF")),
-    "a chip that is a bomb": _chip_is(lambda chip: chip.write_bytes(_bomb())),
+    "a chip that is a bomb": _chip_is(lambda chip: chip.write_bytes(bomb())),
     "chips that are not there": _sql("UPDATE face SET chip = 'chips/gone/' || id || '.jpg'"),
     "sources that are files outside": _sql("UPDATE source SET path = CAST(:outside || '/precious.jpg' AS BLOB)"),
     "sources that are pipes": _sources_are_pipes,
