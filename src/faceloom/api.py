@@ -27,7 +27,7 @@ from faceloom.options.calls import (
 )
 from faceloom.options.keywords import takes
 from faceloom.options.stages import PathLike
-from faceloom.orders.configuration import config_of, settled, versions
+from faceloom.orders.configuration import colours_of, config_of, settled, versions
 from faceloom.orders.flows import IMPORT, added_flow, landmark_masks, make_flow
 from faceloom.orders.inputs import existing, faces_file_of, references
 from faceloom.orders.order import budget_bytes_of, make_order
@@ -251,7 +251,7 @@ def extend(
     started = time.monotonic()
     flow = added_flow(options)
     config = _extensible(Path(folder))
-    asked = {**options, "precision": config.get("precision", Precision.FP32.value)}
+    asked = {**options, "precision": config.get("precision", Precision.FP32.value), **colours_of(config)}
     order = make_order(flow, outputs_of(config), asked, on_event=on_event)
     with Store(Path(folder)) as store:
         new = store.configuration.add_stages(flow.describe())
@@ -321,7 +321,9 @@ def derive(
         overlay_chips=options["overlay_chips"],
         share=options["share"],
     )
-    order = make_order(landmark_masks(found["stages"]), outputs, {**options, "device": CPU}, on_event=on_event)
+    order = make_order(
+        landmark_masks(found["stages"]), outputs, {**options, "device": CPU, **colours_of(found)}, on_event=on_event
+    )
     derivation = Derivation(folder=Path(folder), framing=framing_of(found), models=_models(found))
     order = replace(order, derivation=derivation)
     config = _derived_config(found, config_of(order))
@@ -437,6 +439,7 @@ def stream(
         outputs=order.outputs,
         in_flight_bytes=IN_FLIGHT_BYTES,
         choice=order.choice,
+        raw_colours=order.raw_colours,
         engine=EngineJob(runtime=order.runtime),
     )
     items = [inputs] if isinstance(inputs, str | Path) else inputs

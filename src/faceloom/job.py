@@ -78,6 +78,8 @@ class Order:
     """Of every video."""
     choice: Choice = EVERY_FACE
     """Of what detectors find."""
+    raw_colours: bool = False
+    """Whether the colours of pictures stay as they are stored, whatever their profiles say."""
     targets: tuple[Target, ...] = (Target(),)
     """The devices whose workers do it."""
     faces_file: FacesFile | None = None
@@ -127,6 +129,8 @@ class Job:
     """Limit of what a worker process may hold of the host's memory; 0 is none."""
     choice: Choice = EVERY_FACE
     """Of what detectors find."""
+    raw_colours: bool = False
+    """Whether the colours of pictures stay as they are stored, whatever their profiles say."""
     has_loose_heap: bool = False
     """Whether a worker process keeps what it frees, which is faster."""
     people: People | None = None

@@ -110,7 +110,7 @@ def _several(kind: str, **options: Any) -> Callable[[Image], bytes]:
     return save
 
 
-def _wide_profile() -> bytes:
+def wide_profile() -> bytes:
     """A profile of colours that are not those of sRGB: its red and its blue change places."""
     profile = bytearray(ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes())
     red, blue = (profile.index(name) for name in (b"rXYZ", b"bXYZ"))
@@ -160,8 +160,8 @@ KINDS: dict[str, Callable[[Image], bytes]] = {
     "plain.sgi": _saved("SGI"),
     "plain.dds": _saved("DDS"),
     "plain.jp2": _saved("JPEG2000", irreversible=True),
-    "colours.jpg": _saved("JPEG", quality=90, icc_profile=_wide_profile()),
-    "colours.png": _saved("PNG", "RGBA", compress_level=1, icc_profile=_wide_profile()),
+    "colours.jpg": _saved("JPEG", quality=90, icc_profile=wide_profile()),
+    "colours.png": _saved("PNG", "RGBA", compress_level=1, icc_profile=wide_profile()),
     "float-colours.tif": _by_opencv(".tif", lambda image: image.astype(np.float32) / 255),
     "pages.tif": _several("TIFF"),
     "pages-packed.tif": _several("TIFF", compression="tiff_lzw"),

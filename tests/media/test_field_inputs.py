@@ -1,5 +1,6 @@
 """Files of the kinds that people have, and what is right of each: see `SOURCES.md` beside them."""
 
+import importlib.util
 import json
 from collections.abc import Sequence
 from pathlib import Path
@@ -136,7 +137,8 @@ def results(cache: WeightCache, tmp_path_factory: pytest.TempPathFactory) -> Pat
     except WeightsError as error:
         pytest.skip(f"the weights cannot be had here: {error}")
     out = tmp_path_factory.mktemp("field") / "out"
-    assert main(["extract", str(FOLDER), "--out", str(out), "--align", "none", "--size", "64", "--quiet"]) == 0
+    code = main(["extract", str(FOLDER), "--out", str(out), "--align", "none", "--size", "64", "--quiet"])
+    assert code == (0 if importlib.util.find_spec("pillow_jxl") else 1)  # without it one picture has failed
     return out
 
 

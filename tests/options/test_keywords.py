@@ -8,7 +8,7 @@ import pytest
 
 import faceloom
 from faceloom.errors import RequestError
-from faceloom.options import calls
+from faceloom.options import calls, keywords
 from faceloom.options.declared import declared, filled
 from faceloom.orders.flows import make_flow
 from faceloom.orders.order import budget_bytes_of
@@ -36,6 +36,22 @@ def test_help_lists_every_option_once(function: Callable[..., Any], table: type[
     assert text is not None
     for name in declared(table):
         assert text.count(f"\n    {name}: ") == 1
+
+
+def as_written(**options: Any) -> None:
+    """Does nothing.
+
+    Args:
+        options: many.
+    """
+
+
+def test_docstrings_may_come_without_their_indentation_as_of_python_3_13() -> None:
+    def without(**options: Any) -> None: ...
+
+    without.__doc__ = inspect.cleandoc(as_written.__doc__ or "")
+    text = keywords.takes(calls.ChipCutOptions)(as_written).__doc__
+    assert keywords.takes(calls.ChipCutOptions)(without).__doc__ == text
 
 
 @pytest.mark.parametrize("function", [function for function, _ in FUNCTIONS])

@@ -4,6 +4,7 @@ import json
 import os
 import sqlite3
 import struct
+import zlib
 from collections.abc import Callable, Mapping
 from contextlib import closing
 from pathlib import Path
@@ -59,6 +60,30 @@ def _linked(name: str) -> Attack:
     return attack
 
 
+def _chip_is(make: Callable[[Path], object]) -> Attack:
+    """The first chip is something else."""
+
+    def attack(folder: Path, outside: Path) -> None:
+        chip = min((folder / "chips").rglob("*.jpg"))
+        chip.unlink()
+        make(chip)
+
+    return attack
+
+
+def _sources_are_pipes(folder: Path, outside: Path) -> None:
+    os.mkfifo(folder / "pipe")
+    _sql("UPDATE source SET path = CAST(:pipe AS BLOB)".replace(":pipe", f"'{folder / 'pipe'}'"))(folder, outside)
+
+
+def bomb() -> bytes:
+    """A PNG that declares 60,000 x 60,000 pixels."""
+    chunks = [b"IHDR" + struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0), b"IDAT" + zlib.compress(bytes(99))]
+    chunks.append(b"IEND")
+    packed = (struct.pack(">I", len(one) - 4) + one + struct.pack(">I", zlib.crc32(one)) for one in chunks)
+    return b"\x89PNG\r\n\x1a\n" + b"".join(packed)
+
+
 def _pending(folder: Path, outside: Path) -> None:
     """What waits for a chunk that was committed is the folder outside."""
     (folder / ".pending").mkdir()
@@ -87,6 +112,19 @@ ATTACKS: Mapping[str, Attack] = {
     "a chip that is the folder above": _sql("UPDATE face SET chip = '..'"),
     "a chip with a null character": _sql("UPDATE face SET chip = 'chips/a' || char(0) || '.jpg'"),
     "a chip that is bytes": _sql("UPDATE face SET chip = x'2e2e2f61'"),
+    "a chip that is a pipe": _chip_is(os.mkfifo),
+    "a chip that is a folder of files": _chip_is(lambda chip: (chip / "deep").mkdir(parents=True)),
+    "a chip that is a link": _chip_is(lambda chip: chip.symlink_to("../../faceloom.sqlite")),
+    "a chip that is four bytes": _chip_is(lambda chip: chip.write_bytes(b"RIFF")),
+    "a chip that is a bomb": _chip_is(lambda chip: chip.write_bytes(bomb())),
+    "chips that are not there": _sql("UPDATE face SET chip = 'chips/gone/' || id || '.jpg'"),
+    "sources that are files outside": _sql("UPDATE source SET path = CAST(:outside || '/precious.jpg' AS BLOB)"),
+    "sources that are pipes": _sources_are_pipes,
+    "sources that never end": _sql("UPDATE source SET path = CAST('/dev/zero' AS BLOB)"),
+    "stages to be done again that are none": _sql(
+        "INSERT INTO again SELECT source_id, idx, 'mask/../../x', 'x' || char(7) FROM frame",
+        "INSERT INTO again SELECT source_id, idx, 'look/9' || hex(zeroblob(99)), NULL FROM frame",
+    ),
     "a source above the folder": _sql("UPDATE source SET name = '../' || :up || '/x' || id WHERE id > 1"),
     "sources that climb out": _sql("UPDATE source SET name = '../' || :up WHERE id = 1"),
     "a source by its whole path": _sql("UPDATE source SET name = :outside || '/' || id"),
@@ -131,6 +169,12 @@ ATTACKS: Mapping[str, Attack] = {
     "masks that are drawn too large": _sql("UPDATE drawn_mask SET size = 1000000000"),
     "masks that are drawn of nothing": _sql("UPDATE face SET landmarks = NULL"),
     "landmarks of odd bytes": _sql("UPDATE face SET landmarks = x'01', affine = 'x'"),
+    "landmarks of one point": _sql("UPDATE face SET landmarks = zeroblob(8)"),
+    "landmarks that are no numbers": _sql(
+        "UPDATE face SET landmarks = CAST(replace(hex(zeroblob(136)), '00', x'0000c07f') AS BLOB)"
+    ),
+    "boxes that are everywhere": _sql("UPDATE face SET x0 = -1e30, y0 = -1e30, x1 = 1e30, y1 = 1e30"),
+    "boxes of nothing": _sql("UPDATE face SET x1 = x0, y1 = y0"),
     "a status that is none": _sql("UPDATE frame SET status = 'odd'"),
     "frames of other types": _sql("UPDATE frame SET height = 'x', width = x'00', look = 'x'"),
     "a kind that is none": _sql("UPDATE source SET kind = 'folder'"),

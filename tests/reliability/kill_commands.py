@@ -24,6 +24,8 @@ from reliability.kill_fuzz import exported, files_below
 
 LONGEST_S = 300
 _MOST_KILLS = 2
+_MOST_TRIES = 20
+"""How often a first kill may come too late before something is wrong."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -121,15 +123,18 @@ class CommandFuzz:
         self._say = say
         self._base = folder / "base"
         self._errors = folder / "stderr.txt"
+        self._seconds = 0.0
+        """What the command in hand takes in peace."""
         self._make_base()
 
     def run(self, name: str, rounds: int) -> CommandTally:
         """Rounds of one command."""
         case, tally = CASES[name], CommandTally()
-        work = self._fresh("reference")
-        started = time.monotonic()
-        code = self._wait(self._start(case, work))
-        seconds = time.monotonic() - started
+        for _ in range(2):  # the first reads libraries from the disk, and takes longer than those that are killed
+            work = self._fresh("reference")
+            started = time.monotonic()
+            code = self._wait(self._start(case, work))
+            self._seconds = time.monotonic() - started
         expected = case.compared(work)
         if name == "forget" and _traces(work):
             tally.problems.append("in peace: something is left of the source")
@@ -137,11 +142,12 @@ class CommandFuzz:
             tally.problems.append(f"in peace: exit code {code}: {self._words()}")
         for number in range(rounds):
             tally.rounds = number + 1
-            work = self._fresh("work")
-            for _ in range(self._random.randint(1, _MOST_KILLS)):
-                tally.kills += self._kill(case, work, seconds)
-                if case.makes and (work / case.makes).exists() and not _is_same(case, work, expected):
-                    tally.halves += 1
+            work = self._killed(case)
+            tally.kills += 1
+            for _ in range(self._random.randrange(_MOST_KILLS)):
+                tally.halves += _is_half(case, work, expected)
+                tally.kills += self._kill(case, work)
+            tally.halves += _is_half(case, work, expected)
             if not (case.makes and (work / case.makes).exists()):  # else a kill came too late
                 code = self._wait(self._start(case, work))
                 # What had been forgotten to its end is not there to be forgotten.
@@ -196,19 +202,35 @@ class CommandFuzz:
     def _wait(self, process: subprocess.Popen[bytes]) -> int:
         return process.wait(LONGEST_S)
 
-    def _kill(self, case: Case, work: Path, seconds: float) -> int:
+    def _killed(self, case: Case) -> Path:
+        """A folder in which the command was killed before it ended."""
+        for _ in range(_MOST_TRIES):
+            work = self._fresh("work")
+            if self._kill(case, work):
+                return work
+        raise TimeoutError(f"no kill came in time in {_MOST_TRIES} runs of {self._seconds:.1f} s")
+
+    def _kill(self, case: Case, work: Path) -> int:
+        """How many kills came in time: 1, or 0 where the command had ended."""
+        started = time.monotonic()
         process = self._start(case, work)
         try:
-            process.wait(self._random.uniform(0.2, 1.1) * seconds)
+            process.wait(self._random.uniform(0.1, 1) * self._seconds)
         except subprocess.TimeoutExpired:
             with suppress(ProcessLookupError):
                 os.killpg(process.pid, signal.SIGKILL)
             process.wait()
             return 1
+        self._seconds = min(self._seconds, time.monotonic() - started)
         return 0
 
     def _words(self) -> str:
         return self._errors.read_text(encoding="utf-8", errors="replace")[-300:]
+
+
+def _is_half(case: Case, work: Path, expected: object) -> bool:
+    """Whether what the command makes has its final name and is not whole."""
+    return bool(case.makes and (work / case.makes).exists() and not _is_same(case, work, expected))
 
 
 def _is_same(case: Case, work: Path, expected: object) -> bool:

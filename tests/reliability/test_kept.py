@@ -26,6 +26,7 @@ from faceloom.media.sources import Source, SourceKind
 from faceloom.store import beside
 from faceloom.store.checking import check
 from jobs import exported, files_below
+from reliability.attack_stores import bomb
 
 SEED = 12
 _CHECKPOINT_BYTES = 1000 * 4096
@@ -52,6 +53,12 @@ def out(whole: Path, tmp_path: Path) -> Path:
     return Path(shutil.copytree(whole, tmp_path / "out"))
 
 
+def pipe(chip: Path) -> None:
+    """What has whoever opens it wait."""
+    chip.unlink()
+    os.mkfifo(chip)
+
+
 # --- chips ---------------------------------------------------------------------------------------------
 
 
@@ -62,13 +69,15 @@ def test_chips_that_are_missing_empty_or_short_are_noticed_and_made_again(
     faces = tmp_path / "faces"
     extract(samples / "crowd.jpg", faces, size=64, format=kind)
     before = files_below(faces)
-    missing, empty, short, zeros, *_ = sorted((faces / "chips").rglob(f"0*_*.{kind}"))
+    missing, empty, short, zeros, four, waits, *_ = sorted((faces / "chips").rglob(f"0*_*.{kind}"))
     missing.unlink()
     empty.write_bytes(b"")
     short.write_bytes(short.read_bytes()[:-1])
     zeros.write_bytes(bytes(zeros.stat().st_size))
+    four.write_bytes(b"RIFF")
+    pipe(waits)
     found = check(faces)
-    assert sorted(flaw.kind for flaw in found.flaws) == ["damaged", "damaged", "damaged", "missing"]
+    assert sorted(flaw.kind for flaw in found.flaws) == [*["damaged"] * 4, "missing", "other"]
     assert found.frames_again == 1
     assert extract(samples / "crowd.jpg", faces, size=64, format=kind).outcome == "done"
     assert files_below(faces) == before
@@ -130,6 +139,8 @@ def change(text: str) -> Any:
     ("damage", "kind"),
     [
         (change_chip, "other"),
+        (lambda out: min((out / "chips").rglob("0*_*.jpg")).write_bytes(bomb()), "damaged"),
+        (lambda out: pipe(min((out / "chips").rglob("0*_*.jpg"))), "other"),
         (lambda out: (out / "chips" / "stray.jpg").write_bytes(b"x"), "orphan"),
         (lambda out: (out / ".pending" / "7-0").mkdir(parents=True), "leftover"),
         (change("PRAGMA foreign_keys = OFF; DELETE FROM frame WHERE idx = 0;"), "database"),

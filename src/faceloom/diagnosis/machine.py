@@ -11,11 +11,11 @@ from pathlib import Path
 
 from faceloom.diagnosis.engines import check_cards, check_onnx, check_torch, check_wheels
 from faceloom.diagnosis.findings import Finding, Verdict
+from faceloom.diagnosis.media import check_pictures, check_video
 from faceloom.units import GIB, format_bytes
 
 _LEAST_RAM_BYTES = GIB // 2
 _LEAST_DISK_BYTES = GIB
-_DECODERS = ("h264", "hevc", "vp8", "vp9", "av1", "mpeg4", "mpeg2video", "mjpeg", "gif")
 _OPENCV_WHEELS = (
     "opencv-python",
     "opencv-python-headless",
@@ -70,16 +70,6 @@ def _check_packages() -> Iterator[Finding]:
         yield Finding(name="packages", verdict=Verdict.WRONG, found=f"{names} all provide cv2", fix=fix)
     else:
         yield Finding(name="packages", verdict=Verdict.OK, found=names)
-
-
-def _check_codecs() -> Iterator[Finding]:
-    import av
-
-    missing = [name for name in _DECODERS if name not in av.codecs_available]
-    found = f"PyAV {av.__version__}: " + (
-        f"no decoder for {', '.join(missing)}" if missing else "every common video codec"
-    )
-    yield Finding(name="codecs", verdict=Verdict.NOTE if missing else Verdict.OK, found=found)
 
 
 def _check_cores() -> Iterator[Finding]:
@@ -156,7 +146,8 @@ _CHECKS = (
     check_wheels,
     check_onnx,
     check_torch,
-    _check_codecs,
+    check_pictures,
+    check_video,
     _check_cores,
     _check_memory,
     _check_weights,

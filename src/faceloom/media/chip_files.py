@@ -122,7 +122,7 @@ def is_whole(path: Path) -> bool:
     except OSError:
         return False
     if head.startswith(b"RIFF"):
-        return struct.unpack("<I", head[4:8])[0] + 8 == size and tail.strip(b"\0") != b""
+        return int.from_bytes(head[4:8], "little") + 8 == size and tail.strip(b"\0") != b""
     return tail == _PNG_END if head.startswith(b"\x89PNG") else head[:2] == b"\xff\xd8" and tail[-2:] == b"\xff\xd9"
 
 

@@ -73,13 +73,9 @@ def _opened(path: Path, name: str | None) -> InputContainer:
     return nameless
 
 
-def pyav_release() -> int:
-    """The first number of PyAV's version."""
-    return int(av.__version__.partition(".")[0])
-
-
 def _opening_options() -> Mapping[str, Any]:
-    return {} if pyav_release() >= _METADATA_OPTIONS else {"metadata_errors": "replace"}
+    release = int(av.__version__.partition(".")[0])
+    return {} if release >= _METADATA_OPTIONS else {"metadata_errors": "replace"}
 
 
 def video_stream(container: InputContainer, path: Path, *, threads: int = 1) -> VideoStream:

@@ -4,7 +4,7 @@ Readers of pictures raise TypeErrors over damaged files too, so that the kind of
 """
 
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -13,7 +13,6 @@ from faceloom.errors import InstallationError
 from faceloom.faults import is_breakage
 
 _SIDE = 32
-_FRAMES = 2
 
 
 def raise_if_broken(error: Exception, read_sound_file: Callable[[], object]) -> None:
@@ -48,20 +47,25 @@ def read_sound_picture(content: bytes) -> None:
 
 def read_sound_video() -> None:
     """Writes and reads a short clip."""
-    import av
-
     from faceloom.media.video_index import index_video
     from faceloom.media.videos import VideoReader
 
     with tempfile.TemporaryDirectory(prefix="faceloom-sound-") as folder:
-        path = Path(folder) / "sound.mp4"
-        with av.open(str(path), "w") as container:
-            stream = container.add_stream("mpeg4", rate=25)
-            stream.width = stream.height = _SIDE
-            stream.pix_fmt = "yuv420p"
-            for _ in range(_FRAMES):
-                frame = av.VideoFrame.from_ndarray(np.zeros((_SIDE, _SIDE, 3), np.uint8), format="rgb24")
-                container.mux(stream.encode(frame))
-            container.mux(stream.encode(None))
+        path = write_sound_video(Path(folder) / "sound.mp4", levels=[0, 0])
         index_video(path)
         VideoReader(path, threads=1).close()
+
+
+def write_sound_video(path: Path, *, levels: Sequence[int]) -> Path:
+    """Writes a small clip with a grey frame of each of these levels, 0 to 255."""
+    import av
+
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.width = stream.height = _SIDE
+        stream.pix_fmt = "yuv420p"
+        for level in levels:
+            frame = av.VideoFrame.from_ndarray(np.full((_SIDE, _SIDE, 3), level, np.uint8), format="rgb24")
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode(None))
+    return path

@@ -10,7 +10,7 @@ from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
 from faceloom.faces import Image
-from faceloom.media.decoding import UNSPECIFIED, Decoded, pyav_release
+from faceloom.media.decoding import UNSPECIFIED, Decoded
 from faceloom.media.notes import Note
 from faceloom.media.sources import MAX_PIXELS
 from faceloom.media.tone_mapping import STRIP_BYTES, WORKING_BYTES_A_PIXEL, Coded, Transfer, to_srgb
@@ -25,7 +25,6 @@ _SD_HEIGHT, _HD_WIDTH = 576, 1280
 _SQUARE = 0.01  # an encoder's rounding, and no aspect ratio of its own
 _MOST_ASPECT = 8
 _DEEP = "yuv444p16le"
-_ONE_THREAD: dict[str, Any] = {"threads": 1} if pyav_release() >= 17 else {}  # earlier ones convert in one thread
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,7 +153,7 @@ def _transfer(decoded: Decoded) -> Transfer | None:
 
 
 def _to_rgb(frame: VideoFrame, width: int) -> Image:
-    options: dict[str, Any] = {**_ONE_THREAD, **({"width": width} if width != frame.width else {})}
+    options: dict[str, Any] = {"threads": 1, **({"width": width} if width != frame.width else {})}
     if name := "ITU709" if _is_untagged_hd(frame) else _SPACES.get(frame.colorspace):
         options["src_colorspace"] = name
     if frame.color_range == _FULL_RANGE and _is_luma(frame):
@@ -167,7 +166,7 @@ def _to_rgb(frame: VideoFrame, width: int) -> Image:
 
 def _on_full_planes(frame: VideoFrame, width: int, pixels: str) -> VideoFrame:
     """As many colours as pixels; black and white stay where they are."""
-    return frame.reformat(width=width, height=frame.height, format=pixels, **_ONE_THREAD)
+    return frame.reformat(width=width, height=frame.height, format=pixels, threads=1)
 
 
 def _planes_for(frame: VideoFrame) -> str:

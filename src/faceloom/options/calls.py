@@ -27,6 +27,7 @@ from faceloom.options.outputs import (
 )
 from faceloom.options.stages import (
     ChoiceOptions,
+    ColourOptions,
     ExcerptOptions,
     FlowOptions,
     PathLike,
@@ -38,7 +39,7 @@ from faceloom.options.written_values import with_commas
 _added = partial(Option, group="stages (see: faceloom models)")
 
 
-class OrderOptions(MachineOptions, PrecisionOptions, ChoiceOptions, ExcerptOptions, total=False):
+class OrderOptions(MachineOptions, PrecisionOptions, ChoiceOptions, ExcerptOptions, ColourOptions, total=False):
     """What every order depends on besides its flow and what is written."""
 
 

@@ -11,8 +11,8 @@ from faceloom.suggestions import nearest
 
 Parameters = ParamSpec("Parameters")
 Returned = TypeVar("Returned")
-_MARK = "        options: "
-_WIDTH = 112
+_MARK = "    options: "
+_WIDTH = 108
 
 
 def takes(table: type[Any]) -> Callable[[Callable[Parameters, Returned]], Callable[Parameters, Returned]]:
@@ -60,14 +60,15 @@ def _documented(text: str | None, table: type[Any]) -> str | None:
     """A docstring with an entry for each option in place of the line that stands for them all."""
     if text is None:  # Python was told to leave docstrings out
         return None
-    before, mark, after = text.partition(_MARK)
+    before, mark, after = inspect.cleandoc(text).partition(_MARK)  # as Python itself keeps it since 3.13
     assert mark, "the docstring has no place for the options"
     entries = "\n".join(_entry(one) for one in declared(table).values())
-    return f"{before}{entries}{after[after.index(chr(10)) :]}"
+    _, newline, rest = after.partition("\n")
+    return f"{before}{entries}{newline}{rest}"
 
 
 def _entry(one: Declared) -> str:
-    return textwrap.fill(f"{one.name}: {in_words(one)}.", _WIDTH, initial_indent=" " * 8, subsequent_indent=" " * 12)
+    return textwrap.fill(f"{one.name}: {in_words(one)}.", _WIDTH, initial_indent=" " * 4, subsequent_indent=" " * 8)
 
 
 def in_words(one: Declared, *, denial: bool = False) -> str:

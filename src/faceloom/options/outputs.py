@@ -10,7 +10,7 @@ from faceloom.options.stages import PathLike
 
 _chip = partial(Option, group="what is written")
 _people = partial(Option, group="whose faces (needs --identify)")
-_CHIP_SIZE = Interval(64, 1024)
+CHIP_SIZE = Interval(64, 1024)
 COSINE = Interval(-1, 1)
 
 
@@ -83,9 +83,7 @@ class BorderLimitOptions(TypedDict, total=False):
 class ChipOptions(SquareOptions, BorderOptions, total=False):
     """What chips look like."""
 
-    size: Annotated[
-        int, _chip(help="side of the aligned chips", default=512, unit="PX", within=_CHIP_SIZE, example=128)
-    ]
+    size: Annotated[int, _chip(help="side of the aligned chips", default=512, unit="PX", within=CHIP_SIZE, example=128)]
     format: Annotated[
         str,
         _chip(

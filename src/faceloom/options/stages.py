@@ -68,6 +68,18 @@ class ExcerptOptions(TypedDict, total=False):
     ]
 
 
+class ColourOptions(TypedDict, total=False):
+    """What frames look like when they are read."""
+
+    raw_colours: Annotated[
+        bool,
+        _stage(
+            help="leave the colours of pictures as they are stored, whatever their profiles say that they mean",
+            default=False,
+        ),
+    ]
+
+
 class DetectorOptions(TypedDict, total=False):
     """How faces are found."""
 
@@ -187,7 +199,9 @@ class DerivedOptions(TypedDict, total=False):
     ]
 
 
-class StageOptions(DetectorOptions, ChoiceOptions, ExcerptOptions, AlignerOptions, DerivedOptions, total=False):
+class StageOptions(
+    DetectorOptions, ChoiceOptions, ExcerptOptions, ColourOptions, AlignerOptions, DerivedOptions, total=False
+):
     """Which stages a job has, and which frames and faces they are for."""
 
 

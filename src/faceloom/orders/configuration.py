@@ -48,10 +48,16 @@ def config_of(order: Order) -> dict[str, Any]:
         **({} if outputs.max_border is None else {"max_border": outputs.max_border}),
         # Either engine finds the same in float32, so that one may go on where the other ended.
         **({} if order.runtime.precision is Precision.FP32 else {"precision": order.runtime.precision}),
+        **({"raw_colours": True} if order.raw_colours else {}),
         **({"import": {"format": file.format, "sha256": file.sha256}} if file else {}),
         # Said where something is left out: folders made when there was nothing to choose are gone on with.
         **{name: str(value) for name, value in _left_out(order).items() if value is not None},
     }
+
+
+def colours_of(config: Mapping[str, Any]) -> dict[str, bool]:
+    """As an option, how the frames of a result folder are read again."""
+    return {"raw_colours": bool(config.get("raw_colours", False))}
 
 
 def settled(order: Order, config: Mapping[str, Any], here: Mapping[str, Any] | None) -> tuple[Order, Mapping[str, Any]]:

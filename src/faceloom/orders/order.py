@@ -47,6 +47,7 @@ def make_order(flow: Flow, outputs: Outputs, options: Mapping[str, Any], *, on_e
         footprints=cache.folder / "footprints",
         excerpt=make_excerpt(asked),
         choice=make_choice(asked),
+        raw_colours=asked["raw_colours"],
         targets=targets,
     )
 

@@ -24,7 +24,7 @@ from faceloom.store.folder import OVERLAYS, file_name, write_file
 from faceloom.store.origins import Origin
 from faceloom.store.places import place_below
 from faceloom.store.privacy import opener
-from faceloom.store.reading import read_chip_size, read_faces_of
+from faceloom.store.reading import read_chip_size, read_config, read_faces_of
 from faceloom.store.rows import FaceRow
 
 _COLOURS = ((255, 200, 0), (0, 200, 255), (255, 0, 160), (120, 255, 0))
@@ -189,7 +189,7 @@ def draw_origin(origin: Origin, target: Path) -> None:
         raise RequestError(
             f"{origin.chip} lies in no result folder that knows it: only the name of its source is known"
         )
-    frame = _read(origin)
+    frame = _read(origin, raw_colours=bool(read_config(origin.folder).get("raw_colours")))
     faces = [face for face in read_faces_of(origin.folder, frame.id) if face.index == origin.index]
     chip_size = read_chip_size(origin.folder)
     assert chip_size is not None  # the store has told of a chip
@@ -203,11 +203,11 @@ def draw_origin(origin: Origin, target: Path) -> None:
         raise RequestError(f"{target} cannot be written: {error.strerror}") from error
 
 
-def _read(origin: Origin) -> Frame:
+def _read(origin: Origin, *, raw_colours: bool) -> Frame:
     assert origin.span is not None
     if origin.path is None or not origin.path.is_file():  # reading a pipe would wait for ever
         raise MediaError(f"{origin.path} is not there any more, or no file", path=origin.path)
-    with FrameReader() as reader:
+    with FrameReader(raw_colours=raw_colours) as reader:
         (read,) = reader.reads([origin.span])
         answer = read()
     if not isinstance(answer, Frame):

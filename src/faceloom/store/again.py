@@ -9,8 +9,10 @@ import sqlite3
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
+from faceloom.errors import StoreError
 from faceloom.media.chip_files import is_whole
 from faceloom.media.sources import Shape, SourceKind
+from faceloom.store.places import file_below
 
 _LOOK = "look/"
 CHIP_FILES = "chips"
@@ -65,7 +67,7 @@ class Again:
             " WHERE run_id = ? AND chip IS NOT NULL AND rejected IS NULL"
         )
         chips = self._db.execute(query, (run_id,))
-        lost = {(source_id, index) for source_id, index, chip in chips if not is_whole(folder / chip)}
+        lost = {(source_id, index) for source_id, index, chip in chips if not _is_whole(folder, chip)}
         rows = ((*frame, CHIP_FILES) for frame in sorted(lost))
         self._db.executemany("INSERT OR IGNORE INTO again (source_id, frame_idx, stage) VALUES (?, ?, ?)", rows)
 
@@ -128,3 +130,11 @@ class Again:
         while (row := self._db.execute(query, (run_id, at)).fetchone()) is not None:
             at, name, path, size_bytes, mtime_ns, sha256 = row
             yield at, name, Path(os.fsdecode(path)), size_bytes, mtime_ns, sha256
+
+
+def _is_whole(folder: Path, chip: str) -> bool:
+    """Whether a chip is there and whole; what lies elsewhere, or is no file, is none of ours."""
+    try:
+        return is_whole(file_below(folder, chip))
+    except StoreError:
+        return False

@@ -9,9 +9,11 @@ from typing import Any
 
 from faceloom.errors import DamagedStoreError, ForeignSchemaError, MediaError, StoreError
 from faceloom.media.chip_files import is_whole, read_chip_metadata
+from faceloom.options.outputs import CHIP_SIZE
 from faceloom.options.stages import PathLike
 from faceloom.store.database import APPLICATION_ID, SCHEMA_VERSION, connect, create_schema
-from faceloom.store.folder import CHIPS, DATABASE, LOCK, OVERLAYS, PENDING, file_name
+from faceloom.store.folder import DATABASE, LOCK, OVERLAYS, PENDING, file_name
+from faceloom.store.places import file_below
 
 _SIDE_FILES = frozenset([DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal", LOCK, PENDING])
 _TOLERANCE_PX = 0.01  # chips say their boxes rounded
@@ -140,9 +142,10 @@ def _of_chips(db: sqlite3.Connection, folder: Path) -> Iterator[tuple[str, Flaw 
 
 
 def _flaw_of(folder: Path, chip: str, place: tuple[str, int, int], box: list[float]) -> Flaw | None:
-    path = folder / chip
-    if not path.resolve().is_relative_to(folder.resolve() / CHIPS):
-        return Flaw(kind="other", what=chip, detail="leads out of the folder's chips")
+    try:
+        path = file_below(folder, chip)
+    except StoreError as error:
+        return Flaw(kind="other", what=str(chip), detail=str(error))
     if not path.is_file():
         return Flaw(kind="missing", what=chip, detail="is not there")
     if not is_whole(path):
@@ -161,6 +164,8 @@ def _decode(path: Path) -> None:
     from PIL import Image as PillowImage
 
     with PillowImage.open(path) as picture:
+        if max(picture.size) > CHIP_SIZE.most:
+            raise MediaError(f"is {picture.width} x {picture.height} pixels, more than a chip has", path=path)
         picture.load()
 
 

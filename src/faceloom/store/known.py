@@ -11,6 +11,7 @@ from faceloom.faces import Face, FrameId
 from faceloom.formats.record import FrameRecord
 from faceloom.media.chunks import Span
 from faceloom.store.columns import OF_KNOWN
+from faceloom.store.soundness import sound
 
 _COLUMNS = f"source, frame_idx, {OF_KNOWN}"
 _TABLE = f"CREATE TABLE known ({_COLUMNS}, PRIMARY KEY (source, frame_idx, idx)) WITHOUT ROWID"
@@ -108,14 +109,25 @@ class KnownFaces:
         return self._faces("known WHERE source = ?", spans)
 
     def found(self, spans: Sequence[Span]) -> Iterator[Face]:
-        """The faces of frames that were found in them, in order, but for those that a filter has rejected."""
+        """The faces of frames that were found in them, in order, but for those that a filter has rejected.
+
+        Raises:
+            StoreError: a row holds something else than runs write.
+        """
         return self._faces("face WHERE rejected IS NULL AND source_id = (SELECT id FROM source WHERE name = ?)", spans)
 
     def _faces(self, where: str, spans: Sequence[Span]) -> Iterator[Face]:
         query = f"SELECT {OF_KNOWN}, frame_idx FROM {where} AND frame_idx BETWEEN ? AND ? ORDER BY frame_idx, idx"
         for span in spans:
-            for row in self._db.execute(query, (span.source.name, span.first, span.first + len(span) - 1)):
-                yield Face(frame=FrameId(span.source.name, row[-1]), **OF_KNOWN.values(row))
+            rows = self._db.execute(query, (span.source.name, span.first, span.first + len(span) - 1)).fetchall()
+            with sound(self._path):
+                faces = [Face(frame=FrameId(span.source.name, row[-1]), **OF_KNOWN.values(row)) for row in rows]
+            yield from faces
+
+    @property
+    def _path(self) -> Path:
+        """The file of the store, for messages."""
+        return Path(self._db.execute("PRAGMA database_list").fetchone()[2])
 
     def _strange_names(self) -> Iterator[str]:
         """Every name that is no source's; renaming may go on meanwhile."""

@@ -33,12 +33,16 @@ def place_below(folder: Path, told: object) -> Path:
 def file_below(folder: Path, told: object) -> Path:
     """The file that a path below a folder names, which is no link either: it can be read, copied and linked to.
 
+    There may be none. What else could lie there, like a pipe, would have whoever reads it wait for ever.
+
     Raises:
-        StoreError: it does not lie below the folder.
+        StoreError: it does not lie below the folder, or is something else than a file.
     """
     place = place_below(folder, told)
     if place.is_symlink():
         raise StoreError(f"{told!r} in {folder} is a link, and links in it are not followed", path=place)
+    if place.exists() and not place.is_file():
+        raise StoreError(f"{told!r} in {folder} is no regular file, and is not read", path=place)
     return place
 
 

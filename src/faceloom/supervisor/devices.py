@@ -103,6 +103,7 @@ class DeviceRun:
             # The runtime of a card reserves address space at will: what a worker there holds is watched instead.
             worker_bytes=planned.worker_bytes if self.name == CPU else 0,
             choice=self._order.choice,
+            raw_colours=self._order.raw_colours,
             people=self._order.people,
             derivation=self._order.derivation,
             has_loose_heap=planned.loose_heap_bytes > 0,

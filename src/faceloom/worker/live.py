@@ -3,6 +3,7 @@
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from itertools import count
 from pathlib import Path
 from types import TracebackType
@@ -47,7 +48,7 @@ class LiveWorker:
         self._job = job
         self._excerpt = excerpt
         self._worker = Worker(job)
-        self._reader = FrameReader()
+        self._reader = FrameReader(raw_colours=job.raw_colours)
 
     def __enter__(self) -> Self:
         return self
@@ -92,7 +93,7 @@ class LiveWorker:
                 if source.kind is SourceKind.VIDEO or _pages_of(source) > 1:
                     yield None, source
                 else:
-                    yield (lambda source=source: read_still(source)), None  # type: ignore[misc]
+                    yield partial(read_still, source, raw_colours=self._job.raw_colours), None
 
     def _video_reads(self, source: Source) -> Iterator[Sequence[Read]]:
         if source.kind is SourceKind.PICTURE:

@@ -44,7 +44,7 @@ class Worker:
         self._engines = tuple(start_engine(one.runtime, arena_bytes=one.arena_bytes) for one in self._engine_jobs)
         self._memory = self._engines[0].memory  # counts from here on
         self._networks: dict[str, Network] = {}
-        self._reader = FrameReader(decode_threads=max(1, job.plan.lanes // 2))
+        self._reader = FrameReader(decode_threads=max(1, job.plan.lanes // 2), raw_colours=job.raw_colours)
         self._starved: list[tuple[str, int]] = []
         self._images: Counter[str] = Counter()
         self._on_progress: OnProgress = _unheard
