@@ -3,9 +3,10 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
+from faceloom.errors import RequestError
 from faceloom.memory.devices import default_card_bytes
 from faceloom.memory.ram import Ram, default_budget_bytes
-from faceloom.units import GIB
+from faceloom.units import GIB, MIB, parse_bytes
 
 _UNKNOWN_RAM_BYTES = 2 * GIB
 
@@ -41,3 +42,23 @@ def card_budget_bytes(memory_bytes: int | None, *, free_bytes: int, total_bytes:
     if memory_bytes is None:
         return default_card_bytes(free_bytes, total_bytes)
     return min(memory_bytes, free_bytes)
+
+
+def budget_bytes_of(memory: int | str | None) -> int | None:
+    """A ceiling in bytes; None if there is none.
+
+    Raises:
+        RequestError: it is no size, or none that could hold anything.
+    """
+    if memory is None:
+        return None
+    text = str(memory).strip()
+    try:
+        size = parse_bytes(text) if isinstance(memory, str) else memory
+    except ValueError as error:
+        raise RequestError(str(error)) from error
+    if size <= 0:
+        raise RequestError(f"a budget of {size} bytes is none; ask for something like 800MiB")
+    if size < MIB and text[-1].isdigit():
+        raise RequestError(f"a budget of {text} bytes holds nothing; did you mean {text}MiB?")
+    return int(size)

@@ -6,17 +6,16 @@ from pathlib import Path
 from typing import Any
 
 from faceloom.engines.runtime import CPU
-from faceloom.errors import RequestError
 from faceloom.events import Fetching, OnEvent
 from faceloom.flow import Flow
 from faceloom.job import Order, Outputs
+from faceloom.memory.budget import budget_bytes_of
 from faceloom.memory.cores import usable_cores
 from faceloom.models.weights import WeightCache
 from faceloom.options.calls import OrderOptions
 from faceloom.options.declared import filled
 from faceloom.orders.excerpts import make_choice, make_excerpt
 from faceloom.targets import Target, choose_targets
-from faceloom.units import MIB, parse_bytes
 
 _LOG = logging.getLogger(__name__)
 
@@ -68,23 +67,3 @@ def _weights(flow: Flow, cache: WeightCache, on_event: OnEvent) -> dict[str, Pat
         on_event(Fetching(name=name, done_bytes=done, total_bytes=total))
 
     return {stage.name: cache.prepare(stage.weights, on_bytes=on_bytes) for stage in flow.networks if stage.weights}
-
-
-def budget_bytes_of(memory: int | str | None) -> int | None:
-    """A ceiling in bytes; None if there is none.
-
-    Raises:
-        RequestError: it is no size, or none that could hold anything.
-    """
-    if memory is None:
-        return None
-    text = str(memory).strip()
-    try:
-        size = parse_bytes(text) if isinstance(memory, str) else memory
-    except ValueError as error:
-        raise RequestError(str(error)) from error
-    if size <= 0:
-        raise RequestError(f"a budget of {size} bytes is none; ask for something like 800MiB")
-    if size < MIB and text[-1].isdigit():
-        raise RequestError(f"a budget of {text} bytes holds nothing; did you mean {text}MiB?")
-    return int(size)
