@@ -76,6 +76,8 @@ class Bounds:
     """Nothing is read while so much is under way, so that it is at most one item a lane more."""
     keep_bytes: int | None = None
     """When so much has come out, nothing more is read; None for no bound."""
+    tighten: Callable[[], None] = lambda: None
+    """Called before each read and each call of a step, to hold the process to what it may take."""
 
 
 def run_pipeline(
@@ -136,6 +138,7 @@ class _Pipeline:
         """One lane: takes work until there is none."""
         try:
             while (task := self._next_task()) is not None:
+                self._bounds.tighten()
                 task()
         except BaseException as error:  # raised again in the caller's thread
             with self._changed:
