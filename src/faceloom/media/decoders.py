@@ -61,7 +61,7 @@ _DECODERS: Mapping[str, _Decoder] = {
     "prores": _Decoder(besides=2.3),
     "dnxhd": _Decoder(besides=2.75),
     "ffv1": _Decoder(besides=2.8),
-    **dict.fromkeys(("png", "apng"), _Decoder(besides=1.45)),
+    **dict.fromkeys(("png", "apng"), _Decoder(besides=3.05)),
     "gif": _Decoder(besides=2.65),
     "vvc": _Decoder(references=_MOST_REFERENCES, besides=2.8, bytes_a_pixel=0.75),
 }

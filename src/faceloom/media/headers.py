@@ -160,7 +160,7 @@ _JXL = 4.0  # libjxl works with floats
 _OPENCV_TIFF = 9.5  # three floats a pixel, again as OpenCV lays them
 _MPO = 2.1  # the tables of each picture's header beside Pillow's copy
 _ANIMATED_WEBP = 1.4  # Pillow's copy of the frame before, more than a still takes
-_TIFF_PAGES = 0.3  # of the page before
+_TIFF_PAGES = 0.75  # of the page before, and of what is read of it
 _ANIMATED_PNG = 4.5  # the frame before, the one that it is laid over, and what is restored afterwards
 _PILLOW_BY_FORMAT = {
     **dict.fromkeys(("BMP", "MPO", "PCX", "PNG", "PPM", "SUN", "TGA"), _PILLOW),
