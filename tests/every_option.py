@@ -32,6 +32,7 @@ COMPANIONS: Mapping[str, Mapping[str, Any]] = {
     "unlike": {"identify": "sface"},
     "threshold": {"identify": "sface", "like": ["ann.jpg"]},
     "copy": {"folders": "people"},
+    "pass_": {"identify": "sface", "mask": ["unet", "extended"]},
 }
 """What has to be asked for too, by option."""
 NEEDED: Mapping[str, Mapping[str, Any]] = {
@@ -45,6 +46,8 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
 EXAMPLES: Mapping[tuple[str, str], Any] = {
     ("extend", "weights"): {"mask/unet": "net.onnx"},
     ("extend", "settings"): {"mask/extended": {"grow": 0.3}},
+    ("extend", "batch"): {"mask/unet": "2!"},
+    ("extend", "pass_"): ("mask", "identify"),
 }
 """Where that of the option is of no use to a command."""
 WORDS: Mapping[str, list[str]] = {"inputs": ["in.png"], "folder": ["folder"], "chips": ["in.png"], "names": []}

@@ -11,6 +11,7 @@ from faceloom.geometry.chips import STANDARD, Framing
 from faceloom.media.excerpts import WHOLE, Excerpt
 from faceloom.selection import EVERY_FACE, Choice, People
 from faceloom.solver.plan import Plan
+from faceloom.solver.wishes import FREE, Wishes
 from faceloom.targets import Target
 
 
@@ -72,6 +73,10 @@ class Order:
     cores: int
     memory_bytes: int | None = None
     """RAM for all processes together; None: what is free, but for a reserve."""
+    reserve_bytes: int | None = None
+    """What is left to other programs of what is free; None: the usual reserve, where nothing was asked for."""
+    wishes: Wishes = FREE
+    """What plans are held to; nothing that is found depends on it."""
     footprints: Path
     """Folder of measured footprints."""
     excerpt: Excerpt = WHOLE

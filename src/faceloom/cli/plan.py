@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from faceloom.cli.commands import Argument, Command, keywords
 from faceloom.cli.flags import JsonFlags
-from faceloom.cli.plan_tables import compared, in_words, or_error, table
+from faceloom.cli.plan_tables import compared, in_words, or_error, table, wishes_to_json
 from faceloom.cli.terminal import say, say_json
 from faceloom.options.calls import PlanOptions
 from faceloom.options.option import Option
@@ -71,7 +71,7 @@ def _plan_inputs(chosen: argparse.Namespace, budgets: Sequence[str]) -> int:
             _note_guesses(found)
             raise only
         if chosen.json:
-            say_json(only.plan.to_json())
+            say_json(only.plan.to_json() | ({"wishes": wishes_to_json(found.wishes)} if found.wishes else {}))
         else:
             say(in_words(found, only))
     elif chosen.json:

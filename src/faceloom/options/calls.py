@@ -10,6 +10,7 @@ from faceloom.options.machine import (
     DeviceOptions,
     MachineOptions,
     PrecisionOptions,
+    ReserveOptions,
     ThreadOptions,
 )
 from faceloom.options.option import Option
@@ -110,7 +111,9 @@ class ExtendOptions(AddedOptions, PluginOptions, MachineOptions, total=False):
     """What `extend` takes."""
 
 
-class DeriveOptions(ChipOptions, OverlayOptions, ShareOptions, CeilingOptions, ThreadOptions, total=False):
+class DeriveOptions(
+    ChipOptions, OverlayOptions, ShareOptions, CeilingOptions, ReserveOptions, ThreadOptions, total=False
+):
     """What `derive` takes."""
 
 

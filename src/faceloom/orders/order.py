@@ -15,6 +15,7 @@ from faceloom.models.weights import WeightCache
 from faceloom.options.calls import OrderOptions
 from faceloom.options.declared import filled
 from faceloom.orders.excerpts import make_choice, make_excerpt
+from faceloom.orders.wishes import wishes_for_flow
 from faceloom.targets import Target, choose_targets
 from faceloom.units import MIB, parse_bytes
 
@@ -31,7 +32,8 @@ def make_order(flow: Flow, outputs: Outputs, options: Mapping[str, Any], *, on_e
     """
     asked = filled(OrderOptions, options)
     memory_bytes, ram_bytes = budget_bytes_of(asked["memory"]), budget_bytes_of(asked["ram"])
-    targets = _targets(flow, asked, memory_bytes)
+    reserve_bytes = reserve_bytes_of(asked["reserve"])
+    targets = _targets(flow, asked, memory_bytes, reserve_bytes)
     # Without a memory of its own the device's is the host's: both ceilings are for the same.
     has_memory = any(target.has_memory for target in targets)
     ceilings = [ram_bytes] if has_memory else [memory_bytes, ram_bytes]
@@ -44,6 +46,8 @@ def make_order(flow: Flow, outputs: Outputs, options: Mapping[str, Any], *, on_e
         outputs=outputs,
         cores=asked["threads"] or usable_cores(),
         memory_bytes=min((size for size in ceilings if size is not None), default=None),
+        reserve_bytes=reserve_bytes,
+        wishes=wishes_for_flow(asked, flow),
         footprints=cache.folder / "footprints",
         excerpt=make_excerpt(asked),
         choice=make_choice(asked),
@@ -52,7 +56,9 @@ def make_order(flow: Flow, outputs: Outputs, options: Mapping[str, Any], *, on_e
     )
 
 
-def _targets(flow: Flow, options: OrderOptions, memory_bytes: int | None) -> tuple[Target, ...]:
+def _targets(
+    flow: Flow, options: OrderOptions, memory_bytes: int | None, reserve_bytes: int | None
+) -> tuple[Target, ...]:
     return choose_targets(
         options["device"] if flow.networks else CPU,
         excluded=options["exclude_device"],
@@ -60,6 +66,7 @@ def _targets(flow: Flow, options: OrderOptions, memory_bytes: int | None) -> tup
         precision=options["precision"],
         checkpoints=[stage.name for stage in flow.networks if stage.plugin.network],
         memory_bytes=memory_bytes,
+        reserve_bytes=reserve_bytes,
     )
 
 
@@ -76,15 +83,36 @@ def budget_bytes_of(memory: int | str | None) -> int | None:
     Raises:
         RequestError: it is no size, or none that could hold anything.
     """
-    if memory is None:
+    size = _size_of(memory)
+    if size is None:
         return None
-    text = str(memory).strip()
-    try:
-        size = parse_bytes(text) if isinstance(memory, str) else memory
-    except ValueError as error:
-        raise RequestError(str(error)) from error
     if size <= 0:
         raise RequestError(f"a budget of {size} bytes is none; ask for something like 800MiB")
-    if size < MIB and text[-1].isdigit():
-        raise RequestError(f"a budget of {text} bytes holds nothing; did you mean {text}MiB?")
-    return int(size)
+    if size < MIB and _has_no_unit(memory):
+        raise RequestError(f"a budget of {memory} bytes holds nothing; did you mean {memory}MiB?")
+    return size
+
+
+def reserve_bytes_of(reserve: int | str | None) -> int | None:
+    """What is left to others, in bytes; None if nothing is said.
+
+    Raises:
+        RequestError: it is no size.
+    """
+    size = _size_of(reserve)
+    if size is not None and (size < 0 or (0 < size < MIB and _has_no_unit(reserve))):
+        raise RequestError(f"a reserve of {reserve} bytes leaves nothing to others; ask for something like 1GiB")
+    return size
+
+
+def _size_of(told: int | str | None) -> int | None:
+    if told is None:
+        return None
+    try:
+        return parse_bytes(told.strip()) if isinstance(told, str) else int(told)
+    except ValueError as error:
+        raise RequestError(str(error)) from error
+
+
+def _has_no_unit(told: int | str | None) -> bool:
+    return str(told).strip()[-1].isdigit()

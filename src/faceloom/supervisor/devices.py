@@ -13,6 +13,7 @@ from faceloom.memory.footprints import Footprint
 from faceloom.memory.usage import held_bytes
 from faceloom.messages import Begin
 from faceloom.solver.plan import HOST, Plan
+from faceloom.solver.wishes import FREE
 from faceloom.store.frames import STARVED
 from faceloom.store.store import Store
 from faceloom.supervisor.planning import Planned
@@ -72,11 +73,13 @@ class DeviceRun:
         return max(self.planned.host_bytes, self.wanted.host_bytes if self.wanted else 0)
 
     def best_plan(self) -> Planned:
-        """The best plan for what is known now."""
-        try:
-            return self.planner.plan()
-        except BudgetError:  # what is left of the memory is too little for any: try, item by item
-            return self.planner.frugal_plan()
+        """The best plan for what is known now; the wishes go where they no longer fit."""
+        for wishes in (self._order.wishes, FREE):
+            try:
+                return self.planner.plan_with(wishes)
+            except BudgetError:
+                continue
+        return self.planner.frugal_plan()  # what is left of the memory is too little for any: try, item by item
 
     def follow(self, planned: Planned) -> Plan:
         """Starts workers under a plan; those of another one have been stopped."""

@@ -12,6 +12,7 @@ from faceloom.memory.devices import free_bytes_of
 from faceloom.memory.footprints import Footprint
 from faceloom.memory.ram import read_ram
 from faceloom.solver.plan import HOST, Placement, Plan
+from faceloom.solver.wishes import FREE, Wishes
 from faceloom.store.rows import ChunkRows
 from faceloom.supervisor.costs import Work
 from faceloom.supervisor.planning import Planned, Room, frugal_plan, make_plan
@@ -90,7 +91,27 @@ class Planner:
         Raises:
             BudgetError: none fits.
         """
-        return make_plan(self._order.flow, self._footprints, self._work, self._room)
+        return self.plan_with(self._order.wishes)
+
+    def plan_with(self, wishes: Wishes, *, budget_bytes: int | None = None) -> Planned:
+        """The best plan that is as wished, for another budget of the host's memory if one is given.
+
+        Raises:
+            BudgetError: none fits.
+        """
+        room = self._room if budget_bytes is None else replace(self._room, budget_bytes=budget_bytes)
+        return make_plan(self._order.flow, self._footprints, self._work, room, wishes=wishes)
+
+    @property
+    def would_fit_without_wishes(self) -> bool:
+        """Whether there are wishes, and a plan if there were none."""
+        if not self._order.wishes:
+            return False
+        try:
+            self.plan_with(FREE)
+        except BudgetError:
+            return False
+        return True
 
     def frugal_plan(self) -> Planned:
         """The plan that needs least memory, whether it fits or not."""
@@ -177,7 +198,9 @@ class Planner:
         if ram is None:
             return None
         before = self._room.budget_bytes
-        own = host_budget_bytes(self._order.memory_bytes, ram, held_bytes=holding.run_bytes)
+        own = host_budget_bytes(
+            self._order.memory_bytes, ram, held_bytes=holding.run_bytes, reserve_bytes=self._order.reserve_bytes
+        )
         wanted = own - holding.others_bytes
         planned = plan.plan.host_peak_bytes if plan.problem.host else plan.plan.peak_bytes
         if wanted < before and wanted + _SLACK_BYTES < planned:

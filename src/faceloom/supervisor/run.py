@@ -100,7 +100,7 @@ class _Run:
         self._on_event = on_event
         self._should_stop = should_stop
         self._started = time.monotonic()
-        self._budget = read_budget(order.memory_bytes, order.targets)
+        self._budget = read_budget(order.memory_bytes, order.targets, reserve_bytes=order.reserve_bytes)
         self._notices: Counter[str] = Counter()
         self._pool = WorkerPool()
 

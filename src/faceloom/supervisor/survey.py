@@ -134,10 +134,13 @@ def plan_what_fits(
 
     if _is_hopeless(budget_bytes):
         return attempt(survey, survey.guess())
+    costs = footprints_of(survey)
     try:
-        return attempt(survey, footprints_of(survey))
+        return attempt(survey, costs)
     except BudgetError as error:
         refusal = error
+    if survey.planner(costs, budget_bytes=budget_bytes, device_bytes=device_bytes).would_fit_without_wishes:
+        raise refusal  # no frame is given up for a wish
     sizes = survey.sizes
     best = None
     low, high = 0, len(sizes) - 1  # the last does not fit
