@@ -13,6 +13,7 @@ import pytest
 
 import faceloom.api
 import faceloom.grouping
+import faceloom.live_runs
 import faceloom.orders.order
 import faceloom.store.exports
 import faceloom.store.forgetting
@@ -182,6 +183,7 @@ class Notebook:
         patch.setattr(api, "forecast", self._ending("forecast", nothing_planned))
         patch.setattr(api, "measure_now", self._ending("measure", one_measured))
         patch.setattr(faceloom.worker.live, "LiveWorker", self._live)
+        patch.setattr(faceloom.live_runs, "PassRun", self._live)
         for name in ("export", "export_to", "read_lost"):
             patch.setattr(faceloom.store.exports, name, self._ending(name, list))
         patch.setattr(faceloom.grouping, "group", self._ending("group", list))
@@ -223,8 +225,8 @@ class Notebook:
         )
 
     @contextmanager
-    def _live(self, *job: Any) -> Iterator[Any]:
-        self._ending("live", list)(*job)
+    def _live(self, *job: Any, **told: Any) -> Iterator[Any]:
+        self._ending("live", list)(*job, **told)
         yield SimpleNamespace(frames=lambda _: ())
 
 

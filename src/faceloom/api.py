@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from faceloom.choices import Border, Precision
 from faceloom.engines.runtime import CPU
@@ -21,6 +21,7 @@ from faceloom.options.calls import (
     DeriveOptions,
     ExtendOptions,
     ExtractOptions,
+    PassesOptions,
     PlanOptions,
     ProfileOptions,
     StreamOptions,
@@ -42,14 +43,17 @@ from faceloom.store.origins import Origin, find_origin
 from faceloom.store.reading import has_landmarks, read_config
 from faceloom.store.store import Store
 from faceloom.supervisor.forecast import Forecast, forecast, measure_now
+from faceloom.supervisor.in_process import MOST_LANES
 from faceloom.supervisor.inputs import ShouldStop
 from faceloom.supervisor.references import Wanted, find_people, want_people
 from faceloom.supervisor.run import run_again, run_job
 from faceloom.targets import Target
 
+if TYPE_CHECKING:
+    from faceloom.live_runs import PassRun
+
 IN_FLIGHT_BYTES = 64 << 20
 """Pixels in flight: ten frames of 1080p, enough to keep the lanes busy."""
-MOST_LANES = 8
 _OF_CHIPS = frozenset({"crop", "level", "overlay_chips", "border"})
 """Keys of a configuration that deriving leaves to those who derive."""
 
@@ -410,6 +414,9 @@ def stream(
 ) -> Iterator[Frame]:
     """Yields every frame of the inputs with its faces, in order, writing no files and in constant memory.
 
+    Below a ceiling (`memory`) the process stays within it, with what it holds already: in one pass if everything fits,
+    otherwise in several, chunk by chunk.
+
     Args:
         inputs: files, folders, or images as (H, W, 3) uint8 RGB arrays, also from a generator that never ends.
         options: as docs/options.md lists them.
@@ -418,24 +425,25 @@ def stream(
         Frames as `Frame`, with `faces`; one that cannot be read has an empty image and says why in `problem`.
 
     Raises:
-        TypeError: there is no such keyword; a ceiling is for `extract`.
+        TypeError: there is no such keyword.
         RequestError: an argument is wrong.
+        BudgetError: the work does not fit below the ceiling; the message says what would do.
         WeightsError: a network is neither on this machine nor to be had.
         StageError: a stage cannot be loaded or breaks its contract.
     """
+    from faceloom.live_runs import PassRun
     from faceloom.worker.live import LiveWorker
 
-    if options["detect"] == IMPORT:
-        raise RequestError("a stream has no faces from a file; use extract, or name a detector")
-    flow = make_flow(options)
-    limit = max_border_for(options)
-    outputs = Outputs(mask_size=options["mask_size"], framing=framing_for(options), max_border=limit)
-    order = make_order(flow, outputs, options, on_event=lambda event: None)
-    plan = one_phase([stage.name for stage in flow.networks], chunk_frames=1, lanes=min(order.cores, MOST_LANES))
+    order = _live_order(options, "a stream has no faces from a file; use extract, or name a detector")
+    if order.memory_bytes is not None:
+        with PassRun(order, inputs, keeps_frames=True, on_event=lambda event: None) as run:
+            yield from run.frames()
+        return
+    names = [stage.name for stage in order.flow.networks]
     job = Job(
-        flow=flow,
+        flow=order.flow,
         weights=order.weights,
-        plan=plan,
+        plan=one_phase(names, chunk_frames=1, lanes=min(order.cores, MOST_LANES)),
         outputs=order.outputs,
         in_flight_bytes=IN_FLIGHT_BYTES,
         choice=order.choice,
@@ -445,6 +453,54 @@ def stream(
     items = [inputs] if isinstance(inputs, str | Path) else inputs
     with LiveWorker(job, order.excerpt) as worker:
         yield from worker.frames(items)
+
+
+@takes(PassesOptions)
+def passes(
+    inputs: PathLike | Iterable[PathLike | Image],
+    *,
+    on_event: OnEvent = lambda event: None,
+    **options: Unpack[PassesOptions],
+) -> "PassRun":
+    """Finds faces pass by pass in this process, with the caller's own code between passes; writes no files.
+
+    To be used in a `with` block, over which a loop gives the passes of the plan, one after the other. A loop over a
+    pass gives the frames, in order, with what is known of their faces by then:
+
+        with faceloom.passes("clip.mp4", memory="400MiB", identify="arcface") as run:
+            for p in run:
+                print(p.text)
+                for frame in p:
+                    if p.is_last:
+                        print(frame.id, [face.embedding for face in frame.faces])
+
+    Where all networks fit together there is one pass; otherwise only those of one pass are in memory. Frames have
+    their pixels in the first pass and none later: between passes only patches are kept, and where those of all frames
+    would not fit, the passes come again for each chunk of frames.
+
+    Args:
+        inputs: as for `stream`.
+        on_event: told how inputs are counted and stages measured.
+        options: as docs/options.md lists them.
+
+    Returns:
+        The run; its `plan` is made when the `with` block begins.
+
+    Raises:
+        As `stream`; when the block begins, that the work does not fit.
+    """
+    from faceloom.live_runs import PassRun
+
+    order = _live_order(options, "passes have no faces from a file; use extract, or name a detector")
+    return PassRun(order, inputs, keeps_frames=False, on_event=on_event)
+
+
+def _live_order(options: StreamOptions | PassesOptions, refusal: str) -> Order:
+    """What is asked for of frames that come to the caller."""
+    if options["detect"] == IMPORT:
+        raise RequestError(refusal)
+    outputs = Outputs(mask_size=options["mask_size"], framing=framing_for(options), max_border=max_border_for(options))
+    return make_order(make_flow(options), outputs, options, on_event=lambda event: None)
 
 
 @takes(ChipCutOptions)

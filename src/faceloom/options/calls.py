@@ -12,6 +12,7 @@ from faceloom.options.machine import (
     PrecisionOptions,
     ReserveOptions,
     ThreadOptions,
+    WishOptions,
 )
 from faceloom.options.option import Option
 from faceloom.options.outputs import (
@@ -89,6 +90,7 @@ class ProfileOptions(FlowOptions, DeviceOptions, PrecisionOptions, total=False):
 class StreamOptions(
     StageOptions,
     PluginOptions,
+    CeilingOptions,
     ThreadOptions,
     DeviceOptions,
     PrecisionOptions,
@@ -97,7 +99,11 @@ class StreamOptions(
     BorderLimitOptions,
     total=False,
 ):
-    """What `stream` takes: it has no ceiling, and no faces from a file."""
+    """What `stream` takes: it has no faces from a file."""
+
+
+class PassesOptions(StreamOptions, ReserveOptions, WishOptions, total=False):
+    """What `passes` takes."""
 
 
 class AddedOptions(TypedDict, total=False):

@@ -62,7 +62,7 @@ def forecast(
         MediaError: there is no picture and no video among the inputs.
         StageError: a network cannot be looked at.
     """
-    with _with_inputs(order, inputs, on_event=on_event, should_stop=should_stop) as (store, pool):
+    with with_inputs(order, inputs, on_event=on_event, should_stop=should_stop) as (store, pool):
         frames = store.frames.counts().pending
         if not frames:
             raise MediaError(f"no picture and no video that can be read among {', '.join(map(str, inputs))}")
@@ -96,7 +96,7 @@ def measure_now(
     order: Order, inputs: Sequence[Path], *, on_event: OnEvent, should_stop: ShouldStop = lambda: False
 ) -> dict[str, Footprint]:
     """Measures every stage, for the largest frame of the inputs or a typical one; what was known is measured again."""
-    with _with_inputs(order, inputs, on_event=on_event, should_stop=should_stop) as (store, pool):
+    with with_inputs(order, inputs, on_event=on_event, should_stop=should_stop) as (store, pool):
         budget = read_budget(order.memory_bytes, order.targets, reserve_bytes=order.reserve_bytes)
         found: dict[str, Footprint] = {}
         for target in order.targets:
@@ -109,15 +109,28 @@ def measure_now(
 
 
 @contextmanager
-def _with_inputs(
-    order: Order, inputs: Sequence[Path], *, on_event: OnEvent, should_stop: ShouldStop
+def with_inputs(
+    order: Order,
+    inputs: Sequence[Path],
+    *,
+    worker_bytes: int = 0,
+    on_event: OnEvent,
+    should_stop: ShouldStop = lambda: False,
 ) -> Iterator[tuple[Store, WorkerPool]]:
-    """A temporary store that lists the inputs."""
+    """A temporary store that lists the inputs; the process that looks at them holds at most `worker_bytes`, 0 is any
+    number.
+    """
     with tempfile.TemporaryDirectory(prefix="faceloom-plan-") as folder, Store(Path(folder) / "plan") as store:
         store.begin_run(versions={})
         with WorkerPool() as pool:
             add_inputs(
-                inputs, store, pool, excerpt=order.excerpt, worker_bytes=0, on_event=on_event, should_stop=should_stop
+                inputs,
+                store,
+                pool,
+                excerpt=order.excerpt,
+                worker_bytes=worker_bytes,
+                on_event=on_event,
+                should_stop=should_stop,
             )
             pool.stop()
             yield store, pool

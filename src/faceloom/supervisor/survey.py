@@ -1,8 +1,8 @@
 """The survey of a job before its first frame: how large its frames are, and what its stages cost with such frames."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from faceloom.canvases import looks_a_frame
 from faceloom.detect import Detector
@@ -15,6 +15,7 @@ from faceloom.media.sources import Shape, SourceKind
 from faceloom.memory.footprints import Footprint
 from faceloom.memory.usage import peak_bytes
 from faceloom.solver.plan import HOST
+from faceloom.store.frames import Counts
 from faceloom.supervisor.costs import Work
 from faceloom.supervisor.planning import Planned, Room
 from faceloom.supervisor.profiling import Profiler, network_shape
@@ -22,9 +23,6 @@ from faceloom.supervisor.replanning import Planner
 from faceloom.supervisor.workers import WorkerPool
 from faceloom.targets import Target
 from faceloom.units import KIB, MIB
-
-if TYPE_CHECKING:
-    from faceloom.store.store import Store
 
 EXPECTED_FACES = 1.0
 """How many faces a frame is expected to have, until some have been seen."""
@@ -39,6 +37,24 @@ TYPICAL = Shape(height=1080, width=1920, reading_bytes=48 * MIB)
 """The shape that is assumed of frames about which nothing is known."""
 
 
+class ListedFrames(Protocol):
+    """Frames that are to be done, as far as their sizes are known."""
+
+    def shapes(self) -> Iterator[tuple[SourceKind, Shape]]:
+        """Every shape of them."""
+
+    def counts(self) -> Counts:
+        """How many there are."""
+
+
+class Listing(Protocol):
+    """What lists the frames of a job: a store, as a rule."""
+
+    @property
+    def frames(self) -> ListedFrames:
+        """The frames."""
+
+
 class Survey:
     """What is known of the frames that a store lists as still to be done."""
 
@@ -46,7 +62,7 @@ class Survey:
         self,
         order: Order,
         target: Target,
-        store: "Store",
+        store: Listing,
         pool: WorkerPool,
         *,
         on_event: OnEvent,
@@ -77,6 +93,11 @@ class Survey:
             looks_a_frame=_looks_a_frame(order, self._canvas_of),
         )
         self._profiler = Profiler(order, target, pool, on_event)
+
+    @property
+    def work(self) -> Work:
+        """What there is to do, as a plan sees it."""
+        return self._work
 
     def up_to(self, most_bytes: int) -> "Survey":
         """A survey of the frames that take no more than `most_bytes`."""

@@ -154,6 +154,12 @@ class Worker:
             source = Feed(reads=_one_by_one(faces), parallel=True)
         return results
 
+    def run_phase(self, number: int, source: Feed) -> list[Any]:
+        """Takes items through one phase of the plan, 0-based, and returns what its last step makes of them: frames
+        through the first, the faces of them through the others.
+        """
+        return self._pipeline(source, self._steps(number, self._job.plan.phases[number]))
+
     def _pipeline(self, source: Feed, steps: Sequence[Step], *, keep_bytes: int | None = None) -> list[Any]:
         bounds = Bounds(size_of=self._size_of, in_flight_bytes=self._job.in_flight_bytes, keep_bytes=keep_bytes)
         return run_pipeline(source, steps, lanes=self._job.plan.lanes, bounds=bounds, on_starved=self._make_room)
