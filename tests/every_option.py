@@ -227,7 +227,7 @@ class Notebook:
     @contextmanager
     def _live(self, *job: Any, **told: Any) -> Iterator[Any]:
         self._ending("live", list)(*job, **told)
-        yield SimpleNamespace(frames=lambda _: ())
+        yield SimpleNamespace(frames=lambda *_: ())
 
 
 def plainly(value: Any) -> str:

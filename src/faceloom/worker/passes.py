@@ -1,7 +1,7 @@
 """Passes in this process: frames come with what is known of them after each pass, chunk by chunk, in order."""
 
 from collections import defaultdict, deque
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import partial
@@ -26,7 +26,7 @@ Reads: TypeAlias = tuple[Sequence[Read], bool]
 
 
 @dataclass(slots=True)
-class _Held:
+class _Waiting:
     """A frame between two passes."""
 
     frame: Frame | Unreadable
@@ -84,7 +84,7 @@ class PassWorker(LiveWorker):
         chunk = 0
         while not groups.is_at_end:
             chunk += 1
-            held: deque[_Held] = deque()
+            held: deque[_Waiting] = deque()
             for number, phase in enumerate(phases):
                 frames = self._first(groups, held) if number == 0 else self._later(number, held)
                 stages = [placement.stage for placement in phase.placements]
@@ -92,7 +92,7 @@ class PassWorker(LiveWorker):
                     yield Pass(frames, stages, number=number + 1, count=len(phases), chunk=chunk)
                     deque(frames, maxlen=0)
 
-    def _first(self, groups: "_Groups", held: "deque[_Held]") -> Iterator[Frame]:
+    def _first(self, groups: "_Groups", held: "deque[_Waiting]") -> Generator[Frame, None, None]:
         """The first pass: frames are read, and those of a chunk are held without their pixels."""
         frames = held_bytes = 0
         is_only = len(self._job.plan.phases) == 1
@@ -111,14 +111,14 @@ class PassWorker(LiveWorker):
             if not is_only and (frames >= plan.chunk_frames or held_bytes >= plan.keep_bytes):
                 return
 
-    def _later(self, number: int, held: "deque[_Held]") -> Iterator[Frame]:
+    def _later(self, number: int, held: "deque[_Waiting]") -> Generator[Frame, None, None]:
         """A later pass: networks are given the faces of a few frames at a time."""
         is_last = number == len(self._job.plan.phases) - 1
         placements = self._job.plan.phases[number].placements
         wanted = max([TOGETHER, *(placement.batch for placement in placements)])
         left = len(held)
         while left:
-            some: list[_Held] = []
+            some: list[_Waiting] = []
             while left and (not some or sum(len(one.faces) for one in some) < wanted):
                 some.append(held.popleft())
                 left -= 1
@@ -128,7 +128,7 @@ class PassWorker(LiveWorker):
                 if not is_last:
                     held.append(one)
 
-    def _read(self, reads: Sequence[Read], parallel: bool) -> list[_Held]:
+    def _read(self, reads: Sequence[Read], parallel: bool) -> list[_Waiting]:
         """Frames that are in memory together, in order, after the first phase; one by one if memory is short."""
         kept: dict[PlacedId, Frame | Unreadable] = {}
         source = Feed(reads=(keeping(read, kept, place) for place, read in enumerate(reads)), parallel=parallel)
@@ -141,8 +141,8 @@ class PassWorker(LiveWorker):
             if not kept:
                 raise
             (frame,) = kept.values()
-            return [_Held(frame, [], [f"{STARVED}{error}"])]
-        found = {placed.place: _Held(frame, [], []) for placed, frame in kept.items()}
+            return [_Waiting(frame, [], [f"{STARVED}{error}"])]
+        found = {placed.place: _Waiting(frame, [], []) for placed, frame in kept.items()}
         for item in results:
             if isinstance(item, Face):
                 found[_place_of(item.frame)].faces.append(item)
@@ -150,7 +150,7 @@ class PassWorker(LiveWorker):
                 found[_place_of(item.frame)].problems.append(item.reason)
         return [found[place] for place in sorted(found)]
 
-    def _learn(self, number: int, some: Sequence[_Held]) -> None:
+    def _learn(self, number: int, some: Sequence[_Waiting]) -> None:
         """Gives the faces of frames what the networks of a phase make of them; frame by frame if memory is short."""
         faces = [replace(face, frame=_placed(face.frame, i)) for i, one in enumerate(some) for face in one.faces]
         source = Feed(reads=(partial(_same, face) for face in faces), parallel=True)
@@ -172,7 +172,7 @@ class PassWorker(LiveWorker):
         for i, one in enumerate(some):
             one.faces = learned[i]
 
-    def _shown(self, one: _Held) -> Frame:
+    def _shown(self, one: _Waiting) -> Frame:
         """A frame as the caller sees it."""
         return self._frame(one.frame, one.faces, one.problems)
 
