@@ -54,7 +54,7 @@ if TYPE_CHECKING:
 
 IN_FLIGHT_BYTES = 64 << 20
 """Pixels in flight: ten frames of 1080p, enough to keep the lanes busy."""
-_OF_CHIPS = frozenset({"crop", "level", "overlay_chips", "border"})
+_OF_CHIPS = frozenset({"crop", "level", "overlay_chips", "border", "aligned"})
 """Keys of a configuration that deriving leaves to those who derive."""
 
 
@@ -127,7 +127,10 @@ def _flow_order(
     options: ExtractOptions | PlanOptions | ProfileOptions, outputs: Outputs, *, on_event: OnEvent
 ) -> Order:
     """What is asked for of frames, with the file that tells of their faces where that takes a detector's place."""
+    if options["aligned"]:
+        outputs = replace(outputs, framing=replace(outputs.framing, is_frame=True))
     order = make_order(make_flow(options), outputs, options, on_event=on_event)
+    order = replace(order, aligned=options["aligned"])
     return replace(order, faces_file=faces_file_of(options)) if options["detect"] == IMPORT else order
 
 
@@ -179,7 +182,9 @@ def _run(
         missing = order.flow.part(store.again.stages(first))
         if missing.stages and summary.outcome == "done":
             outputs = replace(order.outputs, write_chips=False, overlay=False, overlay_chips=False)
-            rest = replace(order, flow=missing, outputs=outputs, choice=EVERY_FACE, faces_file=None, people=None)
+            rest = replace(
+                order, flow=missing, outputs=outputs, choice=EVERY_FACE, faces_file=None, aligned=False, people=None
+            )
             summary = _again(store, rest, summary, first, on_event=on_event, should_stop=should_stop)
         if order.outputs.write_chips and summary.outcome == "done" and store.find_lost_chips():
             rest = _chips_order(order, out, store.configuration.now or {})
@@ -219,6 +224,7 @@ def _chips_order(order: Order, out: Path, config: Mapping[str, Any]) -> Order:
         targets=(Target(),),
         choice=EVERY_FACE,
         faces_file=None,
+        aligned=False,
         people=None,
         derivation=derivation,
     )

@@ -89,6 +89,8 @@ class Order:
     """The devices whose workers do it."""
     faces_file: FacesFile | None = None
     """Where the faces are known from, if the flow has no detector."""
+    aligned: bool = False
+    """Whether pictures are faces already, and the flow has no detector for that."""
     people: People | None = None
     """Whose faces are kept; everybody's if left out."""
     derivation: Derivation | None = None
@@ -142,3 +144,5 @@ class Job:
     """Whose faces are kept; everybody's if left out."""
     derivation: Derivation | None = None
     """Whose faces get other chips, if nothing is to be found."""
+    aligned: bool = False
+    """Whether pictures are faces already, and the flow has no detector for that."""

@@ -110,6 +110,7 @@ class DeviceRun:
             raw_colours=self._order.raw_colours,
             people=self._order.people,
             derivation=self._order.derivation,
+            aligned=self._order.aligned,
             has_loose_heap=planned.loose_heap_bytes > 0,
         )
         self.start()

@@ -88,7 +88,7 @@ class Survey:
             decoder_bytes=max(decoder for decoder, _ in reading),
             reading_bytes=max(*(moment for _, moment in reading), _writing_bytes(order.outputs)),
             faces_a_frame=EXPECTED_FACES,
-            kept_bytes_a_frame=EXPECTED_FACES * EXPECTED_PATCH_BYTES * _patch_area(order.outputs),
+            kept_bytes_a_frame=_kept_bytes(order, max(shape.frame_bytes for _, shape in shapes)),
             decode_s=0.0,
             looks_a_frame=_looks_a_frame(order, self._canvas_of),
         )
@@ -213,6 +213,13 @@ def _writing_bytes(outputs: Outputs) -> int:
     if not outputs.write_chips:
         return 0
     return writing_bytes(outputs.chip_format, size=outputs.chip_size, border=outputs.border)
+
+
+def _kept_bytes(order: Order, frame_bytes: int) -> float:
+    """What is kept of a frame for the next phase, until some have been seen; of one that is a face, all of it."""
+    if order.outputs.framing.is_frame:
+        return float(frame_bytes)
+    return EXPECTED_FACES * EXPECTED_PATCH_BYTES * _patch_area(order.outputs)
 
 
 def _patch_area(outputs: Outputs) -> float:

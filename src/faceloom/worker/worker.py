@@ -17,6 +17,7 @@ from faceloom.media.chunks import Chunk, Span, Unreadable, split
 from faceloom.media.reading import FrameReader, Read, can_read_side_by_side
 from faceloom.memory.usage import peak_bytes
 from faceloom.messages import Held
+from faceloom.pipeline.aligned import AlignedStep, told_by_chips
 from faceloom.pipeline.deriving import DeriveStep
 from faceloom.pipeline.drawing import OverlayStep
 from faceloom.pipeline.faces import Failure, Seen, size_of
@@ -49,6 +50,7 @@ class Worker:
         self._images: Counter[str] = Counter()
         self._on_progress: OnProgress = _unheard
         self._kept_bytes = 0
+        self._told: Mapping[FrameId, Mapping[str, Any]] = {}
         masks = (stage.plugin for stage in job.flow.networks if isinstance(stage.plugin, NetworkMask))
         self._face_bytes = _ROW_EXTRA_BYTES + sum(plugin.input_size**2 for plugin in masks)
         """What later phases will add to a face; a bound on faces has to count that from the start."""
@@ -97,6 +99,7 @@ class Worker:
             results = self._derive(self._job.derivation, chunk, folder, keep_bytes=keep_bytes)
         else:
             finish = FinishStep(flow=flow, models=flow.digests, outputs=outputs, folder=folder, people=self._job.people)
+            self._told = told_by_chips(chunk.spans) if self._job.aligned else {}
             source = self._frames(chunk.spans, by_frame(known))
             results = self.run_phases(source, last_step=finish, keep_bytes=keep_bytes)
         faces = sorted((row for row in results if isinstance(row, FaceRow)), key=lambda row: (row.frame, row.index))
@@ -215,12 +218,18 @@ class Worker:
         ]
         if self._job.flow.of("detect"):
             return steps
+        if self._job.aligned:
+            return [*([self._aligned_step()] if number == 0 else []), *steps]
         known = KnownStep(
             needs_landmarks=needs_landmarks(self._job.flow),
             patch_scale=self._job.outputs.framing.patch_scale,
             choice=self._job.choice,
         )
         return [*([known] if number == 0 else []), *map(unless_known, steps)]
+
+    def _aligned_step(self) -> Step:
+        gives_landmarks = not self._job.flow.of("align")
+        return AlignedStep(told=self._told, framing=self._job.outputs.framing, gives_landmarks=gives_landmarks)
 
     def _counted(self, stage: str) -> Infer:
         """A loaded network as a function that counts the images it is given."""

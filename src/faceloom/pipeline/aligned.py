@@ -1,0 +1,104 @@
+"""Aligned faces: pictures that are chips already, of ours or anybody's, take the place of a detector."""
+
+from collections.abc import Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from faceloom.errors import MediaError
+from faceloom.faces import Face, FrameId
+from faceloom.frame import Frame
+from faceloom.geometry.affine import Affine, Points, apply, compose, scale_of, scaling
+from faceloom.geometry.boxes import Boxes
+from faceloom.geometry.chips import Framing
+from faceloom.geometry.landmarks import MEAN_FACE, box_like
+from faceloom.media.chip_files import read_chip_metadata
+from faceloom.media.chunks import Span
+from faceloom.media.sources import SourceKind
+from faceloom.pipeline.faces import Failure, Seen, with_patches
+from faceloom.pipeline.lanes import Final
+
+
+def told_by_chips(spans: Sequence[Span]) -> dict[FrameId, dict[str, Any]]:
+    """What pictures say of their faces themselves, as far as they are chips of ours."""
+    told: dict[FrameId, dict[str, Any]] = {}
+    for span in spans:
+        if span.source.kind is SourceKind.PICTURE:
+            try:
+                told[FrameId(span.source.name, 0)] = read_chip_metadata(span.source.path)
+            except MediaError:
+                continue  # any other picture
+    return told
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AlignedStep:
+    """Gives each frame its one face: as its chip tells, or else where the crop has a mean face."""
+
+    told: Mapping[FrameId, Mapping[str, Any]]
+    framing: Framing
+    """The square that pictures show which tell nothing."""
+    gives_landmarks: bool
+    """Whether faces come with landmarks, since no aligner will find them."""
+    batch: int = 1
+    together: int = 1
+    stage: str = "patches"
+
+    def group(self, item: Frame) -> Hashable:
+        return None
+
+    def failed(self, item: Frame, error: Exception) -> Failure:
+        return Failure(frame=item.id, reason=str(error))
+
+    def run(self, items: Sequence[Frame]) -> Sequence[Face | Final]:
+        return [found for frame in items for found in self._found(frame)]
+
+    def _found(self, frame: Frame) -> list[Face | Final]:
+        height, width = frame.image.shape[:2]
+        if height != width:
+            raise MediaError(f"is {width} x {height} pixels, and an aligned face is a square: run without --aligned")
+        face = _as_told(frame, self.told.get(frame.id, {})) or _as_usual(frame, self.framing)
+        if not self.gives_landmarks:
+            face = Face(frame=face.frame, index=0, box=face.box, score=face.score, time=face.time)
+        return [*with_patches([face], frame.image, scale=self.framing.patch_scale), Final(Seen.of(frame))]
+
+
+def _as_told(frame: Frame, told: Mapping[str, Any]) -> Face | None:
+    """The face that a chip tells of, in its own pixels; None if it tells of none that could be."""
+    try:
+        to_chip = _numbers(told["affine"], (2, 3))
+        box, landmarks = _numbers(told["box"], (4,)), _numbers(told["landmarks"], (68, 2))
+        score = float(told["score"])
+    except (KeyError, TypeError, ValueError):
+        return None
+    in_chip = np.asarray(apply(to_chip, landmarks), np.float32)
+    sides = np.ptp(in_chip, axis=0)
+    if not (0 <= score <= 1 and sides.min() > 1 and scale_of(to_chip) > 0):
+        return None
+    return Face(frame=frame.id, index=0, box=_turned(box, to_chip), score=score, time=frame.time, landmarks=in_chip)
+
+
+def _as_usual(frame: Frame, framing: Framing) -> Face:
+    """A mean face, where a chip of this framing has it."""
+    side = frame.image.shape[0]
+    in_chip = np.asarray(apply(compose(scaling(side, side), _ONE), MEAN_FACE * framing.eye_share), np.float32)
+    return Face(frame=frame.id, index=0, box=box_like(in_chip), score=1.0, time=frame.time, landmarks=in_chip)
+
+
+_ONE = np.array([[1, 0, 0], [0, 1, 0]], np.float64)
+"""An image of one pixel, whose centre is (0, 0)."""
+
+
+def _numbers(value: Any, shape: tuple[int, ...]) -> Points:
+    numbers = np.array(value, np.float32)
+    if numbers.shape != shape or not np.isfinite(numbers).all():
+        raise ValueError("not so many numbers")
+    return numbers
+
+
+def _turned(box: Boxes, to_chip: Affine) -> Boxes:
+    """A box (4,) in the chip: its middle goes with the map, its sides with the scale alone."""
+    middle = apply(to_chip, (box[:2] + box[2:]) / 2)
+    half = (box[2:] - box[:2]) / 2 * scale_of(to_chip)
+    return np.concatenate([middle - half, middle + half]).astype(np.float32)
