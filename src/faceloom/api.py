@@ -240,9 +240,11 @@ def extend(
 ) -> Summary:
     """Adds masks or embeddings to the faces of a result folder; nothing is detected or aligned again.
 
-    Frames are read again where they were. Called again with the same arguments it goes on where it ended. The folder's
-    configuration has the stages from then on, so that `extract` with all of them goes on too. Chips and overlays stay
-    as they are.
+    Frames are read again where they were. Where a source is gone, the chips of its faces take its place, and a notice
+    (`from_chips`) says so: what is added is then near to what the frames would have given.
+
+    Called again with the same arguments it goes on where it ended. The folder's configuration has the stages from then
+    on, so that `extract` with all of them goes on too. Chips and overlays stay as they are.
 
     Args:
         folder: a result folder whose faces have landmarks.
@@ -251,7 +253,8 @@ def extend(
         options: as docs/options.md lists them.
 
     Returns:
-        How it ended: frames that lack a stage still, since their file is gone or has changed, are among the failed.
+        How it ended: frames that lack a stage still, since their file has changed, or is gone and there are no chips,
+        are among the failed.
 
     Raises:
         TypeError: there is no such keyword.
@@ -263,6 +266,8 @@ def extend(
     config = _extensible(Path(folder))
     asked = {**options, "precision": config.get("precision", Precision.FP32.value), **colours_of(config)}
     order = make_order(flow, outputs_of(config), asked, on_event=on_event)
+    if config.get("chips"):
+        order = replace(order, chips_of=Path(folder))
     with Store(Path(folder)) as store:
         new = store.configuration.add_stages(flow.describe())
         try:

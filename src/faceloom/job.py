@@ -95,6 +95,8 @@ class Order:
     """Whose faces are kept; everybody's if left out."""
     derivation: Derivation | None = None
     """Whose faces get other chips, if nothing is to be found."""
+    chips_of: Path | None = None
+    """The result folder whose chips take the place of sources that are gone, if any may."""
     retry_failed: bool = False
     """Whether all that failed before is done again, whyever it failed."""
 
@@ -146,3 +148,5 @@ class Job:
     """Whose faces get other chips, if nothing is to be found."""
     aligned: bool = False
     """Whether pictures are faces already, and the flow has no detector for that."""
+    chips_of: Path | None = None
+    """The result folder whose chips take the place of sources that are gone, if any may."""

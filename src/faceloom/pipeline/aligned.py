@@ -9,7 +9,7 @@ import numpy as np
 from faceloom.errors import MediaError
 from faceloom.faces import Face, FrameId
 from faceloom.frame import Frame
-from faceloom.geometry.affine import Affine, Points, apply, compose, scale_of, scaling
+from faceloom.geometry.affine import Affine, Points, apply, scale_of, scaling
 from faceloom.geometry.boxes import Boxes
 from faceloom.geometry.chips import Framing
 from faceloom.geometry.landmarks import MEAN_FACE, box_like
@@ -67,12 +67,12 @@ class AlignedStep:
 def _as_told(frame: Frame, told: Mapping[str, Any]) -> Face | None:
     """The face that a chip tells of, in its own pixels; None if it tells of none that could be."""
     try:
-        to_chip = _numbers(told["affine"], (2, 3))
+        to_chip = np.asarray(_numbers(told["affine"], (2, 3)), np.float64)
         box, landmarks = _numbers(told["box"], (4,)), _numbers(told["landmarks"], (68, 2))
         score = float(told["score"])
     except (KeyError, TypeError, ValueError):
         return None
-    in_chip = np.asarray(apply(to_chip, landmarks), np.float32)
+    in_chip = apply(to_chip, landmarks)
     sides = np.ptp(in_chip, axis=0)
     if not (0 <= score <= 1 and sides.min() > 1 and scale_of(to_chip) > 0):
         return None
@@ -82,12 +82,9 @@ def _as_told(frame: Frame, told: Mapping[str, Any]) -> Face | None:
 def _as_usual(frame: Frame, framing: Framing) -> Face:
     """A mean face, where a chip of this framing has it."""
     side = frame.image.shape[0]
-    in_chip = np.asarray(apply(compose(scaling(side, side), _ONE), MEAN_FACE * framing.eye_share), np.float32)
+    in_unit: Points = (MEAN_FACE * framing.eye_share).astype(np.float32)  # of an image of one pixel
+    in_chip = apply(scaling(side, side), in_unit)
     return Face(frame=frame.id, index=0, box=box_like(in_chip), score=1.0, time=frame.time, landmarks=in_chip)
-
-
-_ONE = np.array([[1, 0, 0], [0, 1, 0]], np.float64)
-"""An image of one pixel, whose centre is (0, 0)."""
 
 
 def _numbers(value: Any, shape: tuple[int, ...]) -> Points:
@@ -99,6 +96,6 @@ def _numbers(value: Any, shape: tuple[int, ...]) -> Points:
 
 def _turned(box: Boxes, to_chip: Affine) -> Boxes:
     """A box (4,) in the chip: its middle goes with the map, its sides with the scale alone."""
-    middle = apply(to_chip, (box[:2] + box[2:]) / 2)
-    half = (box[2:] - box[:2]) / 2 * scale_of(to_chip)
+    middle = apply(to_chip, (box[None, :2] + box[None, 2:]) / 2)[0]
+    half = (box[2:] - box[:2]) / 2 * np.float32(scale_of(to_chip))
     return np.concatenate([middle - half, middle + half]).astype(np.float32)

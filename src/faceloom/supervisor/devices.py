@@ -111,6 +111,7 @@ class DeviceRun:
             people=self._order.people,
             derivation=self._order.derivation,
             aligned=self._order.aligned,
+            chips_of=self._order.chips_of,
             has_loose_heap=planned.loose_heap_bytes > 0,
         )
         self.start()

@@ -18,6 +18,7 @@ from faceloom.media.reading import FrameReader, Read, can_read_side_by_side
 from faceloom.memory.usage import peak_bytes
 from faceloom.messages import Held
 from faceloom.pipeline.aligned import AlignedStep, told_by_chips
+from faceloom.pipeline.chip_reads import chip_reads
 from faceloom.pipeline.deriving import DeriveStep
 from faceloom.pipeline.drawing import OverlayStep
 from faceloom.pipeline.faces import Failure, Seen, size_of
@@ -181,8 +182,20 @@ class Worker:
             engine.shrink()
 
     def _frames(self, spans: Sequence[Span], known: Mapping[FrameId, Sequence[Face]] | None = None) -> Feed:
-        reads = (self._announced(read, known or {}) for read in self._reader.reads(spans))
+        reads = (self._announced(read, known or {}) for read in self._reads(spans, known or {}))
         return Feed(reads=reads, parallel=can_read_side_by_side(spans))
+
+    def _reads(self, spans: Sequence[Span], known: Mapping[FrameId, Sequence[Face]]) -> Iterator[Read]:
+        """A call for each frame; of sources that are gone the chips are read, if they may be."""
+        chips_of = self._job.chips_of
+        if chips_of is None:
+            yield from self._reader.reads(spans)
+            return
+        for span in spans:
+            if span.source.path.exists():
+                yield from self._reader.reads([span])
+            else:
+                yield from chip_reads(span, known, folder=chips_of)
 
     def _announced(self, read: Read, known: Mapping[FrameId, Sequence[Face]]) -> Callable[[], Any]:
         def announced() -> Any:
@@ -190,7 +203,7 @@ class Worker:
             self._on_progress(1, 0)
             if isinstance(answer, Unreadable):
                 return Final(answer)
-            faces = known.get(answer.id)
+            faces = None if answer.faces else known.get(answer.id)
             return replace(answer, faces=tuple(faces)) if faces else answer
 
         return announced
