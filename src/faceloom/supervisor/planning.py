@@ -381,7 +381,7 @@ def _not_as_wished(problem: Problem, free: Problem, room: Room, wishes: Wishes) 
     names = largest_phase(problem, wishes)
     do, together = ("do", " together") if len(names) > 1 else ("does", "")
     message = (
-        f"{in_words(names)} {do} not fit{together} into {format_bytes(room.budget_bytes)}, as {wishes.laid} has it;"
+        f"{in_words(names)} {do} not fit{together} into {format_bytes(room.budget_bytes)}, as {wishes} has it;"
         f" the smallest budget that would do is {_rounded_up(needed)}{_without_wishes(free, room, needed)}: raise"
         " --memory, or leave it to the plan"
     )
