@@ -145,6 +145,8 @@ def _look_again(
     should_stop: ShouldStop,
 ) -> Summary:
     """A second look at the frames of a result folder in which no face was found."""
+    if not order.flow.of("detect"):
+        raise RequestError("--only-empty has another detector look at frames, and with these options there is none")
     if not (out / DATABASE).is_file():
         raise RequestError(f"{out} holds no results yet; run the command without --only-empty first")
     with Store(out) as store:

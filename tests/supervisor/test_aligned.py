@@ -133,6 +133,11 @@ def test_a_folder_of_faces_that_were_looked_for_is_another(source: Path, aligned
         extract(source / "chips", aligned, **FLOW)
 
 
+def test_there_is_no_second_look_where_nothing_is_looked_for(source: Path, aligned: Path) -> None:
+    with pytest.raises(RequestError, match="only-empty"):
+        extract(source / "chips", aligned, aligned=True, only_empty=True, **FLOW)
+
+
 @pytest.mark.parametrize("options", [{"detect": "centerface"}, {"detect": "import", "from_": "a.csv"}, {"tiles": 640}])
 def test_nothing_is_told_to_a_detector_that_there_is_not(options: dict[str, Any], source: Path, tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="aligned"):
