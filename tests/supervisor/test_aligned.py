@@ -1,5 +1,6 @@
 """Pictures that are faces already: everything but the detector runs on them, and results lie over the picture."""
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -7,11 +8,13 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 from PIL import Image
+from PIL.PngImagePlugin import PngInfo
 
 from faceloom.api import derive, extend, extract
 from faceloom.errors import RequestError
 from faceloom.geometry.affine import apply
-from faceloom.geometry.chips import frame_to_chip
+from faceloom.geometry.chips import EYE_SHARE, frame_to_chip
+from faceloom.geometry.landmarks import MEAN_FACE
 from faceloom.results.faces import ResultFace
 from faceloom.results.results import open as open_results
 from jobs import exported, files_below
@@ -82,6 +85,40 @@ def test_chips_and_masks_lie_over_the_picture(source: Path, aligned: Path) -> No
         np.testing.assert_allclose(face.frame_to_chip, [[1, 0, 0], [0, 1, 0]], atol=1e-6)
         with Image.open(source / "chips" / name) as picture, Image.open(aligned / str(face.chip)) as chip:
             np.testing.assert_array_equal(np.asarray(chip.convert("RGB")), np.asarray(picture.convert("RGB")))
+
+
+def test_what_a_chip_tells_is_believed_after_it_was_resized_and_not_if_it_cannot_be(
+    source: Path, tmp_path: Path
+) -> None:
+    pictures = tmp_path / "pictures"
+    pictures.mkdir()
+    (chip,) = (source / "chips" / "portrait.png").glob("*.png")
+    with Image.open(chip) as picture:
+        text = picture.info["faceloom"]
+        small = picture.convert("RGB").resize((160, 160), Image.Resampling.LANCZOS)
+    for name, told in {
+        "told": text,
+        "absurd": text.replace('"box": [', '"box": [1e38, '),
+        "huge": _scaled(text),
+    }.items():
+        notes = PngInfo()
+        notes.add_itxt("faceloom", told)
+        small.save(pictures / f"{name}.png", pnginfo=notes)
+    extract(pictures, tmp_path / "out", aligned=True, align="none", **{**FLOW, "mask": ["extended"]})
+    found = faces_of(tmp_path / "out")
+    landmarks = next(iter(faces_of(source)[name] for name in faces_of(source) if name.startswith("portrait"))).landmarks
+    assert landmarks is not None
+    wanted = (apply(frame_to_chip(landmarks, size=SIZE), landmarks) + 0.5) * 160 / SIZE - 0.5
+    np.testing.assert_allclose(np.asarray(found["told.png"].landmarks), wanted, atol=0.3)
+    mean = MEAN_FACE * EYE_SHARE * 160 + 79.5
+    for name in ("absurd.png", "huge.png"):
+        np.testing.assert_allclose(np.asarray(found[name].landmarks), mean, atol=1e-3)
+
+
+def _scaled(text: str) -> str:
+    """The same with a map that makes everything infinite."""
+    told = json.loads(text)
+    return json.dumps({**told, "affine": (np.array(told["affine"]) * 1e38).tolist()})
 
 
 def test_any_square_crop_is_taken_to_show_what_was_said(source: Path, aligned: Path, tmp_path: Path) -> None:

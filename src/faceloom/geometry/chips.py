@@ -10,6 +10,7 @@ from faceloom.choices import Border, Crop
 from faceloom.geometry.affine import (
     Affine,
     Points,
+    apply,
     compose,
     fit_similarity,
     invert,
@@ -201,6 +202,13 @@ def square_to_chip(
         return frame_to_chip(landmarks, size=size, framing=framing)
     height, width = frame_shape
     return scaling(size / width, size / height)
+
+
+def box_in_chip(box: NDArray[np.float32], to_chip: Affine) -> NDArray[np.float32]:
+    """A box (4,) of the frame in the chip: its middle goes with the map, its sides with the scale alone."""
+    (middle,) = apply(to_chip, np.stack([(box[:2] + box[2:]) / 2]))
+    half = (box[2:] - box[:2]) / 2 * np.float32(scale_of(to_chip))
+    return np.concatenate([middle - half, middle + half])
 
 
 def _turned_back(frame_to_image: Affine, *, size: int) -> Affine:

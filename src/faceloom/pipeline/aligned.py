@@ -9,15 +9,17 @@ import numpy as np
 from faceloom.errors import MediaError
 from faceloom.faces import Face, FrameId
 from faceloom.frame import Frame
-from faceloom.geometry.affine import Affine, Points, apply, scale_of, scaling
-from faceloom.geometry.boxes import Boxes
-from faceloom.geometry.chips import Framing
-from faceloom.geometry.landmarks import MEAN_FACE, box_like
+from faceloom.geometry.affine import Affine, Points, apply, compose, scaling
+from faceloom.geometry.chips import Framing, box_in_chip
+from faceloom.geometry.landmarks import INNER, MEAN_FACE, box_like
 from faceloom.media.chip_files import read_chip_metadata
 from faceloom.media.chunks import Span
 from faceloom.media.sources import SourceKind
 from faceloom.pipeline.faces import Failure, Seen, with_patches
 from faceloom.pipeline.lanes import Final
+
+_OFF = 0.02
+"""By which share of a chip's side the middle of a face may be off the chip's."""
 
 
 def told_by_chips(spans: Sequence[Span]) -> dict[FrameId, dict[str, Any]]:
@@ -72,11 +74,25 @@ def _as_told(frame: Frame, told: Mapping[str, Any]) -> Face | None:
         score = float(told["score"])
     except (KeyError, TypeError, ValueError):
         return None
+    to_chip = _resized(to_chip, landmarks, side=frame.image.shape[0])
     in_chip = apply(to_chip, landmarks)
-    sides = np.ptp(in_chip, axis=0)
-    if not (0 <= score <= 1 and sides.min() > 1 and scale_of(to_chip) > 0):
+    centre, sides = in_chip[INNER].mean(axis=0), np.ptp(in_chip, axis=0)
+    is_inside = centre.min() >= 0 and centre.max() <= frame.image.shape[0] and sides.min() > 1
+    if not (0 <= score <= 1 and is_inside and np.isfinite(in_chip).all()):
         return None
-    return Face(frame=frame.id, index=0, box=_turned(box, to_chip), score=score, time=frame.time, landmarks=in_chip)
+    return Face(frame=frame.id, index=0, box=box_in_chip(box, to_chip), score=score, time=frame.time, landmarks=in_chip)
+
+
+def _resized(to_chip: Affine, landmarks: Points, *, side: int) -> Affine:
+    """The map to a chip that has been resized since.
+
+    A chip is laid so that the mean of the inner landmarks is in its middle. Where it is elsewhere on the diagonal, its
+    middle tells how large the chip once was; where it is anywhere else, the chip was a picture that lies as it is.
+    """
+    x, y = apply(to_chip, landmarks)[INNER].mean(axis=0).tolist()
+    side_then = x + y + 1
+    is_middle = side_then > 1 and abs(x - y) < _OFF * side_then and abs(side_then - side) > _OFF * side
+    return compose(scaling(side / side_then, side / side_then), to_chip) if is_middle else to_chip
 
 
 def _as_usual(frame: Frame, framing: Framing) -> Face:
@@ -92,10 +108,3 @@ def _numbers(value: Any, shape: tuple[int, ...]) -> Points:
     if numbers.shape != shape or not np.isfinite(numbers).all():
         raise ValueError("not so many numbers")
     return numbers
-
-
-def _turned(box: Boxes, to_chip: Affine) -> Boxes:
-    """A box (4,) in the chip: its middle goes with the map, its sides with the scale alone."""
-    middle = apply(to_chip, (box[None, :2] + box[None, 2:]) / 2)[0]
-    half = (box[2:] - box[:2]) / 2 * np.float32(scale_of(to_chip))
-    return np.concatenate([middle - half, middle + half]).astype(np.float32)

@@ -10,7 +10,8 @@ import numpy as np
 from faceloom.errors import FaceloomError
 from faceloom.faces import Face, FrameId, Patch
 from faceloom.frame import Frame
-from faceloom.geometry.affine import apply, scale_of
+from faceloom.geometry.affine import apply
+from faceloom.geometry.chips import box_in_chip
 from faceloom.media.chunks import Span, Unreadable
 from faceloom.media.reading import Read
 from faceloom.results.pictures import read_chip
@@ -44,11 +45,9 @@ def _in_chip(face: Face, folder: Path) -> Face:
         return face
     pixels = read_chip(folder, face.chip)
     height, width = pixels.shape[:2]
-    middle = apply(to_chip, np.stack([(face.box[:2] + face.box[2:]) / 2]))[0]
-    half = (face.box[2:] - face.box[:2]) / 2 * np.float32(scale_of(to_chip))
     return replace(
         face,
-        box=np.concatenate([middle - half, middle + half]),
+        box=box_in_chip(face.box, to_chip),
         keypoints=None if face.keypoints is None else apply(to_chip, face.keypoints),
         landmarks=apply(to_chip, landmarks),
         patch=Patch(pixels=pixels, x=0, y=0, held_bytes=pixels.nbytes, frame_shape=(height, width)),
