@@ -1,7 +1,7 @@
 """Aligned faces: pictures that are chips already, of ours or anybody's, take the place of a detector."""
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -10,8 +10,9 @@ from faceloom.errors import MediaError
 from faceloom.faces import Face, FrameId
 from faceloom.frame import Frame
 from faceloom.geometry.affine import Affine, Points, apply, compose, scaling
+from faceloom.geometry.boxes import Boxes
 from faceloom.geometry.chips import Framing, box_in_chip
-from faceloom.geometry.landmarks import INNER, MEAN_FACE, box_like
+from faceloom.geometry.landmarks import INNER, MEAN_FACE, box_like, five_keypoints
 from faceloom.media.chip_files import read_chip_metadata
 from faceloom.media.chunks import Span
 from faceloom.media.sources import SourceKind
@@ -62,7 +63,7 @@ class AlignedStep:
             raise MediaError(f"is {width} x {height} pixels, and an aligned face is a square: run without --aligned")
         face = _as_told(frame, self.told.get(frame.id, {})) or _as_usual(frame, self.framing)
         if not self.gives_landmarks:
-            face = Face(frame=face.frame, index=0, box=face.box, score=face.score, time=face.time)
+            face = replace(face, landmarks=None)
         return [*with_patches([face], frame.image, scale=self.framing.patch_scale), Final(Seen.of(frame))]
 
 
@@ -80,7 +81,8 @@ def _as_told(frame: Frame, told: Mapping[str, Any]) -> Face | None:
     is_inside = centre.min() >= 0 and centre.max() <= frame.image.shape[0] and sides.min() > 1
     if not (0 <= score <= 1 and is_inside and np.isfinite(in_chip).all()):
         return None
-    return Face(frame=frame.id, index=0, box=box_in_chip(box, to_chip), score=score, time=frame.time, landmarks=in_chip)
+    face = _face(frame, box_in_chip(box, to_chip), in_chip, score=score)
+    return replace(face, keypoints=five_keypoints(in_chip))
 
 
 def _resized(to_chip: Affine, landmarks: Points, *, side: int) -> Affine:
@@ -100,7 +102,12 @@ def _as_usual(frame: Frame, framing: Framing) -> Face:
     side = frame.image.shape[0]
     in_unit: Points = (MEAN_FACE * framing.eye_share).astype(np.float32)  # of an image of one pixel
     in_chip = apply(scaling(side, side), in_unit)
-    return Face(frame=frame.id, index=0, box=box_like(in_chip), score=1.0, time=frame.time, landmarks=in_chip)
+    return _face(frame, box_like(in_chip), in_chip, score=1.0)
+
+
+def _face(frame: Frame, box: Boxes, landmarks: Points, *, score: float) -> Face:
+    """The one face of a frame. Without keypoints an aligner looks for it first, in the square that the box tells."""
+    return Face(frame=frame.id, index=0, box=box, score=score, time=frame.time, landmarks=landmarks)
 
 
 def _numbers(value: Any, shape: tuple[int, ...]) -> Points:
