@@ -16,8 +16,10 @@ from faceloom.errors import BudgetError, RequestError
 from faceloom.faces import Face, Image
 from faceloom.frame import Frame
 from faceloom.live_runs import PassRun
+from faceloom.media.sources import Shape, SourceKind
 from faceloom.options.calls import PassesOptions
 from faceloom.options.declared import filled
+from faceloom.supervisor.in_process import Alike, plan_here
 from faceloom.units import MIB
 
 FLOW: dict[str, Any] = {"mask": ["unet", "extended"], "every": 15}
@@ -144,6 +146,14 @@ def test_a_stream_below_a_ceiling_keeps_its_frames_whole_through_several_passes(
     assert all(frame.image.size for frame in frames)
     assert told(frames) == streamed
     assert told(faceloom.stream(inputs, **FLOW, memory="4GiB")) == streamed
+
+
+def test_what_was_asked_for_reaches_the_worker() -> None:
+    order = _live_order(filled(PassesOptions, {"align": None, "raw_colours": True, "max_faces": 3}), "")
+    listing = Alike(known=[(SourceKind.PICTURE, Shape(height=120, width=160, reading_bytes=0))], number=4)
+    job = plan_here(order, listing, keeps_frames=False, on_event=lambda event: None)
+    assert (job.raw_colours, job.choice, job.outputs) == (True, order.choice, order.outputs)
+    assert job.plan.peak_bytes <= job.plan.budget_bytes
 
 
 SCRIPT = """

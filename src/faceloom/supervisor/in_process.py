@@ -117,6 +117,7 @@ def _job(order: Order, planner: Planner, planned: Planned) -> Job:
         outputs=order.outputs,
         in_flight_bytes=lanes * frames_together(planned.plan) * planner.frame_bytes,
         choice=order.choice,
+        raw_colours=order.raw_colours,
         engine=EngineJob(
             runtime=order.runtime,
             arena_bytes=own,
