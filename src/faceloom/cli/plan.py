@@ -108,7 +108,7 @@ def _plan_problem(file: Path, budgets: Sequence[str], *, as_json: bool) -> int:
     from dataclasses import replace
 
     from faceloom.errors import BudgetError, RequestError
-    from faceloom.solver.problem import read_problem
+    from faceloom.solver.reading import read_problem
     from faceloom.solver.solve import solve
 
     try:
