@@ -16,6 +16,7 @@ from faceloom.memory.footprints import Footprint
 from faceloom.memory.usage import peak_bytes
 from faceloom.solver.plan import HOST
 from faceloom.supervisor.costs import Work
+from faceloom.supervisor.host_seconds import face_s, reading_s
 from faceloom.supervisor.planning import Planned, Room
 from faceloom.supervisor.profiling import Profiler, network_shape
 from faceloom.supervisor.replanning import Planner
@@ -73,7 +74,8 @@ class Survey:
             reading_bytes=max(*(moment for _, moment in reading), _writing_bytes(order.outputs)),
             faces_a_frame=EXPECTED_FACES,
             kept_bytes_a_frame=EXPECTED_FACES * EXPECTED_PATCH_BYTES * _patch_area(order.outputs),
-            decode_s=0.0,
+            decode_s=reading_s(store.frames.pixels()),
+            face_s=face_s(order.outputs),
             looks_a_frame=_looks_a_frame(order, self._canvas_of),
         )
         self._profiler = Profiler(order, target, pool, on_event)
