@@ -1,4 +1,4 @@
-"""Bounds from below: what the stages that are left take at least, and in how many phases.
+"""LowerBounds from below: what the stages that are left take at least, and in how many phases.
 
 A phase holds what fits into it, so what a phase costs by itself (switching to it, and the host's part) can be laid on
 its stages by the share of the room that each fills: a stage pays for its calls at some batch, and for its share of a
@@ -12,7 +12,7 @@ _WHOLE = 1 << 64
 """A phase filled to its brim; shares are counted in whole parts of it, rounded down."""
 
 
-class Bounds:
+class LowerBounds:
     """What stages add at least to any plan for a budget."""
 
     def __init__(self, phases: Phases) -> None:

@@ -11,7 +11,7 @@ from dataclasses import replace
 from itertools import accumulate
 from typing import NamedTuple
 
-from faceloom.solver.bounds import Bounds
+from faceloom.solver.bounds import LowerBounds
 from faceloom.solver.phases import Phases, members
 
 Sets = tuple[int, ...]
@@ -59,7 +59,7 @@ class _Rest(NamedTuple):
 class _Search:
     def __init__(self, phases: Phases, limit: Cost) -> None:
         self.phases = phases
-        self.bounds = Bounds(phases)
+        self.bounds = LowerBounds(phases)
         self.limit = limit
         self.found: Sets | None = None
         self._after_twin = _twins(phases)

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from faceloom.errors import BudgetError
-from faceloom.solver.bounds import Bounds
+from faceloom.solver.bounds import LowerBounds
 from faceloom.solver.climb import Rank, apart, climb, rank, together
 from faceloom.solver.phases import Phases, clock_of
 from faceloom.solver.places import movable, place, ways
@@ -74,7 +74,7 @@ def _best(phases: Phases) -> Rank:
 
 def _fastest(phases: Phases) -> Rank:
     """Finds a plan of least seconds and, among equals, of fewest phases."""
-    least_ticks = Bounds(phases).least_ticks(phases.everything)
+    least_ticks = LowerBounds(phases).least_ticks(phases.everything)
     best = climb(phases, together(phases))
     if best.phases == 1 and best.ticks == least_ticks:
         return best
@@ -98,7 +98,7 @@ def _best_placed(problem: Problem, device: str) -> tuple[Phases, Rank]:
         phases = Phases(place(problem, on_host), clock)
         loads = phases.load_ticks(phases.everything)
         bounds.append(
-            (Bounds(phases).least_ticks(phases.everything) + loads, len(on_host), sorted(on_host), loads, phases)
+            (LowerBounds(phases).least_ticks(phases.everything) + loads, len(on_host), sorted(on_host), loads, phases)
         )
     found: tuple[tuple[object, ...], Phases, Rank] | None = None
     for least, number, names, loads, phases in sorted(bounds, key=lambda bound: bound[:3]):
