@@ -8,10 +8,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faceloom.errors import BudgetError
-from faceloom.solver.climb import rank
 from faceloom.solver.phases import Phases, mask_of, members
 from faceloom.solver.plan import Plan
 from faceloom.solver.problem import Arena, Problem, StageCost
+from faceloom.solver.rank import rank
 from faceloom.solver.solve import solve
 from solver.brute import best_by_trying, random_problem, smallest_budget
 

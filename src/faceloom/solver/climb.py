@@ -2,38 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from typing import NamedTuple
 
 from faceloom.solver.phases import Phases, members
-from faceloom.solver.search import Cost, Sets
-
-
-class Rank(NamedTuple):
-    """What a plan is compared by; the lesser is the better."""
-
-    ticks: int
-    """The ticks with a switch to each phase, also to the first, and without loading."""
-    phases: int
-    peak_bytes: int
-    waits: int
-    """How often a stage waits for another phase; the fewer, the earlier run stages that cost nothing."""
-    sets: Sets
-
-    @property
-    def cost(self) -> Cost:
-        return Cost(self.ticks, self.phases)
-
-
-def rank(phases: Phases, sets: Sets) -> Rank:
-    """Ranks a plan whose phases all fit."""
-    best = [phases.best(chosen, last=chosen == sets[-1]) for chosen in sets]
-    return Rank(
-        ticks=sum(phase.ticks for phase in best) + len(sets) * phases.switch_ticks,
-        phases=len(sets),
-        peak_bytes=max(phase.peak_bytes for phase in best),
-        waits=sum(i * chosen.bit_count() for i, chosen in enumerate(sets)),
-        sets=sets,
-    )
+from faceloom.solver.rank import Rank, Sets, rank
 
 
 def together(phases: Phases) -> Sets:

@@ -12,17 +12,9 @@ from itertools import accumulate
 from typing import NamedTuple
 
 from faceloom.solver.bounds import LowerBounds
+from faceloom.solver.climb import climb
 from faceloom.solver.phases import Phases, members
-
-Sets = tuple[int, ...]
-"""The stages of every phase, in the order of the phases."""
-
-
-class Cost(NamedTuple):
-    """What phases take, without loading, which takes the same in every plan; the lesser is the better."""
-
-    ticks: int
-    phases: int
+from faceloom.solver.rank import Cost, Rank, Sets
 
 
 def faster(phases: Phases, limit: Cost) -> Sets | None:
@@ -30,6 +22,13 @@ def faster(phases: Phases, limit: Cost) -> Sets | None:
     search = _Search(phases, limit)
     search.go_on(_Start(0, Cost(0, 0), ()))
     return search.found
+
+
+def smallest(phases: Phases, best: Rank) -> Rank:
+    """Finds the plan that needs least memory of all that are as good as the best one in all else."""
+    search = _Lowering(phases, best)
+    search.go_on(_Start(0, Cost(0, 0), ()))
+    return search.best
 
 
 class _Start(NamedTuple):
@@ -45,6 +44,8 @@ class _Rest(NamedTuple):
     """What is left after some phases, as the next one is filled."""
 
     start: _Start
+    bounds: LowerBounds
+    """Those that the rest was made with."""
     stages: tuple[int, ...]
     hidden: tuple[int, ...]
     """For each of the stages how much they and those after it can take off the bound, hidden behind the host's work."""
@@ -69,16 +70,31 @@ class _Search:
         """Tries all ways to go on that may be better than what was found."""
         rest = self.phases.everything & ~start.done
         if not rest:
-            self.found, self.limit = start.sets, start.cost
+            self._take(start)
             return
         if self._is_hopeless(start.cost, rest) or self._reached.get(start.done, self.limit) <= start.cost:
             return
         self._reached[start.done] = start.cost
+        self._fill(self._rest(start), 0, 0)
+
+    def _take(self, start: _Start) -> None:
+        """Notes a plan that is better than what was found before."""
+        self.found, self.limit = start.sets, start.cost
+
+    def _rest(self, start: _Start) -> _Rest:
+        rest = self.phases.everything & ~start.done
         stages = members(rest)
         own = [self.bounds.stage_ticks[i] for i in stages]
         shares = [max(0, ticks - self.bounds.alone_ticks[i]) for i, ticks in zip(stages, own, strict=True)]
-        least = start.cost.ticks + self.phases.switch_ticks + sum(own)
-        self._fill(_Rest(start, stages, _sums_from(own), _sums_from(shares), least, self.phases.fits(rest)), 0, 0)
+        return _Rest(
+            start=start,
+            bounds=self.bounds,
+            stages=stages,
+            hidden=_sums_from(own),
+            shared=_sums_from(shares),
+            least_ticks=start.cost.ticks + self.phases.switch_ticks + sum(own),
+            fits=self.phases.fits(rest),
+        )
 
     def _is_hopeless(self, cost: Cost, rest: int) -> bool:
         """Whether nothing that begins at such a cost and still has to do the rest is better than what was found."""
@@ -87,6 +103,8 @@ class _Search:
 
     def _fill(self, rest: _Rest, chosen: int, k: int) -> None:
         """Tries all phases of the stages chosen and any from the k-th on, first with it, then without."""
+        if rest.bounds is not self.bounds:
+            rest = self._rest(rest.start)
         if self._is_slow(rest, chosen, k):
             return
         if k == len(rest.stages):
@@ -135,6 +153,38 @@ class _Search:
             if phases.best(fuller, last=False).ticks <= taken + saved:
                 return True
         return False
+
+
+class _Lowering(_Search):
+    """A search that lowers the budget below each plan that it finds."""
+
+    def __init__(self, phases: Phases, best: Rank) -> None:
+        super().__init__(phases, Cost(best.ticks, best.phases + 1))
+        self.best = best
+        self._lower()
+
+    def go_on(self, start: _Start) -> None:
+        if all(map(self.phases.fits, start.sets)):
+            super().go_on(start)
+
+    def _close(self, start: _Start, chosen: int) -> None:
+        if self.phases.fits(chosen):
+            super()._close(start, chosen)
+
+    def _take(self, start: _Start) -> None:
+        found = climb(self.phases, start.sets)  # its first phases may be slower by now
+        if found.cost < self.limit:
+            self.best = found
+            self._lower()
+
+    def _lower(self) -> None:
+        """Lowers the budget below the best plan; if nothing can be as fast there, all is found."""
+        self.phases = self.phases.within(self.best.peak_bytes - 1)
+        self._reached.clear()
+        if self.phases.fits(self.phases.largest):
+            self.bounds = LowerBounds(self.phases)
+        if not self.phases.fits(self.phases.largest) or self._is_hopeless(Cost(0, 0), self.phases.everything):
+            self.limit = Cost(0, 0)
 
 
 def _twins(phases: Phases) -> list[int]:

@@ -10,12 +10,13 @@ from dataclasses import replace
 
 from faceloom.errors import BudgetError
 from faceloom.solver.bounds import LowerBounds
-from faceloom.solver.climb import Rank, apart, climb, rank, together
+from faceloom.solver.climb import apart, climb, together
 from faceloom.solver.phases import Phases, clock_of
 from faceloom.solver.places import movable, place, ways
 from faceloom.solver.plan import HOST, Phase, Placement, Plan
 from faceloom.solver.problem import Problem, in_order
-from faceloom.solver.search import Cost, Sets, faster
+from faceloom.solver.rank import Rank, Sets, rank
+from faceloom.solver.search import faster, smallest
 from faceloom.solver.ticks import Ticks
 from faceloom.units import MIB, format_bytes
 
@@ -61,14 +62,8 @@ def _heaviest_first(problem: Problem) -> Problem:
 def _best(phases: Phases) -> Rank:
     """Finds the best plan: the fastest, in the least memory in which one is as fast."""
     best = _fastest(phases)
-    while best.phases > 1:
-        lower = phases.within(best.peak_bytes - 1)
-        if lower.least_bytes(lower.largest) > lower.problem.budget_bytes:
-            break
-        sets = faster(lower, Cost(best.ticks, best.phases + 1))
-        if not sets:
-            break
-        best = climb(lower, sets)
+    if best.phases > 1:
+        best = smallest(phases, best)
     return climb(phases.within(best.peak_bytes), best.sets)
 
 
