@@ -4,8 +4,8 @@ Ten stages, 64 batches each, budgets from the smallest that has a plan to one in
 the mean of them, in seconds of the processor, so that other programs change little. Then 17 and 20 stages: a detector,
 an aligner, and masks that are all alike or all different, of networks that larger batches make faster, or do not (as on
 a CPU); what takes more than ten seconds is given up and counted. Then random problems of two to five stages, against
-every partition at every batch. At last, with `--sweep`, six networks and two hulls at every budget from 1 to 24,576 MiB,
-which takes minutes on all cores.
+every partition at every batch. At last, with `--sweep`, six networks and two hulls at every budget from 1 to 24,576
+MiB, which takes minutes on all cores.
 """
 
 import argparse

@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
 
-from faceloom.solver.phases import Phases, members
+from faceloom.solver.phases import Phases
 from faceloom.solver.rank import Rank, Sets, rank
 
 
@@ -40,9 +40,9 @@ def _changed(phases: Phases, sets: Sets) -> Iterator[Sets]:
     for i, first in enumerate(sets):
         for j in range(i):
             yield from _valid(phases, _moved(sets, first, i, j))
-        for bit in (1 << k for k in members(first)):
+        for bit in phases.one_of_each_kind(first):
             for j, other in enumerate(sets[:i]):
-                for instead in (1 << k for k in members(other)):
+                for instead in phases.one_of_each_kind(other):
                     yield from _valid(phases, _moved(sets, bit | instead, i, j))
             for j in range(len(sets)):
                 if j != i:

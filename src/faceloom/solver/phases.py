@@ -81,6 +81,9 @@ class Phases:
         self.users = [
             mask_of(j for j, needs in enumerate(self.needs) if needs >> i & 1) for i in range(len(self.needs))
         ]
+        alike = [(replace(stage, stage=""), self.users[i]) for i, stage in enumerate(self.stages)]
+        self.kinds = [alike.index(one) for one in alike]
+        """For every stage the first one that is the same in all but its name; stages of a kind can change places."""
         self._needed: dict[int, int] = {}
         self._forget()
 
@@ -105,6 +108,10 @@ class Phases:
     def stages_of(self, chosen: int) -> list[StageCost]:
         """Returns the stages of a set, in order."""
         return [self.stages[i] for i in members(chosen)]
+
+    def one_of_each_kind(self, chosen: int) -> list[int]:
+        """Of the stages of a set one of each kind, as sets."""
+        return [1 << i for i in {self.kinds[i]: i for i in members(chosen)}.values()]
 
     def has_needs(self, chosen: int, done: int) -> bool:
         """Whether stages have what they need in themselves or among those that are done."""

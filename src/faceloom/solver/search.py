@@ -7,7 +7,6 @@ nobody down is not left for later. Of all best plans the one in which the first 
 and so on, is among those that are left, so nothing is lost.
 """
 
-from dataclasses import replace
 from itertools import accumulate
 from typing import NamedTuple
 
@@ -188,9 +187,9 @@ class _Lowering(_Search):
 
 
 def _twins(phases: Phases) -> list[int]:
-    """For every stage the one before it that is the same in all but its name, as a set; it comes no later."""
-    alike = [(replace(stage, stage=""), phases.users[i]) for i, stage in enumerate(phases.stages)]
-    before = ([j for j in range(i) if alike[j] == alike[i]] for i in range(len(alike)))
+    """For every stage the one of its kind before it, as a set; it comes no later."""
+    kinds = phases.kinds
+    before = ([j for j in range(i) if kinds[j] == kinds[i]] for i in range(len(kinds)))
     return [1 << twins[-1] if twins else 0 for twins in before]
 
 
