@@ -10,10 +10,11 @@ from faceloom.cli.main import main
 from faceloom.cli.plan_tables import wish_table, wishes_to_json
 from faceloom.errors import BudgetError
 from faceloom.solver.plan import Plan, one_phase
-from faceloom.solver.problem import Problem, problem_to_json
+from faceloom.solver.problem import Problem
 from faceloom.supervisor.forecast import WishCost
 from faceloom.supervisor.planning import Planned
 from solver.test_explain import job
+from solver.written import problem_to_json
 
 
 @pytest.fixture

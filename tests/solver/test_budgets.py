@@ -9,8 +9,9 @@ import pytest
 from faceloom.errors import BudgetError
 from faceloom.solver.plan import Phase, Plan
 from faceloom.solver.problem import Arena, Problem, StageCost
-from faceloom.solver.solve import smallest_budget, solve
+from faceloom.solver.solve import solve
 from faceloom.units import MIB
+from solver.brute import smallest_budget
 
 LADDER = (1, 2, 3, 4, 6, 8, 12, 16, 24, 32, 48, 64)
 MOST_MIB = 24_576

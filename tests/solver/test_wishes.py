@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from faceloom.errors import BudgetError
 from faceloom.solver.problem import Problem, StageCost
-from faceloom.solver.solve import smallest_budget, solve
+from faceloom.solver.solve import solve
 from faceloom.solver.wishes import (
     FREE,
     BatchWish,
@@ -19,7 +19,7 @@ from faceloom.solver.wishes import (
     squeezed,
     with_batches,
 )
-from solver.brute import random_problem
+from solver.brute import random_problem, smallest_budget
 from solver.places import random_placed_problem
 
 problems = st.builds(random_problem, st.integers(0, 2**32))

@@ -143,7 +143,7 @@ def _plan_problem(chosen: argparse.Namespace, budgets: Sequence[str]) -> int:
 
 def _read(file: Path) -> "Problem":
     from faceloom.errors import RequestError
-    from faceloom.solver.problem import read_problem
+    from faceloom.solver.reading import read_problem
 
     try:
         return read_problem(file.read_text(encoding="utf-8"))

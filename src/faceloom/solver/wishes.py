@@ -11,7 +11,7 @@ from faceloom.solver.phases import Phases
 from faceloom.solver.places import place
 from faceloom.solver.plan import HOST, Phase, Plan
 from faceloom.solver.problem import HostCost, Problem, StageCost
-from faceloom.solver.solve import smallest_budget, solve
+from faceloom.solver.solve import solve
 from faceloom.units import MIB, format_bytes
 
 _NEVER_S = 1e15
@@ -96,8 +96,8 @@ def solve_wished(problem: Problem, wishes: Wishes, *, device: str = "cpu") -> Pl
 
 def smallest_wished_budget(problem: Problem, wishes: Wishes) -> int:
     """The smallest budget in bytes that has a plan with the wished phases, all on the device."""
-    wanted = wishes.phases_of(problem.stages)
-    return max(_least(problem, chosen) for chosen in wanted) if wanted else smallest_budget(problem)
+    alone = [frozenset({stage.stage}) for stage in problem.stages]
+    return max(_least(problem, chosen) for chosen in wishes.phases_of(problem.stages) or alone)
 
 
 def largest_phase(problem: Problem, wishes: Wishes) -> tuple[str, ...]:

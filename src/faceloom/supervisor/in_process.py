@@ -45,6 +45,10 @@ class Alike:
         """Every shape of them."""
         return iter(self.known)
 
+    def pixels(self) -> Iterator[tuple[SourceKind, str, int, int]]:
+        """One of each shape, whatever its source is called."""
+        return iter([(kind, "", 1, shape.height * shape.width) for kind, shape in self.known])
+
     def counts(self) -> Counts:
         """How many there are."""
         return Counts(pending=self.number, done=0, failed=0, faces=0)

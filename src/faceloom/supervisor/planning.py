@@ -292,7 +292,7 @@ def _problem(
         base_bytes=process_bytes if has_host else process_bytes + besides,
         arena=Arena.SHARED,
         overlap=False,
-        decode_s=work.decode_s,
+        decode_s=work.host_s,
         patch_read_s=0.0,
         patch_write_s=0.0,
         switch_s=max((footprint.switch_s for footprint in footprints.values()), default=0.0),

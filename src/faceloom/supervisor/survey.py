@@ -17,6 +17,7 @@ from faceloom.memory.usage import peak_bytes
 from faceloom.solver.plan import HOST
 from faceloom.store.frames import Counts
 from faceloom.supervisor.costs import Work
+from faceloom.supervisor.host_seconds import face_s, reading_s
 from faceloom.supervisor.planning import Planned, Room
 from faceloom.supervisor.profiling import Profiler, network_shape
 from faceloom.supervisor.replanning import Planner
@@ -42,6 +43,9 @@ class ListedFrames(Protocol):
 
     def shapes(self) -> Iterator[tuple[SourceKind, Shape]]:
         """Every shape of them."""
+
+    def pixels(self) -> Iterator[tuple[SourceKind, str, int, int]]:
+        """Kind, last four letters of the name, number and sum of pixels of those whose sizes are known."""
 
     def counts(self) -> Counts:
         """How many there are."""
@@ -89,7 +93,8 @@ class Survey:
             reading_bytes=max(*(moment for _, moment in reading), _writing_bytes(order.outputs)),
             faces_a_frame=EXPECTED_FACES,
             kept_bytes_a_frame=_kept_bytes(order, max(shape.frame_bytes for _, shape in shapes)),
-            decode_s=0.0,
+            decode_s=reading_s(store.frames.pixels()),
+            face_s=face_s(order.outputs),
             looks_a_frame=_looks_a_frame(order, self._canvas_of),
         )
         self._profiler = Profiler(order, target, pool, on_event)
