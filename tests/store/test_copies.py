@@ -1,7 +1,7 @@
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
@@ -40,14 +40,23 @@ def options(folder: Path) -> dict[str, Any]:
     return {"identify": "sface", "weights": weights, "overlay": True, "size": 64}
 
 
+@pytest.fixture(scope="module")
+def kept(made: Path) -> Path:
+    """A copy of the result folder, with a folder of links, one of copies, and a derived one, all made of it."""
+    every = made / "every"
+    out = Path(shutil.copytree(made / "out", every / "out"))
+    group(out, threshold=0.9999, folders=every / "links")
+    group(out, threshold=0.9999, folders=every / "copies", copy=True)
+    derive(out, every / "derived", size=96, overlay=True, overlay_chips=True)
+    return every.rename(made / "kept")
+
+
 @pytest.fixture
-def faces(made: Path, tmp_path: Path) -> Path:
-    """A copy of the result folder, with a folder of links, one of copies, and a derived one beside it."""
-    out = Path(shutil.copytree(made / "out", tmp_path / "out"))
-    group(out, threshold=0.9999, folders=tmp_path / "links")
-    group(out, threshold=0.9999, folders=tmp_path / "copies", copy=True)
-    derive(out, tmp_path / "derived", size=96, overlay=True, overlay_chips=True)
-    return out
+def faces(made: Path, kept: Path) -> Iterator[Path]:
+    """That result folder where it was made, for one test: it and its copies know each other by their paths."""
+    every = Path(shutil.copytree(kept, made / "every", symlinks=True))
+    yield every / "out"
+    shutil.rmtree(every)
 
 
 def everything_in(folder: Path) -> bytes:
