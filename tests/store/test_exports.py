@@ -19,6 +19,8 @@ from faceloom.store.exports import export, export_to
 from formats.records import usable
 from jobs import exported
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def out(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:

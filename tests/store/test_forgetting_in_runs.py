@@ -14,6 +14,7 @@ from faceloom.store.reading import read_faces
 from identify_stand_ins import write_sface
 from jobs import exported
 
+pytestmark = pytest.mark.slow
 NAMES = ("ann_in_july.png", "crowd.jpg", "bob.png")
 
 

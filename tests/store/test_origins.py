@@ -14,6 +14,7 @@ from faceloom.cli.main import main
 from faceloom.errors import MediaError, RequestError
 from faceloom.store.reading import read_faces
 
+pytestmark = pytest.mark.slow
 FORMATS = ("jpg", "png", "webp")
 
 
