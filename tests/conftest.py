@@ -71,10 +71,19 @@ def network(cache: WeightCache) -> Callable[[str], Network]:
 
 def prepared(cache: WeightCache, name: str) -> Path:
     """The prepared file of a network; the test is skipped where its weights cannot be had."""
+    found = tried(cache, name)
+    if isinstance(found, str):
+        pytest.skip(found)
+    return found
+
+
+@functools.cache
+def tried(cache: WeightCache, name: str) -> Path | str:
+    """That file, or why it cannot be had: nobody asks the network twice."""
     try:
         return cache.prepare(CATALOG[name] if name in CATALOG else files_of_plugins()[name])
     except WeightsError as error:
-        pytest.skip(f"the weights cannot be had here: {error}")
+        return f"the weights cannot be had here: {error}"
 
 
 @functools.cache
