@@ -98,6 +98,35 @@ def test_nothing_that_tells_of_a_person_is_left(faces: Path) -> None:
     assert not (faces / face.chip).exists()
 
 
+def test_what_a_file_tells_of_a_forgotten_face_goes_and_its_frame_is_not_looked_at_again(faces: Path) -> None:
+    path = faces / "faceloom.sqlite"
+    with closing(sqlite3.connect(path)) as db, db:
+        db.execute(
+            "INSERT INTO known (source, frame_idx, idx, x0, y0, x1, y1, score)"
+            " SELECT name, frame_idx, idx, x0 + 0.2, y0 - 0.2, x1 + 0.2, y1 - 0.2, 1 FROM face"
+            " JOIN source ON source.id = source_id"
+        )
+        db.execute("UPDATE known SET x1 = x1 + 1 WHERE idx = 5")  # too far off to be the same face
+        ours = "name = ? AND (idx IN (3, 5) OR frame_idx = 1)"
+        for name in (CROWD, CLIP):
+            query = f"SELECT face.id FROM face JOIN source ON source.id = source_id WHERE {ours}"
+            ids = [row for (row,) in db.execute(query, (name,))]
+            db.executemany("UPDATE face SET person = 'eve' WHERE id = ?", [(row,) for row in ids])
+    before = known(path)
+    went = forget(faces, person="eve")
+    assert (went.faces, went.masks, went.embeddings, went.chips, went.frames) == (3, 6, 3, 3, 0)
+    assert before - known(path) == {(CROWD, 0, 3), (CLIP, 1, 0)}
+    with closing(sqlite3.connect(path)) as db:
+        query = "SELECT name, idx, look FROM frame JOIN source ON source.id = source_id WHERE look != 0"
+        assert db.execute(query).fetchall() == [(CLIP, 1, -1)]
+
+
+def known(path: Path) -> set[tuple[str, int, int]]:
+    """The faces that a file told of."""
+    with closing(sqlite3.connect(path)) as db:
+        return set(db.execute("SELECT source, frame_idx, idx FROM known").fetchall())
+
+
 def test_wrong_requests_leave_everything(faces: Path, tmp_path: Path) -> None:
     before = exported(faces)
     for wrong in ({"source": "somebody.jpg"}, {"person": "person 1"}, {}, {"source": CROWD, "person": "person 1"}):
