@@ -46,7 +46,7 @@ PACKAGES = {
     # Runs in worker processes: the tests of the store that write their folders themselves cover it as well.
     "store": Package(("store/*",), ("tests/store", "-m", "not slow")),
 }
-SQL = re.compile(r"\b(BEGIN|COMMIT|CREATE|DELETE|DETACH|DROP|FROM|INSERT|PRAGMA|ROLLBACK|SELECT|UPDATE|WHERE)\b")
+SQL = re.compile(r"\b(BEGIN|BY|COMMIT|CREATE|DELETE|DROP|FROM|INSERT|JOIN|PRAGMA|ROLLBACK|SELECT|UPDATE|WHERE)\b")
 CONFIGURATION = """
 [tool.mutmut]
 source_paths = ["src/"]

@@ -130,6 +130,11 @@ def test_what_a_killed_run_has_left_is_a_leftover(out: Path) -> None:
     ("text", "kind", "words"),
     [
         ("PRAGMA foreign_keys = OFF; DELETE FROM source WHERE name = 'bob.png';", "database", "of frame has no source"),
+        (
+            "PRAGMA ignore_check_constraints = ON; UPDATE source SET kind = 'x' WHERE id = 2;",
+            "database",
+            "CHECK constraint failed in source",
+        ),
         ("CREATE TABLE mine (a);", "schema", "table mine is none of ours"),
         ("DROP TABLE passed_over;", "schema", "table passed_over is missing"),
         ("ALTER TABLE event ADD COLUMN mine TEXT;", "schema", "table event is not as faceloom makes it"),

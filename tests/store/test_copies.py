@@ -117,6 +117,11 @@ def test_what_cannot_be_reached_is_listed(faces: Path) -> None:
     assert len(went.unreachable) == 3
     for name in ("links", "derived", "copies"):
         assert any(str(every / name) in text for text in went.unreachable)
+    assert [("it still holds this" in text, "is not there any more" in text) for text in sorted(went.unreachable)] == [
+        (False, False),
+        (True, True),
+        (False, True),
+    ]
     assert sorted((every / "copies").rglob("*.jpg")) == kept  # which is not ours any more, as far as its mark says
 
 
@@ -156,6 +161,8 @@ def test_forgetting_that_ends_at_any_step_finishes_when_called_again(
     try:
         went = forget(faces, source=CROWD)
         assert isinstance(went, Forgotten)
+        if step[1] in {"_wipe", "end"}:  # all was gone at the first try
+            assert (went.sources, went.frames, went.faces, went.masks, went.chips) == (1, 1, 12, 24, 12)
     except RequestError:  # it had come to its end
         assert (step[1], after) == ("end", True)
     left = everything_in(faces.parent)

@@ -259,6 +259,8 @@ def test_files_and_folders_are_for_their_owner_unless_they_are_shared(tmp_path: 
         folder = tmp_path / str(share) / "deep"
         make_folder(folder, share=share)
         make_folder(folder, share=not share)  # as it was
+        write_file(folder / "written", b"x")  # for whom the umask says, and nothing to be run
+        assert (folder / "written").stat().st_mode & 0o777 == 0o644
         with open(folder / "file", "w", opener=opener(share=share)):
             found[share] = (folder.stat().st_mode & 0o777, (folder / "file").stat().st_mode & 0o777)
     assert found == {False: (0o700, 0o600), True: (0o755, 0o644)}
