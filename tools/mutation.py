@@ -21,7 +21,8 @@ from pathlib import Path
 
 ROOT = Path(__file__).parents[1]
 COPIED = ("src", "tests", "docs", "examples", "README.md", "constraints.txt", "pyproject.toml")
-KILLED, SURVIVED = 1, 0
+UNNOTICED = {0, 33}
+"""Exit codes that mutmut notes for a change that no test fails for, and one that no test covers."""
 TIMED_OUT = {36, 24, -24, 152, 255}
 """Exit codes that mutmut notes for a change that makes the tests run on and on: they have noticed it."""
 
@@ -110,18 +111,19 @@ def results(folder: Path) -> dict[str, int | None]:
 def report(folder: Path, name: str, drawn: Sequence[str], *, of: int) -> None:
     """A line for each module, one for all, and each change that no test noticed."""
     codes = results(folder)
-    noticed = {mutant: codes[mutant] not in (SURVIVED, 33, None) for mutant in drawn}
-    left = {mutant: lines_of(folder, mutant) for mutant in drawn if not noticed[mutant]}
+    ended = [mutant for mutant in drawn if codes[mutant] is not None]  # others if the run was broken off
+    noticed = {mutant: codes[mutant] not in UNNOTICED for mutant in ended}
+    left = {mutant: lines_of(folder, mutant) for mutant in ended if not noticed[mutant]}
     equal = {mutant for mutant, lines in left.items() if is_equal(lines)}
-    tried = [mutant for mutant in drawn if mutant not in equal]
+    tried = [mutant for mutant in ended if mutant not in equal]
     for module, number in sorted(Counter(map(module_of, tried)).items()):
         killed = sum(noticed[mutant] for mutant in tried if module_of(mutant) == module)
         print(f"{module:40} {killed:4} of {number:4}  {killed / number:6.1%}")
-    late = sum(codes[mutant] in TIMED_OUT for mutant in drawn)
+    late = sum(codes[mutant] in TIMED_OUT for mutant in ended)
     killed = sum(noticed.values())
     print(
         f"{name}: {killed} of {len(tried)} noticed ({killed / len(tried):.1%}), {late} by running on;"
-        f" {len(drawn)} drawn of {of}, {len(equal)} of them SQL in letters of another case"
+        f" {len(ended)} of {len(drawn)} drawn of {of} were tried, {len(equal)} of them SQL in letters of another case"
     )
     for mutant, lines in left.items():
         if mutant not in equal:

@@ -127,6 +127,22 @@ def known(path: Path) -> set[tuple[str, int, int]]:
         return set(db.execute("SELECT source, frame_idx, idx FROM known").fetchall())
 
 
+def test_what_a_kill_left_to_be_done_is_ended_by_the_next_call_and_told_if_it_is_the_same(
+    faces: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def killed(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    for again in (CROWD, "bob.png"):
+        with monkeypatch.context() as patch:
+            patch.setattr(forgetting, "_wipe", killed)
+            with pytest.raises(KeyboardInterrupt):
+                forget(faces, source=again)
+        went = forget(faces, source=again if again == CROWD else ANN)
+        assert (went.sources, went.faces) == (1, 12 if again == CROWD else 1)
+    assert read_summary(faces)["sources"] == {"picture": 1, "video": 1}
+
+
 def test_wrong_requests_leave_everything(faces: Path, tmp_path: Path) -> None:
     before = exported(faces)
     for wrong in ({"source": "somebody.jpg"}, {"person": "person 1"}, {}, {"source": CROWD, "person": "person 1"}):
