@@ -11,12 +11,13 @@ import pytest
 from faceloom.cli.main import main
 from faceloom.errors import RequestError, StoreError
 from faceloom.grouping import group
-from faceloom.media.sources import find_sources
+from faceloom.media.sources import Source, SourceKind, find_sources
 from faceloom.store import forgetting
 from faceloom.store.database import connect
 from faceloom.store.folder import locked
 from faceloom.store.forgetting import forget
 from faceloom.store.reading import read_faces
+from faceloom.store.sources import Known
 from faceloom.store.store import Store
 from faceloom.store.summary import read_summary
 from jobs import exported, files_below
@@ -141,6 +142,42 @@ def test_what_a_kill_left_to_be_done_is_ended_by_the_next_call_and_told_if_it_is
         went = forget(faces, source=again if again == CROWD else ANN)
         assert (went.sources, went.faces) == (1, 12 if again == CROWD else 1)
     assert read_summary(faces)["sources"] == {"picture": 1, "video": 1}
+
+
+def test_runs_say_no_more_of_what_was_forgotten_and_go_on_saying_the_rest(made: Path, faces: Path) -> None:
+    with Store(faces) as store:
+        store.begin_run(versions={})
+        for text in ("deep/crowd.jpg is gone", "of crowd.jpg one page", "bob.png is gone"):
+            store.add_event("notice", {"text": text})
+        store.end_run(outcome="MediaError: deep/crowd.jpg", summary={})
+        store.begin_run(versions={})
+        store.end_run(outcome="MediaError: bob.png", summary={})
+    forget(faces, source=CROWD)
+    with closing(sqlite3.connect(faces / "faceloom.sqlite")) as db:
+        assert db.execute("SELECT detail FROM event").fetchall() == [('{"text": "bob.png is gone"}',)]
+        outcomes = [outcome for (outcome,) in db.execute("SELECT outcome FROM run ORDER BY id")]
+    assert outcomes == ["done", "MediaError", "MediaError: bob.png"]
+
+
+def test_files_that_were_forgotten_are_not_taken_up_again_by_any_spelling(
+    made: Path, faces: Path, tmp_path: Path
+) -> None:
+    (tmp_path / "linked").symlink_to(made / "in", target_is_directory=True)
+    for source in (CROWD, ANN):
+        forget(faces, source=source)
+    names = (CROWD, ANN, "bob.png")
+    with Store(faces) as store:
+        store.begin_run(versions={})
+        with store.sources.adding():
+            found = {
+                folder / name: store.sources.add(
+                    Source(name=name, path=folder / name, kind=SourceKind.PICTURE), other_names=()
+                )[1]
+                for folder in (made / "in", tmp_path / "linked")
+                for name in names
+            }
+    assert [known for path, known in found.items() if path.name != "bob.png"] == [Known.FORGOTTEN] * 4
+    assert [known for path, known in found.items() if path.name == "bob.png"] == [Known.SAME, Known.TWICE]
 
 
 def test_wrong_requests_leave_everything(faces: Path, tmp_path: Path) -> None:
