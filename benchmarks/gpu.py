@@ -50,12 +50,15 @@ from faceloom.memory.usage import ProcessMemory
 from faceloom.models.weights import WeightCache
 from faceloom.solver.plan import Plan
 from faceloom.solver.problem import Arena, Problem, StageCost
-from faceloom.solver.solve import smallest_budget, solve
+from faceloom.solver.solve import solve
 from faceloom.stage import NetworkPlugin, Tensors
 from faceloom.units import GIB, MIB, format_bytes
 from gpu_runs import report_runs
 
+sys.path.append(str(Path(__file__).parents[1] / "tests"))
 sys.path.append(str(Path(__file__).parent / "plugins"))
+from solver.brute import smallest_budget
+
 EMBEDDING: NetworkPlugin = importlib.import_module("identify_fr_feature").Plugin()
 
 STAGES: Mapping[str, tuple[NetworkPlugin, Sequence[str]]] = {

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from hypothesis import settings
 
+import faceloom.samples
 from faceloom.choices import EngineName
 from faceloom.engines.engine import Network
 from faceloom.engines.heap import trim_heap
@@ -23,6 +24,8 @@ from faceloom.stage import NetworkPlugin, PinnedFile, Plugin
 from plugins import STAND_INS, stages_of
 
 SHARED = Path(__file__).parents[2] / "shared"
+CLIP_FRAMES = 25
+"""Of the samples' clip, which most tests use for a video of some chunks and not for how long it is."""
 
 settings.register_profile("shared machines", deadline=None)
 settings.register_profile("mutation", deadline=None, max_examples=25, derandomize=True, database=None)
@@ -68,10 +71,19 @@ def network(cache: WeightCache) -> Callable[[str], Network]:
 
 def prepared(cache: WeightCache, name: str) -> Path:
     """The prepared file of a network; the test is skipped where its weights cannot be had."""
+    found = tried(cache, name)
+    if isinstance(found, str):
+        pytest.skip(found)
+    return found
+
+
+@functools.cache
+def tried(cache: WeightCache, name: str) -> Path | str:
+    """That file, or why it cannot be had: nobody asks the network twice."""
     try:
         return cache.prepare(CATALOG[name] if name in CATALOG else files_of_plugins()[name])
     except WeightsError as error:
-        pytest.skip(f"the weights cannot be had here: {error}")
+        return f"the weights cannot be had here: {error}"
 
 
 @functools.cache
@@ -117,8 +129,19 @@ def configured(stage: str, cache: WeightCache) -> Plugin:
 
 @pytest.fixture(scope="session")
 def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The folder that `faceloom samples` writes."""
-    folder = tmp_path_factory.mktemp("samples")
+    """The folder that `faceloom samples` writes, with a clip of one second in place of three: 101 faces, 27 frames."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(faceloom.samples, "_CLIP_FRAMES", CLIP_FRAMES)
+        return written(tmp_path_factory.mktemp("samples"))
+
+
+@pytest.fixture(scope="session")
+def whole_samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder that `faceloom samples` writes: 251 faces, 77 frames."""
+    return written(tmp_path_factory.mktemp("samples"))
+
+
+def written(folder: Path) -> Path:
     try:
         write_samples(folder, on_bytes=lambda *_: None)
     except WeightsError as error:

@@ -13,6 +13,7 @@ import pytest
 
 import faceloom.api
 import faceloom.grouping
+import faceloom.live_runs
 import faceloom.orders.order
 import faceloom.store.exports
 import faceloom.store.forgetting
@@ -32,6 +33,7 @@ COMPANIONS: Mapping[str, Mapping[str, Any]] = {
     "unlike": {"identify": "sface"},
     "threshold": {"identify": "sface", "like": ["ann.jpg"]},
     "copy": {"folders": "people"},
+    "pass_": {"identify": "sface", "mask": ["unet", "extended"]},
 }
 """What has to be asked for too, by option."""
 NEEDED: Mapping[str, Mapping[str, Any]] = {
@@ -45,6 +47,8 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
 EXAMPLES: Mapping[tuple[str, str], Any] = {
     ("extend", "weights"): {"mask/unet": "net.onnx"},
     ("extend", "settings"): {"mask/extended": {"grow": 0.3}},
+    ("extend", "batch"): {"mask/unet": "2!"},
+    ("extend", "pass_"): ("mask", "identify"),
 }
 """Where that of the option is of no use to a command."""
 WORDS: Mapping[str, list[str]] = {"inputs": ["in.png"], "folder": ["folder"], "chips": ["in.png"], "names": []}
@@ -179,6 +183,7 @@ class Notebook:
         patch.setattr(api, "forecast", self._ending("forecast", nothing_planned))
         patch.setattr(api, "measure_now", self._ending("measure", one_measured))
         patch.setattr(faceloom.worker.live, "LiveWorker", self._live)
+        patch.setattr(faceloom.live_runs, "PassRun", self._live)
         for name in ("export", "export_to", "read_lost"):
             patch.setattr(faceloom.store.exports, name, self._ending(name, list))
         patch.setattr(faceloom.grouping, "group", self._ending("group", list))
@@ -220,9 +225,9 @@ class Notebook:
         )
 
     @contextmanager
-    def _live(self, *job: Any) -> Iterator[Any]:
-        self._ending("live", list)(*job)
-        yield SimpleNamespace(frames=lambda _: ())
+    def _live(self, *job: Any, **told: Any) -> Iterator[Any]:
+        self._ending("live", list)(*job, **told)
+        yield SimpleNamespace(frames=lambda *_: ())
 
 
 def plainly(value: Any) -> str:

@@ -30,7 +30,7 @@ ROWS = (
     ("worker",),
     ("supervisor",),
     ("orders",),
-    ("samples", "api"),
+    ("samples", "live_runs", "api"),
     ("diagnosis",),
     ("cli",),
     ("__main__",),

@@ -110,10 +110,19 @@ def test_functions_stay_functions_when_modules_of_theirs_are_loaded() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def check(script: str, folder: Path) -> subprocess.CompletedProcess[str]:
-    """mypy --strict over a user's script, which finds the package as any other that is installed."""
-    (folder / "script.py").write_text(script)
-    command = [sys.executable, "-m", "mypy", "--strict", "--config-file", os.devnull, "script.py"]
+def check(folder: Path, **scripts: str) -> subprocess.CompletedProcess[str]:
+    """mypy --strict over a user's scripts, which find the package as any other that is installed."""
+    for name, script in scripts.items():
+        (folder / f"{name}.py").write_text(script)
+    command = [
+        sys.executable,
+        "-m",
+        "mypy",
+        "--strict",
+        "--config-file",
+        os.devnull,
+        *(f"{name}.py" for name in scripts),
+    ]
     paths = os.pathsep.join([str(PACKAGES), *filter(None, [os.environ.get("PYTHONPATH")])])
     settings = {name: value for name, value in os.environ.items() if name != "MYPYPATH"}
     return subprocess.run(
@@ -125,8 +134,6 @@ def test_a_users_script_passes_strict_type_checks_and_its_mistakes_do_not(
     tmp_path_factory: pytest.TempPathFactory,
 ) -> None:
     folder = tmp_path_factory.mktemp("script")
-    done = check(SCRIPT, folder)
-    assert done.stdout == "Success: no issues found in 1 source file\n", done.stdout + done.stderr
     mistakes = {
         "faceloom.extrct('a', 'b')": "attr-defined",
         "faceloom.extract('a', 'b', detct='yunet')": "call-arg",
@@ -134,6 +141,8 @@ def test_a_users_script_passes_strict_type_checks_and_its_mistakes_do_not(
         "text: int = faceloom.export('a')": "assignment",
         "faceloom.open('a').chip('face')": "arg-type",
     }
-    done = check("import faceloom\n" + "\n".join(mistakes), folder)
+    done = check(folder, script=SCRIPT, mistakes="import faceloom\n" + "\n".join(mistakes))
     for number, (line, kind) in enumerate(mistakes.items(), start=2):
-        assert re.search(rf"script\.py:{number}: error: .*\[{kind}\]", done.stdout), (line, done.stdout)
+        assert re.search(rf"mistakes\.py:{number}: error: .*\[{kind}\]", done.stdout), (line, done.stdout)
+    assert "in 1 file (checked 2 source files)" in done.stdout, done.stdout + done.stderr
+    assert "script.py" not in done.stdout, done.stdout

@@ -87,7 +87,11 @@ def _lines() -> Iterator[str]:
 def _groups() -> dict[str, list[str]]:
     """The rows of each group; an option that is not the same for all who have it has several."""
     tables = {command.name: command.declared for command in COMMANDS}
-    tables |= {"stream()": declared(calls.StreamOptions), "chip()": declared(calls.ChipCutOptions)}
+    tables |= {
+        "stream()": declared(calls.StreamOptions),
+        "passes()": declared(calls.PassesOptions),
+        "chip()": declared(calls.ChipCutOptions),
+    }
     users: dict[tuple[str, str], list[str]] = {}
     for user, options in tables.items():
         for one in options.values():

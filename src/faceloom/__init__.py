@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from faceloom.api import derive as derive
     from faceloom.api import extend as extend
     from faceloom.api import extract as extract
+    from faceloom.api import passes as passes
     from faceloom.api import plan as plan
     from faceloom.api import profile as profile
     from faceloom.api import stream as stream
@@ -51,9 +52,11 @@ if TYPE_CHECKING:
     from faceloom.frame import Frame as Frame
     from faceloom.grouping import Person as Person
     from faceloom.grouping import group as group
+    from faceloom.live_runs import PassRun as PassRun
     from faceloom.media.chip_files import read_chip_metadata as read_chip_metadata
     from faceloom.memory.footprints import Footprint as Footprint
     from faceloom.options.calls import ExtractOptions as ExtractOptions
+    from faceloom.options.calls import PassesOptions as PassesOptions
     from faceloom.options.calls import StreamOptions as StreamOptions
     from faceloom.options.stages import FlowOptions as FlowOptions
     from faceloom.results.exporting import export as export
@@ -70,13 +73,14 @@ if TYPE_CHECKING:
     from faceloom.store.origins import Origin as Origin
     from faceloom.supervisor.forecast import Forecast as Forecast
     from faceloom.version import VERSION as __version__  # noqa: N811
+    from faceloom.worker.passes import Pass as Pass
 
 # ONNX Runtime 1.29 and later tells its maker of every session, file names and hashes of networks included, unless this
 # is set before it is imported (microsoft/onnxruntime pull request 27379). Nothing of a run leaves the machine.
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 _MODULES = {
-    "faceloom.api": "chip derive extend extract plan profile stream where",
+    "faceloom.api": "chip derive extend extract passes plan profile stream where",
     "faceloom.diagnosis.findings": "Finding Verdict",
     "faceloom.diagnosis.machine": "doctor",
     "faceloom.errors": "BudgetError FaceloomError MediaError RequestError StageError StoreError WeightsError",
@@ -84,9 +88,10 @@ _MODULES = {
     "faceloom.faces": "Face FrameId",
     "faceloom.frame": "Frame",
     "faceloom.grouping": "Person group",
+    "faceloom.live_runs": "PassRun",
     "faceloom.media.chip_files": "read_chip_metadata",
     "faceloom.memory.footprints": "Footprint",
-    "faceloom.options.calls": "ExtractOptions StreamOptions",
+    "faceloom.options.calls": "ExtractOptions PassesOptions StreamOptions",
     "faceloom.options.stages": "FlowOptions",
     "faceloom.results.exporting": "export",
     "faceloom.results.faces": "ResultFace ResultFrame",
@@ -95,6 +100,7 @@ _MODULES = {
     "faceloom.store.forgetting": "Forgotten forget",
     "faceloom.store.origins": "Origin",
     "faceloom.supervisor.forecast": "Forecast",
+    "faceloom.worker.passes": "Pass",
 }
 """Public names by the module that they are in."""
 _HOMES = {name: module for module, names in _MODULES.items() for name in names.split()}

@@ -4,7 +4,7 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, Unpack
+from typing import TYPE_CHECKING, Any, Unpack
 
 from faceloom.choices import Border, Precision
 from faceloom.engines.runtime import CPU
@@ -22,6 +22,7 @@ from faceloom.options.calls import (
     DeriveOptions,
     ExtendOptions,
     ExtractOptions,
+    PassesOptions,
     PlanOptions,
     ProfileOptions,
     StreamOptions,
@@ -43,15 +44,18 @@ from faceloom.store.origins import Origin, find_origin
 from faceloom.store.reading import has_landmarks, read_config
 from faceloom.store.store import Store
 from faceloom.supervisor.forecast import Forecast, forecast, measure_now
+from faceloom.supervisor.in_process import MOST_LANES
 from faceloom.supervisor.inputs import ShouldStop
 from faceloom.supervisor.references import Wanted, find_people, want_people
 from faceloom.supervisor.run import run_again, run_job
 from faceloom.targets import Target
 
+if TYPE_CHECKING:
+    from faceloom.live_runs import PassRun
+
 IN_FLIGHT_BYTES = 64 << 20
 """Pixels in flight: ten frames of 1080p, enough to keep the lanes busy."""
-MOST_LANES = 8
-_OF_CHIPS = frozenset({"crop", "level", "overlay_chips", "border"})
+_OF_CHIPS = frozenset({"crop", "level", "overlay_chips", "border", "aligned"})
 """Keys of a configuration that deriving leaves to those who derive."""
 
 
@@ -124,7 +128,10 @@ def _flow_order(
     options: ExtractOptions | PlanOptions | ProfileOptions, outputs: Outputs, *, on_event: OnEvent
 ) -> Order:
     """What is asked for of frames, with the file that tells of their faces where that takes a detector's place."""
+    if options["aligned"]:
+        outputs = replace(outputs, framing=replace(outputs.framing, is_frame=True))
     order = make_order(make_flow(options), outputs, options, on_event=on_event)
+    order = replace(order, aligned=options["aligned"])
     return replace(order, faces_file=faces_file_of(options)) if options["detect"] == IMPORT else order
 
 
@@ -139,6 +146,8 @@ def _look_again(
     should_stop: ShouldStop,
 ) -> Summary:
     """A second look at the frames of a result folder in which no face was found."""
+    if not order.flow.of("detect"):
+        raise RequestError("--only-empty has another detector look at frames, and with these options there is none")
     if not (out / DATABASE).is_file():
         raise RequestError(f"{out} holds no results yet; run the command without --only-empty first")
     with Store(out) as store:
@@ -176,7 +185,9 @@ def _run(
         missing = order.flow.part(store.again.stages(first))
         if missing.stages and summary.outcome == "done":
             outputs = replace(order.outputs, write_chips=False, overlay=False, overlay_chips=False)
-            rest = replace(order, flow=missing, outputs=outputs, choice=EVERY_FACE, faces_file=None, people=None)
+            rest = replace(
+                order, flow=missing, outputs=outputs, choice=EVERY_FACE, faces_file=None, aligned=False, people=None
+            )
             summary = _again(store, rest, summary, first, on_event=on_event, should_stop=should_stop)
         if order.outputs.write_chips and summary.outcome == "done" and store.find_lost_chips():
             rest = _chips_order(order, out, store.configuration.now or {})
@@ -216,6 +227,7 @@ def _chips_order(order: Order, out: Path, config: Mapping[str, Any]) -> Order:
         targets=(Target(),),
         choice=EVERY_FACE,
         faces_file=None,
+        aligned=False,
         people=None,
         derivation=derivation,
     )
@@ -231,9 +243,11 @@ def extend(
 ) -> Summary:
     """Adds masks or embeddings to the faces of a result folder; nothing is detected or aligned again.
 
-    Frames are read again where they were. Called again with the same arguments it goes on where it ended. The folder's
-    configuration has the stages from then on, so that `extract` with all of them goes on too. Chips and overlays stay
-    as they are.
+    Frames are read again where they were. Where a source is gone, the chips of its faces take its place, and a notice
+    (`from_chips`) says so: what is added is then near to what the frames would have given.
+
+    Called again with the same arguments it goes on where it ended. The folder's configuration has the stages from then
+    on, so that `extract` with all of them goes on too. Chips and overlays stay as they are.
 
     Args:
         folder: a result folder whose faces have landmarks.
@@ -242,7 +256,8 @@ def extend(
         options: as docs/options.md lists them.
 
     Returns:
-        How it ended: frames that lack a stage still, since their file is gone or has changed, are among the failed.
+        How it ended: frames that lack a stage still, since their file has changed, or is gone and there are no chips,
+        are among the failed.
 
     Raises:
         TypeError: there is no such keyword.
@@ -254,6 +269,8 @@ def extend(
     config = _extensible(Path(folder))
     asked = {**options, "precision": config.get("precision", Precision.FP32.value), **colours_of(config)}
     order = make_order(flow, outputs_of(config), asked, on_event=on_event)
+    if config.get("chips"):
+        order = replace(order, chips_of=Path(folder))
     with Store(Path(folder)) as store:
         new = store.configuration.add_stages(flow.describe())
         try:
@@ -411,6 +428,9 @@ def stream(
 ) -> Iterator[Frame]:
     """Yields every frame of the inputs with its faces, in order, writing no files and in constant memory.
 
+    Below a ceiling (`memory`) the process stays within it, with what it holds already: in one pass if everything fits,
+    otherwise in several, chunk by chunk.
+
     Args:
         inputs: files, folders, or images as (H, W, 3) uint8 RGB arrays, also from a generator that never ends.
         options: as docs/options.md lists them.
@@ -419,24 +439,25 @@ def stream(
         Frames as `Frame`, with `faces`; one that cannot be read has an empty image and says why in `problem`.
 
     Raises:
-        TypeError: there is no such keyword; a ceiling is for `extract`.
+        TypeError: there is no such keyword.
         RequestError: an argument is wrong.
+        BudgetError: the work does not fit below the ceiling; the message says what would do.
         WeightsError: a network is neither on this machine nor to be had.
         StageError: a stage cannot be loaded or breaks its contract.
     """
+    from faceloom.live_runs import PassRun
     from faceloom.worker.live import LiveWorker
 
-    if options["detect"] == IMPORT:
-        raise RequestError("a stream has no faces from a file; use extract, or name a detector")
-    flow = make_flow(options)
-    limit = max_border_for(options)
-    outputs = Outputs(mask_size=options["mask_size"], framing=framing_for(options), max_border=limit)
-    order = make_order(flow, outputs, options, on_event=lambda event: None)
-    plan = one_phase([stage.name for stage in flow.networks], chunk_frames=1, lanes=min(order.cores, MOST_LANES))
+    order = _live_order(options, "a stream has no faces from a file; use extract, or name a detector")
+    if order.memory_bytes is not None:
+        with PassRun(order, inputs, keeps_frames=True, on_event=lambda event: None) as run:
+            yield from run.frames()
+        return
+    names = [stage.name for stage in order.flow.networks]
     job = Job(
-        flow=flow,
+        flow=order.flow,
         weights=order.weights,
-        plan=plan,
+        plan=one_phase(names, chunk_frames=1, lanes=min(order.cores, MOST_LANES)),
         outputs=order.outputs,
         in_flight_bytes=IN_FLIGHT_BYTES,
         choice=order.choice,
@@ -446,6 +467,54 @@ def stream(
     items = [inputs] if isinstance(inputs, str | Path) else inputs
     with LiveWorker(job, order.excerpt) as worker:
         yield from worker.frames(items)
+
+
+@takes(PassesOptions)
+def passes(
+    inputs: PathLike | Iterable[PathLike | Image],
+    *,
+    on_event: OnEvent = lambda event: None,
+    **options: Unpack[PassesOptions],
+) -> "PassRun":
+    """Finds faces pass by pass in this process, with the caller's own code between passes; writes no files.
+
+    To be used in a `with` block, over which a loop gives the passes of the plan, one after the other. A loop over a
+    pass gives the frames, in order, with what is known of their faces by then:
+
+        with faceloom.passes("clip.mp4", memory="400MiB", identify="arcface") as run:
+            for p in run:
+                print(p.text)
+                for frame in p:
+                    if p.is_last:
+                        print(frame.id, [face.embedding for face in frame.faces])
+
+    Where all networks fit together there is one pass; otherwise only those of one pass are in memory. Frames have
+    their pixels in the first pass and none later: between passes only patches are kept, and where those of all frames
+    would not fit, the passes come again for each chunk of frames.
+
+    Args:
+        inputs: as for `stream`.
+        on_event: told how inputs are counted and stages measured.
+        options: as docs/options.md lists them.
+
+    Returns:
+        The run; its `plan` is made when the `with` block begins.
+
+    Raises:
+        As `stream`; when the block begins, that the work does not fit.
+    """
+    from faceloom.live_runs import PassRun
+
+    order = _live_order(options, "passes have no faces from a file; use extract, or name a detector")
+    return PassRun(order, inputs, keeps_frames=False, on_event=on_event)
+
+
+def _live_order(options: StreamOptions | PassesOptions, refusal: str) -> Order:
+    """What is asked for of frames that come to the caller."""
+    if options["detect"] == IMPORT:
+        raise RequestError(refusal)
+    outputs = Outputs(mask_size=options["mask_size"], framing=framing_for(options), max_border=max_border_for(options))
+    return make_order(make_flow(options), outputs, options, on_event=lambda event: None)
 
 
 @takes(ChipCutOptions)

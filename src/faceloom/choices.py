@@ -20,6 +20,16 @@ class Crop(StrEnum):
     """The head with all its hair, neck and shoulders."""
 
 
+class Passes(StrEnum):
+    """Which networks are in memory together."""
+
+    AUTO = "auto"
+    """Those with which it takes least time."""
+    TOGETHER = "together"
+    SEPARATE = "separate"
+    """Each alone."""
+
+
 class Border(StrEnum):
     """What a chip shows beyond the edge of its frame."""
 

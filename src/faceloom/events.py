@@ -13,6 +13,8 @@ FORGOTTEN = "forgotten"
 NOT_AN_INPUT = "not_an_input"
 NOT_DONE_YET = "not_done_yet"
 DEVICE_LOST = "device_lost"
+TRIED_ANYWAY = "tried_anyway"
+FROM_CHIPS = "from_chips"
 _SIZES = ("peak_bytes", "predicted_peak_bytes", "budget_bytes")
 
 

@@ -11,6 +11,7 @@ from faceloom.geometry.chips import STANDARD, Framing
 from faceloom.media.excerpts import WHOLE, Excerpt
 from faceloom.selection import EVERY_FACE, Choice, People
 from faceloom.solver.plan import Plan
+from faceloom.solver.wishes import FREE, Wishes
 from faceloom.targets import Target
 
 
@@ -72,6 +73,10 @@ class Order:
     cores: int
     memory_bytes: int | None = None
     """RAM for all processes together; None: what is free, but for a reserve."""
+    reserve_bytes: int | None = None
+    """What is left to other programs of what is free; None: the usual reserve, where nothing was asked for."""
+    wishes: Wishes = FREE
+    """What plans are held to; nothing that is found depends on it."""
     footprints: Path
     """Folder of measured footprints."""
     excerpt: Excerpt = WHOLE
@@ -84,10 +89,14 @@ class Order:
     """The devices whose workers do it."""
     faces_file: FacesFile | None = None
     """Where the faces are known from, if the flow has no detector."""
+    aligned: bool = False
+    """Whether pictures are faces already, and the flow has no detector for that."""
     people: People | None = None
     """Whose faces are kept; everybody's if left out."""
     derivation: Derivation | None = None
     """Whose faces get other chips, if nothing is to be found."""
+    chips_of: Path | None = None
+    """The result folder whose chips take the place of sources that are gone, if any may."""
     retry_failed: bool = False
     """Whether all that failed before is done again, whyever it failed."""
 
@@ -137,3 +146,7 @@ class Job:
     """Whose faces are kept; everybody's if left out."""
     derivation: Derivation | None = None
     """Whose faces get other chips, if nothing is to be found."""
+    aligned: bool = False
+    """Whether pictures are faces already, and the flow has no detector for that."""
+    chips_of: Path | None = None
+    """The result folder whose chips take the place of sources that are gone, if any may."""

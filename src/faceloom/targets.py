@@ -23,6 +23,8 @@ class Target:
     """What it was when it was chosen."""
     memory_bytes: int | None = None
     """What was asked for of a memory of its own; None if nothing was."""
+    reserve_bytes: int | None = None
+    """What is left to others of a memory of its own; None: the usual reserve, where nothing was asked for."""
     on_host: Runtime | None = None
     """What runs stages on the host instead; None where they may not, or where this is the host."""
 
@@ -51,6 +53,7 @@ def choose_targets(
     precision: str = Precision.FP32,
     checkpoints: Sequence[str] = (),
     memory_bytes: int | None = None,
+    reserve_bytes: int | None = None,
 ) -> tuple[Target, ...]:
     """The devices that a request means, each with the engine that drives it; at least one.
 
@@ -61,6 +64,7 @@ def choose_targets(
         precision: of the networks' arithmetic.
         checkpoints: names of the stages whose networks only the engine `torch` runs.
         memory_bytes: the budget on each device that has a memory of its own.
+        reserve_bytes: what is left to others of it.
 
     Raises:
         RequestError: no such device, engine or precision, or none that can do this work.
@@ -75,16 +79,22 @@ def choose_targets(
             return chosen
         # In another precision the host would find other faces.
         on_host = replace(runtime, device=CPU) if runtime.precision is Precision.FP32 else None
-        return replace(chosen, memory_bytes=memory_bytes, on_host=on_host)
+        return replace(chosen, memory_bytes=memory_bytes, reserve_bytes=reserve_bytes, on_host=on_host)
 
     return tuple(map(target, devices))
 
 
-def read_budget(memory_bytes: int | None, targets: Sequence[Target]) -> Budget:
-    """What a run may take of the host's memory, if so much was asked for, and of its devices'; asks the machine."""
+def read_budget(memory_bytes: int | None, targets: Sequence[Target], *, reserve_bytes: int | None = None) -> Budget:
+    """What a run may take of the host's memory, if so much was asked for, and of its devices'; asks the machine.
+
+    Args:
+        memory_bytes: what was asked for of the host's memory; None if nothing was.
+        targets: the devices, each with what was asked for of its own.
+        reserve_bytes: what is left to others of the host's memory; None for the usual reserve.
+    """
     own = {target.name: device_budget_bytes(target, free_bytes_of(target.name)) for target in targets}
     return Budget(
-        host_bytes=host_budget_bytes(memory_bytes, read_ram()),
+        host_bytes=host_budget_bytes(memory_bytes, read_ram(), reserve_bytes=reserve_bytes),
         device_bytes={name: size for name, size in own.items() if size is not None},
     )
 
@@ -99,4 +109,9 @@ def device_budget_bytes(target: Target, free_bytes: int | None) -> int | None:
     if not target.has_memory:
         return None
     free = target.device.free_bytes if free_bytes is None else free_bytes
-    return card_budget_bytes(target.memory_bytes, free_bytes=free, total_bytes=target.device.total_bytes)
+    return card_budget_bytes(
+        target.memory_bytes,
+        free_bytes=free,
+        total_bytes=target.device.total_bytes,
+        reserve_bytes=target.reserve_bytes,
+    )

@@ -31,7 +31,7 @@ def test_the_summary_is_one_json_document_in_the_form_of_the_contract(samples: P
     assert done.returncode == 0
     summary = json.loads(done.stdout)
     counted = {name: summary[name] for name in ("frames", "faces", "failed", "skipped")}
-    assert counted == {"frames": 77, "faces": 251, "failed": 0, "skipped": 77}
+    assert counted == {"frames": 27, "faces": 101, "failed": 0, "skipped": 27}
     assert summary["events"] == {"oom": 0, "replanned": 0, "worker_restarted": 0}
     assert summary["peak_bytes"]["cpu"] > 0
     assert [stage["stage"] for stage in summary["plan"]["phases"][0]["stages"]] == ["detect/yunet", "align/facemesh"]
@@ -118,10 +118,10 @@ def test_an_export_whose_reader_has_seen_enough_ends_quietly(out: Path) -> None:
 
 def test_show_tells_counts_plan_and_runs(out: Path) -> None:
     text = run("show", out).stdout
-    assert "77 done, 0 failed, 0 to do" in text
-    assert "251, in 77 frames" in text
+    assert "27 done, 0 failed, 0 to do" in text
+    assert "101, in 27 frames" in text
     assert re.search(r"detect/yunet x\d on cpu", text)
-    assert json.loads(run("show", out, "--json").stdout)["faces"] == 251
+    assert json.loads(run("show", out, "--json").stdout)["faces"] == 101
 
 
 def test_models_lists_every_plugin_with_its_licence() -> None:

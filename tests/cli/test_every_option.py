@@ -16,6 +16,7 @@ from faceloom.options.calls import (
     DeriveOptions,
     ExtendOptions,
     ExtractOptions,
+    PassesOptions,
     PlanOptions,
     ProfileOptions,
     StreamOptions,
@@ -77,6 +78,18 @@ def test_an_option_arrives_in_the_run_by_flag_by_file_and_by_keyword(
     assert flag == file == keyword
     by_flag(command, others)
     assert notebook.asked[3:] != [flag]
+
+
+@pytest.mark.parametrize("name", sorted(declared(PassesOptions).keys() - declared(StreamOptions).keys()))
+def test_an_option_of_passes_arrives(name: str, notebook: Notebook) -> None:
+    one = declared(PassesOptions)[name]
+    value = one.option.example or not one.option.default
+    companions: dict[str, Any] = {"mask": ["unet"], "identify": "sface"}
+    for options in (companions, {**companions, name: value}):
+        with faceloom.api.passes("in.png", **options):
+            pass
+    usual, asked = notebook.asked
+    assert usual != asked
 
 
 @pytest.mark.parametrize("name", list(declared(StreamOptions)))

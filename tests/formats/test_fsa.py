@@ -207,10 +207,10 @@ def test_a_bomb_of_zeros_and_one_of_bytes_are_not_unpacked(tmp_path: Path) -> No
             read(path, held=held)
 
 
-def test_ten_million_frames_end_at_the_limit(tmp_path: Path) -> None:
+def test_a_million_frames_end_at_the_limit(tmp_path: Path) -> None:
     def content() -> Iterator[bytes]:
         yield op(pickle.EMPTY_DICT, pickle.MARK, pickles.dump("__data__"), pickle.EMPTY_DICT, pickle.MARK)
-        for i in range(0, 10_000_000, 1000):
+        for i in range(0, 1_000_000, 1000):
             yield b"".join(b"X\x08\0\0\0%08d}" % n for n in range(i, i + 1000))
 
     stream = zlib.compressobj(1)

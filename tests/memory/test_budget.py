@@ -54,3 +54,15 @@ def test_where_the_system_does_not_tell_what_was_asked_for_is_believed() -> None
 def test_a_card_is_asked_for_no_more_than_is_free_of_it(memory_bytes: int, total: int, free: int) -> None:
     assert card_budget_bytes(memory_bytes, free_bytes=free, total_bytes=total) == min(memory_bytes, free)
     assert card_budget_bytes(None, free_bytes=free, total_bytes=total) == default_card_bytes(free, total)
+
+
+@given(memory_bytes=SIZES | st.none(), total=SIZES, available=SIZES, reserve=st.integers(0, 8 * GIB))
+def test_a_reserve_is_left_to_others_whatever_the_ceiling(
+    memory_bytes: int | None, total: int, available: int, reserve: int
+) -> None:
+    ram = ram_with(total, available)
+    for budget, free in [
+        (host_budget_bytes(memory_bytes, ram, reserve_bytes=reserve), ram.available_bytes),
+        (card_budget_bytes(memory_bytes, free_bytes=available, total_bytes=total, reserve_bytes=reserve), available),
+    ]:
+        assert budget == max(0, min(free - reserve, free if memory_bytes is None else memory_bytes))

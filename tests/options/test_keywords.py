@@ -19,6 +19,7 @@ FUNCTIONS: list[tuple[Callable[..., Any], type[Any]]] = [
     (faceloom.extend, calls.ExtendOptions),
     (faceloom.derive, calls.DeriveOptions),
     (faceloom.stream, calls.StreamOptions),
+    (faceloom.passes, calls.PassesOptions),
     (faceloom.chip, calls.ChipCutOptions),
     (faceloom.group, calls.GroupOptions),
     (faceloom.forget, calls.ForgetOptions),
@@ -64,11 +65,6 @@ def test_the_nearest_keyword_is_named(tmp_path: Path) -> None:
     with pytest.raises(TypeError, match="did you mean 'detect'"):
         faceloom.extract(tmp_path, tmp_path / "out", detct="centerface")  # type: ignore[call-arg]
     assert not (tmp_path / "out").exists()
-
-
-def test_a_stream_has_no_ceiling_and_says_so_before_its_first_frame() -> None:
-    with pytest.raises(TypeError, match="memory"):
-        faceloom.stream("clip.mp4", memory="100MiB")  # type: ignore[call-arg]
 
 
 @pytest.mark.parametrize(

@@ -31,10 +31,15 @@ Results = dict[Framing, Path]
 
 
 @pytest.fixture(scope="module")
-def pictures(samples: Path, cache: WeightCache) -> list[Path]:
+def pictures(samples: Path, cache: WeightCache, tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """The portrait, and the two front rows of the crowd."""
     for name in ("yunet", "facemesh", "unet"):
         prepared(cache, name)  # skips where the weights cannot be had
-    return [samples / "portrait.png", samples / "crowd.jpg"]
+    front = tmp_path_factory.mktemp("front") / "front.png"
+    crowd = cv2.imread(str(samples / "crowd.jpg"), cv2.IMREAD_COLOR)
+    assert crowd is not None
+    cv2.imwrite(str(front), crowd[400:])
+    return [samples / "portrait.png", front]
 
 
 @pytest.fixture(scope="module")
@@ -72,7 +77,7 @@ def found(face: FaceRow) -> dict[str, Any]:
 
 def test_the_crop_changes_nothing_of_what_is_found(results: Results) -> None:
     expected = list(map(found, rows(results[Framing()])))
-    assert len(expected) > 10
+    assert len(expected) > 8
     for folder in results.values():
         assert list(map(found, rows(folder))) == expected
 

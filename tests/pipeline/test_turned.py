@@ -73,12 +73,12 @@ def apart(found: Points | None, truth: Points) -> float:
 
 @pytest.fixture(scope="module")
 def pictures(shared: Path) -> list[Image]:
-    return [read(item.path) for item in lfpw(shared)]
+    return [read(item.path) for item in lfpw(shared)[::2]]
 
 
 @pytest.fixture(scope="module")
 def truths(shared: Path) -> list[Points]:
-    return [item.landmarks for item in lfpw(shared)]
+    return [item.landmarks for item in lfpw(shared)[::2]]
 
 
 @pytest.fixture(scope="module")
@@ -269,7 +269,7 @@ def test_turning_stays_within_the_smallest_budget_with_the_same_faces(
     media.mkdir()
     for degrees in (0, 45, 180):
         Pictures.fromarray(turned(pictures[0], degrees)[0]).save(media / f"turned_{degrees}.png")
-    (media / "crowd.jpg").write_bytes((samples / "crowd.jpg").read_bytes())
+    (media / "portrait.png").write_bytes((samples / "portrait.png").read_bytes())
     with pytest.raises(BudgetError) as refused:
         extract(media, tmp_path / "refused", size=64, memory="150MiB", rotate="180,45")
     assert refused.value.needed_bytes is not None

@@ -261,7 +261,7 @@ def _add_odd_videos(corpus: Corpus, files: Mapping[str, bytes], samples: Path, m
     clip = (samples / "clip.mp4").read_bytes()
     corpus.add_whole("clips/clip.mp4", clip)
     for suffix in (".mkv", ".mov"):
-        remuxed = _remuxed(samples / "clip.mp4", making / f"clip{suffix}", frames=75)
+        remuxed = _remuxed(samples / "clip.mp4", making / f"clip{suffix}")
         corpus.equal[corpus.add_whole(f"clips/remuxed{suffix}", remuxed)] = "clips/clip.mp4"
     stream = files["videos/stream.ts"]
     corpus.add("odd/no-keyframe.ts", stream[len(stream) * 3 // 10 // 188 * 188 :])
@@ -338,11 +338,11 @@ def _raw(pictures: list[Image], path: Path) -> bytes:
     ).read_bytes()
 
 
-def _remuxed(source: Path, target: Path, *, frames: int) -> bytes:
+def _remuxed(source: Path, target: Path) -> bytes:
     with av.open(str(source)) as inside, av.open(str(target), "w") as outside:
         stream = outside.add_stream_from_template(inside.streams.video[0])
         packets = [packet for packet in inside.demux(video=0) if packet.size]
-        assert len(packets) == frames
+        assert packets
         for packet in packets:
             packet.stream = stream
             outside.mux(packet)

@@ -96,7 +96,7 @@ class Reference:
 
 
 def write_media(samples: Path, folder: Path) -> Path:
-    """Some 150 frames: the sample clip whole and cut off, pictures whole, cut off and broken, in nested folders."""
+    """Some 60 frames: the sample clip whole and cut off, pictures whole, cut off and broken, in nested folders."""
     clip, crowd = (samples / "clip.mp4").read_bytes(), (samples / "crowd.jpg").read_bytes()
     for name, content in {
         "a/clip.mp4": clip,

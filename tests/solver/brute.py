@@ -107,6 +107,12 @@ def _seconds(rng: random.Random, grain: int, most: int) -> float:
     return rng.randint(0, most // grain) * grain / TICKS
 
 
+def smallest_budget(problem: Problem) -> int:
+    """The smallest budget in bytes that has a plan: that of the stage that needs most alone, all on the device."""
+    alone = (max(_loading((stage,)), stage.least_bytes) for stage in problem.stages)
+    return problem.base_bytes + max(alone)
+
+
 def best_by_trying(problem: Problem) -> Best | None:
     """Of every ordered partition at every batch: least time, then fewest phases, then least memory."""
     stages = {stage.stage: stage for stage in problem.stages}

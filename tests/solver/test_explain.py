@@ -6,9 +6,9 @@ from hypothesis import strategies as st
 
 from faceloom.solver.explain import explain
 from faceloom.solver.problem import Arena, Problem, StageCost
-from faceloom.solver.solve import smallest_budget, solve
+from faceloom.solver.solve import solve
 from faceloom.units import MIB
-from solver.brute import random_problem
+from solver.brute import random_problem, smallest_budget
 
 
 def stage(name: str, *needs: str, weights_bytes: int, item_bytes: int) -> StageCost:

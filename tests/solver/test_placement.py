@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 from faceloom.errors import BudgetError, RequestError
 from faceloom.solver.explain import explain
 from faceloom.solver.plan import Plan
-from faceloom.solver.problem import Arena, Host, HostCost, HostShare, Problem, StageCost, problem_to_json, read_problem
+from faceloom.solver.problem import Arena, Host, HostCost, HostShare, Problem, StageCost
+from faceloom.solver.reading import read_problem
 from faceloom.solver.solve import solve
 from solver.places import Variant, best_by_trying, peaks, random_placed_problem, ticks
+from solver.written import problem_to_json
 
 problems = st.builds(random_placed_problem, st.integers(0, 2**32))
 

@@ -7,9 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from faceloom.errors import BudgetError, RequestError
-from faceloom.solver.problem import Problem, problem_to_json, read_problem
+from faceloom.solver.problem import Problem
+from faceloom.solver.reading import read_problem
 from faceloom.solver.solve import solve
 from solver.brute import random_problem
+from solver.written import problem_to_json
 
 problems = st.builds(random_problem, st.integers(0, 2**32))
 scalars = st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5)

@@ -8,10 +8,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from faceloom.errors import BudgetError
+from faceloom.solver.phases import Phases, mask_of, members
 from faceloom.solver.plan import Plan
 from faceloom.solver.problem import Arena, Problem, StageCost
-from faceloom.solver.solve import smallest_budget, solve
-from solver.brute import best_by_trying, random_problem
+from faceloom.solver.rank import rank
+from faceloom.solver.solve import solve
+from solver.brute import best_by_trying, random_problem, smallest_budget
 
 problems = st.builds(random_problem, st.integers(0, 2**32))
 
@@ -119,6 +121,21 @@ def test_what_costs_nothing_has_no_phase_of_its_own(problem: Problem) -> None:
     }
     plan = solve(enough)
     assert len(plan.phases) == 1 or not any(names <= hulls for names in sets_of(plan))
+
+
+@given(problems)
+def test_no_stage_could_run_earlier_at_the_same_cost(problem: Problem) -> None:
+    plan = solve(replace(problem, budget_bytes=max(problem.budget_bytes, smallest_budget(problem))))
+    phases = Phases(problem).within(plan.peak_bytes)
+    place = {stage.stage: i for i, stage in enumerate(phases.stages)}
+    sets = tuple(mask_of(place[p.stage] for p in phase.placements) for phase in plan.phases)
+    for later, chosen in enumerate(sets):
+        for bit in (1 << i for i in members(chosen)):
+            for earlier in range(later):
+                moved = [chosen & ~bit | (bit if i == earlier else 0) for i, chosen in enumerate(sets)]
+                done = [sum(moved[: i + 1]) for i in range(len(moved))]
+                fits = all(moved) and all(map(phases.fits, moved)) and all(map(phases.has_needs, moved, done))
+                assert not fits or rank(phases, tuple(moved)).cost > rank(phases, sets).cost
 
 
 def stage(name: str, *needs: str, **costs: float) -> StageCost:

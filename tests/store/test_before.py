@@ -117,6 +117,7 @@ def test_show_tells_of_a_folder_of_before(before: Path, capsys: pytest.CaptureFi
     assert "roll 1" in told
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("weights")
 def test_the_same_command_goes_on_with_a_folder_of_before(before: Path) -> None:
     out, chips = before / "faces", files_below(before / "faces")
@@ -134,6 +135,7 @@ def test_the_same_command_goes_on_with_a_folder_of_before(before: Path) -> None:
     assert chips.items() < files_below(out).items()
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("weights")
 def test_a_folder_of_before_takes_another_stage(before: Path) -> None:
     out = before / "faces"
@@ -145,6 +147,7 @@ def test_a_folder_of_before_takes_another_stage(before: Path) -> None:
         assert line == old[line["source"], line["frame"], line["index"]]
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("weights")
 def test_other_chips_are_cut_of_a_folder_of_before(before: Path) -> None:
     out, derived = before / "faces", before / "derived"
@@ -158,6 +161,7 @@ def test_other_chips_are_cut_of_a_folder_of_before(before: Path) -> None:
         assert line == was
 
 
+@pytest.mark.slow
 @pytest.mark.usefixtures("weights")
 def test_a_run_on_faces_of_a_file_goes_on_too(before: Path) -> None:
     out, told, picture = before / "told", before / "pair.jsonl", before / "media/pair.jpg"

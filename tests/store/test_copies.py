@@ -1,53 +1,50 @@
 import os
 import shutil
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from faceloom.api import derive, extract
 from faceloom.errors import RequestError
 from faceloom.grouping import group
 from faceloom.store import forgetting
-from faceloom.store.copies import MARK
+from faceloom.store.copies import MARK, mark_derived, note_derived
+from faceloom.store.database import connect
 from faceloom.store.forgetting import Forgotten, forget
 from faceloom.store.reading import read_faces
 from faceloom.store.summary import read_summary
 from faceloom.store.unfinished import Unfinished
-from identify_stand_ins import write_sface
-from jobs import exported
+from store.made_results import CLIP, CONFIG, PICTURES, write_media, write_result
 
-NAME = "ann_in_july.png"
+ANN, CROWD = "ann_in_july.png", "deep/crowd.jpg"
 
 
 @pytest.fixture(scope="module")
-def made(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Two pictures of other bytes, and their result folder with embeddings and overlays."""
+def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A result folder, with a folder of links, one of copies, and a derived one, all made of it."""
     folder = tmp_path_factory.mktemp("copies")
-    (folder / "pictures").mkdir()
-    shutil.copy(samples / "crowd.jpg", folder / "pictures")
-    (folder / "pictures" / NAME).write_bytes((samples / "portrait.png").read_bytes() + b"ann")
-    extract(folder / "pictures", folder / "out", **options(folder))
-    return folder
-
-
-def options(folder: Path) -> dict[str, Any]:
-    path = folder / "sface.onnx"
-    weights = {"identify/sface": path if path.exists() else write_sface(path)}
-    return {"identify": "sface", "weights": weights, "overlay": True, "size": 64}
+    media, every = write_media(folder / "in"), folder / "every"
+    out, derived = every / "out", every / "derived"
+    write_result(media, out)
+    group(out, threshold=0.9999, folders=every / "links")
+    group(out, threshold=0.9999, folders=every / "copies", copy=True)
+    write_result(media, derived, config={**CONFIG, "chips": {"format": "jpg", "size": 96}})
+    identity = note_derived(out, derived)
+    assert identity
+    with connect(derived, read_only=False) as db:
+        mark_derived(db, identity)
+    return every.rename(folder / "kept")
 
 
 @pytest.fixture
-def faces(made: Path, tmp_path: Path) -> Path:
-    """A copy of the result folder, with a folder of links, one of copies, and a derived one beside it."""
-    out = Path(shutil.copytree(made / "out", tmp_path / "out"))
-    group(out, threshold=0.9999, folders=tmp_path / "links")
-    group(out, threshold=0.9999, folders=tmp_path / "copies", copy=True)
-    derive(out, tmp_path / "derived", size=96, overlay=True, overlay_chips=True)
-    return out
+def faces(kept: Path) -> Iterator[Path]:
+    """That result folder where it was made, for one test: it and its copies know each other by their paths."""
+    every = Path(shutil.copytree(kept, kept.with_name("every"), symlinks=True))
+    yield every / "out"
+    shutil.rmtree(every)
 
 
 def everything_in(folder: Path) -> bytes:
@@ -78,7 +75,7 @@ def traces_of(out: Path, source: str) -> set[bytes]:
     return found
 
 
-@pytest.mark.parametrize("source", [NAME, "crowd.jpg"])
+@pytest.mark.parametrize("source", [ANN, CROWD])
 def test_after_forgetting_no_byte_of_the_source_is_left_in_the_folder_or_any_copy(source: str, faces: Path) -> None:
     every = faces.parent
     traces = {place: traces_of(every / place, source) for place in ("out", "derived")}
@@ -91,14 +88,14 @@ def test_after_forgetting_no_byte_of_the_source_is_left_in_the_folder_or_any_cop
     assert not [trace for trace in gone if trace in left]
     assert not went.unreachable
     assert went.copied_files >= 4 * went.chips  # links, copies, chips and overlays
-    other = ({NAME, "crowd.jpg"} - {source}).pop()
-    assert {face.frame.source for face, _ in read_faces(every / "derived")} == {other}
+    others = {name for name, faces in PICTURES.items() if faces} | {CLIP}
+    assert {face.frame.source for face, _ in read_faces(every / "derived")} == others - {source}
     assert any(path.is_file() for path in (every / "copies").rglob("*.jpg"))
 
 
 def test_a_forgotten_persons_faces_go_from_every_copy_and_others_stay(faces: Path) -> None:
     every = faces.parent
-    person = next(face.person for face, _ in read_faces(faces) if face.frame.source == "crowd.jpg")
+    person = next(face.person for face, _ in read_faces(faces) if face.frame.source == CROWD)
     assert person
     before = {place: len(list(read_faces(every / place))) for place in ("out", "derived")}
     went = forget(faces, person=person)
@@ -116,10 +113,15 @@ def test_what_cannot_be_reached_is_listed(faces: Path) -> None:
     shutil.rmtree(every / "derived")
     (every / "copies" / MARK).write_text("of something else\n")
     kept = sorted((every / "copies").rglob("*.jpg"))
-    went = forget(faces, source="crowd.jpg")
+    went = forget(faces, source=CROWD)
     assert len(went.unreachable) == 3
     for name in ("links", "derived", "copies"):
         assert any(str(every / name) in text for text in went.unreachable)
+    assert [("it still holds this" in text, "is not there any more" in text) for text in sorted(went.unreachable)] == [
+        (False, False),
+        (True, True),
+        (False, True),
+    ]
     assert sorted((every / "copies").rglob("*.jpg")) == kept  # which is not ours any more, as far as its mark says
 
 
@@ -142,9 +144,9 @@ STEPS: list[tuple[Any, str]] = [
 @pytest.mark.parametrize("after", [False, True])
 @pytest.mark.parametrize("step", STEPS, ids=lambda step: step[1])
 def test_forgetting_that_ends_at_any_step_finishes_when_called_again(
-    step: tuple[Any, str], after: bool, made: Path, faces: Path, monkeypatch: pytest.MonkeyPatch
+    step: tuple[Any, str], after: bool, faces: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    gone = traces_of(faces, "crowd.jpg") | traces_of(faces.parent / "derived", "crowd.jpg")
+    gone = traces_of(faces, CROWD) | traces_of(faces.parent / "derived", CROWD)
     real: Callable[..., Any] = getattr(*step)
 
     def ends(*args: Any, **keywords: Any) -> Any:
@@ -155,32 +157,14 @@ def test_forgetting_that_ends_at_any_step_finishes_when_called_again(
     with monkeypatch.context() as patch:
         patch.setattr(*step, ends)
         with pytest.raises(KilledError):
-            forget(faces, source="crowd.jpg")
+            forget(faces, source=CROWD)
     try:
-        went = forget(faces, source="crowd.jpg")
+        went = forget(faces, source=CROWD)
         assert isinstance(went, Forgotten)
+        if step[1] in {"_wipe", "end"}:  # all was gone at the first try
+            assert (went.sources, went.frames, went.faces, went.masks, went.chips) == (1, 1, 12, 24, 12)
     except RequestError:  # it had come to its end
         assert (step[1], after) == ("end", True)
     left = everything_in(faces.parent)
     assert not [trace for trace in gone if trace in left]
-    assert read_summary(faces)["sources"] == {"picture": 1}
-
-
-def test_a_source_by_another_spelling_is_neither_done_twice_nor_comes_back(
-    made: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    pictures = Path(shutil.copytree(made / "pictures", tmp_path / "pictures"))
-    (tmp_path / "linked").symlink_to(pictures, target_is_directory=True)
-    out = tmp_path / "out"
-    extract(pictures, out, **options(made))
-    before = exported(out)
-    monkeypatch.chdir(pictures)
-    for spelling in (Path("../pictures"), Path(), tmp_path / "linked", Path("crowd.jpg"), Path("../linked/crowd.jpg")):
-        extract([spelling, pictures], out, **options(made))
-        assert exported(out) == before, spelling
-    forget(out, source=Path("../linked/crowd.jpg"))
-    after = exported(out)
-    assert "crowd.jpg" not in after
-    for spelling in (Path("../pictures"), tmp_path / "linked", pictures):
-        extract(spelling, out, **options(made))
-        assert exported(out) == after, spelling
+    assert read_summary(faces)["sources"] == {"picture": 3, "video": 1}

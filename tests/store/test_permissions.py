@@ -13,6 +13,8 @@ from faceloom.store.store import Store
 from faceloom.store.summary import read_summary
 from identify_stand_ins import write_sface
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(params=[0, 0o022])
 def umask(request: pytest.FixtureRequest) -> Iterator[int]:

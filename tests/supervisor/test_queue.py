@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from faceloom.faces import FrameId
 from faceloom.media.chunks import Chunk, PendingFrame
 from faceloom.media.sources import Source, SourceKind
-from faceloom.supervisor.queue import ChunkQueue
+from faceloom.supervisor.queue import ChunkQueue, idlest, shortest_chunk
 
 FILM = Source(name="film.mp4", path=Path("film.mp4"), kind=SourceKind.VIDEO, time_base="1/25")
 
@@ -78,3 +78,29 @@ def test_the_rest_of_a_chunk_comes_before_anything_else_that_is_to_be_done_again
     queue.end(first.number, 5)
     starts = [chunk and chunk.spans[0].first for chunk in (queue.begin("a") for _ in range(4))]
     assert starts == [5, 20, 30, 40]
+
+
+@given(st.lists(st.integers(0, 5), max_size=8), st.integers(1, 5))
+def test_the_next_chunk_goes_to_whoever_has_fewest(open_chunks: list[int], most: int) -> None:
+    place = idlest(open_chunks, most)
+    if place is None:
+        assert all(number >= most for number in open_chunks)
+    else:
+        assert open_chunks[place] == min(open_chunks) < most
+
+
+@given(st.integers(1, 8), st.integers(1, 3), st.integers(0, 20))
+def test_no_worker_has_two_chunks_while_another_has_none(workers: int, most: int, chunks: int) -> None:
+    open_chunks = [0] * workers
+    while chunks and (place := idlest(open_chunks, most)) is not None:
+        open_chunks[place] += 1
+        chunks -= 1
+    assert max(open_chunks) - min(open_chunks) <= 1
+
+
+@given(st.floats(0, 1e6))
+def test_frames_that_take_long_make_short_chunks(frame_s: float) -> None:
+    frames = shortest_chunk(frame_s)
+    assert 1 <= frames <= 8
+    assert frames == 1 or frames * frame_s <= 1
+    assert frames == 8 or (frames + 1) * frame_s > 1

@@ -195,6 +195,43 @@ def test_what_is_kept_matters_not_where_all_stages_fit_together(planner: Planner
     assert planner.observe(rows(40, times=10), holding=holding(None), plan=together) is None
 
 
+@pytest.fixture
+def on_cpu(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Planner:
+    """A planner of up to two workers of the host, for 20 frames of one face each: one worker does them in no time."""
+    ram = Ram(total_bytes=8 * GIB, available_bytes=6 * GIB, is_limited=False)
+    monkeypatch.setattr(planners, "read_ram", lambda: ram)
+    on_host = {name: one.on_host for name, one in FOOTPRINTS.items() if one.on_host}
+    quick = {name: replace(one, batch_s={1: 0.01}) for name, one in on_host.items()}
+    order = Order(flow=FLOW, weights={}, outputs=Outputs(), cores=2, footprints=tmp_path, targets=(Target(),))
+    room = Room(budget_bytes=4 * GIB, supervisor_bytes=72 * MIB, workers=2)
+    return Planner(order, Target(), quick, replace(WORK, frames=20), room)
+
+
+def crowd(frames: int, *, faces_a_frame: int) -> ChunkRows:
+    face = object()
+    return replace(rows(frames, times=1), faces=(face,) * (frames * faces_a_frame))  # type: ignore[arg-type]  # counted
+
+
+def test_a_crowd_in_the_first_chunk_calls_for_more_workers_where_all_stages_fit_together(on_cpu: Planner) -> None:
+    planned = on_cpu.plan()
+    assert (len(planned.plan.phases), planned.plan.workers) == (1, 1)
+    on_cpu.note_done(1)
+    why = on_cpu.observe(crowd(1, faces_a_frame=322), holding=holding(None), plan=planned)
+    assert why
+    assert why.startswith("322.0 faces a frame")
+    again = on_cpu.plan().plan
+    assert again.workers == 2
+    assert again.seconds == pytest.approx(0.5 * 2 + 19 / 2 * (0.01 + 322 * 0.02), rel=0.1)
+    assert on_cpu.observe(crowd(1, faces_a_frame=322), holding=holding(None), plan=on_cpu.plan()) is None
+
+
+def test_more_faces_than_expected_are_learnt_without_another_plan_where_none_is_faster(on_cpu: Planner) -> None:
+    planned = on_cpu.plan()
+    assert on_cpu.observe(crowd(8, faces_a_frame=3), holding=holding(None), plan=planned) is None
+    two_workers_s = 2 * 0.5 + 3 * 0.05 + 20 / 2 * (0.01 + 3 * 0.02)
+    assert on_cpu.plan().plan.seconds == pytest.approx(two_workers_s)
+
+
 def in_turns(plan: Plan) -> Plan:
     """The same as if it had two phases."""
     return replace(plan, phases=plan.phases * 2)

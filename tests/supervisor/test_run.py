@@ -37,7 +37,7 @@ def media(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def undisturbed(media: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     out = tmp_path_factory.mktemp("undisturbed") / "out"
     summary = extract(media, out, size=64)
-    assert (summary.frames, summary.failed, summary.outcome) == (3 * 75 + 2, 0, "done")
+    assert (summary.frames, summary.failed, summary.outcome) == (3 * 25 + 2, 0, "done")
     return out
 
 
@@ -84,14 +84,14 @@ def same_results(one: Path, other: Path) -> bool:
 def test_killed_at_any_time_the_same_command_ends_with_the_same_results(
     media: Path, undisturbed: Path, tmp_path: Path
 ) -> None:
-    for least_done in (0, 1, 65, 129):
+    for least_done in (0, 1, 20, 40):
         process = start(media, tmp_path / "out")
         with closing(process.stderr):  # type: ignore[type-var]
             wait_for(lambda least_done=least_done: frames_done(tmp_path / "out") >= least_done, process)  # type: ignore[misc]
             os.killpg(process.pid, signal.SIGKILL)
             assert process.wait() == -signal.SIGKILL
     summary = extract(media, tmp_path / "out", size=64)
-    assert summary.skipped >= 129
+    assert summary.skipped >= 40
     assert same_results(tmp_path / "out", undisturbed)
     assert not (tmp_path / "out" / ".pending").exists()
 
@@ -137,7 +137,7 @@ def test_an_interrupted_run_keeps_its_state_and_says_so(
         wait_for(lambda: frames_done(tmp_path / "out") > 0, process)
         os.killpg(process.pid, number)
         assert process.wait(LONGEST_S) == code
-    assert 0 < frames_done(tmp_path / "out") < 227
+    assert 0 < frames_done(tmp_path / "out") < 77
     extract(media, tmp_path / "out", size=64)
     assert same_results(tmp_path / "out", undisturbed)
 
@@ -171,7 +171,7 @@ def test_a_frame_that_kills_the_worker_fails_alone(samples: Path, tmp_path: Path
     """
     with installed_plugin(tmp_path, "detect/fragile", plugin):
         summary = extract(samples, tmp_path / "out", size=64, detect="fragile")
-    assert (summary.frames, summary.failed) == (77, 1)
+    assert (summary.frames, summary.failed) == (27, 1)
     assert summary.failures[0].startswith("portrait.png#0: the worker process ended by signal SIGABRT")
 
 
@@ -212,7 +212,7 @@ def test_a_plugin_that_breaks_its_contract_ends_the_run(samples: Path, tmp_path:
 def test_running_again_does_nothing_twice(media: Path, undisturbed: Path) -> None:
     before = files_below(undisturbed)
     summary = extract(media, undisturbed, size=64)
-    assert (summary.skipped, summary.frames) == (227, 227)
+    assert (summary.skipped, summary.frames) == (77, 77)
     assert files_below(undisturbed) == before
 
 
@@ -226,7 +226,7 @@ def test_progress_counts_up_to_the_total(media: Path, tmp_path: Path) -> None:
     extract(media / "a", tmp_path / "out", size=64, on_event=events.append)
     progress = [event for event in events if isinstance(event, Progress)]
     assert [event.frames for event in progress] == sorted(event.frames for event in progress)
-    assert (progress[0].frames, progress[-1].frames, progress[-1].total_frames) == (0, 76, 76)
+    assert (progress[0].frames, progress[-1].frames, progress[-1].total_frames) == (0, 26, 26)
     assert progress[-1].eta_s == 0
 
 

@@ -25,10 +25,10 @@ BLIND: dict[str, Any] = {"size": 64, "min_score": 0.94}
 
 
 @pytest.fixture(scope="module")
-def media(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def media(whole_samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("media")
     for name in ("crowd.jpg", "portrait.png", "clip.mp4"):
-        shutil.copy(samples / name, folder / name)
+        shutil.copy(whole_samples / name, folder / name)
     return folder
 
 

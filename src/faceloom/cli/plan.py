@@ -8,9 +8,10 @@ from typing import TYPE_CHECKING, Annotated
 
 from faceloom.cli.commands import Argument, Command, keywords
 from faceloom.cli.flags import JsonFlags
-from faceloom.cli.plan_tables import compared, in_words, or_error, table
+from faceloom.cli.plan_tables import compared, in_words, or_error, table, wishes_to_json
 from faceloom.cli.terminal import say, say_json
 from faceloom.options.calls import PlanOptions
+from faceloom.options.machine import WishOptions
 from faceloom.options.option import Option
 from faceloom.options.stages import PathLike
 from faceloom.options.written_values import with_commas
@@ -19,6 +20,7 @@ from faceloom.units import parse_bytes
 if TYPE_CHECKING:
     from faceloom.errors import BudgetError
     from faceloom.solver.plan import Plan
+    from faceloom.solver.problem import Problem
     from faceloom.supervisor.forecast import Forecast
 
 _EXAMPLES = """\
@@ -50,7 +52,7 @@ def run(chosen: argparse.Namespace) -> int:
 
     budgets = with_commas(chosen.what_if) if chosen.what_if else ()
     if chosen.problem and not chosen.inputs:
-        return _plan_problem(Path(chosen.problem), budgets, as_json=chosen.json)
+        return _plan_problem(chosen, budgets)
     if chosen.problem or not chosen.inputs:
         raise RequestError("name inputs, or a --problem FILE, and not both")
     return _plan_inputs(chosen, budgets)
@@ -71,7 +73,7 @@ def _plan_inputs(chosen: argparse.Namespace, budgets: Sequence[str]) -> int:
             _note_guesses(found)
             raise only
         if chosen.json:
-            say_json(only.plan.to_json())
+            say_json(only.plan.to_json() | ({"wishes": wishes_to_json(found.wishes)} if found.wishes else {}))
         else:
             say(in_words(found, only))
     elif chosen.json:
@@ -104,28 +106,27 @@ def _note_guesses(found: "Forecast") -> None:
         say(f"faceloom: {text}", to=sys.stderr)
 
 
-def _plan_problem(file: Path, budgets: Sequence[str], *, as_json: bool) -> int:
+def _plan_problem(chosen: argparse.Namespace, budgets: Sequence[str]) -> int:
     from dataclasses import replace
 
-    from faceloom.errors import BudgetError, RequestError
-    from faceloom.solver.problem import read_problem
-    from faceloom.solver.solve import solve
+    from faceloom.errors import BudgetError
+    from faceloom.options.declared import filled
+    from faceloom.orders.wishes import wishes_for_problem
+    from faceloom.solver.wishes import solve_wished, with_batches
 
-    try:
-        problem = read_problem(file.read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError) as error:
-        raise RequestError(f"{file} cannot be read: {error}") from error
-
+    problem, as_json = _read(Path(chosen.problem)), chosen.json
+    wishes = wishes_for_problem(filled(WishOptions, keywords(chosen, WishOptions)), problem.stages)
+    problem = replace(problem, stages=with_batches(problem.stages, wishes))
     device = "device" if problem.host else "cpu"
 
     def attempt(size: int) -> "Plan | BudgetError":
         try:
-            return solve(replace(problem, budget_bytes=size), device=device)
+            return solve_wished(replace(problem, budget_bytes=size), wishes, device=device)
         except BudgetError as error:
             return error
 
     if not budgets:
-        solved = solve(problem, device=device)
+        solved = solve_wished(problem, wishes, device=device)
         if as_json:
             say_json(solved.to_json())
         else:
@@ -138,6 +139,16 @@ def _plan_problem(file: Path, budgets: Sequence[str], *, as_json: bool) -> int:
     else:
         say(compared(plans, budgets))
     return 0
+
+
+def _read(file: Path) -> "Problem":
+    from faceloom.errors import RequestError
+    from faceloom.solver.reading import read_problem
+
+    try:
+        return read_problem(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError) as error:
+        raise RequestError(f"{file} cannot be read: {error}") from error
 
 
 def _size(text: str) -> int:

@@ -9,7 +9,7 @@ if TYPE_CHECKING:
     from faceloom.errors import BudgetError
     from faceloom.solver.plan import Plan
     from faceloom.solver.problem import Problem
-    from faceloom.supervisor.forecast import Forecast
+    from faceloom.supervisor.forecast import Forecast, WishCost
     from faceloom.supervisor.planning import Planned
 
 
@@ -20,7 +20,49 @@ def in_words(found: "Forecast", planned: "Planned") -> str:
     head = f"{found.frames:,} frame{'s' * (found.frames != 1)}, {workers}, chunks of up to {plan.chunk_frames} frames"
     heap = format_bytes(planned.loose_heap_bytes)
     notes = [f"each worker keeps up to {heap} of what it frees, which is faster"] if planned.loose_heap_bytes else []
-    return f"{head}\n\n{table(plan, planned.share, planned.problem, notes)}"
+    notes += [
+        f"{stage} is thought to need a budget of {format_bytes(needed)}, and is tried in this one"
+        for stage, needed in planned.tried_anyway.items()
+    ]
+    whole = f"{head}\n\n{table(plan, planned.share, planned.problem, notes)}"
+    return f"{whole}\n\n{wish_table(found.wishes)}" if found.wishes else whole
+
+
+def wish_table(wishes: "Sequence[WishCost]") -> str:
+    """What each wish costs, against the plan without any, which is the first."""
+    from faceloom.errors import BudgetError
+
+    width = max(len(one.wish) for one in wishes)
+    lines = [f"{'wish':<{width}}  passes  workers   peak MiB   seconds      more"]
+    free = wishes[0].planned
+    for one in wishes:
+        if isinstance(one.planned, BudgetError):
+            lines.append(f"{one.wish or 'none':<{width}}  {one.planned}")
+            continue
+        plan = one.planned.plan
+        more = "" if isinstance(free, BudgetError) or not one.wish else f"{plan.seconds - free.plan.seconds:>+10,.1f}"
+        peak = plan.peak_bytes / MIB
+        numbers = f"{len(plan.phases):>6}  {plan.workers:>7}  {peak:>9,.0f} {plan.seconds:>9,.1f}"
+        lines.append(f"{one.wish or 'none':<{width}}  {numbers}{more}")
+    return "\n".join(lines)
+
+
+def wishes_to_json(wishes: "Sequence[WishCost]") -> list[dict[str, Any]]:
+    """What each wish costs, and first what the plan without any does."""
+    from faceloom.errors import BudgetError
+
+    return [
+        {"wish": one.wish, "error": str(one.planned), "needed_bytes": one.planned.needed_bytes}
+        if isinstance(one.planned, BudgetError)
+        else {
+            "wish": one.wish,
+            "seconds": round(one.planned.plan.seconds, 6),
+            "peak_bytes": one.planned.plan.peak_bytes,
+            "workers": one.planned.plan.workers,
+            "phases": len(one.planned.plan.phases),
+        }
+        for one in wishes
+    ]
 
 
 def table(plan: "Plan", share: "Plan", problem: "Problem", notes: Sequence[str] = ()) -> str:

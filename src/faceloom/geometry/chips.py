@@ -10,6 +10,7 @@ from faceloom.choices import Border, Crop
 from faceloom.geometry.affine import (
     Affine,
     Points,
+    apply,
     compose,
     fit_similarity,
     invert,
@@ -27,6 +28,8 @@ COPIED_BYTES = 12 << 20
 _STEPS_A_PX = 8
 _STEPS_A_RADIAN = 1024
 """To which a crop's place and size, and its angle, are rounded."""
+_PATCH_SCALE_OF_FRAMES = 12.0
+"""The same for a frame that is a chip already, of which no face's box is less than a sixth: all of the frame."""
 EYE_SHARE = 0.22
 """Distance between the eye centres over the side of a chip: hair, chin and ears are in view."""
 _MOST_PADDED = 8
@@ -42,6 +45,8 @@ class Framing:
     crop: Crop = Crop.HEAD
     level: bool = True
     """Whether the eyes lie level; if not, the square has the same middle and side, and stands as the frame does."""
+    is_frame: bool = False
+    """Whether the square is the frame itself, which is a chip already; the crop says what such a chip shows."""
 
     @property
     def eye_share(self) -> float:
@@ -51,6 +56,8 @@ class Framing:
     @property
     def patch_scale(self) -> float:
         """Side of what the chip is cut from over the longer side of the face's box, so that it covers as much."""
+        if self.is_frame:
+            return _PATCH_SCALE_OF_FRAMES
         return PATCH_SCALE * max(1.0, EYE_SHARE / self.eye_share)
 
 
@@ -183,6 +190,27 @@ def frame_to_chip(landmarks: Points, *, size: int, framing: Framing = STANDARD) 
     target = _INNER * framing.eye_share  # in an image of one pixel, whose centre is (0, 0)
     levelled = compose(scaling(size, size), fit_similarity(landmarks[INNER], target))
     return levelled if framing.level else _turned_back(levelled, size=size)
+
+
+def square_to_chip(
+    landmarks: Points, *, size: int, framing: Framing = STANDARD, frame_shape: tuple[int, int]
+) -> Affine:
+    """Frame to chip as `frame_to_chip`, or for a frame of this height and width that is a chip already, the frame.
+
+    Raises:
+        DegeneratePointsError: all landmarks coincide.
+    """
+    if not framing.is_frame:
+        return frame_to_chip(landmarks, size=size, framing=framing)
+    height, width = frame_shape
+    return scaling(size / width, size / height)
+
+
+def box_in_chip(box: NDArray[np.float32], to_chip: Affine) -> NDArray[np.float32]:
+    """A box (4,) of the frame in the chip: its middle goes with the map, its sides with the scale alone."""
+    (middle,) = apply(to_chip, np.stack([(box[:2] + box[2:]) / 2]))
+    half = (box[2:] - box[:2]) / 2 * np.float32(scale_of(to_chip))
+    return np.concatenate([middle - half, middle + half])
 
 
 def _turned_back(frame_to_image: Affine, *, size: int) -> Affine:

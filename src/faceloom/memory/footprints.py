@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from faceloom.memory.load import BUSY
 from faceloom.units import MIB
 
 MARGIN = 0.04
@@ -18,7 +19,7 @@ _RUNTIME_BYTES = 512 * MIB
 """What the libraries of a card take of the host's memory; a guess, like the next."""
 _TIMES_AS_FAST = 50
 """How many times as fast a card is as one core."""
-_FORMAT = 3
+_FORMAT = 4
 """Counts the changes to what is measured and how; footprints of another format are measured again."""
 
 
@@ -60,6 +61,10 @@ class Footprint:
     """The CPU seconds until the process is that far."""
     switch_s: float
     """The seconds to give back what the networks of one phase held, before those of the next are loaded."""
+    is_settled: bool = True
+    """Whether the seconds were the same when they were taken again."""
+    load: float = 0.0
+    """How many programs wanted each core when they were taken."""
     is_measured: bool = True
     """False for a first guess from the network's graph."""
     host: HostFootprint | None = None
@@ -68,6 +73,10 @@ class Footprint:
     """The limit that kept larger batches from being measured on such a device; 0 if none did."""
     on_host: "Footprint | None" = None
     """What it costs on the host instead, where that is known; measured, and kept, as a footprint of its own."""
+
+    def is_rough(self, load: float) -> bool:
+        """Whether the seconds are not to be trusted, and better ones can be had now that the load is this."""
+        return (not self.is_settled or self.load > BUSY) and load <= self.load / 2
 
     def to_json(self) -> dict[str, Any]:
         """Gives the footprint as plain values."""

@@ -10,7 +10,9 @@ from faceloom.options.machine import (
     DeviceOptions,
     MachineOptions,
     PrecisionOptions,
+    ReserveOptions,
     ThreadOptions,
+    WishOptions,
 )
 from faceloom.options.option import Option
 from faceloom.options.outputs import (
@@ -88,6 +90,7 @@ class ProfileOptions(FlowOptions, DeviceOptions, PrecisionOptions, total=False):
 class StreamOptions(
     StageOptions,
     PluginOptions,
+    CeilingOptions,
     ThreadOptions,
     DeviceOptions,
     PrecisionOptions,
@@ -96,7 +99,11 @@ class StreamOptions(
     BorderLimitOptions,
     total=False,
 ):
-    """What `stream` takes: it has no ceiling, and no faces from a file."""
+    """What `stream` takes: it has no faces from a file."""
+
+
+class PassesOptions(StreamOptions, ReserveOptions, WishOptions, total=False):
+    """What `passes` takes."""
 
 
 class AddedOptions(TypedDict, total=False):
@@ -110,7 +117,9 @@ class ExtendOptions(AddedOptions, PluginOptions, MachineOptions, total=False):
     """What `extend` takes."""
 
 
-class DeriveOptions(ChipOptions, OverlayOptions, ShareOptions, CeilingOptions, ThreadOptions, total=False):
+class DeriveOptions(
+    ChipOptions, OverlayOptions, ShareOptions, CeilingOptions, ReserveOptions, ThreadOptions, total=False
+):
     """What `derive` takes."""
 
 

@@ -32,6 +32,19 @@ class ImportOptions(TypedDict, total=False):
     ]
 
 
+class AlignedOptions(TypedDict, total=False):
+    """Faces that are aligned already."""
+
+    aligned: Annotated[
+        bool,
+        _stage(
+            help="the inputs are faces already, chips of faceloom or other square crops that show what --crop says:"
+            " nothing is detected, and masks lie over the picture",
+            default=False,
+        ),
+    ]
+
+
 class ChoiceOptions(TypedDict, total=False):
     """Which of the faces that are found are kept."""
 
@@ -231,5 +244,5 @@ class PluginOptions(TypedDict, total=False):
     ]
 
 
-class FlowOptions(StageOptions, ImportOptions, PluginOptions, total=False):
+class FlowOptions(StageOptions, ImportOptions, AlignedOptions, PluginOptions, total=False):
     """What a flow is made of: its stages, what they are told, and which frames and faces they are for."""

@@ -46,6 +46,21 @@ def _value(text: str) -> Any:
         return text
 
 
+def batches_of(items: Sequence[str]) -> dict[str, str]:
+    """Sizes of batches by stage, as they are written.
+
+    Raises:
+        RequestError: an item is not of the form STAGE=N or STAGE=N!.
+    """
+    batches = {}
+    for item in items:
+        stage, is_told, size = item.rpartition("=")
+        if not (is_told and stage and size):
+            raise RequestError(f"--batch {item} is not of the form STAGE=N, as in mask/unet=4, or STAGE=N!")
+        batches[stage] = size
+    return batches
+
+
 def with_commas(text: str) -> tuple[str, ...]:
     """The items of a list with commas between."""
     return tuple(text.split(","))

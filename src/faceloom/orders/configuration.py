@@ -49,6 +49,7 @@ def config_of(order: Order) -> dict[str, Any]:
         # Either engine finds the same in float32, so that one may go on where the other ended.
         **({} if order.runtime.precision is Precision.FP32 else {"precision": order.runtime.precision}),
         **({"raw_colours": True} if order.raw_colours else {}),
+        **({"aligned": True} if order.aligned else {}),
         **({"import": {"format": file.format, "sha256": file.sha256}} if file else {}),
         # Said where something is left out: folders made when there was nothing to choose are gone on with.
         **{name: str(value) for name, value in _left_out(order).items() if value is not None},

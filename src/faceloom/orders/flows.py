@@ -30,6 +30,7 @@ def make_flow(given: Mapping[str, Any]) -> Flow:
     """
     options = filled(FlowOptions, given)
     imports = options["detect"] == IMPORT
+    aligned = options["aligned"]
     names = _stage_names(options)
     own = own_weights(options["weights"], names)
     told = options_of_plugins(names, own, options["settings"])
@@ -37,25 +38,28 @@ def make_flow(given: Mapping[str, Any]) -> Flow:
     if "filters" in told.get(align, {}):
         raise RequestError("filters are no setting of a plugin; ask for --filter NAME, or filter=[NAME] in Python")
     asked = {align: _align_options(options)}
+    if aligned:
+        _refuse_any_detector(options)
     if imports:
         _refuse_options_of_detectors(options)
     elif options["from_"] is not None or options["from_format"] is not None:
         raise RequestError("a file that tells of faces (--from) is for --detect import")
-    else:
+    elif not aligned:
         asked[f"detect/{options['detect']}"] = _detect_options(options)
     plugins = {stage: {**told[stage], **asked.get(stage, {})} for stage in names}
-    if imports:
+    if imports or aligned:
         return build_flow(names, plugins, own, known=frozenset({"boxes"}) if options["align"] else KNOWN)
     return build_flow(names, plugins, own)
 
 
 def _stage_names(options: FlowOptions) -> list[str]:
-    imports, align, identify = options["detect"] == IMPORT, options["align"], options["identify"]
+    align, identify = options["align"], options["identify"]
+    has_detector = options["detect"] != IMPORT and not options["aligned"]
     masks = options["mask"]
     if masks is None:
-        masks = ("components", "extended") if align or imports else ()
+        masks = ("components", "extended") if align or not has_detector else ()
     return [
-        *([] if imports else [f"detect/{options['detect']}"]),
+        *([f"detect/{options['detect']}"] if has_detector else []),
         *([f"align/{align}"] if align else []),
         *(f"mask/{mask}" for mask in masks),
         *([f"identify/{identify}"] if identify else []),
@@ -91,6 +95,11 @@ def options_of_plugins(
         raise RequestError(f"options are set for {stage!r}, which is no stage of this flow; it has: {', '.join(names)}")
     told = {stage: _options_of_weights(stage, file) for stage, file in own.items()}
     return {stage: {**told.get(stage, {}), **settings.get(stage, {})} for stage in names}
+
+
+def _refuse_any_detector(options: FlowOptions) -> None:
+    for name in _given(options, ("detect", "from_", "from_format", *_OF_DETECTORS)):
+        raise RequestError(f"{name} is for faces that are looked for, and with --aligned pictures are faces already")
 
 
 def _refuse_options_of_detectors(options: FlowOptions) -> None:

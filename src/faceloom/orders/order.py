@@ -9,12 +9,13 @@ from faceloom.engines.runtime import CPU
 from faceloom.events import Fetching, OnEvent
 from faceloom.flow import Flow
 from faceloom.job import Order, Outputs
-from faceloom.memory.budget import budget_bytes_of
+from faceloom.memory.budget import budget_bytes_of, reserve_bytes_of
 from faceloom.memory.cores import usable_cores
 from faceloom.models.weights import WeightCache
 from faceloom.options.calls import OrderOptions
 from faceloom.options.declared import filled
 from faceloom.orders.excerpts import make_choice, make_excerpt
+from faceloom.orders.wishes import wishes_for_flow
 from faceloom.targets import Target, choose_targets
 
 _LOG = logging.getLogger(__name__)
@@ -30,7 +31,8 @@ def make_order(flow: Flow, outputs: Outputs, options: Mapping[str, Any], *, on_e
     """
     asked = filled(OrderOptions, options)
     memory_bytes, ram_bytes = budget_bytes_of(asked["memory"]), budget_bytes_of(asked["ram"])
-    targets = _targets(flow, asked, memory_bytes)
+    reserve_bytes = reserve_bytes_of(asked["reserve"])
+    targets = _targets(flow, asked, memory_bytes, reserve_bytes)
     # Without a memory of its own the device's is the host's: both ceilings are for the same.
     has_memory = any(target.has_memory for target in targets)
     ceilings = [ram_bytes] if has_memory else [memory_bytes, ram_bytes]
@@ -43,6 +45,8 @@ def make_order(flow: Flow, outputs: Outputs, options: Mapping[str, Any], *, on_e
         outputs=outputs,
         cores=asked["threads"] or usable_cores(),
         memory_bytes=min((size for size in ceilings if size is not None), default=None),
+        reserve_bytes=reserve_bytes,
+        wishes=wishes_for_flow(asked, flow),
         footprints=cache.folder / "footprints",
         excerpt=make_excerpt(asked),
         choice=make_choice(asked),
@@ -51,7 +55,9 @@ def make_order(flow: Flow, outputs: Outputs, options: Mapping[str, Any], *, on_e
     )
 
 
-def _targets(flow: Flow, options: OrderOptions, memory_bytes: int | None) -> tuple[Target, ...]:
+def _targets(
+    flow: Flow, options: OrderOptions, memory_bytes: int | None, reserve_bytes: int | None
+) -> tuple[Target, ...]:
     return choose_targets(
         options["device"] if flow.networks else CPU,
         excluded=options["exclude_device"],
@@ -59,6 +65,7 @@ def _targets(flow: Flow, options: OrderOptions, memory_bytes: int | None) -> tup
         precision=options["precision"],
         checkpoints=[stage.name for stage in flow.networks if stage.plugin.network],
         memory_bytes=memory_bytes,
+        reserve_bytes=reserve_bytes,
     )
 
 

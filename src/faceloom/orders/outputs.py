@@ -50,7 +50,7 @@ def max_border_for(options: Mapping[str, Any]) -> float | None:
     asked = options["max_border"]
     if asked is None:
         return None
-    if not options["align"] and options["detect"] != IMPORT:
+    if not options["align"] and options["detect"] != IMPORT and not options.get("aligned"):
         raise RequestError("max_border is for chips, which are laid by landmarks; name an aligner, or leave it out")
     text = str(asked).strip()
     try:

@@ -11,9 +11,9 @@ from faceloom.faces import FrameId
 from faceloom.flow import Flow
 from faceloom.formats.record import MaskRecord, OnChip, encode_mask
 from faceloom.frame import Frame
-from faceloom.geometry.affine import Points, apply, compose, invert
+from faceloom.geometry.affine import Affine, Points, apply, compose, invert
 from faceloom.geometry.borders import cut_bordered, extent, made_up_share
-from faceloom.geometry.chips import Framing, frame_to_chip, in_patch, lay_mask, patch_bounds
+from faceloom.geometry.chips import in_patch, lay_mask, patch_bounds, square_to_chip
 from faceloom.job import Derivation, Outputs
 from faceloom.mask import LandmarkMask
 from faceloom.pipeline.faces import Failure, Seen
@@ -56,9 +56,12 @@ class DeriveStep:
         if face.landmarks is None:
             return replace(face, chip=None)
         outputs, size, (height, width) = self.outputs, self.outputs.chip_size, frame.image.shape[:2]
-        affine = frame_to_chip(face.landmarks, size=size, framing=outputs.framing)
+        affine = square_to_chip(face.landmarks, size=size, framing=outputs.framing, frame_shape=(height, width))
         path = chip_path(face.frame, face.index, outputs.chip_format)
-        masks, share = self._masks(face, face.landmarks), made_up_share(affine, size=size, height=height, width=width)
+        masks, share = (
+            self._masks(face, face.landmarks, (height, width)),
+            made_up_share(affine, size=size, height=height, width=width),
+        )
         row = replace(face, frame_to_chip=affine, made_up=share, masks=masks, chip=path)
         # Of the pixels that a run cuts its chip from: averaging depends on where they begin.
         x0, y0, x1, y1 = patch_bounds(face.box, height=height, width=width, scale=outputs.framing.patch_scale)
@@ -72,7 +75,7 @@ class DeriveStep:
         write_pictures(chip, row, frame.time, outputs=outputs, models=models, folder=self.folder)
         return row
 
-    def _masks(self, face: FaceRow, landmarks: Points) -> Mapping[str, MaskRecord]:
+    def _masks(self, face: FaceRow, landmarks: Points, frame_shape: tuple[int, int]) -> Mapping[str, MaskRecord]:
         """The face's masks over the square of the new chip: as they are, drawn again, or laid over it."""
         before, now = self.derivation.framing, self.outputs.framing
         if before == now:
@@ -85,16 +88,19 @@ class DeriveStep:
                 masks[name] = replace(mask, content=replace(mask.content, framing=now))
                 continue
             if isinstance(plugin, LandmarkMask):
-                in_chip = apply(frame_to_chip(landmarks, size=mask.size, framing=now), landmarks)
+                to_chip = square_to_chip(landmarks, size=mask.size, framing=now, frame_shape=frame_shape)
+                in_chip = apply(to_chip, landmarks)
                 pixels = plugin.draw(in_chip, size=mask.size)
             else:
-                pixels = _laid(mask, landmarks, before=before, now=now)
+                sides = [
+                    square_to_chip(landmarks, size=mask.size, framing=one, frame_shape=frame_shape)
+                    for one in (before, now)
+                ]
+                pixels = _laid(mask, *sides)
             masks[name] = replace(mask, content=encode_mask(pixels))
         return masks
 
 
-def _laid(mask: MaskRecord, landmarks: Points, *, before: Framing, now: Framing) -> NDArray[np.uint8]:
-    to_frame = invert(frame_to_chip(landmarks, size=mask.size, framing=before))
-    return lay_mask(
-        mask.pixels(), compose(frame_to_chip(landmarks, size=mask.size, framing=now), to_frame), size=mask.size
-    )
+def _laid(mask: MaskRecord, before: Affine, now: Affine) -> NDArray[np.uint8]:
+    """A mask over the square of one chip, laid over that of another."""
+    return lay_mask(mask.pixels(), compose(now, invert(before)), size=mask.size)

@@ -11,7 +11,7 @@ from faceloom.errors import RequestError
 from faceloom.faces import Face
 from faceloom.geometry.affine import Points, apply, fit_similarity
 from faceloom.geometry.borders import made_up_share
-from faceloom.geometry.chips import frame_to_chip
+from faceloom.geometry.chips import square_to_chip
 from faceloom.geometry.landmarks import INNER, MEAN_FACE, eye_centres
 from faceloom.geometry.pose import distance_to_mean_head
 from faceloom.job import Outputs
@@ -69,7 +69,7 @@ def with_border(face: Face, outputs: Outputs) -> Face:
     if patch is None:
         return face
     height, width = patch.frame_shape
-    to_chip = frame_to_chip(_landmarks(face), size=1, framing=outputs.framing)
+    to_chip = square_to_chip(_landmarks(face), size=1, framing=outputs.framing, frame_shape=patch.frame_shape)
     share = made_up_share(to_chip, size=1, height=height, width=width)
     reason = _beyond(share, outputs.max_border)
     objections = [one for one in (face.rejected, reason) if one]

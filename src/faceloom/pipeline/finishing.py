@@ -13,8 +13,8 @@ from faceloom.choices import ChipFormat
 from faceloom.faces import Face, FrameId
 from faceloom.flow import Flow
 from faceloom.formats.record import MaskRecord, OnChip, encode_mask
-from faceloom.geometry.affine import Points, apply, compose, invert
-from faceloom.geometry.chips import STANDARD, Framing, frame_to_chip, lay_mask
+from faceloom.geometry.affine import Affine, Points, apply, compose, invert
+from faceloom.geometry.chips import STANDARD, Framing, frame_to_chip, lay_mask, square_to_chip
 from faceloom.geometry.drawings import Drawing
 from faceloom.job import Outputs
 from faceloom.mask import DrawnMask, LandmarkMask
@@ -60,22 +60,30 @@ def _masks(
     if landmarks is None or face.rejected is not None:
         return
     for stage in flow.of("mask"):
-        if isinstance(stage.plugin, DrawnMask):
+        if isinstance(stage.plugin, DrawnMask) and not framing.is_frame:  # whose square landmarks tell
             yield stage.short_name, stage.plugin.drawing, landmarks
         elif isinstance(stage.plugin, LandmarkMask):
-            in_chip = apply(frame_to_chip(landmarks, size=size, framing=framing), landmarks)
+            in_chip = apply(laid(face, size=size, framing=framing), landmarks)
             yield stage.short_name, stage.plugin.draw(in_chip, size=size), landmarks
         elif stage.short_name in face.masks:
-            mask = _framed(face.masks[stage.short_name], landmarks, size=size, framing=framing)
+            mask = _framed(face.masks[stage.short_name], face, size=size, framing=framing)
             yield stage.short_name, mask, landmarks
 
 
-def _framed(mask: NDArray[np.uint8], landmarks: Points, *, size: int, framing: Framing) -> NDArray[np.uint8]:
+def laid(face: Face, *, size: int, framing: Framing) -> Affine:
+    """Frame to chip for a face with landmarks."""
+    assert face.landmarks is not None
+    frame_shape = face.patch.frame_shape if face.patch else (0, 0)
+    return square_to_chip(face.landmarks, size=size, framing=framing, frame_shape=frame_shape)
+
+
+def _framed(mask: NDArray[np.uint8], face: Face, *, size: int, framing: Framing) -> NDArray[np.uint8]:
     """What a network made of the standard square (S, S), over the square of the chip."""
     if framing == STANDARD:
         return resize_mask(mask, size=size)
-    to_frame = invert(frame_to_chip(landmarks, size=len(mask)))
-    return lay_mask(mask, compose(frame_to_chip(landmarks, size=size, framing=framing), to_frame), size=size)
+    assert face.landmarks is not None
+    to_frame = invert(frame_to_chip(face.landmarks, size=len(mask)))
+    return lay_mask(mask, compose(laid(face, size=size, framing=framing), to_frame), size=size)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -112,7 +120,7 @@ class FinishStep:
         masks = mask_records(face, self.flow, size=outputs.mask_size, framing=outputs.framing)
         affine = None
         if face.landmarks is not None:
-            affine = frame_to_chip(face.landmarks, size=outputs.chip_size, framing=outputs.framing)
+            affine = laid(face, size=outputs.chip_size, framing=outputs.framing)
         path = None
         if affine is not None and outputs.write_chips and face.rejected is None:
             path = chip_path(face.frame, face.index, outputs.chip_format)

@@ -61,6 +61,8 @@ class KnownStep:
         return [found for frame in items for found in self._found(frame)]
 
     def _found(self, frame: Frame) -> list[Face | Final]:
+        if any(face.patch for face in frame.faces):  # chips, since the frame itself is gone
+            return [*frame.faces, Final(Seen.of(frame))]
         height, width = frame.image.shape[:2]
         best_first = sorted(frame.faces, key=lambda face: -face.score)
         boxes = np.array([face.box for face in best_first], np.float32).reshape(-1, 4)

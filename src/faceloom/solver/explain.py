@@ -48,6 +48,8 @@ def _loss(phases: Phases, earlier: Phase, later: Phase, *, last: bool) -> str:
     # loading is the same, and so is switching to the first of the two
     split_ticks = phases.best(first, last=False).ticks + phases.switch_ticks + phases.best(second, last=last).ticks
     lost_s = phases.clock.seconds(merged.ticks - split_ticks)
+    if lost_s < 0:
+        return f"they are apart as wished: together they would take {-lost_s:,.1f} s less"
     batches = {p.stage: p.batch for p in (*earlier.placements, *later.placements)}
     merged_batches = zip(phases.stages_of(first | second), merged.batches, strict=True)
     shrunk, batch = max(merged_batches, key=lambda pair: batches[pair[0].stage] / pair[1])

@@ -6,7 +6,10 @@ all it needs. Seconds are counted in ticks, so that they add up exactly.
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from copy import copy
+from dataclasses import dataclass, replace
+from functools import lru_cache, reduce
+from operator import or_
 from typing import NamedTuple
 
 from faceloom.solver.knapsack import Group, Picks, Variant, cheapest
@@ -65,18 +68,37 @@ class Phases:
         self.everything = (1 << len(self.stages)) - 1
         self.clock = clock or clock_of(problem)
         self.switch_ticks = self.clock.count(problem.switch_s)
-        self._useful = [_useful(stage, problem, self.clock) for stage in self.stages]
+        self.useful = [_useful(stage, problem, self.clock) for stage in self.stages]
         self._decode_ticks, self._read_ticks, self._write_ticks = (
             problem.frames * self.clock.count(seconds)
             for seconds in (problem.decode_s, problem.patch_read_s, problem.patch_write_s)
         )
         place = {stage.stage: i for i, stage in enumerate(self.stages)}
-        self._needs = [mask_of(place[name] for name in stage.needs) for stage in self.stages]
-        self._reading = mask_of(i for i, stage in enumerate(self.stages) if stage.reads_frames)
+        self.needs = [mask_of(place[name] for name in stage.needs) for stage in self.stages]
+        self.reading = mask_of(i for i, stage in enumerate(self.stages) if stage.reads_frames)
+        self._weights = Weights(self.stages)
+        self._host_weights = Weights([stage.host for stage in self.stages])
+        self.users = [
+            mask_of(j for j, needs in enumerate(self.needs) if needs >> i & 1) for i in range(len(self.needs))
+        ]
+        alike = [(replace(stage, stage=""), self.users[i]) for i, stage in enumerate(self.stages)]
+        self.kinds = [alike.index(one) for one in alike]
+        """For every stage the first one that is the same in all but its name; stages of a kind can change places."""
+        self._needed: dict[int, int] = {}
+        self._forget()
+
+    def _forget(self) -> None:
         self._least_bytes: dict[int, int] = {}
         self._least_host_bytes: dict[int, int] = {}
         self._least_spent: dict[int, Spent] = {}
         self._best: dict[tuple[int, bool], BestPhase] = {}
+
+    def within(self, budget_bytes: int) -> "Phases":
+        """The phases of the same problem with another budget."""
+        phases = copy(self)
+        phases.problem = replace(self.problem, budget_bytes=budget_bytes)
+        phases._forget()
+        return phases
 
     @property
     def largest(self) -> int:
@@ -87,15 +109,15 @@ class Phases:
         """Returns the stages of a set, in order."""
         return [self.stages[i] for i in members(chosen)]
 
-    def after(self, done: int) -> list[int]:
-        """Yields every set that fits in memory as the phase after these stages."""
-        found = [0]
-        for i, needs in enumerate(self._needs):
-            bit = 1 << i
-            if done & bit:
-                continue
-            found += [chosen | bit for chosen in found if not needs & ~(done | chosen) and self.fits(chosen | bit)]
-        return found[1:]
+    def one_of_each_kind(self, chosen: int) -> list[int]:
+        """Of the stages of a set one of each kind, as sets."""
+        return [1 << i for i in {self.kinds[i]: i for i in members(chosen)}.values()]
+
+    def has_needs(self, chosen: int, done: int) -> bool:
+        """Whether stages have what they need in themselves or among those that are done."""
+        if chosen not in self._needed:
+            self._needed[chosen] = reduce(or_, (self.needs[i] for i in members(chosen))) & ~chosen
+        return not self._needed[chosen] & ~done
 
     def fits(self, chosen: int) -> bool:
         """Whether the stages fit at their smallest batches."""
@@ -119,7 +141,7 @@ class Phases:
     def least_spent(self, chosen: int) -> Spent:
         """A lower bound of the ticks of these stages' calls, whatever batches fit; exact with a shared arena."""
         if chosen not in self._least_spent:
-            useful = self._useful_of(chosen)
+            useful = self.useful_of(chosen)
             host_room = self._host_room(chosen)
             rooms = self._rooms(chosen, useful)
             picks = [u.fastest(room, host_room) for u, room in zip(useful, rooms, strict=True)]
@@ -128,7 +150,7 @@ class Phases:
 
     def host_ticks(self, chosen: int, *, last: bool) -> int:
         """The host's ticks: for decoding, or reading patches, and for writing them for the phases to come."""
-        if not chosen & self._reading:
+        if not chosen & self.reading:
             return self._read_ticks
         return self._decode_ticks + (0 if last else self._write_ticks)
 
@@ -152,8 +174,8 @@ class Phases:
         return self._best[chosen, last]
 
     def _find_best(self, chosen: int, host: int) -> BestPhase:
-        useful = self._useful_of(chosen)
-        room = self._room(chosen)
+        useful = self.useful_of(chosen)
+        room = self.room(chosen)
         shared = self.problem.arena is Arena.SHARED
         picks: Picks | None = None
         if self.problem.host:
@@ -172,10 +194,10 @@ class Phases:
             host_peak_bytes=self._host_peak_bytes(chosen, picks),
         )
 
-    def _useful_of(self, chosen: int) -> list[Useful]:
-        return [self._useful[i] for i in members(chosen)]
+    def useful_of(self, chosen: int) -> list[Useful]:
+        return [self.useful[i] for i in members(chosen)]
 
-    def _room(self, chosen: int) -> int:
+    def room(self, chosen: int) -> int:
         """Bytes that the weights of these stages leave for batches."""
         weights_bytes = sum(stage.weights_bytes for stage in self.stages_of(chosen))
         return self.problem.budget_bytes - self.problem.base_bytes - weights_bytes
@@ -189,27 +211,41 @@ class Phases:
 
     def _rooms(self, chosen: int, useful: Sequence[Useful]) -> list[int]:
         """The most that each stage can hold while the others hold their least."""
-        room = self._room(chosen)
+        room = self.room(chosen)
         if self.problem.arena is Arena.SHARED:
             return [room] * len(useful)
         rest = room - sum(u.held_bytes[0] for u in useful)
         return [rest + u.held_bytes[0] for u in useful]
 
     def _peak_bytes(self, chosen: int, picks: Sequence[int]) -> int:
-        stages = self.stages_of(chosen)
-        held_bytes = [u.held_bytes[j] for u, j in zip(self._useful_of(chosen), picks, strict=True)]
+        held_bytes = [u.held_bytes[j] for u, j in zip(self.useful_of(chosen), picks, strict=True)]
         activations = max(held_bytes) if self.problem.arena is Arena.SHARED else sum(held_bytes)
-        running = sum(stage.weights_bytes for stage in stages) + activations
-        return self.problem.base_bytes + max(running, _loading_bytes(stages))
+        return self.problem.base_bytes + self._weights.peak_bytes(chosen, activations)
 
     def _host_peak_bytes(self, chosen: int, picks: Sequence[int]) -> int:
         host = self.problem.host
         if host is None:
             return 0
-        stages = self.stages_of(chosen)
-        held_bytes = [u.host_bytes[j] for u, j in zip(self._useful_of(chosen), picks, strict=True)]
-        running = sum(stage.host.weights_bytes for stage in stages) + max(held_bytes)
-        return host.base_bytes + max(running, _loading_bytes([stage.host for stage in stages]))
+        activations = max(u.host_bytes[j] for u, j in zip(self.useful_of(chosen), picks, strict=True))
+        return host.base_bytes + self._host_weights.peak_bytes(chosen, activations)
+
+
+class Weights:
+    """The weights of all stages in one memory, loaded one by one in the best order: that of falling spikes."""
+
+    def __init__(self, stages: Sequence[StageCost | HostShare]) -> None:
+        self.by_place = tuple(stage.weights_bytes for stage in stages)
+        order = sorted(range(len(stages)), key=lambda i: -stages[i].spike_bytes)
+        self._loaded = [(1 << i, stages[i].weights_bytes, stages[i].spike_bytes) for i in order]
+
+    def peak_bytes(self, chosen: int, activations_bytes: int) -> int:
+        """The peak of these stages, while they are loaded and while their batches run."""
+        peak = weights = 0
+        for bit, weights_bytes, spike_bytes in self._loaded:
+            if chosen & bit:
+                weights += weights_bytes
+                peak = max(peak, weights + spike_bytes)
+        return max(peak, weights + activations_bytes)
 
 
 def mask_of(places: Iterable[int]) -> int:
@@ -217,8 +253,9 @@ def mask_of(places: Iterable[int]) -> int:
     return sum(1 << i for i in places)
 
 
+@lru_cache(maxsize=2**16)
 def members(chosen: int) -> tuple[int, ...]:
-    """Yields the stages of a set, by their places in the order."""
+    """The stages of a set, by their places in the order."""
     return tuple(i for i in range(chosen.bit_length()) if chosen >> i & 1)
 
 
@@ -262,15 +299,6 @@ def _spent(useful: Sequence[Useful], picks: Sequence[int]) -> Spent:
         else:
             device += u.ticks[j]
     return Spent(device, host)
-
-
-def _loading_bytes(stages: Sequence[StageCost | HostShare]) -> int:
-    """The peak while the stages are loaded one by one in the best order: the largest spike while least is loaded."""
-    peak = loaded = 0
-    for stage in sorted(stages, key=lambda stage: stage.spike_bytes, reverse=True):
-        loaded += stage.weights_bytes
-        peak = max(peak, loaded + stage.spike_bytes)
-    return peak
 
 
 def _fastest_shared(useful: Sequence[Useful], room: int) -> Picks:

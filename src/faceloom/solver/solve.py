@@ -1,18 +1,22 @@
-"""The best plan of a problem, exactly: dynamic programming over what may be done before what.
+"""The best plan of a problem, exactly.
 
-A phase costs what its own stages cost, whatever came before; so the best way to go on depends only on which stages are
-done. From every such set each next phase is looked at that can still be part of a best plan: bounds from below, in
-which every stage has the room to itself, spare most of them. For independent stages the work grows as 3^stages.
+Of all ways to cut the stages into phases the fastest is found first (`search`). Then the budget is lowered as long as
+there is a plan as fast: the last one needs least memory. In the end stages are moved to the earliest phase that they
+can run in at no cost (`climb`).
 """
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Sequence
+from dataclasses import replace
 
 from faceloom.errors import BudgetError
-from faceloom.solver.phases import Phases, clock_of, members
+from faceloom.solver.bounds import LowerBounds
+from faceloom.solver.climb import apart, climb, together
+from faceloom.solver.phases import Phases, clock_of
 from faceloom.solver.places import movable, place, ways
 from faceloom.solver.plan import HOST, Phase, Placement, Plan
-from faceloom.solver.problem import Problem
+from faceloom.solver.problem import Problem, in_order
+from faceloom.solver.rank import Rank, Sets, rank
+from faceloom.solver.search import faster, smallest
 from faceloom.solver.ticks import Ticks
 from faceloom.units import MIB, format_bytes
 
@@ -30,25 +34,51 @@ def solve(problem: Problem, *, device: str = "cpu") -> Plan:
         BudgetError: no plan fits, since a stage alone at its smallest batch does not.
     """
     if problem.host:
-        phases, best = _best_placed(problem, device)
+        phases, best = _best_placed(_heaviest_first(problem), device)
     else:
-        phases = Phases(problem)
-        _check_budget(phases, device)
-        best = _Search(phases).best(0)
-    parts = tuple(_phase(phases, best.sets, i, device) for i in range(len(best.sets)))
+        _check_budget(Phases(problem), device)
+        phases = Phases(_heaviest_first(problem))
+        best = _best(phases)
+    phases = phases.within(best.peak_bytes)
+    order = [stage.stage for stage in in_order(problem.stages)]
+    parts = tuple(_phase(phases, best.sets, i, device, order) for i in range(len(best.sets)))
     return Plan(
         phases=parts,
         chunk_frames=problem.frames,
         lanes=1,
         budget_bytes=problem.budget_bytes,
         peak_bytes=best.peak_bytes,
-        seconds=phases.clock.seconds(best.ticks + phases.load_ticks(phases.everything)),
+        seconds=phases.clock.seconds(best.ticks - phases.switch_ticks + phases.load_ticks(phases.everything)),
         host_budget_bytes=problem.host.budget_bytes if problem.host else 0,
         host_peak_bytes=max(phase.host_peak_bytes for phase in parts),
     )
 
 
-def _best_placed(problem: Problem, device: str) -> "tuple[Phases, _Tail]":
+def _heaviest_first(problem: Problem) -> Problem:
+    """The same problem in the order that is searched fastest: what is hard to fit in comes first."""
+    return replace(problem, stages=tuple(sorted(problem.stages, key=lambda stage: -stage.least_bytes)))
+
+
+def _best(phases: Phases) -> Rank:
+    """Finds the best plan: the fastest, in the least memory in which one is as fast."""
+    best = _fastest(phases)
+    if best.phases > 1:
+        best = smallest(phases, best)
+    return climb(phases.within(best.peak_bytes), best.sets)
+
+
+def _fastest(phases: Phases) -> Rank:
+    """Finds a plan of least seconds and, among equals, of fewest phases."""
+    least_ticks = LowerBounds(phases).least_ticks(phases.everything)
+    best = climb(phases, together(phases))
+    if best.phases == 1 and best.ticks == least_ticks:
+        return best
+    best = min(best, climb(phases, apart(phases)))
+    sets = faster(phases, best.cost)
+    return rank(phases, sets) if sets else best
+
+
+def _best_placed(problem: Problem, device: str) -> tuple[Phases, Rank]:
     """Finds the best plan over all ways to place the stages; those that can be fastest are tried first.
 
     Each way is a problem of its own, in which every stage has its place, so that the best of their best plans is the
@@ -60,17 +90,19 @@ def _best_placed(problem: Problem, device: str) -> "tuple[Phases, _Tail]":
     clock = clock_of(problem)
     bounds = []
     for on_host in ways(_places(problem, clock, device)):
-        search = _Search(Phases(place(problem, on_host), clock))
-        loads = search.phases.load_ticks(search.phases.everything)
-        bounds.append((search.least_ticks(0) + loads, len(on_host), sorted(on_host), loads, search))
-    found: tuple[tuple[object, ...], Phases, _Tail] | None = None
-    for least, number, names, loads, search in sorted(bounds, key=lambda bound: bound[:3]):
+        phases = Phases(place(problem, on_host), clock)
+        loads = phases.load_ticks(phases.everything)
+        bounds.append(
+            (LowerBounds(phases).least_ticks(phases.everything) + loads, len(on_host), sorted(on_host), loads, phases)
+        )
+    found: tuple[tuple[object, ...], Phases, Rank] | None = None
+    for least, number, names, loads, phases in sorted(bounds, key=lambda bound: bound[:3]):
         if found and least > found[2].ticks + found[1].load_ticks(found[1].everything):
             break
-        tail = search.best(0)
-        key = (tail.ticks + loads, tail.phases, tail.peak_bytes, number, names)
+        best = _best(phases)
+        key = (best.ticks + loads, best.phases, best.peak_bytes, number, names)
         if found is None or key < found[0]:
-            found = key, search.phases, tail
+            found = key, phases, best
     assert found, "every stage has a place"
     return found[1:]
 
@@ -115,12 +147,6 @@ def _rounded_up(size_bytes: int) -> str:
     return f"{-(-size_bytes // MIB):,} MiB"
 
 
-def smallest_budget(problem: Problem) -> int:
-    """The smallest budget in bytes that has a plan: that of the stage that needs most alone, all on the device."""
-    phases = Phases(problem)
-    return phases.least_bytes(phases.largest)
-
-
 def _check_budget(phases: Phases, device: str) -> None:
     needed_bytes, budget_bytes = phases.least_bytes(phases.largest), phases.problem.budget_bytes
     if needed_bytes <= budget_bytes:
@@ -138,101 +164,17 @@ def _check_budget(phases: Phases, device: str) -> None:
     )
 
 
-def _phase(phases: Phases, sets: tuple[int, ...], i: int, device: str) -> Phase:
+def _phase(phases: Phases, sets: Sets, i: int, device: str, order: Sequence[str]) -> Phase:
     chosen = sets[i]
     best = phases.best(chosen, last=i == len(sets) - 1)
     ticks = best.ticks + phases.load_ticks(chosen) + (phases.switch_ticks if i else 0)
+    placements = [
+        Placement(stage=stage.stage, device=HOST if stage.is_on_host else device, batch=batch)
+        for stage, batch in zip(phases.stages_of(chosen), best.batches, strict=True)
+    ]
     return Phase(
-        placements=tuple(
-            Placement(stage=stage.stage, device=HOST if stage.is_on_host else device, batch=batch)
-            for stage, batch in zip(phases.stages_of(chosen), best.batches, strict=True)
-        ),
+        placements=tuple(sorted(placements, key=lambda placement: order.index(placement.stage))),
         peak_bytes=best.peak_bytes,
         seconds=phases.clock.seconds(ticks),
         host_peak_bytes=best.host_peak_bytes,
     )
-
-
-class _Tail(NamedTuple):
-    """The phases from some point on; the tail that compares as less is the better one."""
-
-    ticks: int
-    """The ticks without loading, which takes the same in every plan."""
-    phases: int
-    peak_bytes: int
-    waits: int
-    """How often a stage waits for another phase; the fewer, the earlier run stages that cost nothing."""
-    sets: tuple[int, ...]
-
-
-class _Bound(NamedTuple):
-    """The least that a next phase and all phases after it can take."""
-
-    ticks: int
-    phases: int
-    """The least number of phases."""
-    chosen: int
-
-
-class _Search:
-    """The best phases after each set of stages, each computed once and only if it is asked for."""
-
-    def __init__(self, phases: Phases) -> None:
-        self.phases = phases
-        self._best: dict[int, _Tail] = {phases.everything: _Tail(0, 0, 0, 0, ())}
-        self._least: dict[int, int] = {phases.everything: 0}
-
-    def best(self, done: int) -> _Tail:
-        """Returns the best phases for what is left."""
-        if done not in self._best:
-            self._best[done] = self._find(done)
-        return self._best[done]
-
-    def _find(self, done: int) -> _Tail:
-        rest = self.phases.everything & ~done
-        found = self._tail(done, rest) if self.phases.fits(rest) else None
-        if found and found.ticks <= self.least_ticks(done) + self.phases.switch_ticks:
-            return found  # two phases or more would be no faster
-        for bound in sorted(self._bounds(done)):
-            if found and bound[:2] > found[:2]:
-                break
-            if found and self._ticks(done, bound.chosen) + self.least_ticks(done | bound.chosen) > found.ticks:
-                continue
-            tail = self._tail(done, bound.chosen)
-            found = min(found, tail) if found else tail
-        assert found, "a stage alone fits"
-        return found
-
-    def _tail(self, done: int, chosen: int) -> _Tail:
-        """This phase and the best ones after it."""
-        after = done | chosen
-        rest = self.best(after)
-        return _Tail(
-            ticks=self._ticks(done, chosen) + rest.ticks,
-            phases=1 + rest.phases,
-            peak_bytes=max(self.phases.best(chosen, last=after == self.phases.everything).peak_bytes, rest.peak_bytes),
-            waits=rest.waits + (self.phases.everything & ~after).bit_count(),
-            sets=(chosen, *rest.sets),
-        )
-
-    def _ticks(self, done: int, chosen: int) -> int:
-        last = done | chosen == self.phases.everything
-        return self.phases.best(chosen, last=last).ticks + (self.phases.switch_ticks if done else 0)
-
-    def _bounds(self, done: int) -> Iterator[_Bound]:
-        switch = self.phases.switch_ticks if done else 0
-        for chosen in self.phases.after(done):
-            after = done | chosen
-            last = after == self.phases.everything
-            ticks = self.phases.bound(chosen, last=last) + switch + self.least_ticks(after)
-            yield _Bound(ticks, 1 if last else 2, chosen)
-
-    def least_ticks(self, done: int) -> int:
-        """The least that what is left can take: one phase in which every stage is as fast as it is alone."""
-        if done not in self._least:
-            rest = self.phases.everything & ~done
-            works = [self.phases.least_spent(1 << i) for i in members(rest)]
-            host = self.phases.host_ticks(rest, last=True) + sum(work.host for work in works)
-            least = self.phases.together(host, sum(work.device for work in works))
-            self._least[done] = least + (self.phases.switch_ticks if done else 0)
-        return self._least[done]

@@ -139,7 +139,8 @@ def parse_config(text: Any) -> dict[str, Any]:
 
 def framing_of(config: Mapping[str, Any]) -> Framing:
     """The square that the chips of a result folder show."""
-    return Framing(Crop(config.get("crop", Crop.HEAD)), level=config.get("level", True))
+    crop, level = Crop(config.get("crop", Crop.HEAD)), config.get("level", True)
+    return Framing(crop, level=level, is_frame=config.get("aligned", False))
 
 
 def is_size(value: Any) -> bool:

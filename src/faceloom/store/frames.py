@@ -126,6 +126,19 @@ class FrameStates:
         for kind, height, width, reading_bytes in self._db.execute(query, (len(STARVED), STARVED, self._round.run_id)):
             yield SourceKind(kind), Shape(height=height, width=width, reading_bytes=reading_bytes)
 
+    def pixels(self) -> Iterator[tuple[SourceKind, str, int, int]]:
+        """Kind, last four letters of the name, number and sum of pixels of this run's frames that are still to be done.
+
+        As far as their sizes are known.
+        """
+        query = (
+            "SELECT kind, substr(source.name, -4), count(*), sum(height * width) FROM frame"
+            " JOIN source ON source.id = source_id"
+            f" WHERE {self._round.to_do} AND run_id = ? AND height IS NOT NULL GROUP BY 1, 2"
+        )
+        for kind, ending, frames, pixels in self._db.execute(query, (self._round.run_id,)):
+            yield SourceKind(kind), ending, frames, pixels
+
     def give_up(self, kind: SourceKind, shape: Shape, reason: str) -> None:
         """Has this run's frames of a shape that are still to be done fail."""
         if self._round.stages:

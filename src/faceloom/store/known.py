@@ -10,7 +10,7 @@ from pathlib import Path, PurePosixPath
 from faceloom.faces import Face, FrameId
 from faceloom.formats.record import FrameRecord
 from faceloom.media.chunks import Span
-from faceloom.store.columns import OF_KNOWN
+from faceloom.store.columns import OF_KNOWN, OF_KNOWN_WITH_CHIPS, Columns
 from faceloom.store.soundness import sound
 
 _COLUMNS = f"source, frame_idx, {OF_KNOWN}"
@@ -106,7 +106,7 @@ class KnownFaces:
 
     def told(self, spans: Sequence[Span]) -> Iterator[Face]:
         """The faces of frames that a file told of, in order."""
-        return self._faces("known WHERE source = ?", spans)
+        return self._faces(OF_KNOWN, "known WHERE source = ?", spans)
 
     def found(self, spans: Sequence[Span]) -> Iterator[Face]:
         """The faces of frames that were found in them, in order, but for those that a filter has rejected.
@@ -114,14 +114,15 @@ class KnownFaces:
         Raises:
             StoreError: a row holds something else than runs write.
         """
-        return self._faces("face WHERE rejected IS NULL AND source_id = (SELECT id FROM source WHERE name = ?)", spans)
+        of_source = "face WHERE rejected IS NULL AND source_id = (SELECT id FROM source WHERE name = ?)"
+        return self._faces(OF_KNOWN_WITH_CHIPS, of_source, spans)
 
-    def _faces(self, where: str, spans: Sequence[Span]) -> Iterator[Face]:
-        query = f"SELECT {OF_KNOWN}, frame_idx FROM {where} AND frame_idx BETWEEN ? AND ? ORDER BY frame_idx, idx"
+    def _faces(self, columns: Columns, where: str, spans: Sequence[Span]) -> Iterator[Face]:
+        query = f"SELECT {columns}, frame_idx FROM {where} AND frame_idx BETWEEN ? AND ? ORDER BY frame_idx, idx"
         for span in spans:
             rows = self._db.execute(query, (span.source.name, span.first, span.first + len(span) - 1)).fetchall()
             with sound(self._path):
-                faces = [Face(frame=FrameId(span.source.name, row[-1]), **OF_KNOWN.values(row)) for row in rows]
+                faces = [Face(frame=FrameId(span.source.name, row[-1]), **columns.values(row)) for row in rows]
             yield from faces
 
     @property

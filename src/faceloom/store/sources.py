@@ -200,8 +200,11 @@ class Sources:
         if shape is not None:
             self._size(source, shape)
 
-    def refuse_changed(self) -> Iterator[str]:
-        """Gives up what is to be done again in files that are gone or have changed, and says why, file by file."""
+    def refuse_changed(self, *, but_gone: bool = False) -> Iterator[str]:
+        """Gives up what is to be done again in files that are gone or have changed, and says why, file by file.
+
+        With `but_gone` only in those that have changed.
+        """
         for source_id, name, path, size_bytes, mtime_ns, digest in self._again.sources(
             self._round.run_id, self._round.stages
         ):
@@ -213,10 +216,18 @@ class Sources:
                 with transaction(self._db):
                     self._db.execute("UPDATE source SET mtime_ns = ? WHERE id = ?", (state[1], source_id))
                 continue
+            if but_gone and not path.exists():
+                continue
             why = "has changed since it was read; extract does it anew" if path.exists() else "is gone"
             with transaction(self._db):
                 self._again.give_up(source_id, None, self._round.stages, f"{path} {why}")
             yield f"{name}: the file {path} {why}"
+
+    def gone(self) -> Iterator[str]:
+        """Names of the sources that have something to be done again, and whose files are gone."""
+        for _, name, path, *_ in self._again.sources(self._round.run_id, self._round.stages):
+            if not path.exists():
+                yield name
 
     def id_of(self, name: str) -> int:
         """The row number of a source."""

@@ -28,8 +28,16 @@ class Work:
     kept_bytes_a_frame: float
     """The size of a frame's patches that wait for the next phase, as expected."""
     decode_s: float
+    """The seconds of one core that reading a frame takes."""
+    face_s: float = 0.0
+    """Those that a face takes besides its networks: cutting, encoding."""
     looks_a_frame: float = 1.0
     """How often a detector is expected to look at a frame, counted in canvases of the largest size."""
+
+    @property
+    def host_s(self) -> float:
+        """The seconds that a frame takes besides its networks, whatever the plan is."""
+        return self.decode_s + self.faces_a_frame * self.face_s
 
 
 def stage_costs(flow: Flow, footprints: Mapping[str, Footprint], work: Work) -> tuple[StageCost, ...]:

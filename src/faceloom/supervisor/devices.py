@@ -6,13 +6,14 @@ from typing import Protocol
 
 from faceloom.engines.runtime import CPU
 from faceloom.errors import BudgetError, FaceloomError, StageError
-from faceloom.events import DEVICE_LOST, Notice, OnEvent
+from faceloom.events import DEVICE_LOST, TRIED_ANYWAY, Notice, OnEvent
 from faceloom.job import EngineJob, Job, Order
 from faceloom.memory.budget import Budget
 from faceloom.memory.footprints import Footprint
 from faceloom.memory.usage import held_bytes
 from faceloom.messages import Begin
 from faceloom.solver.plan import HOST, Plan
+from faceloom.solver.wishes import FREE
 from faceloom.store.frames import STARVED
 from faceloom.store.store import Store
 from faceloom.supervisor.planning import Planned
@@ -72,11 +73,13 @@ class DeviceRun:
         return max(self.planned.host_bytes, self.wanted.host_bytes if self.wanted else 0)
 
     def best_plan(self) -> Planned:
-        """The best plan for what is known now."""
-        try:
-            return self.planner.plan()
-        except BudgetError:  # what is left of the memory is too little for any: try, item by item
-            return self.planner.frugal_plan()
+        """The best plan for what is known now; the wishes go where they no longer fit."""
+        for wishes in (self._order.wishes, FREE):
+            try:
+                return self.planner.plan_with(wishes)
+            except BudgetError:
+                continue
+        return self.planner.frugal_plan()  # what is left of the memory is too little for any: try, item by item
 
     def follow(self, planned: Planned) -> Plan:
         """Starts workers under a plan; those of another one have been stopped."""
@@ -87,6 +90,7 @@ class DeviceRun:
         arena = max(_LEAST_ARENA_BYTES, planned.worker_bytes - planned.host_base_bytes)
         device = planned.device_bytes
         base = self.planner.base_bytes
+        own_arena = arena if device is None else max(_LEAST_ARENA_BYTES, device - base)
         self._job = Job(
             flow=self._order.flow,
             weights=self._order.weights,
@@ -95,8 +99,8 @@ class DeviceRun:
             in_flight_bytes=waiting * self.planner.frame_bytes,
             engine=EngineJob(
                 runtime=self.target.inside,
-                arena_bytes=arena if device is None else max(_LEAST_ARENA_BYTES, device - base),
-                reserve_bytes=self.planner.reserves(plan, self.name),
+                arena_bytes=own_arena,
+                reserve_bytes=_within(self.planner.reserves(plan, self.name), own_arena),
                 base_bytes=base,
             ),
             host_engine=self._host_engine(plan, arena),
@@ -106,6 +110,8 @@ class DeviceRun:
             raw_colours=self._order.raw_colours,
             people=self._order.people,
             derivation=self._order.derivation,
+            aligned=self._order.aligned,
+            chips_of=self._order.chips_of,
             has_loose_heap=planned.loose_heap_bytes > 0,
         )
         self.start()
@@ -131,7 +137,15 @@ class DeviceRun:
         on_host = self.target.on_host
         if on_host is None or all(p.device != HOST for phase in plan.phases for p in phase.placements):
             return None
-        return EngineJob(runtime=on_host, arena_bytes=arena_bytes, reserve_bytes=self.planner.reserves(plan, HOST))
+        reserves = _within(self.planner.reserves(plan, HOST), arena_bytes)
+        return EngineJob(runtime=on_host, arena_bytes=arena_bytes, reserve_bytes=reserves)
+
+
+def _within(reserves: Sequence[int], arena_bytes: int) -> tuple[int, ...]:
+    """What is reserved in each phase; nothing where the arena has not so much: then calls take what they find they
+    need, which may be less.
+    """
+    return tuple(size if size <= arena_bytes else 0 for size in reserves)
 
 
 def assemble_devices(
@@ -156,6 +170,9 @@ def assemble_devices(
             if len(order.targets) > 1:  # what one has been given and does not need has gone to the next
                 candidate.planner.give(candidate.planned.host_bytes)
             runs.append(DeviceRun(order, candidate.target, pool, candidate.planner, candidate.planned))
+            for stage, needed in candidate.planned.tried_anyway.items():
+                text = f"{stage} is thought to need a budget of {format_bytes(needed)}; trying it in what there is"
+                on_event(Notice(kind=TRIED_ANYWAY, text=text))
     for kind, shape in next(e.survey.too_large for e in candidates if len(e.survey.too_large) == most):
         reason = f"a frame of {shape.width} x {shape.height} does not fit into {format_bytes(budget.host_bytes)}"
         store.frames.give_up(kind, shape, STARVED + reason)

@@ -12,6 +12,7 @@ from faceloom.job import Order
 from faceloom.memory.budget import Budget
 from faceloom.memory.footprints import Footprint
 from faceloom.solver.plan import HOST
+from faceloom.solver.wishes import FREE, Wishes
 from faceloom.store.store import Store
 from faceloom.supervisor.devices import PlannedDevice, guessed, plan_devices
 from faceloom.supervisor.inputs import ShouldStop, add_inputs
@@ -19,6 +20,16 @@ from faceloom.supervisor.planning import Planned
 from faceloom.supervisor.survey import Survey, probe_bytes, refuse_starved
 from faceloom.supervisor.workers import WorkerPool
 from faceloom.targets import Target, read_budget
+from faceloom.units import MIB
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WishCost:
+    """The best plan that there would be with one wish, or with none."""
+
+    wish: str
+    """The flags that ask for it; empty for none."""
+    planned: Planned | BudgetError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +43,9 @@ class Forecast:
     """The names of the devices that take part."""
     guessed: tuple[str, ...]
     """The stages whose cost is guessed, since they have not been measured on this machine."""
+    wishes: tuple[WishCost, ...] = ()
+    """What every wish costs alone, after the plan without any; nothing where nothing was wished, for several devices
+    and for several budgets."""
 
 
 def forecast(
@@ -48,9 +62,10 @@ def forecast(
         MediaError: there is no picture and no video among the inputs.
         StageError: a network cannot be looked at.
     """
-    own = read_budget(order.memory_bytes, order.targets)
+    own = read_budget(order.memory_bytes, order.targets, reserve_bytes=order.reserve_bytes)
     most_bytes = max([own.host_bytes, *budgets])
-    with _with_inputs(order, inputs, most_bytes, on_event=on_event, should_stop=should_stop) as (store, pool):
+    probe = probe_bytes(most_bytes)
+    with with_inputs(order, inputs, worker_bytes=probe, on_event=on_event, should_stop=should_stop) as (store, pool):
         frames = store.frames.counts().pending
         if not frames:
             device = own.device_bytes.get(order.targets[0].name)
@@ -61,6 +76,7 @@ def forecast(
             budget = own if asked_bytes is None else _instead(own, order.targets[0], asked_bytes)
             return plan_devices(order, store, pool, budget=budget, footprints_of=guessed, on_event=on_event)
 
+        wishes: tuple[WishCost, ...] = ()
         if len(order.targets) > 1:
             found = candidates(None)
             devices = tuple(candidate.target.name for candidate in found)
@@ -68,19 +84,24 @@ def forecast(
         else:
             devices = (order.targets[0].name,)
             wanted: Sequence[int | None] = budgets or [None]
-            plans = tuple(_plan(candidates, budget) for budget in wanted)
+            devices_found = [_found(candidates, budget) for budget in wanted]
+            plans = tuple(one if isinstance(one, BudgetError) else one.planned for one in devices_found)
+            (first, *others) = devices_found
+            if not others and not isinstance(first, BudgetError):
+                wishes = tuple(_wish_costs(order, first))
         surveys = [Survey(order, target, store, pool, on_event=on_event) for target in order.targets]
         costs = [cost for survey in surveys for cost in survey.guess().items()]
         unknown = dict.fromkeys(name for name, footprint in costs if not footprint.is_measured)
-    return Forecast(frames=frames, plans=plans, devices=devices, guessed=tuple(unknown))
+    return Forecast(frames=frames, plans=plans, devices=devices, guessed=tuple(unknown), wishes=wishes)
 
 
 def measure_now(
     order: Order, inputs: Sequence[Path], *, on_event: OnEvent, should_stop: ShouldStop = lambda: False
 ) -> dict[str, Footprint]:
     """Measures every stage, for the largest frame of the inputs or a typical one; what was known is measured again."""
-    budget = read_budget(order.memory_bytes, order.targets)
-    with _with_inputs(order, inputs, budget.host_bytes, on_event=on_event, should_stop=should_stop) as (store, pool):
+    budget = read_budget(order.memory_bytes, order.targets, reserve_bytes=order.reserve_bytes)
+    probe = probe_bytes(budget.host_bytes)
+    with with_inputs(order, inputs, worker_bytes=probe, on_event=on_event, should_stop=should_stop) as (store, pool):
         found: dict[str, Footprint] = {}
         for target in order.targets:
             survey = Survey(order, target, store, pool, on_event=on_event)
@@ -92,10 +113,15 @@ def measure_now(
 
 
 @contextmanager
-def _with_inputs(
-    order: Order, inputs: Sequence[Path], budget_bytes: int, *, on_event: OnEvent, should_stop: ShouldStop
+def with_inputs(
+    order: Order,
+    inputs: Sequence[Path],
+    *,
+    worker_bytes: int,
+    on_event: OnEvent,
+    should_stop: ShouldStop = lambda: False,
 ) -> Iterator[tuple[Store, WorkerPool]]:
-    """A temporary store that lists the inputs, which are counted within a budget."""
+    """A temporary store that lists the inputs; the process that looks at them holds at most `worker_bytes`."""
     with tempfile.TemporaryDirectory(prefix="faceloom-plan-") as folder, Store(Path(folder) / "plan") as store:
         store.begin_run(versions={})
         with WorkerPool() as pool:
@@ -104,7 +130,7 @@ def _with_inputs(
                 store,
                 pool,
                 excerpt=order.excerpt,
-                worker_bytes=probe_bytes(budget_bytes),
+                worker_bytes=worker_bytes,
                 on_event=on_event,
                 should_stop=should_stop,
             )
@@ -112,11 +138,35 @@ def _with_inputs(
             yield store, pool
 
 
-def _plan(candidates: Callable[[int | None], list[PlannedDevice]], budget_bytes: int | None) -> Planned | BudgetError:
+def _found(
+    candidates: Callable[[int | None], list[PlannedDevice]], budget_bytes: int | None
+) -> PlannedDevice | BudgetError:
     try:
-        return candidates(budget_bytes)[0].planned
+        return candidates(budget_bytes)[0]
     except BudgetError as error:
         return error
+
+
+def _wish_costs(order: Order, device: PlannedDevice) -> Iterator[WishCost]:
+    """What each wish costs alone; the reserve is one where it makes the budget of the plan smaller."""
+    budget = read_budget(order.memory_bytes, order.targets).host_bytes
+    reserves = order.reserve_bytes is not None and not device.target.has_memory
+    if not order.wishes and not reserves:
+        return
+    if not reserves:
+        budget = device.planner.budget_bytes
+
+    def cost(wish: str, wishes: Wishes, budget_bytes: int) -> WishCost:
+        try:
+            return WishCost(wish=wish, planned=device.planner.plan_with(wishes, budget_bytes=budget_bytes))
+        except BudgetError as error:
+            return WishCost(wish=wish, planned=error)
+
+    yield cost("", FREE, budget)
+    for text, alone in order.wishes.each():
+        yield cost(text, alone, budget)
+    if reserves:
+        yield cost(f"--reserve {(order.reserve_bytes or 0) // MIB}MiB", FREE, device.planner.budget_bytes)
 
 
 def _instead(budget: Budget, target: Target, asked_bytes: int) -> Budget:

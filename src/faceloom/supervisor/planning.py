@@ -7,7 +7,7 @@ fit together. All of these are tried; there are a few dozen, and each takes mill
 
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from faceloom.errors import BudgetError
 from faceloom.flow import Flow
@@ -16,6 +16,16 @@ from faceloom.memory.footprints import Footprint
 from faceloom.solver.plan import HOST, Phase, Plan
 from faceloom.solver.problem import LARGEST, Arena, Host, Problem, StageCost
 from faceloom.solver.solve import solve
+from faceloom.solver.wishes import (
+    FREE,
+    Wishes,
+    in_words,
+    largest_phase,
+    smallest_wished_budget,
+    solve_wished,
+    squeezed,
+    with_batches,
+)
 from faceloom.supervisor.costs import Work, stage_costs
 from faceloom.units import MIB, format_bytes
 
@@ -75,6 +85,8 @@ class Planned:
     """The most that each worker may hold of the host's memory."""
     loose_heap_bytes: int = 0
     """What each worker's heap keeps of what is freed, which is faster, at most; 0 where there is no room for that."""
+    tried_anyway: Mapping[str, int] = field(default_factory=dict)
+    """Stages that are too large even alone and are run nevertheless, with the budget that each is thought to need."""
 
     @property
     def device_bytes(self) -> int | None:
@@ -94,27 +106,57 @@ class Planned:
         return self.plan.workers * self.worker_bytes
 
 
-def make_plan(flow: Flow, footprints: Mapping[str, Footprint], work: Work, room: Room) -> Planned:
-    """Finds the fastest of all plans that fit; among equals, the one that needs least memory.
+def make_plan(
+    flow: Flow, footprints: Mapping[str, Footprint], work: Work, room: Room, *, wishes: Wishes = FREE
+) -> Planned:
+    """Finds the fastest of all plans that fit and are as wished; among equals, the one that needs least memory.
 
     Raises:
-        BudgetError: none fits. It names the stage, what the run would need for it, and the budget.
+        BudgetError: none is. It names the stage, what the run would need for it, and the budget.
     """
-    stages = stage_costs(flow, footprints, work)
+    free = stage_costs(flow, footprints, work)
+    stages = with_batches(free, wishes)
     candidates = (
-        _candidates(stages, footprints, work, room, workers) if stages else _without_networks(work, room, workers)
+        _candidates(stages, footprints, work, room, workers, wishes)
+        if stages
+        else _without_networks(work, room, workers)
         for workers in range(1, max(1, min(room.workers, work.frames)) + 1)
     )
     found = [planned for some in candidates for planned in some]
     if not found:
         between = _loaded_first(stages, work, besides_bytes=0)
         problem = _problem(between, footprints, work, room, keep_bytes=KEEP_BYTES[0], frames=1)
-        if problem.host:
-            _refuse(problem, room)
-        whole = replace(problem, stages=_loaded_once(stages, work))
-        raise _does_not_fit(problem, whole, room, is_measured=all(one.is_measured for one in footprints.values()))
+        if stages and wishes.tries_anyway:
+            found = _anyway(problem, footprints, work, room, wishes)
+        if not found:
+            whole = replace(problem, stages=_loaded_once(stages, work))
+            unwished = replace(problem, stages=_loaded_first(free, work, besides_bytes=0))
+            is_measured = all(one.is_measured for one in footprints.values())
+            raise _refusal(problem, unwished, whole, room, wishes, is_measured=is_measured)
     best = min(found, key=lambda planned: (round(planned.plan.seconds, 6), planned.plan.peak_bytes))
     return _with_loose_heap(best, work)
+
+
+def _anyway(
+    problem: Problem, footprints: Mapping[str, Footprint], work: Work, room: Room, wishes: Wishes
+) -> list[Planned]:
+    """The plans of one worker in which the stages that are too large even alone are believed to fit just so."""
+    believed, needed = squeezed(_within(problem, room, _worker_bytes(room, 1)))
+    found = _candidates(believed.stages, footprints, work, room, 1, wishes)
+    beside = 0 if problem.host else room.supervisor_bytes
+    tried = {stage: size + beside for stage, size in needed.items()}
+    return [replace(planned, tried_anyway=tried) for planned in found]
+
+
+def _refusal(
+    problem: Problem, free: Problem, whole: Problem, room: Room, wishes: Wishes, *, is_measured: bool
+) -> BudgetError:
+    """Why no plan fits, or why none that is as wished does; `free` is without wishes, `whole` all in one phase."""
+    if problem.host:
+        return _too_large_for_device(problem, room, wishes)
+    if wishes.phases_of(problem.stages):
+        return _not_as_wished(problem, free, room, wishes)
+    return _does_not_fit(problem, free, whole, room, is_measured=is_measured)
 
 
 def _with_loose_heap(planned: Planned, work: Work) -> Planned:
@@ -176,7 +218,12 @@ def _alone(problem: Problem, room: Room) -> Phase:
 
 
 def _candidates(
-    stages: tuple[StageCost, ...], footprints: Mapping[str, Footprint], work: Work, room: Room, workers: int
+    stages: tuple[StageCost, ...],
+    footprints: Mapping[str, Footprint],
+    work: Work,
+    room: Room,
+    workers: int,
+    wishes: Wishes,
 ) -> Iterator[Planned]:
     """The plan in which everything fits together, or those with more phases, one for each size of chunk."""
     frames = -(-work.frames // workers)
@@ -184,7 +231,7 @@ def _candidates(
     budget = _worker_bytes(room, workers)
     whole = _problem(_loaded_once(stages, work), footprints, work, room, keep_bytes=KEEP_BYTES[0], frames=frames)
     try:
-        one = solve(replace(_within(whole, room, budget), switch_s=_ONE_PHASE), device=room.device)
+        one = solve_wished(replace(_within(whole, room, budget), switch_s=_ONE_PHASE), wishes, device=room.device)
     except BudgetError:
         return
     if len(one.phases) == 1:
@@ -192,7 +239,7 @@ def _candidates(
         yield _planned(
             one, whole, work, room, workers, chunk_frames=chunk_frames, keep_bytes=KEEP_BYTES[0], start_s=start_s
         )
-    if len(stages) == 1:
+    if len(stages) == 1 or len(wishes.phases_of(stages)) == 1:
         return
     for keep_bytes in KEEP_BYTES:
         chunk_frames = int(max(1, min(LONGEST_CHUNK_FRAMES, frames, keep_bytes / max(1.0, work.kept_bytes_a_frame))))
@@ -201,7 +248,7 @@ def _candidates(
         between = _loaded_first(stages, work, besides_bytes=0)
         problem = _problem(between, footprints, work, room, keep_bytes=kept, frames=chunk_frames)
         try:
-            several = solve(_within(problem, room, budget), device=room.device)
+            several = solve_wished(_within(problem, room, budget), wishes, device=room.device)
         except BudgetError:
             return
         if len(several.phases) > 1:
@@ -274,7 +321,7 @@ def _problem(
         base_bytes=process_bytes if has_host else process_bytes + besides,
         arena=Arena.SHARED,
         overlap=False,
-        decode_s=work.decode_s,
+        decode_s=work.host_s,
         patch_read_s=0.0,
         patch_write_s=0.0,
         switch_s=max((footprint.switch_s for footprint in footprints.values()), default=0.0),
@@ -356,12 +403,8 @@ def _whole_peak(worker_peak_bytes: int, room: Room, workers: int) -> int:
     return room.supervisor_bytes + workers * worker_peak_bytes
 
 
-def _refuse(problem: Problem, room: Room) -> None:
-    """Says why no plan fits a device and its host, as the whole run has them.
-
-    Raises:
-        BudgetError: always.
-    """
+def _too_large_for_device(problem: Problem, room: Room, wishes: Wishes) -> BudgetError:
+    """Why no plan fits a device and its host, as the whole run has them."""
     assert problem.host
     assert room.device_bytes is not None
     if problem.base_bytes > room.device_bytes:
@@ -369,13 +412,35 @@ def _refuse(problem: Problem, room: Room) -> None:
             f"the budget on {room.device} is {format_bytes(room.device_bytes)}, and its context and libraries alone"
             f" take {_rounded_up(problem.base_bytes)}: raise --memory, free the device, or use --device cpu"
         )
-        raise BudgetError(message, needed_bytes=problem.base_bytes, budget_bytes=room.device_bytes)
+        return BudgetError(message, needed_bytes=problem.base_bytes, budget_bytes=room.device_bytes)
     host = replace(problem.host, base_bytes=_whole_peak(problem.host.base_bytes, room, 1))
-    solve(_within(replace(problem, host=host), room, room.budget_bytes), device=room.device)
+    try:
+        solve_wished(_within(replace(problem, host=host), room, room.budget_bytes), wishes, device=room.device)
+    except BudgetError as error:
+        return error
     raise AssertionError("a problem that fits has no plan")
 
 
-def _does_not_fit(problem: Problem, whole: Problem, room: Room, *, is_measured: bool) -> BudgetError:
+def _not_as_wished(problem: Problem, free: Problem, room: Room, wishes: Wishes) -> BudgetError:
+    """Why no plan has the wished phases: the stages of one do not fit together; and what would do without the wish."""
+    needed = _whole_peak(smallest_wished_budget(problem, wishes), room, 1)
+    names = largest_phase(problem, wishes)
+    do, together = ("do", " together") if len(names) > 1 else ("does", "")
+    message = (
+        f"{in_words(names)} {do} not fit{together} into {format_bytes(room.budget_bytes)}, as {wishes} has it;"
+        f" the smallest budget that would do is {_rounded_up(needed)}{_without_wishes(free, room, needed)}: raise"
+        " --memory, or leave it to the plan"
+    )
+    return BudgetError(message, stage=names[-1], needed_bytes=needed, budget_bytes=room.budget_bytes)
+
+
+def _without_wishes(free: Problem, room: Room, needed: int) -> str:
+    """Says what would do if nothing were wished, where that is less."""
+    least = _whole_peak(smallest_wished_budget(free, FREE), room, 1)
+    return f", and {_rounded_up(least)} without that wish" if least < needed else ""
+
+
+def _does_not_fit(problem: Problem, free: Problem, whole: Problem, room: Room, *, is_measured: bool) -> BudgetError:
     """Why no plan fits: one stage alone is too large, or reading and writing are; `whole` is all in one phase."""
     if not problem.stages:
         needed = _whole_peak(problem.base_bytes, room, 1)
@@ -390,11 +455,13 @@ def _does_not_fit(problem: Problem, whole: Problem, room: Room, *, is_measured: 
         least = min(error.needed_bytes, _together_bytes(whole))
         base, needed = (_whole_peak(size, room, 1) for size in (problem.base_bytes, least))
         guessed = "" if is_measured else ", by a guess"
+        batch = next(stage.smallest_batch for stage in problem.stages if stage.stage == error.stage)
+        how = "one item at a time" if batch == 1 else f"{batch} items at a time"
         message = (
-            f"{error.stage} does not fit into {format_bytes(room.budget_bytes)}: alone, one item at a time, it takes"
+            f"{error.stage} does not fit into {format_bytes(room.budget_bytes)}: alone, {how}, it takes"
             f" {format_bytes(needed - base)}, and processes, decoding and what waits to be stored {format_bytes(base)};"
-            f" the smallest budget that would do is {_rounded_up(needed)}{guessed}: raise --memory, or choose a"
-            " smaller plugin"
+            f" the smallest budget that would do is {_rounded_up(needed)}{guessed}"
+            f"{_without_wishes(free, room, needed)}: raise --memory, or choose a smaller plugin"
         )
         return BudgetError(message, stage=error.stage, needed_bytes=needed, budget_bytes=room.budget_bytes)
     raise AssertionError("a problem without a budget has no plan")

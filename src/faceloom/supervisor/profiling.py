@@ -16,6 +16,7 @@ from faceloom.errors import StageError
 from faceloom.events import NOT_MEASURED, Measuring, Notice, OnEvent
 from faceloom.job import Order
 from faceloom.memory.footprints import Footprint, FootprintCache, on_a_card
+from faceloom.memory.load import read_load
 from faceloom.messages import Answer, Fatal, Guess, Measure, Measured
 from faceloom.models.weights import RECIPE
 from faceloom.stage import Stage
@@ -74,9 +75,12 @@ class Profiler:
             FaceloomError: a stage cannot be loaded, or breaks its contract.
         """
         found = {}
+        load = read_load()
         for stage in self._order.flow.networks:
             known = None if again else self._find(stage, largest)
             if known and known.limited_bytes and known.limited_bytes * _LOOK_AGAIN < device_bytes:
+                known = None
+            if known and known.is_rough(load):
                 known = None
             own = known or self._measure(stage, largest, worker_bytes, device_bytes)
             host = self._on_host

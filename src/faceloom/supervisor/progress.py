@@ -13,12 +13,19 @@ class ProgressMeter:
     """Counts from what earlier runs had done up to the total."""
 
     def __init__(
-        self, counts: Counts, on_event: OnEvent, *, drawn: Sequence[str], held_bytes: Callable[[], int]
+        self,
+        counts: Counts,
+        on_event: OnEvent,
+        *,
+        drawn: Sequence[str],
+        held_bytes: Callable[[], int],
+        now: Callable[[], float] = time.monotonic,
     ) -> None:
         """A meter; `drawn` are the stages without a network, which are done with the last phase."""
         self._on_event = on_event
         self._drawn = tuple(drawn)
-        self._started = time.monotonic()
+        self._now = now
+        self._started = now()
         self._before = counts.done + counts.failed
         self._total = self._before + counts.pending
         self._done = self._before
@@ -26,6 +33,11 @@ class ProgressMeter:
         self._faces = counts.faces
         self._held_bytes = held_bytes
         self._reading: dict[Hashable, int] = {}
+        self._shares: dict[Hashable, float] = {}
+        """How much of what each worker has read is done, over all phases."""
+        self._mark: tuple[float, float] | None = None
+        """When the plan that is followed showed its first frame, and how many frames' worth was done by then."""
+        self._eta_rate = 0.0
         self._plans: dict[str, Plan] = {}
         self._cards: dict[str, int] = {}
         self._budget_bytes = 0
@@ -34,6 +46,7 @@ class ProgressMeter:
         """Notes the plan that a device follows from now on, and the run's budget of the host's memory."""
         self._plans[device] = plan
         self._budget_bytes = budget_bytes
+        self._mark = None
         self._tell(device, 0)
 
     def drop(self, worker: Hashable) -> None:
@@ -58,6 +71,7 @@ class ProgressMeter:
     def read(self, device: str, worker: Hashable, frames: int, phase: int) -> None:
         """Notes how many more frames of its chunk a worker has read, and its phase of the plan, 0-based."""
         self._reading[worker] = frames
+        self._shares[worker] = _share(self._plans[device], phase) if device in self._plans else 1.0
         self._tell(device, phase)
 
     def _tell(self, device: str, phase: int) -> None:
@@ -68,7 +82,7 @@ class ProgressMeter:
         self._told = max(self._told, min(self._done + sum(self._reading.values()), self._total))
         stages = tuple(placement.stage for placement in plan.phases[phase].placements)
         is_last = phase + 1 == len(plan.phases)
-        elapsed = time.monotonic() - self._started
+        elapsed = self._now() - self._started
         rate = (self._told - self._before) / elapsed if elapsed > 0 else 0.0
         self._on_event(
             Progress(
@@ -79,7 +93,7 @@ class ProgressMeter:
                 total_frames=self._total,
                 faces=self._faces,
                 frames_per_second=rate,
-                eta_s=(self._total - self._told) / rate if rate > 0 else None,
+                eta_s=self._eta_s(),
                 held_bytes=self._held_bytes(),
                 budget_bytes=self._budget_bytes,
                 devices=tuple(self._plans) if len(self._plans) > 1 else (),
@@ -90,3 +104,27 @@ class ProgressMeter:
                 ),
             )
         )
+
+    def _eta_s(self) -> float | None:
+        """The seconds that are left, at the speed since the plan that is followed showed its first frame.
+
+        Until it has shown more, at the speed before; workers that start and load say nothing of the speed.
+        """
+        done = self._done + sum(frames * self._shares.get(worker, 1.0) for worker, frames in self._reading.items())
+        now = self._now()
+        if self._mark is None:
+            self._mark = (now, done) if done > self._before else None
+        elif now > self._mark[0] and done > self._mark[1]:
+            self._eta_rate = (done - self._mark[1]) / (now - self._mark[0])
+        if done >= self._total:
+            return 0.0
+        return (self._total - done) / self._eta_rate if self._eta_rate > 0 else None
+
+
+def _share(plan: Plan, phase: int) -> float:
+    """How much of the frames that a worker has read is done when it is in this phase: as planned, what comes before.
+
+    In the first phase, reading a frame is doing it.
+    """
+    seconds = [one.seconds for one in plan.phases]
+    return sum(seconds[: max(1, phase)]) / sum(seconds) if sum(seconds) else 1.0

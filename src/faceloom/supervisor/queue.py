@@ -1,13 +1,33 @@
 """The queue: which chunk is next and for which worker, and what becomes of chunks that could not be done."""
 
 from collections import deque
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 
 from faceloom.media.chunks import Chunk, PendingFrame, Span, cut_chunks, halves, split
 
 _LONGEST_GROUP = 8
+SHORTEST_CHUNK_FRAMES = 8
+"""Where frames take no time to speak of, shorter chunks gain nothing."""
+_SHORTEST_CHUNK_S = 1.0
+"""Where frames take long, chunks are shorter: for about so long a worker is alone at the end."""
+
+
+def shortest_chunk(frame_s: float) -> int:
+    """The fewest frames of a chunk, by the seconds that a frame takes."""
+    if frame_s * SHORTEST_CHUNK_FRAMES <= _SHORTEST_CHUNK_S:
+        return SHORTEST_CHUNK_FRAMES
+    return max(1, int(_SHORTEST_CHUNK_S / frame_s))
+
+
+def idlest(open_chunks: Sequence[int], most: int) -> int | None:
+    """Of workers with so many chunks each, the place of the one that gets the next: the first with the fewest.
+
+    None if all have `most`.
+    """
+    fewest = min(open_chunks, default=most)
+    return open_chunks.index(fewest) if fewest < most else None
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,6 +12,7 @@ from faceloom.memory.devices import free_bytes_of
 from faceloom.memory.footprints import Footprint
 from faceloom.memory.ram import read_ram
 from faceloom.solver.plan import HOST, Placement, Plan
+from faceloom.solver.wishes import FREE, Wishes
 from faceloom.store.rows import ChunkRows
 from faceloom.supervisor.costs import Work
 from faceloom.supervisor.planning import Planned, Room, frugal_plan, make_plan
@@ -24,6 +25,8 @@ _MUCH_MORE = 1.25
 _MUCH_FASTER = 0.8
 _DRIFT = 2.0
 _SEEN_ENOUGH = 8
+_FACES_ENOUGH = 64
+"""So many frames, or so many faces in fewer, show how many faces a frame has."""
 LOOK_UP_EVERY_S = 5.0
 _SLACK_BYTES = 64 * MIB
 """By how much free memory may fall short of the plan before there is a new one: other programs breathe."""
@@ -90,7 +93,27 @@ class Planner:
         Raises:
             BudgetError: none fits.
         """
-        return make_plan(self._order.flow, self._footprints, self._work, self._room)
+        return self.plan_with(self._order.wishes)
+
+    def plan_with(self, wishes: Wishes, *, budget_bytes: int | None = None) -> Planned:
+        """The best plan that is as wished, for another budget of the host's memory if one is given.
+
+        Raises:
+            BudgetError: none fits.
+        """
+        room = self._room if budget_bytes is None else replace(self._room, budget_bytes=budget_bytes)
+        return make_plan(self._order.flow, self._footprints, self._work, room, wishes=wishes)
+
+    @property
+    def would_fit_without_wishes(self) -> bool:
+        """Whether there are wishes, and a plan if there were none."""
+        if not self._order.wishes:
+            return False
+        try:
+            self.plan_with(FREE)
+        except BudgetError:
+            return False
+        return True
 
     def frugal_plan(self) -> Planned:
         """The plan that needs least memory, whether it fits or not."""
@@ -156,16 +179,23 @@ class Planner:
         return self._drift(plan) or self._memory_change(holding, plan)
 
     def _drift(self, plan: Planned) -> str | None:
-        """Says that faces are not as many or as large as expected; of no matter where all stages fit together."""
+        """Says that faces are not as many or as large as expected, if that calls for another plan.
+
+        Where all stages fit together it does if more workers are worth their start now.
+        """
         seen = self._seen
-        if len(plan.plan.phases) == 1 or seen.frames < _SEEN_ENOUGH:
+        if seen.frames < _SEEN_ENOUGH and seen.faces < _FACES_ENOUGH:
             return None
-        kept = max(seen.kept_bytes / seen.frames, 1.0)
-        ratio = kept / self._work.kept_bytes_a_frame
+        together = len(plan.plan.phases) == 1
+        faces, kept = max(seen.faces / seen.frames, 0.01), max(seen.kept_bytes / seen.frames, 1.0)
+        ratio = faces / self._work.faces_a_frame if together else kept / self._work.kept_bytes_a_frame
         if 1 / _DRIFT < ratio < _DRIFT:
             return None
-        faces = seen.faces / seen.frames
-        self._work = replace(self._work, faces_a_frame=max(faces, 0.01), kept_bytes_a_frame=kept)
+        if together:  # what is kept then are rows, not patches
+            kept = self._work.kept_bytes_a_frame * ratio
+        self._work = replace(self._work, faces_a_frame=faces, kept_bytes_a_frame=kept)
+        if together and self._seconds_left() >= _MUCH_FASTER * self._seconds_left(workers=plan.plan.workers):
+            return None
         return f"{faces:.1f} faces a frame, which keep {format_bytes(round(kept))}"
 
     def _memory_change(self, holding: Holding, plan: Planned) -> str | None:
@@ -177,7 +207,9 @@ class Planner:
         if ram is None:
             return None
         before = self._room.budget_bytes
-        own = host_budget_bytes(self._order.memory_bytes, ram, held_bytes=holding.run_bytes)
+        own = host_budget_bytes(
+            self._order.memory_bytes, ram, held_bytes=holding.run_bytes, reserve_bytes=self._order.reserve_bytes
+        )
         wanted = own - holding.others_bytes
         planned = plan.plan.host_peak_bytes if plan.problem.host else plan.plan.peak_bytes
         if wanted < before and wanted + _SLACK_BYTES < planned:
@@ -211,10 +243,11 @@ class Planner:
         self._room = was
         return False
 
-    def _seconds_left(self) -> float:
-        """The seconds of the best plan for what is still to be done."""
+    def _seconds_left(self, *, workers: int | None = None) -> float:
+        """The seconds of the best plan for what is still to be done, with no more than so many workers."""
+        room = self._room if workers is None else replace(self._room, workers=workers)
         try:
-            return self.plan().plan.seconds
+            return make_plan(self._order.flow, self._footprints, self._work, room).plan.seconds
         except BudgetError:
             return math.inf
 

@@ -10,6 +10,7 @@ from typing import Self
 
 from faceloom.errors import BudgetError, MediaError
 from faceloom.events import (
+    FROM_CHIPS,
     NOT_DONE_YET,
     SOURCE_CHANGED,
     Counting,
@@ -99,7 +100,7 @@ class _Run:
         self._on_event = on_event
         self._should_stop = should_stop
         self._started = time.monotonic()
-        self._budget = read_budget(order.memory_bytes, order.targets)
+        self._budget = read_budget(order.memory_bytes, order.targets, reserve_bytes=order.reserve_bytes)
         self._notices: Counter[str] = Counter()
         self._pool = WorkerPool()
 
@@ -171,8 +172,16 @@ class _Run:
         self.refuse_changed()
 
     def refuse_changed(self) -> None:
-        """Fails the frames of sources that have changed or are gone."""
-        for text in self._store.sources.refuse_changed():
+        """Fails the frames of sources that have changed or are gone; of those that are gone chips may do instead."""
+        has_chips = self._order.chips_of is not None
+        gone = list(self._store.sources.gone()) if has_chips else []
+        if gone:
+            more = f" and of {len(gone) - 1:,} more that are gone" if len(gone) > 1 else ", which is gone"
+            text = (
+                f"the chips are taken in place of {gone[0]}{more}: what is added is near to what its frames would give"
+            )
+            self._tell(Notice(kind=FROM_CHIPS, text=text))
+        for text in self._store.sources.refuse_changed(but_gone=has_chips):
             self._tell(Notice(kind=SOURCE_CHANGED, text=text))
 
     def go(self) -> Summary:

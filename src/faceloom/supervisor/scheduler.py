@@ -19,13 +19,12 @@ from faceloom.supervisor.devices import DeviceRun, assemble_devices
 from faceloom.supervisor.inputs import ShouldStop
 from faceloom.supervisor.planning import CHUNKS_A_WORKER, Planned
 from faceloom.supervisor.progress import ProgressMeter
-from faceloom.supervisor.queue import Attempt, ChunkQueue
+from faceloom.supervisor.queue import Attempt, ChunkQueue, idlest, shortest_chunk
 from faceloom.supervisor.workers import PooledWorker, WorkerPool
 
 _LOG = logging.getLogger(__name__)
 _AHEAD = 2
 """How many chunks a worker has at a time, so that it need not wait for the next one."""
-_SHORTEST_CHUNK_FRAMES = 8
 _HOPELESS_DEATHS = 8
 _HOPELESSLY_STARVED = 3
 _HOPELESS_LOSSES = 3
@@ -108,13 +107,20 @@ class Scheduler:
         self._finish()
 
     def _chunk_frames(self) -> int:
-        """The frames of the next chunk: as planned, or fewer near the end, so that workers end at about one time."""
-        plan = self._dealt_to.planned.plan
+        """The frames of the next chunk: as planned, or fewer where little is known yet and near the end.
+
+        The first ones show how many faces there are, and of short ones workers end at about one time.
+        """
+        planned = self._dealt_to.planned
+        plan = planned.plan
         if len(plan.phases) > 1:
             return plan.chunk_frames
+        shortest = shortest_chunk(planned.share.seconds / planned.problem.frames)
+        if not any(device.frames for device in self._devices):
+            return min(plan.chunk_frames, shortest)
         workers = sum(device.planned.plan.workers for device in self._devices)
         share = (self._frames - self._queue.frames_cut) // (CHUNKS_A_WORKER * workers)
-        return min(plan.chunk_frames, max(_SHORTEST_CHUNK_FRAMES, share))
+        return min(plan.chunk_frames, max(shortest, share))
 
     def _finish(self) -> None:
         """Waits for the chunk that each worker has in hand, and no more."""
@@ -139,13 +145,13 @@ class Scheduler:
             return
         device.start()
         self._dealt_to = device
-        for worker in device.workers:
-            while len(worker.open) < (1 if device.is_frugal else _AHEAD):
-                chunk = self._queue.begin(worker, device=device.name, starving=device.is_frugal)
-                if chunk is None:
-                    break
-                known = () if self._finds_faces else tuple(self._store.known_faces(chunk.spans))
-                worker.send(Do(chunk, self._store.files_of(chunk.number), known))
+        workers, most = device.workers, 1 if device.is_frugal else _AHEAD
+        while (place := idlest([len(worker.open) for worker in workers], most)) is not None:
+            chunk = self._queue.begin(workers[place], device=device.name, starving=device.is_frugal)
+            if chunk is None:
+                return
+            known = () if self._finds_faces else tuple(self._store.known_faces(chunk.spans))
+            workers[place].send(Do(chunk, self._store.files_of(chunk.number), known))
 
     def _follow(self, device: DeviceRun, planned: Planned) -> None:
         """Starts workers under a plan, in place of those there are."""

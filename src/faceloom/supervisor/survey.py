@@ -1,8 +1,8 @@
 """The survey of a job before its first frame: how large its frames are, and what its stages cost with such frames."""
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
-from typing import TYPE_CHECKING
+from typing import Protocol
 
 from faceloom.canvases import looks_a_frame
 from faceloom.detect import Detector
@@ -15,16 +15,15 @@ from faceloom.media.sources import Shape, SourceKind
 from faceloom.memory.footprints import Footprint
 from faceloom.memory.usage import peak_bytes
 from faceloom.solver.plan import HOST
+from faceloom.store.frames import Counts
 from faceloom.supervisor.costs import Work
+from faceloom.supervisor.host_seconds import face_s, reading_s
 from faceloom.supervisor.planning import Planned, Room
 from faceloom.supervisor.profiling import Profiler, network_shape
 from faceloom.supervisor.replanning import Planner
 from faceloom.supervisor.workers import WorkerPool
 from faceloom.targets import Target
 from faceloom.units import KIB, MIB
-
-if TYPE_CHECKING:
-    from faceloom.store.store import Store
 
 EXPECTED_FACES = 1.0
 """How many faces a frame is expected to have, until some have been seen."""
@@ -39,6 +38,33 @@ TYPICAL = Shape(height=1080, width=1920, reading_bytes=48 * MIB)
 """The shape that is assumed of frames about which nothing is known."""
 
 
+class ListedFrames(Protocol):
+    """Frames that are to be done, as far as their sizes are known."""
+
+    def shapes(self) -> Iterator[tuple[SourceKind, Shape]]:
+        """Every shape of them."""
+
+    def largest(self, count: int) -> Iterator[tuple[SourceKind, Shape]]:
+        """Every shape of them, each as often as frames have it, but no more than `count` times."""
+
+    def starved_shapes(self) -> Iterator[tuple[SourceKind, Shape]]:
+        """Every shape of those for which there was too little memory even to count them."""
+
+    def pixels(self) -> Iterator[tuple[SourceKind, str, int, int]]:
+        """Kind, last four letters of the name, number and sum of pixels of those whose sizes are known."""
+
+    def counts(self) -> Counts:
+        """How many there are."""
+
+
+class Listing(Protocol):
+    """What lists the frames of a job: a store, as a rule."""
+
+    @property
+    def frames(self) -> ListedFrames:
+        """The frames."""
+
+
 class Survey:
     """What is known of the frames that a store lists as still to be done."""
 
@@ -46,7 +72,7 @@ class Survey:
         self,
         order: Order,
         target: Target,
-        store: "Store",
+        store: Listing,
         pool: WorkerPool,
         *,
         on_event: OnEvent,
@@ -75,11 +101,17 @@ class Survey:
             decoder_bytes=max(decoder for decoder, _ in reading),
             reading_bytes=max(*(moment for _, moment in reading), _writing_bytes(order.outputs)),
             faces_a_frame=EXPECTED_FACES,
-            kept_bytes_a_frame=EXPECTED_FACES * EXPECTED_PATCH_BYTES * _patch_area(order.outputs),
-            decode_s=0.0,
+            kept_bytes_a_frame=_kept_bytes(order, max(shape.frame_bytes for _, shape in shapes)),
+            decode_s=reading_s(store.frames.pixels()),
+            face_s=face_s(order.outputs),
             looks_a_frame=_looks_a_frame(order, self._canvas_of),
         )
         self._profiler = Profiler(order, target, pool, on_event)
+
+    @property
+    def work(self) -> Work:
+        """What there is to do, as a plan sees it."""
+        return self._work
 
     def up_to(self, most_bytes: int) -> "Survey":
         """A survey of the frames that take no more than `most_bytes`."""
@@ -143,10 +175,13 @@ def plan_what_fits(
     if _is_hopeless(budget_bytes):
         every = survey.with_uncounted()
         return attempt(every, every.guess())
+    costs = footprints_of(survey)
     try:
-        return attempt(survey, footprints_of(survey))
+        return attempt(survey, costs)
     except BudgetError as error:
         refusal = error
+    if survey.planner(costs, budget_bytes=budget_bytes, device_bytes=device_bytes).would_fit_without_wishes:
+        raise refusal  # no frame is given up for a wish
     sizes = survey.sizes
     best = None
     low, high = 0, len(sizes) - 1  # the last does not fit
@@ -176,7 +211,7 @@ def probe_bytes(budget_bytes: int) -> int:
 
 
 def refuse_starved(
-    order: Order, store: "Store", pool: WorkerPool, *, budget_bytes: int, on_event: OnEvent, device_bytes: int | None
+    order: Order, store: Listing, pool: WorkerPool, *, budget_bytes: int, on_event: OnEvent, device_bytes: int | None
 ) -> None:
     """Raises an error if there are frames that memory was too little even to count, and no plan fits them.
 
@@ -223,6 +258,13 @@ def _writing_bytes(outputs: Outputs) -> int:
     if not outputs.write_chips:
         return 0
     return writing_bytes(outputs.chip_format, size=outputs.chip_size, border=outputs.border)
+
+
+def _kept_bytes(order: Order, frame_bytes: int) -> float:
+    """What is kept of a frame for the next phase, until some have been seen; of one that is a face, all of it."""
+    if order.outputs.framing.is_frame:
+        return float(frame_bytes)
+    return EXPECTED_FACES * EXPECTED_PATCH_BYTES * _patch_area(order.outputs)
 
 
 def _patch_area(outputs: Outputs) -> float:

@@ -28,12 +28,12 @@ from faceloom.worker.worker import Worker
 
 Item: TypeAlias = str | Path | Image
 
-_TOGETHER = 8
+TOGETHER = 8
 """How many frames are in memory at once; enough to keep the lanes busy."""
 
 
 @dataclass(frozen=True, slots=True, order=True)
-class _PlacedId(FrameId):
+class PlacedId(FrameId):
     """A frame among those that are done together, where two may have the same name: files of two folders, or one file
     that was named twice.
     """
@@ -44,9 +44,11 @@ class _PlacedId(FrameId):
 class LiveWorker:
     """Takes files, folders and arrays through a plan, and writes nothing."""
 
-    def __init__(self, job: Job, excerpt: Excerpt = WHOLE) -> None:
+    def __init__(self, job: Job, excerpt: Excerpt = WHOLE, *, together: int = TOGETHER) -> None:
+        """A worker that does this job with so many frames in memory at once."""
         self._job = job
         self._excerpt = excerpt
+        self._together = together
         self._worker = Worker(job)
         self._reader = FrameReader(raw_colours=job.raw_colours)
 
@@ -70,7 +72,7 @@ class LiveWorker:
         for still, video in self._sources(items):
             if still is not None:
                 stills.append(still)
-            if stills and (video is not None or len(stills) == _TOGETHER):
+            if stills and (video is not None or len(stills) == self._together):
                 yield stills, True
                 stills = []
             if video is not None:
@@ -98,7 +100,7 @@ class LiveWorker:
     def _video_reads(self, source: Source) -> Iterator[Sequence[Read]]:
         if source.kind is SourceKind.PICTURE:
             pages = (PendingFrame(source=source, index=page) for page in range(_pages_of(source)))
-            yield from self._together(pages)
+            yield from self._spans(pages)
             return
         try:
             index = index_video(source.path)
@@ -113,16 +115,16 @@ class LiveWorker:
             for i, (ticks, seek) in enumerate(index.times())
             if i in wanted
         )
-        yield from self._together(frames)
+        yield from self._spans(frames)
 
-    def _together(self, frames: Iterable[PendingFrame]) -> Iterator[Sequence[Read]]:
-        for spans in cut_chunks(frames, frames_a_chunk=lambda: _TOGETHER):
+    def _spans(self, frames: Iterable[PendingFrame]) -> Iterator[Sequence[Read]]:
+        for spans in cut_chunks(frames, frames_a_chunk=lambda: self._together):
             yield list(self._reader.reads(spans))
 
     def _do(self, reads: Sequence[Read], *, parallel: bool) -> Iterator[Frame]:
-        kept: dict[_PlacedId, Frame | Unreadable] = {}
-        keeping = (_keeping(read, kept, place) for place, read in enumerate(reads))
-        results = self._worker.run_phases(Feed(reads=keeping, parallel=parallel))
+        kept: dict[PlacedId, Frame | Unreadable] = {}
+        noted = (keeping(read, kept, place) for place, read in enumerate(reads))
+        results = self._worker.run_phases(Feed(reads=noted, parallel=parallel))
         faces: dict[FrameId, list[Face]] = defaultdict(list)
         problems: dict[FrameId, list[str]] = defaultdict(list)
         for item in results:
@@ -151,16 +153,16 @@ def _pages_of(source: Source) -> int:
     return shape.pages if shape else 1
 
 
-def _keeping(read: Read, kept: dict[_PlacedId, Frame | Unreadable], place: int) -> Callable[[], Any]:
+def keeping(read: Read, kept: dict[PlacedId, Frame | Unreadable], place: int) -> Callable[[], Any]:
     """Reads a frame, keeps it, and hands it on under a name that no other of those in hand has."""
 
-    def keeping() -> Any:
+    def noted() -> Any:
         answer = read()
-        placed = _PlacedId(answer.id.source, answer.id.index, place)
+        placed = PlacedId(answer.id.source, answer.id.index, place)
         kept[placed] = answer
         return Final(answer) if isinstance(answer, Unreadable) else replace(answer, id=placed)
 
-    return keeping
+    return noted
 
 
 def _frame_of_array(image: Image, number: int) -> Frame:

@@ -8,7 +8,6 @@ import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from statistics import median
 
 import numpy as np
 
@@ -26,10 +25,12 @@ from faceloom.memory.devices import free_bytes_of
 from faceloom.memory.footprints import MARGIN, UNTOLD_BYTES, Footprint, HostFootprint, fit
 from faceloom.memory.guess import guess_footprint
 from faceloom.memory.guess_module import guess_module
+from faceloom.memory.load import read_load
 from faceloom.memory.usage import ProcessMemory, held_bytes
 from faceloom.messages import Guess, Measure
 from faceloom.pipeline.steps import network_step
 from faceloom.stage import NetworkPlugin, Stage
+from faceloom.worker.timing import Now, clock, time_batches
 
 _Call = Callable[[int], None]
 """Calls the network once, with this many items."""
@@ -37,11 +38,7 @@ BYTE_BATCHES = (1, 2)
 """The batches at which bytes are measured."""
 TIMED_BATCHES = (1, 2, 4, 8, 16)
 """The batches at which seconds are measured, as far as they fit."""
-_WORTH_IT = 0.9
-"""A larger batch has to need less than this share of the seconds an item; smaller gains are noise."""
 _ROUNDS = 2
-_TIMED_S = 0.15
-_MOST_TIMED = 25
 _FACE_PX = 100
 _NOWHERE = FrameId("measurement", 0)
 
@@ -94,14 +91,14 @@ class _Loaded:
     host_spike_bytes: int
 
 
-def _load(request: Measure, engine: Engine, memory: HeldMemory, ceiling: ProcessCeiling) -> _Loaded:
+def _load(request: Measure, engine: Engine, memory: HeldMemory, ceiling: ProcessCeiling, now: Now) -> _Loaded:
     host = ProcessMemory()
     process, host_process = memory.held_bytes, host.held_bytes
     ceiling.forget_peak()
     memory.reset_peak()
-    started = time.perf_counter()
+    started = now()
     network = engine.load(request.weights, request.stage.plugin.network)
-    load_s = time.perf_counter() - started
+    load_s = now() - started
     spike, host_spike = memory.peak_bytes - process, host.peak_bytes - host_process
     engine.shrink()
     return _Loaded(
@@ -125,8 +122,9 @@ def _measure(
     *,
     start_s: float,
 ) -> Footprint:
+    now = clock(on_processor=engine.memory is None)
     ceiling.tighten()
-    loaded = _load(request, engine, memory, ceiling)
+    loaded = _load(request, engine, memory, ceiling, now)
 
     def call(batch: int) -> None:
         ceiling.tighten()
@@ -135,7 +133,7 @@ def _measure(
     held = _held(engine, memory, call, _taken(request.stage, BYTE_BATCHES), ceiling)
     fixed, per_item = fit({batch: one.peak_bytes for batch, one in held.items()})
     arena_fixed, arena_item = fit({batch: one.arena_bytes for batch, one in held.items()})
-    switch_s = _switch_s(engine, reserved_bytes=arena_fixed + arena_item)
+    switch_s = _switch_s(engine, now, reserved_bytes=arena_fixed + arena_item)
     known = loaded.process_bytes + loaded.weights_bytes + fixed
 
     def fits(batch: int) -> bool:
@@ -143,7 +141,7 @@ def _measure(
         return bool(engine.memory) or not request.worker_bytes or known + per_item * batch <= request.worker_bytes
 
     offered = _taken(request.stage, TIMED_BATCHES)
-    timed = _timed(call, [batch for batch in offered if batch == 1 or (len(held) > 1 and fits(batch))])
+    timed = time_batches(call, [batch for batch in offered if batch == 1 or (len(held) > 1 and fits(batch))], now)
     weights = loaded.weights_bytes
     footprint = Footprint(
         weights_bytes=weights,
@@ -158,6 +156,8 @@ def _measure(
         process_bytes=loaded.process_bytes,
         start_s=start_s,
         switch_s=switch_s,
+        is_settled=timed.is_settled,
+        load=read_load(),
     )
     if engine.memory is None:
         return footprint
@@ -189,12 +189,12 @@ def _of_two_memories(
     )
 
 
-def _switch_s(engine: Engine, *, reserved_bytes: int) -> float:
+def _switch_s(engine: Engine, now: Now, *, reserved_bytes: int) -> float:
     """Seconds to give back what one phase held and to reserve for the next."""
-    started = time.perf_counter()
+    started = now()
     engine.shrink()
     engine.reserve(reserved_bytes)
-    return time.perf_counter() - started
+    return now() - started
 
 
 def _most_held(
@@ -301,40 +301,6 @@ def _item(request: Measure) -> Frame | Face:
         patch=Patch(pixels=pixels, x=0, y=0, held_bytes=pixels.nbytes, frame_shape=(side, side)),
         landmarks=landmarks,
     )
-
-
-@dataclass(frozen=True, slots=True)
-class _Timed:
-    """Median seconds of a call, by its batch."""
-
-    batch_s: dict[int, float]
-    was_refused: bool
-    """Whether timing ended at a batch that did not get its memory."""
-
-
-def _timed(call: _Call, batches: Sequence[int]) -> _Timed:
-    """Times each batch, up to the first that does not fit or that gains nothing over the one before."""
-    batch_s: dict[int, float] = {}
-    best_s = float("inf")
-    for batch in batches:
-        try:
-            seconds = _median_s(call, batch)
-        except MemoryError:
-            return _Timed(batch_s, was_refused=True)
-        if seconds / batch > best_s * _WORTH_IT:
-            break
-        best_s = seconds / batch
-        batch_s[batch] = seconds
-    return _Timed(batch_s, was_refused=False)
-
-
-def _median_s(call: _Call, batch: int) -> float:
-    times: list[float] = []
-    while sum(times) < _TIMED_S and len(times) < _MOST_TIMED:
-        started = time.perf_counter()
-        call(batch)
-        times.append(time.perf_counter() - started)
-    return median(times)
 
 
 def guess(request: Guess) -> Footprint:

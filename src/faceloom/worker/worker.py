@@ -18,6 +18,8 @@ from faceloom.media.reading import FrameReader, Read, can_read_side_by_side
 from faceloom.memory.ceilings import NO_CEILING, ProcessCeiling
 from faceloom.memory.usage import peak_bytes
 from faceloom.messages import Held
+from faceloom.pipeline.aligned import AlignedStep, told_by_chips
+from faceloom.pipeline.chip_reads import chip_reads
 from faceloom.pipeline.deriving import DeriveStep
 from faceloom.pipeline.drawing import OverlayStep
 from faceloom.pipeline.faces import Failure, Seen, size_of
@@ -55,6 +57,7 @@ class Worker:
         self._images: Counter[str] = Counter()
         self._on_progress: OnProgress = _unheard
         self._kept_bytes = 0
+        self._told: Mapping[FrameId, Mapping[str, Any]] = {}
         masks = (stage.plugin for stage in job.flow.networks if isinstance(stage.plugin, NetworkMask))
         self._face_bytes = _ROW_EXTRA_BYTES + sum(plugin.input_size**2 for plugin in masks)
         """What later phases will add to a face; a bound on faces has to count that from the start."""
@@ -103,6 +106,7 @@ class Worker:
             results = self._derive(self._job.derivation, chunk, folder, keep_bytes=keep_bytes)
         else:
             finish = FinishStep(flow=flow, models=flow.digests, outputs=outputs, folder=folder, people=self._job.people)
+            self._told = told_by_chips(chunk.spans) if self._job.aligned else {}
             source = self._frames(chunk.spans, by_frame(known))
             results = self.run_phases(source, last_step=finish, keep_bytes=keep_bytes)
         faces = sorted((row for row in results if isinstance(row, FaceRow)), key=lambda row: (row.frame, row.index))
@@ -160,6 +164,12 @@ class Worker:
             source = Feed(reads=_one_by_one(faces), parallel=True)
         return results
 
+    def run_phase(self, number: int, source: Feed) -> list[Any]:
+        """Takes items through one phase of the plan, 0-based, and returns what its last step makes of them: frames
+        through the first, the faces of them through the others.
+        """
+        return self._pipeline(source, self._steps(number, self._job.plan.phases[number]))
+
     def _pipeline(self, source: Feed, steps: Sequence[Step], *, keep_bytes: int | None = None) -> list[Any]:
         bounds = Bounds(
             size_of=self._size_of,
@@ -188,8 +198,20 @@ class Worker:
         self._ceiling.tighten()
 
     def _frames(self, spans: Sequence[Span], known: Mapping[FrameId, Sequence[Face]] | None = None) -> Feed:
-        reads = (self._announced(read, known or {}) for read in self._reader.reads(spans))
+        reads = (self._announced(read, known or {}) for read in self._reads(spans, known or {}))
         return Feed(reads=reads, parallel=can_read_side_by_side(spans))
+
+    def _reads(self, spans: Sequence[Span], known: Mapping[FrameId, Sequence[Face]]) -> Iterator[Read]:
+        """A call for each frame; of sources that are gone the chips are read, if they may be."""
+        chips_of = self._job.chips_of
+        if chips_of is None:
+            yield from self._reader.reads(spans)
+            return
+        for span in spans:
+            if span.source.path.exists():
+                yield from self._reader.reads([span])
+            else:
+                yield from chip_reads(span, known, folder=chips_of)
 
     def _announced(self, read: Read, known: Mapping[FrameId, Sequence[Face]]) -> Callable[[], Any]:
         def announced() -> Any:
@@ -197,7 +219,7 @@ class Worker:
             self._on_progress(1, 0)
             if isinstance(answer, Unreadable):
                 return Final(answer)
-            faces = known.get(answer.id)
+            faces = None if answer.faces else known.get(answer.id)
             return replace(answer, faces=tuple(faces)) if faces else answer
 
         return announced
@@ -226,12 +248,18 @@ class Worker:
         ]
         if self._job.flow.of("detect"):
             return steps
+        if self._job.aligned:
+            return [*([self._aligned_step()] if number == 0 else []), *steps]
         known = KnownStep(
             needs_landmarks=needs_landmarks(self._job.flow),
             patch_scale=self._job.outputs.framing.patch_scale,
             choice=self._job.choice,
         )
         return [*([known] if number == 0 else []), *map(unless_known, steps)]
+
+    def _aligned_step(self) -> Step:
+        gives_landmarks = not self._job.flow.of("align")
+        return AlignedStep(told=self._told, framing=self._job.outputs.framing, gives_landmarks=gives_landmarks)
 
     def _counted(self, stage: str) -> Infer:
         """A loaded network as a function that counts the images it is given."""

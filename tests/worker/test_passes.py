@@ -1,0 +1,190 @@
+"""Passes that the caller drives: the same faces as a stream, in order, within the budget."""
+
+import ast
+import subprocess
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+import faceloom
+from faceloom.api import _live_order
+from faceloom.errors import BudgetError, RequestError
+from faceloom.faces import Face, Image
+from faceloom.frame import Frame
+from faceloom.live_runs import PassRun
+from faceloom.media.sources import Shape, SourceKind
+from faceloom.options.calls import PassesOptions
+from faceloom.options.declared import filled
+from faceloom.supervisor.in_process import Alike, plan_here
+from faceloom.units import MIB
+
+FLOW: dict[str, Any] = {"mask": ["unet", "extended"], "every": 15}
+
+
+@pytest.fixture(scope="module")
+def inputs(samples: Path) -> list[Path]:
+    return [samples / "portrait.png", samples / "clip.mp4", samples / "crowd.jpg"]
+
+
+def told(frames: Iterable[Frame]) -> list[Any]:
+    """All that is known of frames but for their pixels, in order."""
+    return [
+        (
+            frame.id,
+            frame.time,
+            frame.problem,
+            [
+                [face.index, face.box.tolist(), np.asarray(face.landmarks).tolist(), _masks(face)]
+                for face in frame.faces
+            ],
+        )
+        for frame in frames
+    ]
+
+
+def _masks(face: Face) -> list[tuple[str, bytes]]:
+    return [(name, mask.tobytes()) for name, mask in sorted(face.masks.items())]
+
+
+@pytest.fixture(scope="module")
+def streamed(inputs: list[Path]) -> list[Any]:
+    return told(faceloom.stream(inputs, **FLOW))
+
+
+def last_of(run: Iterable[Any]) -> Iterator[Frame]:
+    for one in run:
+        for frame in one:
+            if one.is_last:
+                yield frame
+
+
+@pytest.mark.parametrize(
+    ("wishes", "texts"),
+    [
+        ({}, ["pass 1 of 1: detect/yunet, align/facemesh, mask/unet"]),
+        (
+            {"passes": "separate"},
+            [f"pass {i} of 3: {s}" for i, s in enumerate(("detect/yunet", "align/facemesh", "mask/unet"), 1)],
+        ),
+        (
+            {"pass_": ("detect", "align,mask"), "batch": {"align": "3!"}},
+            ["pass 1 of 2: detect/yunet", "pass 2 of 2: align/facemesh, mask/unet"],
+        ),
+    ],
+)
+def test_passes_find_what_a_stream_finds(
+    wishes: dict[str, Any], texts: list[str], inputs: list[Path], streamed: list[Any]
+) -> None:
+    found: list[Frame] = []
+    ids: dict[str, list[Any]] = {text: [] for text in texts}
+    with faceloom.passes(inputs, **FLOW, **wishes) as run:
+        for one in run:
+            frames = list(one)
+            ids[one.text] += [frame.id for frame in frames]
+            assert all((frame.image.size > 0) is (one.number == 1) for frame in frames)
+            found += frames if one.is_last else []
+    assert list(ids.values()) == [[entry[0] for entry in streamed]] * len(texts)
+    assert told(found) == streamed
+
+
+def test_between_passes_faces_are_known_as_far_as_they_have_come(inputs: list[Path]) -> None:
+    with faceloom.passes(inputs[0], **FLOW, passes="separate") as run:
+        detect, align, mask = (
+            [(face.landmarks is not None, set(face.masks)) for frame in one for face in frame.faces] for one in run
+        )
+    assert detect == [(False, set())]
+    assert align == [(True, {"extended"})]
+    assert mask == [(True, {"unet", "extended"})]
+
+
+def test_what_is_not_taken_of_a_pass_is_done_when_the_next_one_is(inputs: list[Path], streamed: list[Any]) -> None:
+    with faceloom.passes(inputs, **FLOW, passes="separate") as run:
+        *_, last = (frame for one in run if one.is_last for frame in one)
+    assert told([last]) == streamed[-1:]
+
+
+def test_an_endless_generator_of_images_is_taken_one_after_the_other(inputs: list[Path], samples: Path) -> None:
+    taken = 0
+
+    def images() -> Iterator[Image]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield np.full((120, 160, 3), taken % 256, np.uint8)
+
+    with faceloom.passes(images(), align=None) as run:
+        for one in run:
+            frames = [frame for frame, _ in zip(one, range(5), strict=False)]
+            break
+    assert [frame.image[0, 0, 0] for frame in frames] == [1, 2, 3, 4, 5]
+    assert taken < 16
+
+
+def test_passes_are_planned_in_their_block_alone(inputs: list[Path]) -> None:
+    run = faceloom.passes(inputs[0], **FLOW)
+    with pytest.raises(RequestError, match="with` block"):
+        next(iter(run))
+    with pytest.raises(RequestError, match="with"):
+        _ = run.plan
+    with run:
+        assert len(run.plan.phases) == 1
+    with pytest.raises(BudgetError), faceloom.passes(inputs[0], **FLOW, memory="64MiB"):
+        pass
+
+
+def test_a_stream_below_a_ceiling_keeps_its_frames_whole_through_several_passes(
+    inputs: list[Path], streamed: list[Any]
+) -> None:
+    order = _live_order(filled(PassesOptions, {**FLOW, "passes": "separate"}), "")
+    with PassRun(order, inputs, keeps_frames=True, on_event=lambda event: None) as run:
+        assert len(run.plan.phases) == 3
+        frames = list(run.frames())
+    assert all(frame.image.size for frame in frames)
+    assert told(frames) == streamed
+    assert told(faceloom.stream(inputs, **FLOW, memory="4GiB")) == streamed
+
+
+def test_what_was_asked_for_reaches_the_worker() -> None:
+    order = _live_order(filled(PassesOptions, {"align": None, "raw_colours": True, "max_faces": 3}), "")
+    listing = Alike(known=[(SourceKind.PICTURE, Shape(height=120, width=160, reading_bytes=0))], number=4)
+    job = plan_here(order, listing, keeps_frames=False, on_event=lambda event: None)
+    assert (job.raw_colours, job.choice, job.outputs) == (True, order.choice, order.outputs)
+    assert job.plan.peak_bytes <= job.plan.budget_bytes
+
+
+SCRIPT = """
+import sys
+import faceloom
+from faceloom.errors import BudgetError
+from faceloom.memory.usage import peak_bytes
+
+def go(memory):
+    with faceloom.passes(sys.argv[1], memory=memory, mask=["unet"], every=3, passes="separate") as run:
+        passes = [(p.chunk, p.number, p.count, sum(len(f.faces) for f in p)) for p in run]
+        return run.plan, passes
+
+try:
+    go(1 << 26)
+except BudgetError as error:
+    plan, passes = go(error.needed_bytes + (12 << 20))
+print(plan.budget_bytes, peak_bytes(), plan.peak_bytes)
+print(passes)
+"""
+
+
+def test_a_process_of_the_callers_stays_within_the_budget_chunk_by_chunk(samples: Path) -> None:
+    command = [sys.executable, "-c", SCRIPT, str(samples / "clip.mp4")]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    first, second = result.stdout.splitlines()
+    budget, peak, predicted = map(int, first.split())
+    assert peak <= budget
+    assert predicted <= budget
+    passes = ast.literal_eval(second)
+    chunks = sorted({chunk for chunk, *_ in passes})
+    assert [one[:3] for one in passes] == [(chunk, number, 3) for chunk in chunks for number in (1, 2, 3)]
+    assert len({sum(faces for _, number, _, faces in passes if number == one) for one in (1, 2, 3)}) == 1
+    assert budget < 512 * MIB
