@@ -27,7 +27,7 @@ from faceloom.solver.wishes import (
     with_batches,
 )
 from faceloom.supervisor.costs import Work, stage_costs
-from faceloom.units import MIB, format_bytes
+from faceloom.units import KIB, MIB, format_bytes
 
 CHUNK_FRAMES = 64
 """A second or two of work: little is lost by an end of any kind, and a transaction costs next to nothing."""
@@ -42,6 +42,8 @@ _HEAP_BYTES = 5 * MIB
 _LOOSE_HEAP_BYTES = 5 * MIB
 _LOOSE_HEAP_FRAMES = 1.0
 """What a loose heap keeps beyond that, at most: these bytes, and so many frames (measured at 1080p and 4K)."""
+_FROM_RUN_TO_RUN_BYTES = 600 * KIB
+"""By how much the supervisor of one run holds more than that of another (measured: up to 500 KiB)."""
 _LARGEST_KEPT_BYTES = 32 * MIB
 """Larger blocks no heap keeps (glibc, M_MMAP_THRESHOLD)."""
 _PROCESS_BYTES = 112 * MIB
@@ -479,5 +481,8 @@ def _together_bytes(problem: Problem) -> int:
 
 
 def _rounded_up(size: int) -> str:
-    """Rounds up, so that the number that users read and copy into the next command has a plan."""
-    return f"{-(-size // MIB):,} MiB"
+    """Rounds up, so that the number that users read and copy into the next command has a plan.
+
+    Also if the processes of that one happen to hold a little more by themselves.
+    """
+    return f"{-(-(size + _FROM_RUN_TO_RUN_BYTES) // MIB):,} MiB"

@@ -31,7 +31,6 @@ EXPECTED_PATCH_BYTES = 256 * KIB
 """How large the patch of a face is expected to be, until some have been seen."""
 SUPERVISOR_MORE_BYTES = 3 * MIB
 """What this process will additionally hold of rows on their way into the store (measured: 0.3 to 2.6 MiB)."""
-SUPERVISOR_STEP_BYTES = 2 * MIB
 LEAST_WORKER_BYTES = 96 * MIB
 """No worker has been seen to hold less without a network and a frame (measured: 86 to 112 MiB; a plan adds 10)."""
 TYPICAL = Shape(height=1080, width=1920, reading_bytes=48 * MIB)
@@ -230,8 +229,8 @@ def _is_hopeless(budget_bytes: int) -> bool:
 
 
 def _supervisor_bytes() -> int:
-    """What this process may come to hold, in steps, so that a budget that was named will do in the next run too."""
-    return -(-(peak_bytes() + SUPERVISOR_MORE_BYTES) // SUPERVISOR_STEP_BYTES) * SUPERVISOR_STEP_BYTES
+    """What this process may come to hold."""
+    return peak_bytes() + SUPERVISOR_MORE_BYTES
 
 
 def _takes(kind: SourceKind, shape: Shape) -> int:
