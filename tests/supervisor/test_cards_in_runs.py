@@ -91,6 +91,8 @@ def test_a_run_on_a_card_keeps_both_ceilings_and_finds_the_same(cards: Path, sam
         assert 0 < told["peak_bytes"][device] <= told["predicted_peak_bytes"][device] <= budget
     devices = {stage["device"] for phase in told["plan"]["phases"] for stage in phase["stages"]}
     assert "cuda:1" in devices
+    assert 0 < told["device_busy"]["cuda:1"] <= 1
+    assert read_summary(cards.parent / "out")["runs"][0]["summary"]["device_busy"] == told["device_busy"]
     assert_same(cards.parent / "out", on_cpu)
 
 
