@@ -11,13 +11,14 @@ import pytest
 from faceloom.api import extract
 from faceloom.choices import Sort
 from faceloom.cli.main import main
-from faceloom.errors import RequestError, StoreError
+from faceloom.errors import BudgetError, RequestError, StoreError
 from faceloom.grouping import SORTS, group
 from faceloom.store.exports import export
 from faceloom.store.folder import locked
 from faceloom.store.persons import read_persons
 from faceloom.store.reading import read_faces
 from faceloom.store.summary import read_summary
+from faceloom.units import MIB
 from identify_stand_ins import write_sface
 from jobs import exported
 
@@ -161,3 +162,13 @@ def test_the_command_prints_persons(faces: Path, capsys: pytest.CaptureFixture[s
     assert words.startswith(f"{len(told)} persons, {sum(person['faces'] for person in told)} faces")
     assert main(["show", str(faces)]) == 0
     assert f"persons   {len(told)}" in capsys.readouterr().out
+
+
+def test_grouping_that_does_not_fit_is_refused_and_changes_nothing(faces: Path) -> None:
+    before = read_persons(faces)
+    with pytest.raises(BudgetError) as refusal:
+        group(faces, memory="1MiB")
+    assert read_persons(faces) == before
+    needed = refusal.value.needed_bytes
+    assert needed > refusal.value.budget_bytes == MIB
+    assert group(faces, memory=needed + 8 * MIB) == group(faces)

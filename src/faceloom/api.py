@@ -15,6 +15,7 @@ from faceloom.flow import Flow
 from faceloom.frame import Frame
 from faceloom.geometry.chips import frame_to_chip
 from faceloom.job import Derivation, EngineJob, Job, Order, Outputs
+from faceloom.memory.budget import budget_bytes_of
 from faceloom.memory.footprints import Footprint
 from faceloom.options.calls import (
     ChipCutOptions,
@@ -31,7 +32,7 @@ from faceloom.options.stages import PathLike
 from faceloom.orders.configuration import colours_of, config_of, settled, versions
 from faceloom.orders.flows import IMPORT, added_flow, landmark_masks, make_flow
 from faceloom.orders.inputs import existing, faces_file_of, references
-from faceloom.orders.order import budget_bytes_of, make_order
+from faceloom.orders.order import make_order
 from faceloom.orders.outputs import border_for, framing_for, max_border_for, outputs_for, outputs_of
 from faceloom.selection import EVERY_FACE
 from faceloom.solver.plan import one_phase

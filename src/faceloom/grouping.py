@@ -9,11 +9,13 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from faceloom.choices import Sort
-from faceloom.errors import RequestError
+from faceloom.errors import BudgetError, RequestError
 from faceloom.flow import find_plugin
 from faceloom.geometry.linkage import average_linkage
 from faceloom.identify import Identifier
 from faceloom.media.sources import printable
+from faceloom.memory.budget import budget_bytes_of
+from faceloom.memory.usage import held_bytes
 from faceloom.options.calls import GroupOptions
 from faceloom.options.keywords import takes
 from faceloom.options.stages import PathLike
@@ -21,10 +23,24 @@ from faceloom.store.beside import entries_of, new_folder, refuse_full
 from faceloom.store.copies import MARK, CopyKind, note_copy
 from faceloom.store.database import connect
 from faceloom.store.folder import locked
-from faceloom.store.persons import FaceTraits, read_embeddings, read_identifier, read_persons, write_persons
+from faceloom.store.persons import (
+    FaceTraits,
+    count_embeddings,
+    read_embeddings,
+    read_identifier,
+    read_persons,
+    write_persons,
+)
 from faceloom.store.places import file_below
 from faceloom.store.privacy import make_folder, opener
+from faceloom.units import MIB, format_bytes
 
+_GROUPING_BYTES = 24 * MIB
+"""Of cosines that are looked at, and what goes with them (measured: 17 MiB)."""
+_FACE_BYTES = 2048
+"""Of a face's row, its names and what faces are sorted by."""
+_NUMBER_BYTES = 12
+"""Of each number of an embedding: as read, as the mean of its cluster, and while means are joined (measured)."""
 SORTS: Mapping[Sort, Callable[[FaceTraits], float]] = {
     Sort.SHARPNESS: lambda face: -(face.sharpness or 0),
     Sort.SIZE: lambda face: -face.size_px,
@@ -59,6 +75,7 @@ def group(folder: PathLike, **options: Unpack[GroupOptions]) -> list[Person]:
     Raises:
         TypeError: there is no such keyword.
         RequestError: an argument is wrong, or the folder holds no embeddings.
+        BudgetError: so many faces do not fit into the memory; nothing is changed, and the message says what would do.
         StoreError: the folder cannot be used, or a run is writing to it.
     """
     folder = Path(folder)
@@ -69,6 +86,7 @@ def group(folder: PathLike, **options: Unpack[GroupOptions]) -> list[Person]:
         _require_empty(folders, share=options["share"])
     alike = _threshold(read_identifier(folder), options["threshold"])
     with locked(folder):
+        _require_room(folder, budget_bytes_of(options["memory"]))
         names, faces = _named(folder, threshold=alike)
         if options["sort"] is not None:
             for some in faces.values():
@@ -89,6 +107,19 @@ def _named(folder: Path, *, threshold: float) -> tuple[list[str], dict[str, list
     names = {label: f"person {rank}" for rank, (label, _) in enumerate(Counter(labels).most_common(), start=1)}
     write_persons(folder, ids, [names[label] for label in labels])
     return list(names.values()), read_persons(folder)
+
+
+def _require_room(folder: Path, budget_bytes: int | None) -> None:
+    if budget_bytes is None:
+        return
+    faces, numbers = count_embeddings(folder)
+    needed = held_bytes() + _GROUPING_BYTES + faces * (_FACE_BYTES + _NUMBER_BYTES * numbers)
+    if needed > budget_bytes:
+        message = (
+            f"grouping {faces:,} faces does not fit into {format_bytes(budget_bytes)}; the smallest budget that would"
+            f" do is {-(-needed // MIB):,} MiB: raise --memory"
+        )
+        raise BudgetError(message, stage="group", needed_bytes=needed, budget_bytes=budget_bytes)
 
 
 def _threshold(stage: str, threshold: float | None) -> float:

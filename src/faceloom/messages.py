@@ -43,6 +43,13 @@ class Probe:
 
 
 @dataclass(frozen=True, slots=True)
+class TryOut:
+    """To a worker that has been confined: read a picture whose header does not tell its size, to see."""
+
+    source: Source
+
+
+@dataclass(frozen=True, slots=True)
 class Do:
     """To a worker: take a chunk through all phases; its files go below the folder."""
 
@@ -135,6 +142,8 @@ class Starved:
 
     stage: str
     reason: str
+    shape: Shape | None = None
+    """Of a video that could not be counted, what its frames take, as far as it states that."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,5 +184,5 @@ class Held:
     """Seconds since this process began to read its first chunk."""
 
 
-Request = Begin | Confine | Count | Probe | ReadFaces | Do | Measure | Guess
+Request = Begin | Confine | Count | Probe | TryOut | ReadFaces | Do | Measure | Guess
 Answer = Counted | Probed | FacesRead | Reading | Done | Starved | Measured | Fatal | Died

@@ -122,9 +122,15 @@ def _deep(image: Image) -> NDArray[np.uint16]:
     return image.astype(np.uint16) * 257
 
 
+def _pam(image: Image) -> bytes:
+    head = f"P7\nWIDTH {image.shape[1]}\nHEIGHT {image.shape[0]}\nDEPTH 3\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\n"
+    return head.encode() + image.tobytes()
+
+
 KINDS: dict[str, Callable[[Image], bytes]] = {
     "baseline.jpg": _saved("JPEG", quality=90),
     "grey.jpg": _saved("JPEG", "L", quality=90),
+    "plain.pam": _pam,
     "progressive.jpg": _saved("JPEG", quality=90, progressive=True),
     "progressive-444.jpg": _saved("JPEG", quality=95, progressive=True, subsampling=0),
     "scans.jpg": _scan_by_scan((1, 1), (1, 1), (1, 1)),

@@ -22,21 +22,16 @@ from faceloom.media.reading import FrameReader, Read
 from faceloom.media.sources import Source, SourceKind, kind_of
 from faceloom.media.video_index import index_video
 from faceloom.memory.usage import address_bytes, held_bytes, peak_bytes, reset_peak
-from faceloom.units import MIB
+from faceloom.supervisor.workers import WORKER_SETTINGS
 
 STEPS = (0.1, 0.3, 0.6, 0.9, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.5)
 """Memory that is left, in frames."""
-_SETTINGS = {
-    "MALLOC_MMAP_THRESHOLD_": str(16 * MIB),
-    "MALLOC_TRIM_THRESHOLD_": str(256 * MIB),
-    "MALLOC_ARENA_MAX": "1",
-}
 
 
 def tried(verb: str, *paths: Path) -> dict[str, Any]:
     """What a run of this file prints."""
     command = [sys.executable, __file__, verb, *map(str, paths)]
-    ran = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **_SETTINGS}, check=False)
+    ran = subprocess.run(command, capture_output=True, text=True, env={**os.environ, **WORKER_SETTINGS}, check=False)
     assert ran.returncode == 0, ran.stderr
     return dict(json.loads(ran.stdout.splitlines()[-1]))
 

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from PIL import Image as PillowImage
 
 from faceloom.frame import Frame
-from faceloom.media.headers import look, look_inside, video_reading_bytes
+from faceloom.media.headers import look, look_inside
 from faceloom.media.reading import read_still
 from faceloom.media.sources import Source, SourceKind
 from media.picture_files import KINDS, shaded, write_picture
@@ -97,8 +97,3 @@ def test_a_damaged_file_has_a_shape_or_none(name: str, damage: list[tuple[int, i
     content = content[: int(len(content) * kept)]
     shape = look_inside(io.BytesIO(bytes(content)), len(content))
     assert shape is None or min(shape.height, shape.width, shape.reading_bytes) >= 0
-
-
-@given(st.integers(1, 10_000), st.integers(1, 10_000))
-def test_a_video_takes_no_less_than_a_picture_of_each_reference(height: int, width: int) -> None:
-    assert video_reading_bytes(height, width) >= 8 * height * width * 3 // 2

@@ -8,10 +8,10 @@ import pytest
 
 import faceloom
 from faceloom.errors import RequestError
+from faceloom.memory.budget import budget_bytes_of
 from faceloom.options import calls, keywords
 from faceloom.options.declared import declared, filled
 from faceloom.orders.flows import make_flow
-from faceloom.orders.order import budget_bytes_of
 from faceloom.units import MIB
 
 FUNCTIONS: list[tuple[Callable[..., Any], type[Any]]] = [

@@ -14,6 +14,7 @@ from faceloom.stage import Stage
 from faceloom.supervisor import profiling
 from faceloom.supervisor.profiling import Profiler
 from faceloom.supervisor.workers import ON_HOST, WorkerPool
+from faceloom.units import MIB
 from onnx_files import endless
 
 
@@ -31,7 +32,7 @@ def test_a_network_that_never_answers_is_measured_no_longer_than_a_limit(
     started = time.monotonic()
     with WorkerPool() as pool:
         with pytest.raises(StageError, match="within 20 s") as caught:
-            Profiler(order, ON_HOST, pool, lambda event: None).measure((480, 640), worker_bytes=0)
+            Profiler(order, ON_HOST, pool, lambda event: None).measure((480, 640), worker_bytes=1024 * MIB)
         assert not pool.workers
     assert caught.value.stage == "detect/yunet"
     assert time.monotonic() - started < 120

@@ -101,7 +101,7 @@ def test_a_frame_that_the_process_limit_forbids_is_said_to_be_read_in_vain(tmp_p
     Image.new("RGB", (6000, 6000)).save(tmp_path / "large.png")
     frames = [PendingFrame(source=source, index=0) for source in find_sources([tmp_path])]
     (spans,) = cut_chunks(frames, frames_a_chunk=lambda: 8)
-    answer = answer_to(job(1, worker_bytes=110 * MIB), Chunk(number=0, spans=spans), tmp_path)
+    answer = answer_to(job(1, worker_bytes=150 * MIB), Chunk(number=0, spans=spans), tmp_path)
     assert isinstance(answer, Starved)
     assert answer.stage == "reading"
 

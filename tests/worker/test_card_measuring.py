@@ -10,6 +10,7 @@ import pytest
 from faceloom.engines.runtime import Runtime
 from faceloom.engines.turns import AHEAD, Turns
 from faceloom.mask import NetworkMask
+from faceloom.memory.ceilings import NO_CEILING
 from faceloom.memory.footprints import MARGIN, Footprint
 from faceloom.messages import Measure
 from faceloom.stage import Stage, Tensors
@@ -125,7 +126,8 @@ def measured(tmp_path: Path, device_bytes: int) -> Footprint:
             worker_bytes=0,
             runtime=Runtime(device="cuda:0"),
             device_bytes=device_bytes,
-        )
+        ),
+        NO_CEILING,
     )
 
 

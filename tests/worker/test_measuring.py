@@ -12,6 +12,7 @@ from faceloom.orders.flows import make_flow
 _MEASURE = """
 import json, sys
 from pathlib import Path
+from faceloom.memory.ceilings import ProcessCeiling
 from faceloom.memory.usage import peak_bytes
 from faceloom.orders.flows import make_flow
 from faceloom.worker import measuring, timing
@@ -19,8 +20,10 @@ from faceloom.messages import Measure
 timing._WORTH_IT = 1e9  # every batch seems to gain, as it may on a busy machine
 weights, limit = Path(sys.argv[1]), int(sys.argv[2])
 (stage, *_) = make_flow({}).networks
-found = measuring.measure(Measure(stage=stage, weights=weights, frame_shape=(704, 1024), worker_bytes=limit))
-print(json.dumps({**found.to_json(), "peak_bytes": peak_bytes()}))
+ceiling = ProcessCeiling(limit)
+request = Measure(stage=stage, weights=weights, frame_shape=(704, 1024), worker_bytes=limit)
+found = measuring.measure(request, ceiling)
+print(json.dumps({**found.to_json(), "peak_bytes": max(peak_bytes(), ceiling.peak_bytes)}))
 """
 
 

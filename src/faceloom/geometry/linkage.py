@@ -3,8 +3,8 @@
 import numpy as np
 from numpy.typing import NDArray
 
-_BLOCK_BYTES = 64 << 20
-"""Of cosines that are held at a time."""
+_BLOCK_BYTES = 8 << 20
+"""Of cosines that are held at a time, whatever may be held: how they are cut decides their last bits."""
 _STEPS = 2.0**20
 """To which cosines are rounded, so that those of equal vectors are equal however they were added."""
 

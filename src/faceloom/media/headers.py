@@ -62,11 +62,18 @@ def look_inside(file: BinaryIO, size_bytes: int) -> Shape | None:
         raise
     except Exception:  # Pillow's readers raise what their formats' parsers happen to raise
         return None
-    height, width = found.height, found.width
-    if height < 1 or width < 1:
-        return None
-    reading_bytes = size_bytes + round(found.factor * _frame_bytes(height, width)) + _FIXED_BYTES
-    return Shape(height, width, -(-reading_bytes // _STEP_BYTES) * _STEP_BYTES, found.pages)
+    return _shape(found, size_bytes) if found.height >= 1 and found.width >= 1 else None
+
+
+def _shape(header: "_Header", size_bytes: int) -> Shape:
+    height, width = header.height, header.width
+    reading_bytes = size_bytes + round(header.factor * _frame_bytes(height, width)) + _FIXED_BYTES
+    return Shape(height, width, -(-reading_bytes // _STEP_BYTES) * _STEP_BYTES, header.pages)
+
+
+def shape_read(height: int, width: int, size_bytes: int) -> Shape:
+    """The shape of a picture that was read and whose header tells none: it takes as much as any that OpenCV reads."""
+    return _shape(_Header(height=height, width=width, factor=_OPENCV), size_bytes)
 
 
 def pages_inside(file: BinaryIO) -> tuple[int, ...]:
@@ -139,119 +146,35 @@ def _tiff(file: BinaryIO) -> _Header:
     return replace(found, factor=found.factor + more, pages=len(pages))
 
 
-def video_reading_bytes(
-    height: int, width: int, *, codec: str = "", level: int | None = None, bits_a_pixel: int = 12
-) -> int:
-    """Bytes that reading a frame of a video takes on top of the frame itself, at most, with one decoding thread.
-
-    Args:
-        height: of the frames.
-        width: of the frames.
-        codec: FFmpeg's name of it; of one that is not known the most is believed.
-        level: as the stream states it, in its codec's numbers; None or less than 1 if it does not.
-        bits_a_pixel: of a decoded picture, 12 for 8 bits and 4:2:0.
-    """
-    pixels = height * width
-    known = level if level and level > 0 else None
-    match codec:
-        case "h264":
-            held = _h264_references(pixels, known)
-        case "hevc":
-            held = _hevc_references(pixels, known)
-        case _:
-            held = _REFERENCES.get(codec, _MOST_REFERENCES)
-    pictures = (held + _PICTURES_BESIDES) * pixels * bits_a_pixel // 8
-    return pictures + _frame_bytes(height, width) + _VIDEO_FIXED_BYTES
-
-
-def _h264_references(pixels: int, level: int | None) -> int:
-    """Reference pictures that a level allows: ITU-T H.264, A.3.1 and table A-1 (MaxDpbMbs)."""
-    buffer = next(
-        (blocks for most, blocks in _H264_BUFFERS if level is not None and level <= most), _H264_BUFFERS[-1][1]
-    )
-    return max(1, min(_MOST_REFERENCES, buffer * 256 // max(1, pixels)))
-
-
-def _hevc_references(pixels: int, level: int | None) -> int:
-    """Reference pictures that a level allows: ITU-T H.265, A.4.2 and table A.8 (MaxLumaPs, MaxDpbSize)."""
-    largest = _limit(_HEVC_SIZES, level)
-    for share, held in ((4, 16), (2, 12)):
-        if pixels * share <= largest:
-            return held
-    return 8 if pixels * 4 <= largest * 3 else 6
-
-
-def _limit(limits: tuple[tuple[int, int], ...], level: int | None) -> int:
-    """What the first level at or above this one allows; of a level that is not known the most."""
-    return next((limit for most, limit in limits if level is not None and level <= most), limits[-1][1])
-
-
-# Levels in the numbers that the streams use, ten times and thirty times the level's name.
-_H264_BUFFERS = (
-    (10, 396),
-    (11, 900),
-    (20, 2_376),
-    (21, 4_752),
-    (30, 8_100),
-    (31, 18_000),
-    (32, 20_480),
-    (41, 32_768),
-    (42, 34_816),
-    (50, 110_400),
-    (52, 184_320),
-    (62, 696_320),
-)
-_HEVC_SIZES = (
-    (30, 36_864),
-    (60, 122_880),
-    (63, 245_760),
-    (90, 552_960),
-    (93, 983_040),
-    (123, 2_228_224),
-    (156, 8_912_896),
-    (186, 35_651_584),
-)
-_MOST_REFERENCES = 16
-_REFERENCES = {
-    "vp8": 3,
-    "vp9": 8,
-    "av1": 8,
-    "libdav1d": 8,
-    "libvpx-vp9": 8,
-    "mpeg1video": 2,
-    "mpeg2video": 2,
-    "mpeg4": 2,
-    "h263": 2,
-    "mjpeg": 1,
-    "gif": 2,
-}
-_PICTURES_BESIDES = 5  # measured: the one being decoded, those that wait for their turn, edges beyond the picture
-_VIDEO_FIXED_BYTES = 8 * MIB  # measured: tables, packets, what the demuxer reads ahead
-_FIXED_BYTES = 4 * MIB  # measured: strips, tables, buffers
+_FIXED_BYTES = 2 * MIB  # measured: strips, tables, buffers
 
 # In units of the frame, on top of the frame and the file's content, measured.
 _JPEG = 0.05  # decoded a row of blocks at a time, into the frame
 _JPEG_COEFFICIENT = 2 / 3  # libjpeg keeps 16 bits for each sample of a picture that comes in several scans
 _SAMPLINGS = frozenset([(1, 1), (2, 1), (2, 2), (1, 2), (4, 1)])
 _TURN = 1.05  # a JPEG is copied to stand upright
-_PILLOW = 1.45  # Pillow's own copy has four bytes a pixel
+_PILLOW = 1.4  # Pillow's own copy has four bytes a pixel
 _PILLOW_LESS_FRAME = 0.4  # the same copy, while there is no frame yet
 _HEIF = 4.0  # libheif's planes, what it makes of them, Pillow's copy of that
 _JXL = 4.0  # libjxl works with floats
 _OPENCV_TIFF = 9.5  # three floats a pixel, again as OpenCV lays them
 _MPO = 2.1  # the tables of each picture's header beside Pillow's copy
 _ANIMATED_WEBP = 1.4  # Pillow's copy of the frame before, more than a still takes
-_TIFF_PAGES = 0.3  # of the page before
+_TIFF_PAGES = 0.75  # of the page before, and of what is read of it
 _ANIMATED_PNG = 4.5  # the frame before, the one that it is laid over, and what is restored afterwards
 _PILLOW_BY_FORMAT = {
     **dict.fromkeys(("BMP", "MPO", "PCX", "PNG", "PPM", "SUN", "TGA"), _PILLOW),
     "JPEG2000": 5.8,  # OpenJPEG has 32 bits for each sample
-    "TIFF": 1.8,  # two copies while Pillow turns one
     "HEIF": _HEIF,
 }
+_PILLOW_BY_MODE = {"1": 0.45, "L": 0.45, "P": 0.45, "I;16": 0.8}  # Pillow's own copy has a byte or two a pixel
+_TIFF_TURNED = 1.8  # two copies while Pillow turns one
+_AVIF = 1.65  # what the planes are made into, and Pillow's copy of that
 _PILLOW_OTHERWISE = 3.0  # decoders in Python hold the pixels as bytes besides; more than any that was measured
 _WEBP = 5.2  # two canvases, the decoder's own, the bytes of the frame and Pillow's copy
 _OPENCV = 4.1  # three floats a pixel
+_OPENCV_PAM = 1.05  # a copy while blue and red change places
+_PAM_HEAD_BYTES = 1024
 
 
 def _frame_bytes(height: int, width: int) -> int:
@@ -269,11 +192,34 @@ def _pillow(file: BinaryIO) -> _Header:
             has_scans = "progressive" in picture.info or not is_sequential
             factor = _jpeg_factor(picture, has_scans=has_scans, is_turned=orientation != 1)
         else:
-            factor = _PILLOW_BY_FORMAT.get(picture.format or "", _PILLOW_OTHERWISE)
+            factor = _pillow_factor(picture, file, is_turned=orientation != 1)
         pages = len(several(picture))
         if pages > 1:
             factor = max(factor, _ANIMATED_PNG if picture.format == "PNG" else _MPO)
     return _Header(height=height, width=width, factor=factor, pages=pages).turned(orientation)
+
+
+def _pillow_factor(picture: PillowImage.Image, file: BinaryIO, *, is_turned: bool) -> float:
+    match picture.format:
+        case "AVIF":
+            return _AVIF + _avif_planes(file)
+        case "TIFF":
+            return _TIFF_TURNED if is_turned else _PILLOW
+        case name:
+            factor = _PILLOW_BY_FORMAT.get(name or "", _PILLOW_OTHERWISE)
+            return _PILLOW_BY_MODE.get(picture.mode, factor) if factor == _PILLOW else factor
+
+
+def _avif_planes(file: BinaryIO) -> float:
+    """What the decoder's planes take, in frames (AV1 Codec ISO Media File Format Binding, 2.3.3)."""
+    file.seek(0)
+    content = file.read(_HEAD_BYTES)
+    place = content.find(b"av1C")
+    if not 0 <= place < len(content) - 6:
+        return 2.0
+    coding = content[place + 6]
+    samples = 1.0 if coding & 0x10 else 1 + 2 / (1 + (coding >> 3 & 1)) / (1 + (coding >> 2 & 1))
+    return samples * (1 + (coding >> 6 & 1)) / _CHANNELS
 
 
 def _is_one_scan(file: BinaryIO, components: int) -> bool:
@@ -300,14 +246,20 @@ def _is_sampled_as_usual(picture: JpegImagePlugin.JpegImageFile) -> bool:
 # What Pillow does not know.
 _HEADS = (
     re.compile(rb"\A#\?.{0,4096}?\n-Y (?P<height>\d+) \+X (?P<width>\d+)\n", re.DOTALL),  # Radiance
-    re.compile(rb"\APF\s+(?P<width>\d+)\s+(?P<height>\d+)\s"),  # portable float map, in colour
+    re.compile(rb"\AP[Ff]\s+(?P<width>\d+)\s+(?P<height>\d+)\s"),  # portable float map
 )
+_PAM = re.compile(
+    rb"\AP7\n(?=(?:[^\n]*\n)*?WIDTH (?P<width>\d+)\n)(?=(?:[^\n]*\n)*?HEIGHT (?P<height>\d+)\n)(?:[^\n]*\n)*?ENDHDR\n"
+)
+"""Netpbm's portable arbitrary map: man pam."""
 
 
 def _declared(head: bytes) -> _Header | None:
     for pattern in _HEADS:
         if found := pattern.match(head):
             return _Header(height=int(found["height"]), width=int(found["width"]), factor=_OPENCV)
+    if found := _PAM.match(head[:_PAM_HEAD_BYTES]):
+        return _Header(height=int(found["height"]), width=int(found["width"]), factor=_OPENCV_PAM)
     return None
 
 

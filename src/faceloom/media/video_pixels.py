@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 from av.sidedata.sidedata import SideDataContainer, Type
+from av.video.format import VideoFormat
 from av.video.frame import VideoFrame
 from numpy.typing import NDArray
 
@@ -77,6 +78,14 @@ def look_at(decoded: Decoded) -> Look:
     return Look(*upright, working, _notes(decoded, orientation, width))
 
 
+def look_ahead(pixels: VideoFormat | None, height: int, width: int, aspect: Fraction | None) -> Look:
+    """What presumably has to be done to frames of which none can be had: by what the stream states."""
+    stretched = _stretched(height, width, aspect or Fraction(1))
+    is_deep = pixels is not None and pixels.components[0].bits > 8
+    working = WORKING_BYTES_A_PIXEL * height * stretched if is_deep or stretched != width else 0
+    return Look(height, stretched, working, ())
+
+
 def to_upright(decoded: Decoded) -> Image:
     """A frame as it is shown."""
     frame, width = decoded.frame, _square_width(decoded)
@@ -116,11 +125,14 @@ _UPRIGHT = _Orientation()
 
 def _square_width(decoded: Decoded) -> int:
     """The width at which pixels are as wide as high; a ratio that cannot be meant is none."""
-    frame, aspect = decoded.frame, decoded.aspect
+    return _stretched(decoded.frame.height, decoded.frame.width, decoded.aspect)
+
+
+def _stretched(height: int, width: int, aspect: Fraction) -> int:
     if abs(aspect - 1) <= _SQUARE or not Fraction(1, _MOST_ASPECT) <= aspect <= _MOST_ASPECT:
-        return frame.width
-    width = max(1, round(frame.width * aspect))
-    return width if width * frame.height <= MAX_PIXELS else frame.width
+        return width
+    stretched = max(1, round(width * aspect))
+    return stretched if stretched * height <= MAX_PIXELS else width
 
 
 def _is_luma(frame: VideoFrame) -> bool:

@@ -159,6 +159,10 @@ class GroupOptions(ShareOptions, total=False):
         ),
     ]
     copy: Annotated[bool, Option(help="copies in place of links", default=False)]
+    memory: Annotated[
+        int | str | None,
+        Option(help="ceiling for the process, like 300MiB", usual="none", unit="SIZE", example="900MiB"),
+    ]
 
 
 class ForgetOptions(TypedDict, total=False):

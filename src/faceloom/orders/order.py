@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from faceloom.engines.runtime import CPU
-from faceloom.errors import RequestError
 from faceloom.events import Fetching, OnEvent
 from faceloom.flow import Flow
 from faceloom.job import Order, Outputs
+from faceloom.memory.budget import budget_bytes_of, reserve_bytes_of
 from faceloom.memory.cores import usable_cores
 from faceloom.models.weights import WeightCache
 from faceloom.options.calls import OrderOptions
@@ -17,7 +17,6 @@ from faceloom.options.declared import filled
 from faceloom.orders.excerpts import make_choice, make_excerpt
 from faceloom.orders.wishes import wishes_for_flow
 from faceloom.targets import Target, choose_targets
-from faceloom.units import MIB, parse_bytes
 
 _LOG = logging.getLogger(__name__)
 
@@ -75,44 +74,3 @@ def _weights(flow: Flow, cache: WeightCache, on_event: OnEvent) -> dict[str, Pat
         on_event(Fetching(name=name, done_bytes=done, total_bytes=total))
 
     return {stage.name: cache.prepare(stage.weights, on_bytes=on_bytes) for stage in flow.networks if stage.weights}
-
-
-def budget_bytes_of(memory: int | str | None) -> int | None:
-    """A ceiling in bytes; None if there is none.
-
-    Raises:
-        RequestError: it is no size, or none that could hold anything.
-    """
-    size = _size_of(memory)
-    if size is None:
-        return None
-    if size <= 0:
-        raise RequestError(f"a budget of {size} bytes is none; ask for something like 800MiB")
-    if size < MIB and _has_no_unit(memory):
-        raise RequestError(f"a budget of {memory} bytes holds nothing; did you mean {memory}MiB?")
-    return size
-
-
-def reserve_bytes_of(reserve: int | str | None) -> int | None:
-    """What is left to others, in bytes; None if nothing is said.
-
-    Raises:
-        RequestError: it is no size.
-    """
-    size = _size_of(reserve)
-    if size is not None and (size < 0 or (0 < size < MIB and _has_no_unit(reserve))):
-        raise RequestError(f"a reserve of {reserve} bytes leaves nothing to others; ask for something like 1GiB")
-    return size
-
-
-def _size_of(told: int | str | None) -> int | None:
-    if told is None:
-        return None
-    try:
-        return parse_bytes(told.strip()) if isinstance(told, str) else int(told)
-    except ValueError as error:
-        raise RequestError(str(error)) from error
-
-
-def _has_no_unit(told: int | str | None) -> bool:
-    return str(told).strip()[-1].isdigit()

@@ -14,7 +14,7 @@ from faceloom.faults import Fault, fault_of
 from faceloom.frame import Frame
 from faceloom.geometry.affine import Affine, Points, fit_similarity
 from faceloom.geometry.borders import cut_bordered, extent
-from faceloom.geometry.chips import PATCH_SCALE, cut, frame_to_chip, in_patch, patch_bounds
+from faceloom.geometry.chips import COPIED_BYTES, PATCH_SCALE, cut, frame_to_chip, in_patch, patch_bounds
 from faceloom.geometry.landmarks import five_keypoints
 from faceloom.identify import Identifier
 from faceloom.mask import NetworkMask
@@ -94,12 +94,12 @@ class NetworkStep:
 def with_patches(faces: Sequence[Face], image: Image, *, scale: float) -> list[Face]:
     """Cuts the patches of a frame's faces: what stages read and, if `scale` is larger than that, more around it.
 
-    Where copies would take more than the frame itself, patches look into it instead.
+    Where copies would take much, or more than the frame itself, patches look into it instead.
     """
     height, width = image.shape[:2]
     bounds = [patch_bounds(face.box, height=height, width=width, scale=scale) for face in faces]
     views = [image[y0:y1, x0:x1] for x0, y0, x1, y1 in bounds]
-    sharing = sum(view.nbytes for view in views) >= image.nbytes
+    sharing = sum(view.nbytes for view in views) >= min(COPIED_BYTES, image.nbytes)
     share = -(-image.nbytes // max(1, len(views)))
     found = (
         Patch(

@@ -79,6 +79,8 @@ class Bounds:
     """What an item counts while it is being read, so that several reads do not exceed `in_flight_bytes` together."""
     keep_bytes: int | None = None
     """When so much has come out, nothing more is read; None for no bound."""
+    tighten: Callable[[], None] = lambda: None
+    """Called before each read and each call of a step, to hold the process to what it may take."""
 
 
 def run_pipeline(
@@ -253,6 +255,7 @@ class _Pipeline:
             self._settle(0, [item], error)
 
     def _answer(self, read: Callable[[], Any]) -> Any:
+        self._bounds.tighten()
         try:
             return read()
         except MemoryError:
@@ -266,6 +269,7 @@ class _Pipeline:
             raise StarvedError("reading") from error
 
     def _run(self, index: int, items: list[Any]) -> None:
+        self._bounds.tighten()
         results, error = _outcome(lambda: _attempt(self._steps[index], items, self._on_starved))
         with self._changed:
             self._running[index] -= 1

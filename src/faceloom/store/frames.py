@@ -102,6 +102,30 @@ class FrameStates:
         for kind, height, width, reading_bytes in self._db.execute(query, (self._round.run_id,)):
             yield SourceKind(kind), Shape(height=height, width=width, reading_bytes=reading_bytes)
 
+    def largest(self, count: int) -> Iterator[tuple[SourceKind, Shape]]:
+        """The shapes of this run's frames that are still to be done and are largest, each as often as frames have it.
+
+        No more than `count` of each.
+        """
+        query = (
+            "SELECT kind, height, width, reading_bytes, count(*) FROM frame JOIN source ON source.id = source_id"
+            f" WHERE {self._round.to_do} AND run_id = ? AND height IS NOT NULL AND reading_bytes IS NOT NULL"
+            " GROUP BY kind, height, width, reading_bytes"
+        )
+        for kind, height, width, reading_bytes, frames in self._db.execute(query, (self._round.run_id,)):
+            shape = Shape(height=height, width=width, reading_bytes=reading_bytes)
+            yield from [(SourceKind(kind), shape)] * min(count, frames)
+
+    def starved_shapes(self) -> Iterator[tuple[SourceKind, Shape]]:
+        """Every shape of this run's frames for which there was too little memory, as far as it is known."""
+        query = (
+            "SELECT DISTINCT kind, height, width, reading_bytes FROM frame JOIN source ON source.id = source_id"
+            " WHERE status = 'failed' AND substr(reason, 1, ?) = ? AND run_id = ? AND height IS NOT NULL"
+            " AND reading_bytes IS NOT NULL"
+        )
+        for kind, height, width, reading_bytes in self._db.execute(query, (len(STARVED), STARVED, self._round.run_id)):
+            yield SourceKind(kind), Shape(height=height, width=width, reading_bytes=reading_bytes)
+
     def pixels(self) -> Iterator[tuple[SourceKind, str, int, int]]:
         """Kind, last four letters of the name, number and sum of pixels of this run's frames that are still to be done.
 

@@ -33,6 +33,20 @@ class FaceTraits:
     pitch: float | None
 
 
+def count_embeddings(folder: Path) -> tuple[int, int]:
+    """How many faces `read_embeddings` gives, and how many numbers the longest embedding has.
+
+    Raises:
+        StoreError: the folder holds no store that can be read.
+    """
+    with connect(folder, read_only=True) as db:
+        query = (
+            f"SELECT count(*), max(length(embedding)) FROM face JOIN source ON source.id = source_id WHERE {_IN_ORDER}"
+        )
+        count, length = db.execute(query).fetchone()
+    return count, (length or 0) // 4
+
+
 def read_embeddings(folder: Path) -> tuple[list[int], NDArray[np.float32]]:
     """Row numbers (N) and embeddings (N, D) of all faces that have one and no filter rejected, by source and frame.
 

@@ -147,18 +147,22 @@ class Sources:
 
     def add_shape(self, source: Source, shape: Shape) -> None:
         """How large a picture is, by its header. Call within `adding`."""
-        source_id = self.id_of(source.name)
-        self._db.execute("UPDATE source SET reading_bytes = ? WHERE id = ?", (shape.reading_bytes, source_id))
-        self._db.execute(
-            "UPDATE frame SET height = ?, width = ? WHERE source_id = ? AND idx = 0",
-            (shape.height, shape.width, source_id),
-        )
+        source_id = self._size(source, shape)
         if shape.pages > 1:
             rows = ((source_id, page, shape.height, shape.width) for page in range(1, shape.pages))
             self._db.executemany(
                 "INSERT OR IGNORE INTO frame (source_id, idx, height, width) VALUES (?, ?, ?, ?)", rows
             )
             add_notes(self._db, source_id, [Note.PAGES])
+
+    def _size(self, source: Source, shape: Shape) -> int:
+        source_id = self.id_of(source.name)
+        self._db.execute("UPDATE source SET reading_bytes = ? WHERE id = ?", (shape.reading_bytes, source_id))
+        self._db.execute(
+            "UPDATE frame SET height = ?, width = ? WHERE source_id = ? AND idx = 0",
+            (shape.height, shape.width, source_id),
+        )
+        return source_id
 
     def add_picture(self, source: Source) -> None:
         """The only frame of a picture, to be done. Call within `adding`."""
@@ -185,14 +189,16 @@ class Sources:
                 "UPDATE frame SET reason = ? WHERE source_id = ? AND idx = ?", (index.problem, source_id, indexes[-1])
             )
 
-    def add_failed(self, source: Source, reason: str, fault: Fault | None = None) -> None:
-        """A source of which no frame can be had, as one failed frame. Call within `adding`."""
+    def add_failed(self, source: Source, reason: str, fault: Fault | None = None, shape: Shape | None = None) -> None:
+        """A source of which no frame can be had, as one failed frame, of this shape. Call within `adding`."""
         self.unreadable += 1
         self._db.execute(
             "INSERT INTO frame (source_id, idx, status, reason, fault, tried_in)"
             " SELECT id, 0, 'failed', ?, ?, ? FROM source WHERE name = ?",
             (reason, fault, self._round.run_id, source.name),
         )
+        if shape is not None:
+            self._size(source, shape)
 
     def refuse_changed(self, *, but_gone: bool = False) -> Iterator[str]:
         """Gives up what is to be done again in files that are gone or have changed, and says why, file by file.

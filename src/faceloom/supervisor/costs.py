@@ -21,6 +21,8 @@ class Work:
     frames: int
     frame_bytes: int
     """The size of the largest frame as RGB."""
+    less_bytes: tuple[int, ...] = ()
+    """By how much less than that one takes each of the largest frames, the first 0: no two workers do the same one."""
     decoder_bytes: int
     """The most that a decoder holds between frames."""
     reading_bytes: int

@@ -17,7 +17,7 @@ from faceloom.store.store import Store
 from faceloom.supervisor.devices import PlannedDevice, guessed, plan_devices
 from faceloom.supervisor.inputs import ShouldStop, add_inputs
 from faceloom.supervisor.planning import Planned
-from faceloom.supervisor.survey import Survey
+from faceloom.supervisor.survey import Survey, probe_bytes, refuse_starved
 from faceloom.supervisor.workers import WorkerPool
 from faceloom.targets import Target, read_budget
 from faceloom.units import MIB
@@ -62,12 +62,15 @@ def forecast(
         MediaError: there is no picture and no video among the inputs.
         StageError: a network cannot be looked at.
     """
-    with with_inputs(order, inputs, on_event=on_event, should_stop=should_stop) as (store, pool):
+    own = read_budget(order.memory_bytes, order.targets, reserve_bytes=order.reserve_bytes)
+    most_bytes = max([own.host_bytes, *budgets])
+    probe = probe_bytes(most_bytes)
+    with with_inputs(order, inputs, worker_bytes=probe, on_event=on_event, should_stop=should_stop) as (store, pool):
         frames = store.frames.counts().pending
         if not frames:
+            device = own.device_bytes.get(order.targets[0].name)
+            refuse_starved(order, store, pool, budget_bytes=most_bytes, device_bytes=device, on_event=on_event)
             raise MediaError(f"no picture and no video that can be read among {', '.join(map(str, inputs))}")
-
-        own = read_budget(order.memory_bytes, order.targets, reserve_bytes=order.reserve_bytes)
 
         def candidates(asked_bytes: int | None) -> list[PlannedDevice]:
             budget = own if asked_bytes is None else _instead(own, order.targets[0], asked_bytes)
@@ -96,8 +99,9 @@ def measure_now(
     order: Order, inputs: Sequence[Path], *, on_event: OnEvent, should_stop: ShouldStop = lambda: False
 ) -> dict[str, Footprint]:
     """Measures every stage, for the largest frame of the inputs or a typical one; what was known is measured again."""
-    with with_inputs(order, inputs, on_event=on_event, should_stop=should_stop) as (store, pool):
-        budget = read_budget(order.memory_bytes, order.targets, reserve_bytes=order.reserve_bytes)
+    budget = read_budget(order.memory_bytes, order.targets, reserve_bytes=order.reserve_bytes)
+    probe = probe_bytes(budget.host_bytes)
+    with with_inputs(order, inputs, worker_bytes=probe, on_event=on_event, should_stop=should_stop) as (store, pool):
         found: dict[str, Footprint] = {}
         for target in order.targets:
             survey = Survey(order, target, store, pool, on_event=on_event)
@@ -113,13 +117,11 @@ def with_inputs(
     order: Order,
     inputs: Sequence[Path],
     *,
-    worker_bytes: int = 0,
+    worker_bytes: int,
     on_event: OnEvent,
     should_stop: ShouldStop = lambda: False,
 ) -> Iterator[tuple[Store, WorkerPool]]:
-    """A temporary store that lists the inputs; the process that looks at them holds at most `worker_bytes`, 0 is any
-    number.
-    """
+    """A temporary store that lists the inputs; the process that looks at them holds at most `worker_bytes`."""
     with tempfile.TemporaryDirectory(prefix="faceloom-plan-") as folder, Store(Path(folder) / "plan") as store:
         store.begin_run(versions={})
         with WorkerPool() as pool:

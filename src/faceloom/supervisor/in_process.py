@@ -45,6 +45,14 @@ class Alike:
         """Every shape of them."""
         return iter(self.known)
 
+    def largest(self, count: int) -> Iterator[tuple[SourceKind, Shape]]:
+        """Every shape of them, `count` times: any number of frames may have it."""
+        return iter([one for one in self.known for _ in range(count)])
+
+    def starved_shapes(self) -> Iterator[tuple[SourceKind, Shape]]:
+        """None: what cannot be counted fails where it is read."""
+        return iter(())
+
     def pixels(self) -> Iterator[tuple[SourceKind, str, int, int]]:
         """One of each shape, whatever its source is called."""
         return iter([(kind, "", 1, shape.height * shape.width) for kind, shape in self.known])

@@ -1,5 +1,6 @@
 """The inputs of a run: every source gets its rows, videos are counted, and the headers of pictures are read."""
 
+import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
@@ -7,7 +8,7 @@ from faceloom.errors import MediaError, RequestError
 from faceloom.events import FORGOTTEN, OUT_OF_MEMORY, SOURCE_CHANGED, WORKER_RESTARTED, Counting, Notice, OnEvent
 from faceloom.media.excerpts import WHOLE, Excerpt
 from faceloom.media.sources import PassedOver, Source, SourceKind, find_inputs, longer_names
-from faceloom.messages import Answer, Confine, Count, Counted, Died, Probe, Probed, Request, Starved
+from faceloom.messages import Answer, Confine, Count, Counted, Died, Probe, Probed, Request, Starved, TryOut
 from faceloom.store.frames import STARVED
 from faceloom.store.sources import Known
 from faceloom.store.store import Store
@@ -19,6 +20,8 @@ ShouldStop = Callable[[], bool]
 _NO_INPUT = "neither pictures nor video"
 _SOURCES_A_TRANSACTION = 500
 _LOOKS_A_REQUEST = 200
+_SMALL_BYTES = 64
+"""A picture of any kind has a header, and some pixels."""
 
 
 def add_inputs(
@@ -38,7 +41,7 @@ def add_inputs(
 
     What failed before is done again where that can help, or all of it with `retry_failed`.
 
-    The process that looks into the files may hold `worker_bytes`; 0 is no limit. A video for which that is too little
+    The process that looks into the files may hold `worker_bytes`. A video for which that is too little
     is a failed frame until the next run.
     """
     prober = _Prober(pool, worker_bytes=worker_bytes, on_event=on_event)
@@ -100,14 +103,17 @@ def _count_videos(
     for number, source in enumerate(store.sources.uncounted(), start=1):
         if should_stop():
             return
-        answer = prober.ask(Count(source))
+        answer, shape = prober.ask(Count(source)), None
         if isinstance(answer, Died | Starved):  # it may have been for another reason than this video
             answer = prober.ask(Count(source))
         if isinstance(answer, Died | Starved):
+            shape = answer.shape if isinstance(answer, Starved) else None
             answer = Counted(source, reason=(STARVED if isinstance(answer, Starved) else "") + answer.reason)
         assert isinstance(answer, Counted)
         with store.sources.adding():
-            if answer.is_input or source.path in named:
+            if shape is not None:
+                store.sources.add_failed(source, answer.reason or "unreadable", shape=shape)
+            elif answer.is_input or source.path in named:
                 frames += _add_video(store, source, answer, excerpt)
             else:
                 store.sources.drop(source, _NO_INPUT)
@@ -133,7 +139,8 @@ def _add_video(store: Store, source: Source, counted: Counted, excerpt: Excerpt)
 
 
 def _look_at_pictures(prober: "_Prober", store: Store, *, should_stop: ShouldStop) -> None:
-    """Notes the size of each picture, as far as its header tells it."""
+    """Notes the size of each picture: by its header, or else by reading it in a process that does nothing else."""
+    untold: list[Source] = []
     for sources in store.sources.unsized(_LOOKS_A_REQUEST):
         if should_stop():
             return
@@ -143,6 +150,24 @@ def _look_at_pictures(prober: "_Prober", store: Store, *, should_stop: ShouldSto
                 for source, shape in zip(answer.sources, answer.shapes, strict=True):
                     if shape is not None:
                         store.sources.add_shape(source, shape)
+                    elif _may_be_large(source):
+                        untold.append(source)
+    for source in untold:
+        if should_stop():
+            return
+        answer = prober.ask(TryOut(source))
+        if isinstance(answer, Probed) and answer.shapes[0] is not None:  # otherwise reading will say why not
+            with store.sources.adding():
+                store.sources.add_shape(source, answer.shapes[0])
+
+
+def _may_be_large(source: Source) -> bool:
+    """Whether there is more in a file than in the smallest pictures."""
+    try:
+        state = source.path.stat()
+    except OSError:
+        return False
+    return stat.S_ISREG(state.st_mode) and state.st_size > _SMALL_BYTES
 
 
 class _Prober:
@@ -150,7 +175,7 @@ class _Prober:
 
     def __init__(self, pool: WorkerPool, *, worker_bytes: int, on_event: OnEvent) -> None:
         self._pool = pool
-        self._first = Confine(worker_bytes) if worker_bytes else None
+        self._first = Confine(worker_bytes)
         self._on_event = on_event
 
     def ask(self, request: Request) -> Answer:

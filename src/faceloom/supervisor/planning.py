@@ -11,6 +11,7 @@ from dataclasses import dataclass, field, replace
 
 from faceloom.errors import BudgetError
 from faceloom.flow import Flow
+from faceloom.geometry.chips import COPIED_BYTES
 from faceloom.memory.footprints import Footprint, card_base_bytes
 from faceloom.solver.plan import HOST, Phase, Plan, decode_threads
 from faceloom.solver.problem import LARGEST, Arena, Host, Problem, StageCost
@@ -36,11 +37,13 @@ CHUNKS_A_WORKER = 4
 """Each worker gets at least so many chunks, so that all end at about the same time."""
 KEEP_BYTES = tuple(2**i * MIB for i in range(2, 10))
 """The bounds that are tried for patches between phases; the first one also bounds the rows of a chunk."""
-_HEAP_BYTES = 6 * MIB
+_HEAP_BYTES = 5 * MIB
 """What a worker's heap keeps in holes between blocks, which come and go in sizes of their own (measured)."""
-_LOOSE_HEAP_BYTES = 8 * MIB
-_LOOSE_HEAP_FRAMES = 1.5
+_LOOSE_HEAP_BYTES = 5 * MIB
+_LOOSE_HEAP_FRAMES = 1.0
 """What a loose heap keeps beyond that, at most: these bytes, and so many frames (measured at 1080p and 4K)."""
+_LARGEST_KEPT_BYTES = 32 * MIB
+"""Larger blocks no heap keeps (glibc, M_MMAP_THRESHOLD)."""
 _PROCESS_BYTES = 112 * MIB
 """What a worker that runs no network holds with everything imported (measured: 107 to 110 MiB)."""
 _NO_NETWORK_S = 0.016
@@ -125,12 +128,15 @@ def make_plan(
     )
     found = [planned for some in candidates for planned in some]
     if not found:
-        problem = _problem(stages, footprints, work, room, keep_bytes=KEEP_BYTES[0], frames=1)
+        between = _loaded_first(stages, work, besides_bytes=0)
+        problem = _problem(between, footprints, work, room, keep_bytes=KEEP_BYTES[0], frames=1)
         if stages and wishes.tries_anyway:
             found = _anyway(problem, footprints, work, room, wishes)
         if not found:
+            whole = replace(problem, stages=_loaded_once(stages, work))
+            unwished = replace(problem, stages=_loaded_first(free, work, besides_bytes=0))
             is_measured = all(one.is_measured for one in footprints.values())
-            raise _refusal(problem, replace(problem, stages=free), room, wishes, is_measured=is_measured)
+            raise _refusal(problem, unwished, whole, room, wishes, is_measured=is_measured)
     # Where it makes no difference to the seconds, more lanes: they make up for what takes longer now and then.
     best = min(found, key=lambda one: (round(one.plan.seconds, 6), -one.plan.lanes, one.plan.peak_bytes))
     return _with_loose_heap(best, work)
@@ -152,18 +158,21 @@ def _anyway(
     return [replace(planned, tried_anyway=tried) for planned in found]
 
 
-def _refusal(problem: Problem, free: Problem, room: Room, wishes: Wishes, *, is_measured: bool) -> BudgetError:
-    """Why no plan fits, or why none that is as wished does; the second problem is the one without wishes."""
+def _refusal(
+    problem: Problem, free: Problem, whole: Problem, room: Room, wishes: Wishes, *, is_measured: bool
+) -> BudgetError:
+    """Why no plan fits, or why none that is as wished does; `free` is without wishes, `whole` all in one phase."""
     if problem.host:
         return _too_large_for_device(problem, room, wishes)
     if wishes.phases_of(problem.stages):
         return _not_as_wished(problem, free, room, wishes)
-    return _does_not_fit(problem, free, room, is_measured=is_measured)
+    return _does_not_fit(problem, free, whole, room, is_measured=is_measured)
 
 
 def _with_loose_heap(planned: Planned, work: Work) -> Planned:
     """The same plan with heaps that keep what is freed, if there is room for the holes in them."""
-    holes = round(_LOOSE_HEAP_BYTES + _LOOSE_HEAP_FRAMES * work.frame_bytes)
+    kept = work.frame_bytes if work.frame_bytes <= _LARGEST_KEPT_BYTES else 0
+    holes = round(_LOOSE_HEAP_BYTES + _LOOSE_HEAP_FRAMES * kept)
     share, plan = planned.share, planned.plan
     if (share.host_peak_bytes or share.peak_bytes) + holes > planned.worker_bytes:
         return planned
@@ -232,7 +241,8 @@ def _candidates(
     frames = -(-work.frames // workers)
     start_s = max(footprint.start_s for footprint in footprints.values())
     budget = _worker_bytes(room, workers)
-    whole = _problem(stages, footprints, work, room, keep_bytes=KEEP_BYTES[0], frames=frames, lanes=lanes)
+    once = _loaded_once(stages, work)
+    whole = _problem(once, footprints, work, room, keep_bytes=KEEP_BYTES[0], frames=frames, lanes=lanes)
     try:
         one = solve_wished(replace(_within(whole, room, budget), switch_s=_ONE_PHASE), wishes, device=room.device)
     except BudgetError:
@@ -249,7 +259,8 @@ def _candidates(
         chunk_frames = int(max(1, min(LONGEST_CHUNK_FRAMES, frames, keep_bytes / max(1.0, work.kept_bytes_a_frame))))
         # No more than is expected, with something for chunks that hold more: the plan is to be near the truth.
         kept = min(keep_bytes, max(KEEP_BYTES[0], math.ceil(1.2 * chunk_frames * work.kept_bytes_a_frame)))
-        problem = _problem(stages, footprints, work, room, keep_bytes=kept, frames=chunk_frames, lanes=lanes)
+        between = _loaded_first(stages, work, besides_bytes=0)
+        problem = _problem(between, footprints, work, room, keep_bytes=kept, frames=chunk_frames, lanes=lanes)
         try:
             several = solve_wished(_within(problem, room, budget), wishes, device=room.device)
         except BudgetError:
@@ -261,6 +272,25 @@ def _candidates(
             )
         if chunk_frames == frames:
             return
+
+
+def _loaded_once(stages: tuple[StageCost, ...], work: Work) -> tuple[StageCost, ...]:
+    """The same stages, loaded at the start of a run: there is nothing yet of what a worker holds besides networks."""
+    return _loaded_first(stages, work, besides_bytes=_HEAP_BYTES + work.decoder_bytes + KEEP_BYTES[0])
+
+
+def _loaded_first(stages: tuple[StageCost, ...], work: Work, *, besides_bytes: int) -> tuple[StageCost, ...]:
+    """The same stages, whose networks are loaded while there is no frame, and nothing of `besides_bytes` either."""
+    free = besides_bytes + work.frame_bytes
+    return tuple(
+        stage
+        if stage.host.weights_bytes or not stage.weights_bytes
+        else replace(
+            stage,
+            load_spike=max(0.0, stage.load_spike * stage.weights_bytes - free) / stage.weights_bytes,
+        )
+        for stage in stages
+    )
 
 
 def _without_networks(work: Work, room: Room, workers: int) -> Iterator[Planned]:
@@ -297,7 +327,7 @@ def _problem(
     transient = max((footprint.transient_bytes for footprint in footprints.values()), default=0)
     # A detector counts the frames that wait for it as its own; where there is none, one is in hand.
     waiting = 0 if any(stage.reads_frames for stage in stages) else work.frame_bytes
-    moment = max(0, max(work.reading_bytes, work.frame_bytes) - transient)
+    moment = max(0, max(work.reading_bytes, min(COPIED_BYTES, work.frame_bytes)) - transient)
     # A thread of a decoder has a frame in hand, and while one chunk is finished another is begun.
     decoder = work.decoder_bytes + (decode_threads(lanes) - 1) * work.frame_bytes
     besides = _HEAP_BYTES + decoder + lanes * (moment + waiting) + min(2, lanes) * keep_bytes
@@ -340,10 +370,18 @@ def _planned(
     """A plan of one worker and one chunk, or of all of its frames, as that of the whole run."""
     chunks = -(-work.frames // (problem.frames * workers))
     has_host = problem.host is not None
+
+    def less(phase: Phase, peak_bytes: int) -> int:
+        """By how much workers hold less than one with the largest frame, since they have others."""
+        most = max(0, peak_bytes - _without_frames(problem, phase, work))
+        return sum(min(most, one) for one in work.less_bytes[:workers])
+
     phases = tuple(
         Phase(
             placements=phase.placements,
-            peak_bytes=phase.peak_bytes if has_host else _whole_peak(phase.peak_bytes, room, workers),
+            peak_bytes=phase.peak_bytes
+            if has_host
+            else _whole_peak(phase.peak_bytes, room, workers) - less(phase, phase.peak_bytes),
             seconds=phase.seconds * chunks,
             host_peak_bytes=_whole_peak(phase.host_peak_bytes, room, workers) if has_host else 0,
         )
@@ -363,6 +401,15 @@ def _planned(
     )
     worker_bytes = _worker_bytes(room, workers)
     return Planned(plan=whole, share=plan, problem=_within(problem, room, worker_bytes), worker_bytes=worker_bytes)
+
+
+def _without_frames(problem: Problem, phase: Phase, work: Work) -> int:
+    """What a worker holds in a phase while it has no frame, at least."""
+    stages = {stage.stage: stage for stage in problem.stages}
+    held = [(stages[placement.stage], placement.batch) for placement in phase.placements]
+    most = max((s.fixed_bytes + s.item_bytes * batch for s, batch in held if not s.reads_frames), default=0)
+    weights = sum(stage.weights_bytes for stage, _ in held)
+    return max(0, problem.base_bytes - work.decoder_bytes - work.reading_bytes) + weights + most
 
 
 def _worker_bytes(room: Room, workers: int) -> int:
@@ -410,8 +457,8 @@ def _without_wishes(free: Problem, room: Room, needed: int) -> str:
     return f", and {_rounded_up(least)} without that wish" if least < needed else ""
 
 
-def _does_not_fit(problem: Problem, free: Problem, room: Room, *, is_measured: bool) -> BudgetError:
-    """Why no plan fits: one stage alone is too large, or reading and writing are."""
+def _does_not_fit(problem: Problem, free: Problem, whole: Problem, room: Room, *, is_measured: bool) -> BudgetError:
+    """Why no plan fits: one stage alone is too large, or reading and writing are; `whole` is all in one phase."""
     if not problem.stages:
         needed = _whole_peak(problem.base_bytes, room, 1)
         message = (
@@ -422,7 +469,8 @@ def _does_not_fit(problem: Problem, free: Problem, room: Room, *, is_measured: b
     try:
         solve(problem)
     except BudgetError as error:
-        base, needed = (_whole_peak(size, room, 1) for size in (problem.base_bytes, error.needed_bytes))
+        least = min(error.needed_bytes, _together_bytes(whole))
+        base, needed = (_whole_peak(size, room, 1) for size in (problem.base_bytes, least))
         guessed = "" if is_measured else ", by a guess"
         batch = next(stage.smallest_batch for stage in problem.stages if stage.stage == error.stage)
         how = "one item at a time" if batch == 1 else f"{batch} items at a time"
@@ -434,6 +482,17 @@ def _does_not_fit(problem: Problem, free: Problem, room: Room, *, is_measured: b
         )
         return BudgetError(message, stage=error.stage, needed_bytes=needed, budget_bytes=room.budget_bytes)
     raise AssertionError("a problem without a budget has no plan")
+
+
+def _together_bytes(problem: Problem) -> int:
+    """What a worker holds at most with all networks loaded, one item at a time, or while they are loaded."""
+    most = max(stage.fixed_bytes + stage.item_bytes * min(stage.batch_s) for stage in problem.stages)
+    spikes = sorted((stage.load_spike * stage.weights_bytes, stage.weights_bytes) for stage in problem.stages)
+    loaded = 0
+    for spike, weights in reversed(spikes):
+        loaded += weights
+        most = max(most, math.ceil(loaded + spike) - sum(weights for _, weights in spikes))
+    return problem.base_bytes + loaded + most
 
 
 def _rounded_up(size: int) -> str:

@@ -149,6 +149,7 @@ class Profiler:
         return answer
 
     def _guess(self, stage: Stage, largest: tuple[int, int]) -> Footprint:
+        self._pool.stop()
         self._pool.start(1)
         (scratch,) = self._pool.workers
         scratch.send(

@@ -23,7 +23,6 @@ from faceloom.events import (
 )
 from faceloom.job import Order
 from faceloom.media.excerpts import WHOLE
-from faceloom.memory.budget import Budget
 from faceloom.memory.usage import peak_bytes
 from faceloom.solver.plan import Plan, one_phase
 from faceloom.store.frames import STARVED, Counts
@@ -31,7 +30,7 @@ from faceloom.store.store import Store
 from faceloom.supervisor.faces_file import take_faces
 from faceloom.supervisor.inputs import ShouldStop, add_inputs
 from faceloom.supervisor.scheduler import Scheduler
-from faceloom.supervisor.survey import probe_bytes
+from faceloom.supervisor.survey import probe_bytes, refuse_starved
 from faceloom.supervisor.workers import WorkerPool
 from faceloom.targets import read_budget
 from faceloom.units import format_bytes
@@ -145,7 +144,23 @@ class _Run:
             why = "" if self._order.excerpt == WHOLE else " with a frame between --start and --end"
             raise MediaError(f"no picture and no video{why} among {', '.join(map(str, inputs))}")
         if not counts.pending + counts.done:
-            _refuse_if_starved(self._store, self._budget)
+            self._refuse_if_starved()
+
+    def _refuse_if_starved(self) -> None:
+        """Where no frame was done or can be, and memory is among the reasons, the budget is at fault."""
+        refuse_starved(
+            self._order,
+            self._store,
+            self._pool,
+            budget_bytes=self._budget.host_bytes,
+            device_bytes=self._budget.device_bytes.get(self._order.targets[0].name),
+            on_event=self._tell,
+        )
+        for name, _, reason in self._store.frames.failures(_FAILURES_TOLD):
+            if reason.startswith(STARVED):
+                limit = self._budget.host_bytes
+                message = f"{name} cannot even be counted in {format_bytes(limit)}: {reason}; raise --memory"
+                raise BudgetError(message, budget_bytes=limit)
 
     def look_again(self, look: int) -> None:
         """Lists the frames in which no face was found as those that are to be done."""
@@ -223,14 +238,6 @@ class _Run:
 def _level(event: Event) -> int:
     """What is told again and again is of interest only to who looks for something."""
     return logging.DEBUG if isinstance(event, Progress | Counting | Fetching) else logging.INFO
-
-
-def _refuse_if_starved(store: Store, budget: Budget) -> None:
-    """Where no frame was done or can be, and memory is among the reasons, the budget is at fault and not the inputs."""
-    for name, _, reason in store.frames.failures(_FAILURES_TOLD):
-        if reason.startswith(STARVED):
-            message = f"{name} cannot even be counted in {format_bytes(budget.host_bytes)}: {reason}; raise --memory"
-            raise BudgetError(message, budget_bytes=budget.host_bytes)
 
 
 def _nothing_to_do(order: Order) -> Plan:

@@ -64,7 +64,7 @@ class Scheduler:
             counts,
             on_event,
             drawn=[stage.name for stage in order.flow.stages if stage not in networks],
-            held_bytes=lambda: peak_bytes() + sum(worker.held.peak_bytes for worker in self._pool.workers),
+            held_bytes=lambda: peak_bytes() + sum(worker.peak_bytes for worker in self._pool.workers),
         )
 
         self.images: Counter[str] = Counter()

@@ -1,6 +1,6 @@
 """The survey of a job before its first frame: how large its frames are, and what its stages cost with such frames."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
@@ -29,9 +29,9 @@ EXPECTED_FACES = 1.0
 """How many faces a frame is expected to have, until some have been seen."""
 EXPECTED_PATCH_BYTES = 256 * KIB
 """How large the patch of a face is expected to be, until some have been seen."""
-SUPERVISOR_MORE_BYTES = 8 * MIB
-"""What this process will additionally hold of rows on their way into the store."""
-SUPERVISOR_STEP_BYTES = 8 * MIB
+SUPERVISOR_MORE_BYTES = 3 * MIB
+"""What this process will additionally hold of rows on their way into the store (measured: 0.3 to 2.6 MiB)."""
+SUPERVISOR_STEP_BYTES = 2 * MIB
 LEAST_WORKER_BYTES = 96 * MIB
 """No worker has been seen to hold less without a network and a frame (measured: 86 to 112 MiB; a plan adds 10)."""
 TYPICAL = Shape(height=1080, width=1920, reading_bytes=48 * MIB)
@@ -43,6 +43,12 @@ class ListedFrames(Protocol):
 
     def shapes(self) -> Iterator[tuple[SourceKind, Shape]]:
         """Every shape of them."""
+
+    def largest(self, count: int) -> Iterator[tuple[SourceKind, Shape]]:
+        """Every shape of them, each as often as frames have it, but no more than `count` times."""
+
+    def starved_shapes(self) -> Iterator[tuple[SourceKind, Shape]]:
+        """Every shape of those for which there was too little memory even to count them."""
 
     def pixels(self) -> Iterator[tuple[SourceKind, str, int, int]]:
         """Kind, last four letters of the name, number and sum of pixels of those whose sizes are known."""
@@ -71,12 +77,14 @@ class Survey:
         *,
         on_event: OnEvent,
         most_bytes: int | None = None,
+        shapes: Sequence[tuple[SourceKind, Shape]] = (),
     ) -> None:
-        """A survey, for one device, of all frames or of those that take no more than `most_bytes`."""
+        """A survey, for one device, of all frames or of those that take no more than `most_bytes`; or of `shapes`."""
         self._again = partial(Survey, order, target, store, pool, on_event=on_event)
+        self._store = store
         self._order = order
         self._target = target
-        known = list(store.frames.shapes()) or [(SourceKind.VIDEO, TYPICAL)]
+        known = list(shapes or store.frames.shapes()) or [(SourceKind.VIDEO, TYPICAL)]
         shapes = [(kind, shape) for kind, shape in known if most_bytes is None or _takes(kind, shape) <= most_bytes]
         self.sizes = sorted({_takes(kind, shape) for kind, shape in shapes})
         """What reading and holding a frame takes, each size once."""
@@ -87,7 +95,8 @@ class Survey:
         reading = [_reading(kind, shape) for kind, shape in shapes]
         self._canvas_of = _largest_canvas(order, [(shape.height, shape.width) for _, shape in shapes])
         self._work = Work(
-            frames=store.frames.counts().pending,
+            frames=max(1, store.frames.counts().pending),
+            less_bytes=_less(store.frames.largest(order.cores), shapes),
             frame_bytes=max(shape.frame_bytes for _, shape in shapes),
             decoder_bytes=max(decoder for decoder, _ in reading),
             reading_bytes=max(*(moment for _, moment in reading), _writing_bytes(order.outputs)),
@@ -107,6 +116,11 @@ class Survey:
     def up_to(self, most_bytes: int) -> "Survey":
         """A survey of the frames that take no more than `most_bytes`."""
         return self._again(most_bytes=most_bytes)
+
+    def with_uncounted(self) -> "Survey":
+        """A survey of these frames and of those for which memory was too little even to count them."""
+        shapes = [*self._store.frames.shapes(), *self._store.frames.starved_shapes()]
+        return self._again(shapes=shapes)
 
     def measure(
         self, *, worker_bytes: int, device_bytes: int | None = None, again: bool = False
@@ -160,7 +174,8 @@ def plan_what_fits(
         return some, planner, planner.plan()
 
     if _is_hopeless(budget_bytes):
-        return attempt(survey, survey.guess())
+        every = survey.with_uncounted()
+        return attempt(every, every.guess())
     costs = footprints_of(survey)
     try:
         return attempt(survey, costs)
@@ -188,8 +203,26 @@ def plan_what_fits(
 
 
 def probe_bytes(budget_bytes: int) -> int:
-    """What a process that counts and reads headers may hold; 0 for no limit, if the budget will be refused anyway."""
-    return 0 if _is_hopeless(budget_bytes) else budget_bytes - _supervisor_bytes()
+    """What a process that counts and reads headers may hold: no less than it does by itself.
+
+    Under a budget that is below that, and will be refused, it looks into the inputs all the same: which budget would do
+    can be named only once the sizes are known.
+    """
+    return max(LEAST_WORKER_BYTES, budget_bytes - _supervisor_bytes())
+
+
+def refuse_starved(
+    order: Order, store: Listing, pool: WorkerPool, *, budget_bytes: int, on_event: OnEvent, device_bytes: int | None
+) -> None:
+    """Raises an error if there are frames that memory was too little even to count, and no plan fits them.
+
+    Raises:
+        BudgetError: it names what would do.
+    """
+    shapes = list(store.frames.starved_shapes())
+    if shapes:
+        survey = Survey(order, order.targets[0], store, pool, on_event=on_event, shapes=shapes)
+        survey.planner(survey.guess(), budget_bytes=budget_bytes, device_bytes=device_bytes).plan()
 
 
 def _is_hopeless(budget_bytes: int) -> bool:
@@ -204,6 +237,13 @@ def _supervisor_bytes() -> int:
 
 def _takes(kind: SourceKind, shape: Shape) -> int:
     return shape.frame_bytes + sum(_reading(kind, shape))
+
+
+def _less(largest: Iterable[tuple[SourceKind, Shape]], shapes: Sequence[tuple[SourceKind, Shape]]) -> tuple[int, ...]:
+    """By how much less than the largest frame takes each of the next ones, which workers have beside it."""
+    there = [_takes(*one) for one in largest if one in shapes]
+    most = max(_takes(*one) for one in shapes)
+    return tuple(most - takes for takes in sorted(there, reverse=True))
 
 
 def _reading(kind: SourceKind, shape: Shape) -> tuple[int, int]:

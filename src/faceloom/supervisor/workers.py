@@ -32,7 +32,7 @@ from contextlib import suppress
 from types import TracebackType
 from typing import Self
 
-from faceloom.memory.usage import held_bytes
+from faceloom.memory.usage import held_bytes, peak_bytes
 from faceloom.messages import Died
 from faceloom.targets import Target
 
@@ -133,6 +133,7 @@ class PooledWorker:
         self.open: deque[Request] = deque()
         self.held = Held()
         """What the process holds, as of its last answer."""
+        self._peak_bytes = 0
         self.is_fresh = True
         """Whether it has at most been given a limit and read a few headers, and so holds no more than a new process."""
         self._requests = 0
@@ -143,6 +144,12 @@ class PooledWorker:
     def pid(self) -> int:
         """The process's id."""
         return self._process.pid
+
+    @property
+    def peak_bytes(self) -> int:
+        """The most RAM that the process has held, by what the system says, or else by its last answer."""
+        self._peak_bytes = max(self._peak_bytes, self.held.peak_bytes, peak_bytes(self.pid))
+        return self._peak_bytes
 
     def send(self, request: Request) -> None:
         """Sends the worker a request; if it is dead, that is received in place of an answer."""
@@ -199,9 +206,13 @@ class WorkerPool:
 
     def stop(self, *workers: PooledWorker) -> None:
         """Ends workers; all of them if none are named."""
+        self._note_peak()
         for worker in workers or tuple(self.workers):
             self.workers.remove(worker)
             worker.end()
+
+    def _note_peak(self) -> None:
+        self.peak_bytes = max(self.peak_bytes, sum(worker.peak_bytes for worker in self.workers))
 
     @property
     def used(self) -> tuple[PooledWorker, ...]:
@@ -235,7 +246,7 @@ class WorkerPool:
             worker, answer = self._heard.get(timeout=within_s)
             if worker not in self.workers:
                 continue
-            self.peak_bytes = max(self.peak_bytes, sum(worker.held.peak_bytes for worker in self.workers))
+            self._note_peak()
             if isinstance(answer, Fatal) and not worker.target.has_memory:
                 raise answer.error
             answers_one = not isinstance(answer, Reading | Died | Fatal)

@@ -13,10 +13,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from faceloom.engines.runtime import CPU
 from faceloom.errors import BudgetError, FaceloomError, InstallationError, NotMovingError, StageError
 from faceloom.faults import fault_of, limit_in_words
 from faceloom.media.sniffing import Content, by_suffix
 from faceloom.media.sources import Shape, Source, is_guess
+from faceloom.memory.ceilings import NO_CEILING, ProcessCeiling
 from faceloom.memory.usage import peak_bytes
 from faceloom.messages import (
     Answer,
@@ -38,6 +40,7 @@ from faceloom.messages import (
     Reading,
     Request,
     Starved,
+    TryOut,
 )
 from faceloom.store.privacy import keep_private
 from faceloom.units import MIB
@@ -46,7 +49,7 @@ from faceloom.worker.ahead import ChunkLine
 _REPORT_EVERY_S = 0.2
 _SWITCH_S = 0.0005
 """Of the interpreter, between lanes: by default the one that feeds a device may have to wait for 5 ms."""
-_LATER_PAGES_BYTES = 16 * MIB
+_LATER_PAGES_BYTES = 8 * MIB
 """Pages of libraries that are touched when a codec is first used: they are held, and no limit counts them."""
 
 
@@ -124,7 +127,7 @@ def _held() -> Held:
 
 
 def _serve(requests: "queue.SimpleQueue[Request | BaseException]", speaker: _Speaker) -> None:
-    line = None
+    line, ceiling = None, NO_CEILING
     while True:
         match requests.get():
             case Begin(job):
@@ -132,31 +135,32 @@ def _serve(requests: "queue.SimpleQueue[Request | BaseException]", speaker: _Spe
                 if not job.outputs.share:
                     keep_private()
                 from faceloom.engines.heap import keep_freed
-                from faceloom.memory.ceilings import limit_process
                 from faceloom.worker.worker import Worker
 
-                if job.worker_bytes:
-                    limit_process(job.worker_bytes)
                 if job.has_loose_heap:
                     keep_freed()
                 if job.plan.lanes > 1:
                     sys.setswitchinterval(_SWITCH_S)
-                worker = Worker(job)
+                worker = Worker(job, ProcessCeiling(job.worker_bytes))
                 speaker.held = worker.held
                 line = ChunkLine(worker, on_progress=speaker.count, say=speaker.say, on_error=requests.put)
             case Confine(worker_bytes):
-                _confine(worker_bytes)
+                ceiling = _confine(worker_bytes)
             case Count() as request:
+                ceiling.tighten()
                 speaker.say(_count(request))
             case Probe(sources):
                 speaker.say(Probed(sources, tuple(map(_look, sources))))
+            case TryOut(source):
+                ceiling.tighten()
+                speaker.say(_try_out(source))
             case ReadFaces() as request:
                 speaker.say(_tell(request))
             case Do() as request:
                 assert line is not None
                 line.give(request)
             case Measure() as request:
-                speaker.say(_measure(request))
+                speaker.say(_measure(request, speaker))
             case Guess() as request:
                 from faceloom.worker.measuring import guess
 
@@ -175,25 +179,27 @@ def _prepare_libraries() -> None:
     gc.freeze()  # what has been imported stays: collections need not look at it
 
 
-def _measure(request: Measure) -> Answer:
+def _measure(request: Measure, speaker: _Speaker) -> Answer:
     _prepare_libraries()
     from faceloom.worker.measuring import measure
 
+    # A card's runtime reserves address space at will.
+    ceiling = ProcessCeiling(request.worker_bytes if request.runtime.device == CPU else 0)
+    speaker.held = lambda: Held(peak_bytes=max(ceiling.peak_bytes, peak_bytes()))
     try:
-        return Measured(measure(request))
+        return Measured(measure(request, ceiling))
     except FaceloomError:
         raise
     except Exception as error:  # on noise; on pictures the plugin may do well
         return Starved(request.stage.name, repr(error))
 
 
-def _confine(worker_bytes: int) -> None:
+def _confine(worker_bytes: int) -> ProcessCeiling:
     """Limits this process, once it holds all libraries that counting and reading headers need."""
     import faceloom.media.headers
     import faceloom.media.video_index  # noqa: F401
-    from faceloom.memory.ceilings import limit_process
 
-    limit_process(worker_bytes - _LATER_PAGES_BYTES, holes_bytes=0)
+    return ProcessCeiling(max(1, worker_bytes - _LATER_PAGES_BYTES))
 
 
 def _look(source: Source) -> Shape | None:
@@ -205,15 +211,32 @@ def _look(source: Source) -> Shape | None:
         return None
 
 
+def _try_out(source: Source) -> Probed | Starved:
+    from faceloom.frame import Frame
+    from faceloom.media.headers import shape_read
+    from faceloom.media.reading import read_still
+
+    try:
+        answer = read_still(source)
+    except MemoryError:
+        return Starved("reading", f"{source.name} does not tell its size, and cannot be read")
+    if not isinstance(answer, Frame):  # reading it will say why
+        return Probed((source,), (None,))
+    height, width = answer.image.shape[:2]
+    return Probed((source,), (shape_read(height, width, source.path.stat().st_size),))
+
+
 def _count(request: Count) -> Counted | Starved:
     from faceloom.media.soundness import raise_if_broken, read_sound_video
-    from faceloom.media.video_index import index_video
+    from faceloom.media.video_index import TooLargeError, index_video
 
     path = request.source.path
     gc.collect()  # containers and streams of the one before hold each other
     try:
         index = index_video(path)
         return Counted(request.source, index, sha256=_sha256(path))
+    except TooLargeError as error:
+        return Starved("counting", str(error), error.shape)
     except MemoryError as error:
         return Starved("counting", str(error) or "its frames cannot be counted")
     except NotMovingError as error:

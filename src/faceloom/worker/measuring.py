@@ -21,7 +21,7 @@ from faceloom.faces import Face, FrameId, Patch
 from faceloom.frame import Frame
 from faceloom.geometry.chips import PATCH_SCALE
 from faceloom.geometry.landmarks import MEAN_FACE, five_keypoints
-from faceloom.memory.ceilings import limit_process
+from faceloom.memory.ceilings import ProcessCeiling
 from faceloom.memory.devices import free_bytes_of
 from faceloom.memory.footprints import MARGIN, UNTOLD_BYTES, Footprint, HostFootprint, fit
 from faceloom.memory.guess import guess_footprint
@@ -45,22 +45,20 @@ _FACE_PX = 100
 _NOWHERE = FrameId("measurement", 0)
 
 
-def measure(request: Measure) -> Footprint:
-    """Measures what the stage costs in this process, which is of no other use afterwards.
+def measure(request: Measure, ceiling: ProcessCeiling) -> Footprint:
+    """Measures what the stage costs in this process, which is held to a ceiling and of no other use afterwards.
 
     Raises:
         MemoryError: the stage does not fit even at a batch of one.
     """
     start_s = time.process_time()
-    if request.worker_bytes and request.runtime.device == CPU:  # a card's runtime reserves address space at will
-        limit_process(request.worker_bytes)
+    ceiling.tighten()
     free_bytes = None if request.runtime.device == CPU else free_bytes_of(request.runtime.device)
     start = start_engine if request.runtime.device == CPU else start_trial
     engine = start(request.runtime, arena_bytes=request.device_bytes)
     item = _item(request)
     if engine.memory is None:
-        _warm_up(request, engine, item)
-        return _measure(request, engine, ProcessMemory(), item, start_s=start_s)
+        return _measure(request, engine, ProcessMemory(), item, ceiling, start_s=start_s)
     context = _base_bytes(request, free_bytes, engine.memory)
     _warm_up(request, engine, item)
     base = _base_bytes(request, free_bytes, engine.memory)
@@ -73,7 +71,7 @@ def measure(request: Measure) -> Footprint:
     else:
         engine = start_engine(request.runtime)
     assert engine.memory
-    found = _measure(request, engine, engine.memory, item, start_s=start_s)
+    found = _measure(request, engine, engine.memory, item, ceiling, start_s=start_s)
     engine.shrink()
     # Again: kernels and workspaces that larger batches have brought stay too.
     base = max(base, _base_bytes(request, free_bytes, engine.memory))
@@ -114,11 +112,11 @@ class _Loaded:
     host_spike_bytes: int
 
 
-def _load(request: Measure, engine: Engine, memory: HeldMemory, now: Now) -> _Loaded:
+def _load(request: Measure, engine: Engine, memory: HeldMemory, ceiling: ProcessCeiling, now: Now) -> _Loaded:
     host = ProcessMemory()
     process, host_process = memory.held_bytes, host.held_bytes
+    ceiling.forget_peak()
     memory.reset_peak()
-    host.reset_peak()
     started = now()
     network = engine.load(request.weights, request.stage.plugin.network)
     load_s = now() - started
@@ -136,15 +134,25 @@ def _load(request: Measure, engine: Engine, memory: HeldMemory, now: Now) -> _Lo
     )
 
 
-def _measure(request: Measure, engine: Engine, memory: HeldMemory, item: Frame | Face, *, start_s: float) -> Footprint:
+def _measure(
+    request: Measure,
+    engine: Engine,
+    memory: HeldMemory,
+    item: Frame | Face,
+    ceiling: ProcessCeiling,
+    *,
+    start_s: float,
+) -> Footprint:
     now = clock(on_processor=engine.memory is None)
-    loaded = _load(request, engine, memory, now)
+    ceiling.tighten()
+    loaded = _load(request, engine, memory, ceiling, now)
     copied = _Copied(loaded.network)
 
     def call(batch: int) -> None:
+        ceiling.tighten()
         network_step(request.stage, copied, batch=batch).run([item] * batch)
 
-    held = _held(engine, memory, call, _taken(request.stage, BYTE_BATCHES))
+    held = _held(engine, memory, call, _taken(request.stage, BYTE_BATCHES), ceiling)
     fixed, per_item = fit({batch: one.peak_bytes for batch, one in held.items()})
     arena_fixed, arena_item = fit({batch: one.arena_bytes for batch, one in held.items()})
     switch_s = _switch_s(engine, now, reserved_bytes=arena_fixed + arena_item)
@@ -177,7 +185,7 @@ def _measure(request: Measure, engine: Engine, memory: HeldMemory, item: Frame |
     if engine.memory is None:
         return footprint
     limited = request.device_bytes if timed.was_refused or len(held) < len(offered[:2]) else 0
-    most = _most_held(engine, memory, call, timed.batch_s)
+    most = _most_held(engine, memory, call, timed.batch_s, ceiling)
     found = _of_two_memories(replace(footprint, limited_bytes=limited), loaded, held, *most)
     beside_s = _host_item_s(engine, call, timed.batch_s) if engine.busy_s else 0.0
     return _side_by_side(found, beside_s, ahead_bytes=AHEAD * copied.item_bytes)
@@ -254,11 +262,13 @@ def _switch_s(engine: Engine, now: Now, *, reserved_bytes: int) -> float:
     return now() - started
 
 
-def _most_held(engine: Engine, memory: HeldMemory, call: _Call, batches: Iterable[int]) -> "tuple[int, _Held]":
+def _most_held(
+    engine: Engine, memory: HeldMemory, call: _Call, batches: Iterable[int], ceiling: ProcessCeiling
+) -> "tuple[int, _Held]":
     """The largest batch that can be measured, and its bytes."""
     for batch in sorted(batches, reverse=True):
         try:
-            return batch, _least_held(engine, memory, call, batch)
+            return batch, _least_held(engine, memory, call, batch, ceiling)
         except MemoryError:
             continue
     raise MemoryError("no batch of any size")
@@ -288,7 +298,9 @@ def _taken(stage: Stage, batches: Sequence[int]) -> list[int]:
     return [batch for batch in batches if not most or batch <= most]
 
 
-def _held(engine: Engine, memory: HeldMemory, call: _Call, batches: Sequence[int]) -> dict[int, _Held]:
+def _held(
+    engine: Engine, memory: HeldMemory, call: _Call, batches: Sequence[int], ceiling: ProcessCeiling
+) -> dict[int, _Held]:
     """Bytes that batches make the process hold, by size, as far as they fit.
 
     Raises:
@@ -297,7 +309,7 @@ def _held(engine: Engine, memory: HeldMemory, call: _Call, batches: Sequence[int
     held: dict[int, _Held] = {}
     for batch in batches:
         try:
-            held[batch] = _least_held(engine, memory, call, batch)
+            held[batch] = _least_held(engine, memory, call, batch, ceiling)
         except MemoryError:
             if not held:
                 raise
@@ -305,21 +317,23 @@ def _held(engine: Engine, memory: HeldMemory, call: _Call, batches: Sequence[int
     return held
 
 
-def _least_held(engine: Engine, memory: HeldMemory, call: _Call, batch: int) -> _Held:
+def _least_held(engine: Engine, memory: HeldMemory, call: _Call, batch: int, ceiling: ProcessCeiling) -> _Held:
     """With as much reserved as the calls use of it: what the runtime holds elsewhere is not reserved for."""
-    found = _run_with(engine, memory, call, batch, reserved_bytes=0)
-    ample = _run_with(engine, memory, call, batch, reserved_bytes=found.kept_bytes)
+    found = _run_with(engine, memory, call, batch, ceiling, reserved_bytes=0)
+    ample = _run_with(engine, memory, call, batch, ceiling, reserved_bytes=found.kept_bytes)
     elsewhere = max(0, ample.kept_bytes - ample.arena_bytes)
-    tight = _run_with(engine, memory, call, batch, reserved_bytes=max(0, found.kept_bytes - elsewhere))
+    tight = _run_with(engine, memory, call, batch, ceiling, reserved_bytes=max(0, found.kept_bytes - elsewhere))
     return min(tight, ample, key=lambda one: one.peak_bytes)
 
 
-def _run_with(engine: Engine, memory: HeldMemory, call: _Call, batch: int, *, reserved_bytes: int) -> _Held:
+def _run_with(
+    engine: Engine, memory: HeldMemory, call: _Call, batch: int, ceiling: ProcessCeiling, *, reserved_bytes: int
+) -> _Held:
     engine.shrink()
     host = ProcessMemory()
     before, host_before = memory.held_bytes, host.held_bytes
+    ceiling.forget_peak()
     memory.reset_peak()
-    host.reset_peak()
     if reserved_bytes:
         engine.reserve(reserved_bytes)
     for _ in range(_ROUNDS):

@@ -17,6 +17,7 @@ from faceloom.job import Derivation, Job
 from faceloom.mask import NetworkMask
 from faceloom.media.chunks import Chunk, Span, Unreadable, split
 from faceloom.media.reading import FrameReader, Read, can_read_side_by_side
+from faceloom.memory.ceilings import NO_CEILING, ProcessCeiling
 from faceloom.memory.usage import peak_bytes
 from faceloom.messages import Held
 from faceloom.pipeline.aligned import AlignedStep, told_by_chips
@@ -32,8 +33,11 @@ from faceloom.solver.plan import HOST, Phase, Placement
 from faceloom.stage import Infer, Tensors
 from faceloom.store.reading import stored_faces
 from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, Status
+from faceloom.units import MIB
 from faceloom.worker.notes import ChunkNotes, OnProgress, unheard
 
+_ANSWER_BYTES = 8 * MIB
+"""What telling what was found takes at most, or giving back what can be."""
 _ROW_EXTRA_BYTES = 4096
 """What a face between phases holds besides its pixels."""
 
@@ -41,8 +45,10 @@ _ROW_EXTRA_BYTES = 4096
 class Worker:
     """Runs chunks: the same object works in the caller's process and in a worker process."""
 
-    def __init__(self, job: Job) -> None:
+    def __init__(self, job: Job, ceiling: ProcessCeiling = NO_CEILING) -> None:
+        """A worker that does this job, in a process that is held to this ceiling."""
         self._job = job
+        self._ceiling = ceiling
         self._engine_jobs = (job.engine, job.host_engine) if job.host_engine else (job.engine,)
         self._engines = tuple(
             start_engine(one.runtime, arena_bytes=one.arena_bytes, weights_bytes=one.weights_bytes)
@@ -203,13 +209,17 @@ class Worker:
             in_flight_bytes=self._job.in_flight_bytes,
             read_bytes=self._job.read_bytes,
             keep_bytes=keep_bytes,
+            tighten=self._ceiling.tighten,
         )
         make_room = partial(self._make_room, notes)
-        if self._lanes is not None:
+        try:
+            if self._lanes is None:
+                return run_pipeline(source, steps, lanes=self._job.plan.lanes, bounds=bounds, on_starved=make_room)
             return self._lanes.run(
                 source, steps, bounds=bounds, on_starved=make_room, on_read=notes.on_read, feeding=self._feeding
             )
-        return run_pipeline(source, steps, lanes=self._job.plan.lanes, bounds=bounds, on_starved=make_room)
+        finally:
+            self._ceiling.relax(_ANSWER_BYTES)
 
     def _size_of(self, item: Any) -> int:
         if isinstance(item, FaceRow):
@@ -227,8 +237,10 @@ class Worker:
         self._shrink()
 
     def _shrink(self) -> None:
+        self._ceiling.relax(_ANSWER_BYTES)
         for engine in self._engines:
             engine.shrink()
+        self._ceiling.tighten()
 
     def _frames(
         self, spans: Sequence[Span], notes: ChunkNotes, known: Mapping[FrameId, Sequence[Face]] | None = None
@@ -255,6 +267,7 @@ class Worker:
             self._networks = {name: network for name, network in self._networks.items() if name in placements}
             self._shrink()
             self._load(placements)
+            self._ceiling.tighten()
             for engine, told in zip(self._engines, self._engine_jobs, strict=True):
                 if told.reserve_bytes and told.reserve_bytes[number]:
                     engine.reserve(told.reserve_bytes[number])
@@ -298,6 +311,7 @@ class Worker:
         for stage in self._job.flow.networks:
             if stage.name in placements and stage.name not in self._networks:
                 engine = self._engine_of(placements[stage.name])
+                self._ceiling.tighten()
                 self._networks[stage.name] = engine.load(self._job.weights[stage.name], stage.plugin.network)
 
     def _engine_of(self, placement: Placement) -> Engine:
