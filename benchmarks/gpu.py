@@ -5,10 +5,11 @@ footprints are measured, plans are made for budgets from the smallest that has o
 own under the allocator's cap, and what was predicted stands beside what the allocator and the whole card have held.
 Checkpoints that are not on this machine are replaced by random values: bytes and seconds do not depend on them.
 
-Everything is printed in one go: what the card answers against ONNX Runtime on the CPU, footprints, budgets, the floor
-(each network alone at its best batch), what the shared memory saves, what an out-of-memory costs, and whether all comes
-back. At the end `faceloom extract` itself runs at these budgets (`benchmarks/gpu_runs.py`). The driver is asked through
-`nvidia-ml-py`. Nobody else should be on the card.
+Its first minute says whether the ceiling held, by what the driver says each process holds: one network, then five, by
+both engines (`benchmarks/gpu_ceiling.py`). Then everything else is printed in one go: what the card answers against
+ONNX Runtime on the CPU, footprints, budgets, the floor (each network alone at its best batch), what the shared memory
+saves, what an out-of-memory costs, and whether all comes back. At the end `faceloom extract` itself runs at these
+budgets (`benchmarks/gpu_runs.py`). The driver is asked through `nvidia-ml-py`. Nobody else should be on the card.
 """
 
 import argparse
@@ -53,6 +54,7 @@ from faceloom.solver.problem import Arena, Problem, StageCost
 from faceloom.solver.solve import solve
 from faceloom.stage import NetworkPlugin, Tensors
 from faceloom.units import GIB, MIB, format_bytes
+from gpu_ceiling import report_ceiling
 from gpu_runs import report_runs
 
 sys.path.append(str(Path(__file__).parents[1] / "tests"))
@@ -128,7 +130,11 @@ def main() -> None:
 
 
 def report(setting: Setting) -> None:
-    """Prints everything."""
+    """Prints everything, the most important first."""
+    if setting.device != CPU:
+        print("Did the ceiling hold? By the driver's word, at the smallest budgets that have a plan:\n")
+        report_ceiling(setting.device)
+        print()
     made_up = make_checkpoints(setting)
     about = in_child(setting, "about")
     print(f"{about['version']} on {about['device']}, {format_bytes(about['total_bytes'])}; {platform.platform()}")

@@ -77,11 +77,13 @@ class Notice:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class CardSummary:
-    """What a run held of a device that has a memory of its own."""
+    """What a run held of a device that has a memory of its own, and how it was used."""
 
     peak_bytes: int
     predicted_peak_bytes: int
     budget_bytes: int
+    busy_share: float = 0.0
+    """The share of the time from its first frame on in which the device worked."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -142,12 +144,17 @@ class Summary:
             **{name: {"cpu": getattr(self, name), **self._of_cards(name)} for name in _SIZES},
             "events": {kind: self.events.get(kind, 0) for kind in self._told_events},
             **({"device_frames": dict(self.device_frames)} if self.device_frames else {}),
+            **({"device_busy": self._busy} if self.cards else {}),
             "images": self.images,
             "plan": self.plan,
         }
 
     def _of_cards(self, name: str) -> dict[str, int]:
         return {card: getattr(told, name) for card, told in self.cards.items()}
+
+    @property
+    def _busy(self) -> dict[str, float]:
+        return {card: round(told.busy_share, 3) for card, told in self.cards.items()}
 
     @property
     def _told_events(self) -> tuple[str, ...]:

@@ -115,6 +115,8 @@ class EngineJob:
     """Limit of its networks and their activations; 0 is none."""
     reserve_bytes: tuple[int, ...] = ()
     """What to reserve for activations in each phase; nothing if left out."""
+    weights_bytes: int = 0
+    """The part of that limit which the networks of the largest phase take."""
     base_bytes: int = 0
     """Of a device that has a memory of its own: what a process holds of it besides what the engine does."""
 
@@ -130,6 +132,8 @@ class Job:
     outputs: Outputs
     in_flight_bytes: int
     """Bytes of pixels that may be in flight before another frame is read."""
+    read_bytes: int = 0
+    """What each read that is under way counts in that; 0 where there is one lane, and so no other."""
     engine: EngineJob = field(default_factory=EngineJob)
     """What runs the networks."""
     host_engine: EngineJob | None = None

@@ -121,10 +121,10 @@ class FacesRead:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """From a worker, now and then: how far the present chunk is."""
+    """From a worker, now and then: how far the chunks in hand are."""
 
     frames: int
-    """Read so far."""
+    """Read so far, and not in the store."""
     phase: int
     """Under way, 0-based."""
 
@@ -178,6 +178,10 @@ class Held:
     device_peak_bytes: int = 0
     device_free_bytes: int | None = None
     """What is left of that device for anybody; None without one."""
+    device_busy_s: float = 0.0
+    """Seconds in which that device has worked."""
+    device_span_s: float = 0.0
+    """Seconds since this process began to read its first chunk."""
 
 
 Request = Begin | Confine | Count | Probe | TryOut | ReadFaces | Do | Measure | Guess

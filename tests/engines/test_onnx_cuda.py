@@ -1,6 +1,8 @@
 """ONNX Runtime on cards, by sessions that are simulated."""
 
+import threading
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +14,8 @@ from faceloom.choices import Precision
 from faceloom.engines import cuda_memory
 from faceloom.engines.onnx import PROVIDERS, OnnxEngine
 from faceloom.engines.runtime import Runtime
+from faceloom.engines.start import start_trial
+from faceloom.engines.turns import AHEAD
 from faceloom.errors import DeviceLostError, StageError
 from faceloom.units import GIB, MIB
 
@@ -24,6 +28,7 @@ class Session:
 
     def __init__(self, path: str, options: Any, *, providers: list[tuple[str, dict[str, str]]]) -> None:
         self.path, self.providers, self.falls_back = Path(path), providers, True
+        self.shares_arena = options.get_session_config_entry("session.use_env_allocators") == "1"
         self.runs: list[dict[str, str]] = []
         Session.made = [*Session.made, self]
 
@@ -36,9 +41,31 @@ class Session:
     def get_outputs(self) -> list[Any]:
         return [type("Output", (), {"name": "y"})]
 
+    def io_binding(self) -> "Binding":
+        return Binding()
+
+    def run_with_iobinding(self, binding: "Binding") -> None:
+        self.run(None, binding.inputs)
+
     def run(self, names: Any, inputs: dict[str, Any], options: Any = None) -> list[Any]:
         entry = "memory.enable_memory_arena_shrinkage"
         self.runs.append({} if options is None else {entry: options.get_run_config_entry(entry)})
+        return [np.zeros(1)]
+
+
+class Binding:
+    """What goes in and what comes out of a call."""
+
+    def __init__(self) -> None:
+        self.inputs: dict[str, Any] = {}
+
+    def bind_cpu_input(self, name: str, values: Any) -> None:
+        self.inputs[name] = values
+
+    def bind_output(self, name: str) -> None:
+        pass
+
+    def copy_outputs_to_cpu(self) -> list[Any]:
         return [np.zeros(1)]
 
 
@@ -171,7 +198,62 @@ def test_an_error_of_the_card_means_that_it_is_lost(
         network({"x": np.zeros(1)})
 
 
-@pytest.mark.parametrize("words", ["CUDA failure 2: out of memory", "CUDNN_STATUS_ALLOC_FAILED"])
+def test_weights_are_inside_the_limit_of_a_card(arenas: list[tuple[Any, ...]]) -> None:
+    OnnxEngine(Runtime(device="cuda:0"), arena_bytes=300 * MIB, weights_bytes=100 * MIB).load(Path("a.onnx"))
+    (_, (_, _, options, limits)) = arenas
+    assert limits["max_mem"] == 200 * MIB
+    assert options["gpu_mem_limit"] == str(200 * MIB)
+
+
+def test_a_trial_leaves_the_limit_to_the_engine_after_it(arenas: list[tuple[Any, ...]]) -> None:
+    trial = start_trial(Runtime(device="cuda:0"), arena_bytes=900 * MIB)
+    trial.load(Path("a.onnx"))({"x": np.zeros(1)})
+    trial.reserve(MIB)
+    trial.shrink()
+    assert not arenas
+    assert [session.shares_arena for session in Session.made] == [False]
+    assert Session.made[0].providers[0][1]["gpu_mem_limit"] == str(900 * MIB)
+    on("cuda:0", arena_bytes=500 * MIB).load(Path("a.onnx"))
+    assert [limits["max_mem"] for _, _, _, limits in arenas] == [0, 500 * MIB]
+    assert all(session.shares_arena for session in Session.made[1:])
+
+
+def test_the_inputs_of_the_next_call_are_there_while_one_runs(
+    arenas: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    network = on("cuda:0").load(Path("a.onnx"))
+    bound, runs, goes_on = threading.Semaphore(0), [], threading.Event()
+
+    def bind(self: Binding, name: str, values: Any) -> None:
+        bound.release()
+
+    def run(self: Session, names: Any, inputs: dict[str, Any], options: Any = None) -> list[Any]:
+        runs.append(1)
+        assert goes_on.wait(10)
+        return [np.zeros(1)]
+
+    monkeypatch.setattr(Binding, "bind_cpu_input", bind)
+    monkeypatch.setattr(Session, "run", run)
+    with ThreadPoolExecutor(4) as pool:
+        calls = [pool.submit(network, {"x": np.zeros(1)}) for _ in range(4)]
+        assert all(bound.acquire(timeout=10) for _ in range(1 + AHEAD))
+        assert not bound.acquire(timeout=0.05), "memory for no more is planned"
+        assert len(runs) == 1, "calls take turns"
+        goes_on.set()
+        for call in calls:
+            call.result()
+    assert len(runs) == 4
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        "CUDA failure 2: out of memory",
+        "CUDNN_STATUS_ALLOC_FAILED",
+        "CUDNN failure 1: CUDNN_STATUS_NOT_INITIALIZED",
+        "CUBLAS failure 1: CUBLAS_STATUS_NOT_INITIALIZED",
+    ],
+)
 def test_a_card_out_of_memory_is_a_lack_of_memory(
     arenas: list[tuple[Any, ...]], monkeypatch: pytest.MonkeyPatch, words: str
 ) -> None:

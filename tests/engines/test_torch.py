@@ -2,6 +2,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +11,7 @@ import onnx
 import pytest
 
 from conftest import SHARED, prepared
+from faceloom.align.pfld import Pfld
 from faceloom.api import stream
 from faceloom.choices import EngineName, Precision
 from faceloom.engines.engine import Network
@@ -18,6 +20,7 @@ from faceloom.engines.runtime import Runtime
 from faceloom.engines.start import start_engine
 from faceloom.errors import DeviceLostError, StageError
 from faceloom.mask import NetworkMask
+from faceloom.mask.unet import UNet
 from faceloom.models.convert import convert
 from faceloom.models.weights import WeightCache
 from faceloom.stage import NetworkPlugin, Tensors
@@ -120,7 +123,6 @@ def test_both_engines_find_the_same_faces(shared: Path, detect: str, align: str)
 
 
 def test_both_engines_cover_the_same_pixels(network: Load, cache: WeightCache, samples: Path) -> None:
-    from faceloom.mask.unet import UNet
 
     plugin: NetworkMask = UNet()
     images = images_for(plugin, samples)
@@ -186,6 +188,8 @@ class SimulatedCard:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.said: list[Any] = []
+        self.streams: list[SimulatedStream] = []
+        self.compute = SimulatedStream()
         answers = {
             "is_available": lambda: True,
             "device_count": lambda: 2,
@@ -196,9 +200,46 @@ class SimulatedCard:
             "max_memory_reserved": lambda device: 900,
             "synchronize": lambda device: self.said.append("waited"),
             "empty_cache": lambda: self.said.append("emptied"),
+            "host_memory_stats": lambda: {"allocated_bytes.current": 300, "active_bytes.current": 10},
+            "Stream": self._stream,
+            "stream": nullcontext,
+            "device": nullcontext,
+            "Event": SimulatedEvent,
+            "current_stream": lambda device: self.compute,
         }
         for name, answer in answers.items():
             monkeypatch.setattr(torch.cuda, name, answer)
+        monkeypatch.setattr(torch.accelerator, "empty_host_cache", lambda: self.said.append("emptied pinned"))
+
+    def _stream(self, device: Any) -> "SimulatedStream":
+        self.streams.append(SimulatedStream())
+        return self.streams[-1]
+
+
+class SimulatedStream:
+    """Work in order, of which nothing needs to be waited for."""
+
+    def __init__(self) -> None:
+        self.waited: list[SimulatedStream] = []
+
+    def wait_stream(self, other: "SimulatedStream") -> None:
+        self.waited.append(other)
+
+
+class SimulatedEvent:
+    """A moment on a card's own clock; every call takes 20 ms."""
+
+    def __init__(self, enable_timing: bool = False) -> None:
+        pass
+
+    def record(self, stream: SimulatedStream) -> None:
+        pass
+
+    def synchronize(self) -> None:
+        pass
+
+    def elapsed_time(self, other: "SimulatedEvent") -> float:
+        return 20.0
 
 
 @pytest.fixture
@@ -220,7 +261,40 @@ def test_what_a_card_holds_is_what_is_reserved(card: SimulatedCard) -> None:
 
 def test_shrinking_waits_for_the_card_and_empties_its_cache(card: SimulatedCard) -> None:
     start_engine(Runtime(engine=EngineName.TORCH, device="cuda:0")).shrink()
-    assert card.said == ["waited", "emptied"]
+    assert card.said == ["waited", "emptied", "emptied pinned"]
+
+
+def test_memory_that_a_card_reads_by_itself_is_counted(card: SimulatedCard) -> None:
+    memory = start_engine(Runtime(engine=EngineName.TORCH, device="cuda:0")).memory
+    assert memory is not None
+    assert memory.pinned_bytes == 300
+
+
+@pytest.fixture
+def moved(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Modules and tensors stay where they are, whatever card they are sent to."""
+    monkeypatch.setattr(torch.nn.Module, "to", lambda self, *_, **__: self)
+    monkeypatch.setattr(torch.Tensor, "to", lambda self, *_, **__: self)
+    monkeypatch.setattr(torch.Tensor, "pin_memory", lambda self: self)
+    monkeypatch.setattr(torch.Tensor, "record_stream", lambda self, stream: None)
+    empty = torch.empty
+    monkeypatch.setattr(torch, "empty", lambda *shape, pin_memory=False, **more: empty(*shape, **more))
+
+
+@pytest.mark.usefixtures("moved")
+def test_all_networks_of_a_card_copy_on_the_same_two_streams(card: SimulatedCard, cache: WeightCache) -> None:
+    engine = start_engine(Runtime(engine=EngineName.TORCH, device="cuda:0"))
+    networks = [engine.load(prepared(cache, name)) for name in ("pfld", "unet")]
+    assert len(card.streams) == 2
+    plugins: tuple[tuple[NetworkPlugin, int], ...] = ((Pfld(), Pfld().input_size), (UNet(), UNet().input_size))
+    for network, (plugin, side) in zip(networks, plugins, strict=True):
+        inputs = plugin.prepare(np.zeros((1, side, side, 3), np.uint8))
+        theirs = OnnxEngine().load(prepared(cache, plugin.weights.name))(inputs)
+        assert largest_difference(network(inputs), theirs) < CLOSE
+    up, down = card.streams
+    assert card.compute.waited == [up, up]
+    assert down.waited == [card.compute, card.compute]
+    assert engine.busy_s == pytest.approx(2 * 0.020)
 
 
 @pytest.mark.parametrize(
@@ -233,7 +307,13 @@ def test_cards_compute_in_float32_unless_asked_for_less(card: SimulatedCard, pre
 
 
 @pytest.mark.parametrize(
-    "error", [torch.OutOfMemoryError("CUDA out of memory"), RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED")]
+    "error",
+    [
+        torch.OutOfMemoryError("CUDA out of memory"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_ALLOC_FAILED"),
+        RuntimeError("cuDNN error: CUDNN_STATUS_NOT_INITIALIZED"),
+        RuntimeError("CUDA error: CUBLAS_STATUS_NOT_INITIALIZED when calling `cublasCreate(handle)`"),
+    ],
 )
 def test_a_card_out_of_memory_is_a_lack_of_memory(
     error: RuntimeError, cache: WeightCache, monkeypatch: pytest.MonkeyPatch

@@ -2,6 +2,7 @@ import sys
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from types import ModuleType
+from typing import Any
 
 import pytest
 
@@ -38,6 +39,8 @@ class Driver:
     answers_in_bytes: bool = False
     users: int = 0
     asked_versions: list[int | None] = field(default_factory=list)
+    slices: dict[int, list[int | None]] = field(default_factory=dict)
+    """Of cards on which MIG is on: the memory of each slice, or None where there could be one."""
 
 
 class NVMLError(Exception):
@@ -54,6 +57,42 @@ class Nvml(ModuleType):
         super().__init__("pynvml")
         for name in CALLS:
             setattr(self, name, self._call(name, driver))
+        if driver.slices:
+            self._offer_slices(driver)
+
+    def _offer_slices(self, driver: Driver) -> None:
+        """As a driver does that can slice cards: a slice is asked by the same calls as a card."""
+        whole = {name: getattr(self, name) for name in CALLS}
+
+        def mode(i: int) -> list[int]:
+            if i == 0:
+                raise NVMLError("Not Supported")
+            return [int(i in driver.slices), 0]
+
+        def handle(i: int, place: int) -> tuple[int, int]:
+            if driver.slices[i][place] is None:
+                raise NVMLError("Not Found")
+            return i, place
+
+        def memory(i: Any, version: int | None = None) -> object:
+            if not isinstance(i, tuple):
+                return whole["nvmlDeviceGetMemoryInfo"](i, version=version)
+            total = driver.slices[i[0]][i[1]]
+            assert total
+            return Memory(total=total, free=total)
+
+        def uuid(i: Any) -> object:
+            return f"MIG-{i[0]}{i[1]}" if isinstance(i, tuple) else whole["nvmlDeviceGetUUID"](i)
+
+        def label(i: Any) -> object:
+            return f"Slice {i[1]}" if isinstance(i, tuple) else whole["nvmlDeviceGetName"](i)
+
+        self.nvmlDeviceGetMigMode = mode
+        self.nvmlDeviceGetMaxMigDeviceCount = lambda i: len(driver.slices[i])
+        self.nvmlDeviceGetMigDeviceHandleByIndex = handle
+        self.nvmlDeviceGetMemoryInfo = memory
+        self.nvmlDeviceGetUUID = uuid
+        self.nvmlDeviceGetName = label
 
     def _call(self, name: str, driver: Driver) -> Callable[..., object]:
         def call(*values: int, version: int | None = None) -> object:
@@ -179,6 +218,55 @@ def test_the_variable_is_read_as_cuda_does(
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", variable)
     assert names_and_uuids()[1:] == [(f"cuda:{number}", UUIDS[i]) for number, i in enumerate(shown)]
     assert (gpu_problem() is None) == bool(shown)
+
+
+@pytest.fixture
+def sliced(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> Driver:
+    """The third card has slices of 3 and 5 GiB, and a place for another between them; the last has none at all."""
+    driver.slices = {2: [3 * GIB, None, 5 * GIB], 3: []}
+    monkeypatch.setitem(sys.modules, "pynvml", Nvml(driver))
+    return driver
+
+
+def test_the_slices_of_a_card_stand_in_its_place_with_what_is_theirs(sliced: Driver) -> None:
+    cards = find_devices()[1:]
+    assert [(card.name, card.uuid) for card in cards] == [
+        ("cuda:0", "GPU-0a11"),
+        ("cuda:1", "GPU-0b22"),
+        ("cuda:2", "MIG-20"),
+        ("cuda:3", "MIG-22"),
+    ]
+    assert [card.total_bytes for card in cards[2:]] == [3 * GIB, 5 * GIB]
+    assert cards[3].environment == (("CUDA_VISIBLE_DEVICES", "MIG-22"),)
+
+
+@pytest.mark.parametrize(
+    ("variable", "shown"),
+    [
+        ("MIG-22", ["MIG-22"]),
+        ("MIG-2", []),  # both begin like that
+        ("MIG-22,MIG-20,0", ["MIG-22", "MIG-20", "GPU-0a11"]),
+        ("2", ["MIG-20"]),
+        ("GPU-cc", ["MIG-20"]),
+        ("0,3,1", ["GPU-0a11"]),  # there is nothing that could be used of the last card
+        ("2,MIG-20", []),
+    ],
+)
+def test_the_variable_names_slices(
+    sliced: Driver, monkeypatch: pytest.MonkeyPatch, variable: str, shown: list[str]
+) -> None:
+    monkeypatch.setenv("CUDA_VISIBLE_DEVICES", variable)
+    assert [uuid for _, uuid in names_and_uuids()[1:]] == shown
+
+
+def test_cards_that_are_to_be_sliced_and_are_not_are_a_reason(driver: Driver, monkeypatch: pytest.MonkeyPatch) -> None:
+    driver.sizes, driver.slices = (2 * GIB, 4 * GIB), {1: []}
+    monkeypatch.setitem(sys.modules, "pynvml", nvml := Nvml(driver))
+    assert names_and_uuids()[1:] == [("cuda:0", "GPU-0a11")]
+    monkeypatch.setattr(nvml, "nvmlDeviceGetCount", lambda: 1)
+    monkeypatch.setattr(nvml, "nvmlDeviceGetHandleByIndex", lambda _: 1)
+    assert [device.name for device in find_devices()] == ["cpu"]
+    assert "MIG" in (gpu_problem() or "")
 
 
 @pytest.fixture

@@ -3,7 +3,7 @@ from dataclasses import dataclass, field, replace
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from faceloom.pipeline.schedule import READ, Idle, SourceState, StepState, choose
+from faceloom.pipeline.schedule import FED, READ, Idle, SourceState, StepState, choose
 
 
 @dataclass
@@ -15,6 +15,8 @@ class Simulation:
     fan_out: int
     parallel: bool
     room: int
+    feeding: int = -1
+    """The step that feeds a device, if there is one."""
     reading: int = 0
     most_reading: int = 0
     exhausted: bool = False
@@ -40,8 +42,8 @@ class Simulation:
             has_room=self.in_flight + self.reading < self.room,
         )
         steps = [
-            StepState(batch=batch, ready=ready, running=len(running))
-            for batch, ready, running in zip(self.batches, self.ready, self.running, strict=True)
+            StepState(batch=batch, ready=ready, running=len(running), feeds=i == self.feeding)
+            for i, (batch, ready, running) in enumerate(zip(self.batches, self.ready, self.running, strict=True))
         ]
         choice = choose(source, steps)
         if isinstance(choice, Idle):
@@ -96,6 +98,7 @@ simulations = st.builds(
     fan_out=st.integers(0, 3),
     parallel=st.booleans(),
     room=st.integers(1, 10),
+    feeding=st.integers(-1, 1),
 )
 picks = st.lists(st.integers(0, 1000), min_size=1, max_size=20)
 
@@ -149,6 +152,22 @@ def test_of_full_batches_the_one_furthest_down_goes_first(source: SourceState, s
     full = [i for i, step in enumerate(steps) if step.ready >= step.batch]
     assume(full)
     assert choose(source, steps) == full[-1]
+
+
+@given(sources, flows, st.integers(0, 4))
+def test_a_device_that_has_little_to_do_is_fed_first_then_read_for(
+    source: SourceState, steps: list[StepState], place: int
+) -> None:
+    i = place % len(steps)
+    steps[i] = replace(steps[i], feeds=True)
+    may_read = not source.exhausted and (source.parallel or not source.running) and source.has_room
+    without = choose(source, [replace(step, feeds=False) for step in steps])
+    if steps[i].running >= FED:
+        assert choose(source, steps) == without
+    elif steps[i].ready >= steps[i].batch:
+        assert choose(source, steps) == i
+    else:
+        assert choose(source, steps) == (READ if may_read else without)
 
 
 @given(sources, partial_flows)

@@ -56,6 +56,12 @@ def nvmlDeviceGetUUID(card: Path) -> str:  # noqa: N802
     return f"GPU-{card.name}"
 
 
+def nvmlDeviceGetComputeRunningProcesses(card: Path) -> list[SimpleNamespace]:  # noqa: N802
+    """What of `others` there is has no process."""
+    files = [file for file in card.iterdir() if file.name.isdigit() and Path("/proc", file.name).exists()]
+    return [SimpleNamespace(pid=int(file.name), usedGpuMemory=int(file.read_text() or 0)) for file in files]
+
+
 def nvmlDeviceGetMemoryInfo(card: Path) -> SimpleNamespace:  # noqa: N802
     total = json.loads((card / "card.json").read_text())["total_bytes"]
     return SimpleNamespace(total=total, free=max(0, total - held_bytes(card)))

@@ -32,6 +32,7 @@ def _with_host(rng: random.Random, stage: StageCost, grain: int) -> StageCost:
         weights_bytes=rng.choice((0, rng.randrange(30))),
         fixed_bytes=rng.choice((0, rng.randrange(10))),
         item_bytes=rng.choice((0, rng.randrange(10))),
+        item_s=rng.choice((0, rng.randint(0, 30_000 // grain) * grain / 10**6)),
     )
     if rng.random() < 0.25:
         return replace(stage, host=share)
@@ -110,7 +111,8 @@ def ticks(problem: Problem, chosen: list[Variant], *, last: bool) -> int:
     device = 0
     for choice in chosen:
         called = choice.stage.calls(problem.frames, choice.batch) * choice.ticks_a_call
-        host, device = (host + called, device) if choice.is_on_host else (host, device + called)
+        beside = choice.stage.calls(problem.frames, 1) * _ticks(choice.stage.host.item_s)
+        host, device = (host + called, device) if choice.is_on_host else (host + beside, device + called)
     loads = sum(_ticks(choice.cost.load_s) for choice in chosen)
     return loads + (max(host, device) if problem.overlap else host + device)
 

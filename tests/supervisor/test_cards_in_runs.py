@@ -91,16 +91,20 @@ def test_a_run_on_a_card_keeps_both_ceilings_and_finds_the_same(cards: Path, sam
         assert 0 < told["peak_bytes"][device] <= told["predicted_peak_bytes"][device] <= budget
     devices = {stage["device"] for phase in told["plan"]["phases"] for stage in phase["stages"]}
     assert "cuda:1" in devices
+    assert 0 < told["device_busy"]["cuda:1"] <= 1
+    assert read_summary(cards.parent / "out")["runs"][0]["summary"]["device_busy"] == told["device_busy"]
     assert_same(cards.parent / "out", on_cpu)
 
 
-def three(samples: Path, cards: Path, events: list[Event], *, orders: Mapping[str, str], device: str) -> Summary:
-    """A run on several cards; orders for some of them are given when its first frames are under way."""
+def three(
+    samples: Path, cards: Path, events: list[Event], *, orders: Mapping[str, str], device: str, after_faces: int = 1
+) -> Summary:
+    """A run on several cards; orders for some of them are given when so many faces are in the store."""
     waiting = dict(orders)
 
     def on_event(event: Event) -> None:
         events.append(event)
-        if isinstance(event, Progress) and event.faces:  # a chunk is in the store
+        if isinstance(event, Progress) and event.faces >= after_faces:
             while waiting:
                 name, order = waiting.popitem()
                 (cards / name / "orders").write_text(order)
@@ -148,7 +152,7 @@ def test_a_card_that_fails_again_and_again_is_left_out_and_costs_nothing_but_tim
 def test_a_card_whose_workers_are_killed_one_after_the_other_costs_nothing_but_time(
     cards: Path, samples: Path, on_cpu: Path
 ) -> None:
-    summary = three(samples, cards, [], orders={"a": "die 99"}, device="cuda:0,cuda:2")
+    summary = three(samples, cards, [], orders={"a": "die 99"}, device="cuda:0,cuda:2", after_faces=0)
     assert (summary.failed, summary.outcome) == (0, "done")
     assert summary.events["worker_restarted"] > 0
     assert_same(cards.parent / "out", on_cpu)
@@ -157,7 +161,7 @@ def test_a_card_whose_workers_are_killed_one_after_the_other_costs_nothing_but_t
 @pytest.mark.usefixtures("everything_on_cards")
 def test_a_card_that_fails_once_is_tried_again(cards: Path, samples: Path, on_cpu: Path) -> None:
     events: list[Event] = []
-    summary = three(samples, cards, events, orders={"a": "fail 1", "c": "die 1"}, device="cuda:0,cuda:2")
+    summary = three(samples, cards, events, orders={"a": "fail 1", "c": "die 1"}, device="cuda:0,cuda:2", after_faces=0)
     assert not notices(events, DEVICE_LOST)
     assert summary.events["worker_restarted"] == 2
     assert_same(cards.parent / "out", on_cpu)

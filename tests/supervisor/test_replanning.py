@@ -47,6 +47,7 @@ def footprint(*, weights: int, item: int, seconds: float) -> Footprint:
         host,
         batch_s={2**i: seconds * 1.25**i for i in range(5)},
         process_bytes=400 * MIB,
+        context_bytes=400 * MIB,
         host=HostFootprint(
             weights_bytes=weights * MIB, spike_bytes=0, fixed_bytes=0, item_bytes=MIB, process_bytes=300 * MIB
         ),

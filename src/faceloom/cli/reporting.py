@@ -68,7 +68,9 @@ def _in_words(summary: "Summary", out: Path, left_alone: str) -> str:
     lines = [f"{found}{failed}{skipped}; {memory}"]
     for name, card in summary.cards.items():
         peak, predicted, budget = map(format_bytes, (card.peak_bytes, card.predicted_peak_bytes, card.budget_bytes))
-        lines.append(f"  on {name} {peak} of {budget} ({predicted} predicted)")
+        lines.append(
+            f"  on {name} {peak} of {budget} ({predicted} predicted), at work {card.busy_share:.0%} of the time"
+        )
     if summary.device_frames:
         lines.append("  frames    " + ", ".join(f"{name} {number:,}" for name, number in summary.device_frames.items()))
     places = {"chips": out / "chips", "overlays": out / "overlays", "store": out / "faceloom.sqlite"}

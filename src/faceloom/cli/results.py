@@ -136,6 +136,9 @@ def _cost_in_words(told: dict[str, Any]) -> str:
         f" ({format_bytes(told['predicted_peak_bytes'][name])} predicted)"
         for name, peak in told["peak_bytes"].items()
     )
+    memory += "".join(
+        f", {name} at work {share:.0%} of the time" for name, share in told.get("device_busy", {}).items()
+    )
     return f", {format_seconds(told['seconds'])}, {memory}" + (f"; {events}" if events else "")
 
 

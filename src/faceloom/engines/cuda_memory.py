@@ -4,6 +4,12 @@ import ctypes
 import sys
 from functools import cache
 
+NOT_INITIALISED = ("CUBLAS_STATUS_NOT_INITIALIZED", "CUDNN_STATUS_NOT_INITIALIZED")
+"""What the libraries say where their handle, with its workspace, did not get its memory: it can be asked for again.
+
+Source: cuBLAS Library, 2.1.4 `cublasCreate`; cuDNN API, `cudnnStatus_t`.
+"""
+
 
 class CudaMemory:
     """A card's memory; what is gone of it since this object was made is taken to be held by this process.
@@ -25,6 +31,10 @@ class CudaMemory:
     @property
     def free_bytes(self) -> int:
         return _free_and_total(self._number)[0]
+
+    @property
+    def pinned_bytes(self) -> int:
+        return 0  # what comes and goes is copied from memory of Python's
 
     @property
     def held_bytes(self) -> int:

@@ -44,6 +44,10 @@ class DeviceMemory(HeldMemory, Protocol):
         """All memory of the device."""
 
     @property
+    def pinned_bytes(self) -> int:
+        """What the engine holds of the host's memory for the device to read by itself; the system may not count it."""
+
+    @property
     def free_bytes(self) -> int:
         """What is free of the device's memory now, by its own account; what any process holds is not free."""
 
@@ -54,6 +58,10 @@ class Engine(Protocol):
     @property
     def version(self) -> str:
         """The name and version of the runtime, e.g. `onnxruntime 1.31.1`."""
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds in which the device has worked on calls so far; 0 on the host, where nothing else would be told."""
 
     @property
     def memory(self) -> DeviceMemory | None:

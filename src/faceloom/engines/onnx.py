@@ -10,10 +10,11 @@ from typing import Any
 import numpy as np
 
 from faceloom.choices import Precision
-from faceloom.engines.cuda_memory import CudaMemory
+from faceloom.engines.cuda_memory import NOT_INITIALISED, CudaMemory
 from faceloom.engines.engine import DeviceMemory
 from faceloom.engines.heap import trim_heap
 from faceloom.engines.runtime import CPU, ON_CPU, Runtime
+from faceloom.engines.turns import Turns
 from faceloom.errors import DeviceLostError, StageError
 from faceloom.stage import Tensors
 
@@ -24,8 +25,9 @@ _OUT_OF_MEMORY = (
     "is smaller than requested bytes",
     "out of memory",
     "ALLOC_FAILED",
+    *NOT_INITIALISED,
 )
-"""How the runtime says that memory was refused; the fourth is the arena's, the last two are CUDA's and cuDNN's."""
+"""How the runtime says that memory was refused; the fourth is the arena's, those after it are CUDA's and cuDNN's."""
 _DEVICE_LOST = ("CUDA failure", "CUDNN failure", "CUBLAS failure", "HIP failure", "MIOPEN failure", "DXGI_ERROR")
 """Errors that end a process's work on a card: after most of them every call fails."""
 _KEEPER = Path(__file__).with_name("keeper.onnx")
@@ -79,12 +81,20 @@ class OnnxEngine:
     Arenas are those of the CPU and of CUDA; other providers keep their memory as they like.
     """
 
-    def __init__(self, runtime: Runtime = ON_CPU, *, arena_bytes: int = 0) -> None:
-        """An engine whose arena holds at most `arena_bytes`; 0 is no limit. The first engine of a process decides."""
+    _shares_arena = "1"
+
+    def __init__(self, runtime: Runtime = ON_CPU, *, arena_bytes: int = 0, weights_bytes: int = 0) -> None:
+        """An engine whose arena holds at most `arena_bytes`; 0 is no limit. The first engine of a process decides.
+
+        Weights lie outside the arena: on a device, where nothing else limits them, `weights_bytes` are left to them.
+        """
         self._runtime = runtime
+        if arena_bytes and runtime.kind != CPU:
+            arena_bytes = max(1, arena_bytes - weights_bytes)
         self._provider, options = PROVIDERS[self._runtime.kind]
         self._options = options(self._runtime, arena_bytes)
         self._arena_bytes = arena_bytes
+        self._turns = Turns()
 
     @cached_property
     def version(self) -> str:
@@ -92,6 +102,11 @@ class OnnxEngine:
         import onnxruntime
 
         return f"onnxruntime {onnxruntime.__version__}"
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds in which a card has worked on calls so far."""
+        return self._turns.busy_s
 
     @cached_property
     def memory(self) -> DeviceMemory | None:
@@ -104,7 +119,8 @@ class OnnxEngine:
             message = f"{path.name} is the checkpoint of {network}, which runs by the engine torch alone"
             raise StageError(message, stage=path.stem)
         assert self._keeper  # made before anything else, so that its block of the arena is its own
-        return OnnxNetwork(self._session(path))
+        session = self._session(path)
+        return OnnxCardNetwork(session, self._turns) if self._runtime.kind == "cuda" else OnnxNetwork(session)
 
     def reserve(self, size_bytes: int) -> None:
         """Takes one block for the activations of all networks.
@@ -178,7 +194,7 @@ class OnnxEngine:
         # The default plans a second block of activations at the second run (measured, docs/memory.md).
         options.enable_mem_pattern = False
         options.log_severity_level = 4
-        options.add_session_config_entry("session.use_env_allocators", "1")
+        options.add_session_config_entry("session.use_env_allocators", self._shares_arena)
         # Weights outside the arena: they go with their network.
         options.add_session_config_entry("session.use_device_allocator_for_initializers", "1")
         try:
@@ -195,6 +211,30 @@ class OnnxEngine:
         return session
 
 
+class OnnxTrialEngine(OnnxEngine):
+    """Runs networks in arenas of their own, which go with them.
+
+    The arena that sessions share is made once in a process, with its limit. Until then a network can be tried in this
+    way, to see what context and libraries leave for the limit.
+    """
+
+    _shares_arena = "0"
+
+    @cached_property
+    def _keeper(self) -> bool:
+        """No network is needed to shrink what is not shared."""
+        self._check_provider()
+        return True
+
+    def reserve(self, size_bytes: int) -> None:
+        """Does nothing: there is no place to keep it."""
+
+    def shrink(self) -> None:
+        """Gives back what networks held that are gone."""
+        gc.collect()
+        trim_heap()
+
+
 class OnnxNetwork:
     """A network that is loaded as a session."""
 
@@ -206,6 +246,26 @@ class OnnxNetwork:
     def __call__(self, inputs: Tensors) -> Tensors:
         with _as_memory_error():
             values = self._session.run(self._outputs, dict(inputs))
+        return dict(zip(self._outputs, values, strict=True))
+
+
+class OnnxCardNetwork(OnnxNetwork):
+    """A network on a card: what goes in is copied there while the call before it runs."""
+
+    def __init__(self, session: Any, turns: Turns) -> None:
+        super().__init__(session)
+        self._turns = turns
+
+    def __call__(self, inputs: Tensors) -> Tensors:
+        with _as_memory_error(), self._turns.place():
+            binding = self._session.io_binding()
+            for name, values in inputs.items():
+                binding.bind_cpu_input(name, np.ascontiguousarray(values))  # copies it to the card
+            for name in self._outputs:
+                binding.bind_output(name)
+            with self._turns.turn():
+                self._session.run_with_iobinding(binding)
+            values = binding.copy_outputs_to_cpu()
         return dict(zip(self._outputs, values, strict=True))
 
 

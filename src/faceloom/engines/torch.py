@@ -11,14 +11,23 @@ import torch
 
 from faceloom.choices import Precision
 from faceloom.engines.checkpoints import empty_network, read_state
+from faceloom.engines.cuda_memory import NOT_INITIALISED
 from faceloom.engines.engine import DeviceMemory
 from faceloom.engines.heap import trim_heap
 from faceloom.engines.runtime import Runtime
 from faceloom.engines.torch_graph import read_graph
+from faceloom.engines.turns import Turns
 from faceloom.errors import DeviceLostError, StageError
 from faceloom.stage import Tensors
 
-_OUT_OF_MEMORY = ("out of memory", "can't allocate memory", "not enough memory", "ALLOC_FAILED", "bad_alloc")
+_OUT_OF_MEMORY = (
+    "out of memory",
+    "can't allocate memory",
+    "not enough memory",
+    "ALLOC_FAILED",
+    "bad_alloc",
+    *NOT_INITIALISED,
+)
 """How PyTorch and the libraries below it say that memory was refused, where they raise no class of their own."""
 _DEVICE_LOST = ("CUDA error", "HIP error", "CUDA driver error", "cuDNN error", "CUBLAS_STATUS", "MPS backend error")
 """Errors that end a process's work on a card: after most of them every call fails."""
@@ -41,6 +50,7 @@ class TorchEngine:
         self._device = _device(runtime.device)
         self._precision = runtime.precision
         self._is_cuda = self._device.type == "cuda"
+        self._card = _Card(self._device) if self._is_cuda else None
         _settle(self._precision)
         if self._is_cuda and arena_bytes:
             share = arena_bytes / torch.cuda.get_device_properties(self._device).total_memory
@@ -52,6 +62,11 @@ class TorchEngine:
     def version(self) -> str:
         """The name and version of the runtime."""
         return f"torch {torch.__version__}"
+
+    @property
+    def busy_s(self) -> float:
+        """Seconds in which a card has worked on calls so far, by its own clock."""
+        return self._card.turns.busy_s if self._card else 0.0
 
     @property
     def memory(self) -> DeviceMemory | None:
@@ -67,8 +82,8 @@ class TorchEngine:
             # Convolutions of tensor cores, and of the CPU, read channels last; those of plain float32 on cards do not.
             layout = torch.channels_last if self._prefers_channels_last else torch.contiguous_format
             module = module.to(memory_format=layout)
-        if self._is_cuda:
-            return _CardNetwork(module, self._device, layout)
+        if self._card:
+            return _CardNetwork(module, self._card, layout)
         return TorchNetwork(module, self._device, layout)
 
     @property
@@ -87,6 +102,7 @@ class TorchEngine:
         if self._is_cuda:
             torch.cuda.synchronize(self._device)
             torch.cuda.empty_cache()
+            _empty_pinned()
         elif self._device.type == "mps":
             torch.mps.synchronize()
             torch.mps.empty_cache()
@@ -116,39 +132,57 @@ class TorchNetwork:
         return tensor.contiguous(memory_format=self._layout) if tensor.ndim == 4 else tensor
 
 
+class _Card:
+    """What the networks of a card share: the streams, so that their tensors come from the same pools, and the turns.
+
+    PyTorch's allocator keeps what a stream has freed for that stream alone: with a stream of its own each network would
+    hold its inputs besides those of all others.
+    """
+
+    def __init__(self, device: torch.device) -> None:
+        self.device = device
+        self.up, self.down = torch.cuda.Stream(device), torch.cuda.Stream(device)
+        self.turns = Turns()
+        self.launching = threading.Lock()
+        """Held by the network that launches: kernels of two calls in turns would hold the activations of both."""
+
+
 class _CardNetwork(TorchNetwork):
     """A module on a card, with copies on streams of their own, from and to memory that the card reads by itself."""
 
-    _launching = threading.Lock()
-    """Held by the network that launches: kernels of two calls that take turns would hold the activations of both."""
-
-    def __init__(self, module: torch.nn.Module, device: torch.device, layout: torch.memory_format) -> None:
-        super().__init__(module, device, layout)
-        self._up = torch.cuda.Stream(device)
-        self._down = torch.cuda.Stream(device)
+    def __init__(self, module: torch.nn.Module, card: _Card, layout: torch.memory_format) -> None:
+        super().__init__(module, card.device, layout)
+        self._card = card
 
     def __call__(self, inputs: Tensors) -> Tensors:
-        with _as_memory_error(), torch.inference_mode(), torch.cuda.device(self._device):
-            compute = torch.cuda.current_stream(self._device)
-            with torch.cuda.stream(self._up):
+        card = self._card
+        with _as_memory_error(), torch.inference_mode(), torch.cuda.device(card.device), card.turns.place():
+            compute = torch.cuda.current_stream(card.device)
+            with torch.cuda.stream(card.up):
                 sent = {name: self._send(values) for name, values in inputs.items()}
-            with self._launching:
-                compute.wait_stream(self._up)
+            begin, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
+            with card.launching:
+                compute.wait_stream(card.up)
                 for tensor in sent.values():
                     tensor.record_stream(compute)
+                begin.record(compute)
                 answer = self._module(**{name: self._laid_out(tensor) for name, tensor in sent.items()})
                 answer = {name: _floats(tensor).contiguous() for name, tensor in answer.items()}
-            self._down.wait_stream(compute)
-            with torch.cuda.stream(self._down):
-                fetched = {name: self._fetch(tensor) for name, tensor in answer.items()}
-            self._down.synchronize()
+                end.record(compute)
+                card.down.wait_stream(compute)
+                with torch.cuda.stream(card.down):
+                    fetched = {name: self._fetch(tensor) for name, tensor in answer.items()}
+                    done = torch.cuda.Event()
+                    done.record(card.down)
+            done.synchronize()
+            card.turns.add(begin.elapsed_time(end) / 1000)
             return {name: tensor.numpy() for name, tensor in fetched.items()}
 
     def _send(self, values: "np.typing.NDArray[np.generic]") -> torch.Tensor:
         return torch.from_numpy(values).pin_memory().to(self._device, non_blocking=True)
 
     def _fetch(self, tensor: torch.Tensor) -> torch.Tensor:
-        tensor.record_stream(self._down)
+        tensor.record_stream(self._card.down)
         target = torch.empty(tensor.shape, dtype=tensor.dtype, pin_memory=True)
         return target.copy_(tensor, non_blocking=True)
 
@@ -175,8 +209,25 @@ class _CardMemory:
     def peak_bytes(self) -> int:
         return int(torch.cuda.max_memory_reserved(self._device))
 
+    @property
+    def pinned_bytes(self) -> int:
+        return int(torch.cuda.host_memory_stats().get("allocated_bytes.current", 0))
+
     def reset_peak(self) -> None:
         torch.cuda.reset_peak_memory_stats(self._device)
+
+
+def _empty_pinned() -> None:
+    """Gives back the host's memory that cards read by themselves, as far as no copy needs it.
+
+    PyTorch keeps it, in blocks that are rounded up to powers of two, and has given the call for it three names.
+    """
+    if hasattr(torch.accelerator, "empty_host_cache"):
+        torch.accelerator.empty_host_cache()
+    elif hasattr(torch._C, "_accelerator_emptyHostCache"):
+        torch._C._accelerator_emptyHostCache()
+    else:
+        torch._C._host_emptyCache()
 
 
 def _device(name: str) -> torch.device:

@@ -63,7 +63,11 @@ def find_devices() -> tuple[Device, ...]:
     Without that variable, and for numbers in it, the cards are counted by their PCI bus, as nvidia-smi does. CUDA
     itself does so only under CUDA_DEVICE_ORDER=PCI_BUS_ID or when all cards are of one model: by default it puts the
     one it holds for the fastest first, which NVML cannot know. So whoever uses a card should name it to CUDA by its
-    `uuid`, which means the same in any order. Slices of a card (MIG) are not told apart.
+    `uuid`, which means the same in any order.
+
+    In place of a card that is sliced (MIG) stand its slices, each with the memory that is its own: the whole card can
+    then be used by nobody. CUDA shows a process one slice, the first of those it may see; by their `uuid` each can be
+    used by a process of its own.
     """
     cards, _ = _cards()
     return (_cpu(), *(cards or _others()))
@@ -179,16 +183,50 @@ def _cards() -> tuple[tuple[Device, ...], str | None]:
         nvml.nvmlInit()
         try:
             handles = [nvml.nvmlDeviceGetHandleByIndex(i) for i in range(nvml.nvmlDeviceGetCount())]
-            every = [_card(nvml, handle) for handle in handles]
+            every = [_CardWithSlices(_card(nvml, handle), _slices(nvml, handle)) for handle in handles]
         finally:
             nvml.nvmlShutdown()
     except nvml.NVMLError as error:
         return (), f"the NVIDIA driver cannot be asked: {error}"
     if not every:
         return (), "the NVIDIA driver knows of no card"
-    visible = _visible([card.uuid for card in every], os.environ.get(_VISIBLE))
-    cards = tuple(replace(every[i], name=f"{_CUDA}:{number}") for number, i in enumerate(visible))
-    return cards, None if cards else f"{_VISIBLE}={os.environ.get(_VISIBLE)!r} hides all {len(every)} NVIDIA cards"
+    visible = _visible(every, os.environ.get(_VISIBLE))
+    cards = tuple(replace(card, name=f"{_CUDA}:{number}") for number, card in enumerate(visible))
+    if cards or all(not card.usable for card in every):
+        return cards, None if cards else "the NVIDIA cards are to be sliced (MIG is on), and have no slices"
+    return cards, f"{_VISIBLE}={os.environ.get(_VISIBLE)!r} hides all {len(every)} NVIDIA cards"
+
+
+@dataclass(frozen=True, slots=True)
+class _CardWithSlices:
+    """A card and its slices; None where it is whole."""
+
+    whole: Device
+    slices: tuple[Device, ...] | None
+
+    @property
+    def usable(self) -> tuple[Device, ...]:
+        return (self.whole,) if self.slices is None else self.slices
+
+
+def _slices(nvml: ModuleType, handle: Any) -> tuple[Device, ...] | None:
+    """The slices of a card on which MIG is on; None for any other.
+
+    Source: NVML API reference, "Multi Instance GPU Management".
+    """
+    try:
+        mode, _ = nvml.nvmlDeviceGetMigMode(handle)
+    except (AttributeError, nvml.NVMLError):  # an old binding, or a card that cannot be sliced
+        return None
+    if not mode:
+        return None
+    found = []
+    for i in range(nvml.nvmlDeviceGetMaxMigDeviceCount(handle)):
+        try:
+            found.append(_card(nvml, nvml.nvmlDeviceGetMigDeviceHandleByIndex(handle, i)))
+        except nvml.NVMLError:  # a place where a slice could be
+            continue
+    return tuple(found)
 
 
 def _card(nvml: ModuleType, handle: Any) -> Device:
@@ -220,28 +258,35 @@ def _text(value: str | bytes) -> str:
     return value.decode() if isinstance(value, bytes) else value
 
 
-def _visible(uuids: Sequence[str], variable: str | None) -> list[int]:
-    """Indexes into `uuids`, as CUDA reads the variable: up to the first entry that means no card; none if one repeats.
+def _visible(cards: Sequence[_CardWithSlices], variable: str | None) -> list[Device]:
+    """The cards and slices that the variable means, as CUDA reads it: up to the first entry that means none; none at
+    all if one repeats.
 
-    An entry is the number of a card, or the beginning of the UUID of exactly one.
-    Source: CUDA C++ Programming Guide, "CUDA Environment Variables"; for repeats, torch.cuda's reading of it.
+    An entry is the number of a card, or the beginning of the UUID of exactly one card or slice. Number and UUID of a
+    card that is sliced mean its first slice.
+    Source: CUDA C++ Programming Guide, "CUDA Environment Variables"; NVIDIA Multi-Instance GPU User Guide, "CUDA Device
+    Enumeration"; for repeats, torch.cuda's reading of it.
     """
     if variable is None:
-        return list(range(len(uuids)))
-    chosen: list[int] = []
+        return [device for card in cards for device in card.usable]
+    chosen: list[Device] = []
     for entry in variable.split(","):
-        i = _meant(entry.strip(), uuids)
-        if i is None:
+        device = _meant(entry.strip(), cards)
+        if device is None:
             break
-        if i in chosen:
+        if device in chosen:
             return []
-        chosen.append(i)
+        chosen.append(device)
     return chosen
 
 
-def _meant(entry: str, uuids: Sequence[str]) -> int | None:
-    if entry.startswith("GPU-"):
-        matches = [i for i, uuid in enumerate(uuids) if uuid.startswith(entry)]
+def _meant(entry: str, cards: Sequence[_CardWithSlices]) -> Device | None:
+    if entry.startswith("MIG-"):
+        matches = [device for card in cards for device in card.slices or () if device.uuid.startswith(entry)]
         return matches[0] if len(matches) == 1 else None
-    number = re.match(r"\+?\d+", entry)  # like strtol, what follows the digits does not matter
-    return int(number[0]) if number and int(number[0]) < len(uuids) else None
+    if entry.startswith("GPU-"):
+        found = [card for card in cards if card.whole.uuid.startswith(entry)]
+    else:
+        number = re.match(r"\+?\d+", entry)  # like strtol, what follows the digits does not matter
+        found = list(cards[int(number[0]) :][:1]) if number else []
+    return next(iter(found[0].usable), None) if len(found) == 1 else None

@@ -3,7 +3,7 @@
 import hashlib
 import json
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +19,7 @@ _RUNTIME_BYTES = 512 * MIB
 """What the libraries of a card take of the host's memory; a guess, like the next."""
 _TIMES_AS_FAST = 50
 """How many times as fast a card is as one core."""
-_FORMAT = 4
+_FORMAT = 5
 """Counts the changes to what is measured and how; footprints of another format are measured again."""
 
 
@@ -35,6 +35,8 @@ class HostFootprint:
     item_bytes: int
     process_bytes: int
     """What the process holds with everything imported and no network loaded."""
+    item_s: float = 0.0
+    """The host's seconds an item: to prepare it for the device, and to make something of the answer."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,7 +51,7 @@ class Footprint:
     item_bytes: int
     """A batch of b holds fixed + item * b bytes, on top of the weights."""
     batch_s: Mapping[int, float]
-    """The seconds of one batch, by its size."""
+    """The seconds of one batch, by its size; of a device beside its host, the device's alone."""
     arena_fixed_bytes: int
     """The part of the fixed bytes that is to be reserved in the arena; it includes the margin, as they do."""
     arena_item_bytes: int
@@ -69,6 +71,8 @@ class Footprint:
     """False for a first guess from the network's graph."""
     host: HostFootprint | None = None
     """What the stage holds of the host's memory, where the device has a memory of its own."""
+    context_bytes: int = 0
+    """On a card, the part of `process_bytes` that is there before any network has run, and so once in a process."""
     limited_bytes: int = 0
     """The limit that kept larger batches from being measured on such a device; 0 if none did."""
     on_host: "Footprint | None" = None
@@ -107,7 +111,23 @@ def on_a_card(guess: Footprint) -> Footprint:
         process_bytes=guess.process_bytes + _RUNTIME_BYTES,
     )
     batch_s = {batch: seconds / _TIMES_AS_FAST for batch, seconds in guess.batch_s.items()}
-    return replace(guess, process_bytes=UNTOLD_BYTES, batch_s=batch_s, host=host, transient_bytes=0)
+    return replace(
+        guess,
+        process_bytes=UNTOLD_BYTES,
+        context_bytes=UNTOLD_BYTES,
+        batch_s=batch_s,
+        host=host,
+        transient_bytes=0,
+    )
+
+
+def card_base_bytes(footprints: Iterable[Footprint]) -> int:
+    """What a process holds of a card besides what its engine does: one context, and the kernels and handles of each
+    network, which stay when it goes.
+    """
+    on_card = [one for one in footprints if one.host]
+    context = max((one.context_bytes for one in on_card), default=0)
+    return context + sum(one.process_bytes - one.context_bytes for one in on_card)
 
 
 def fit(held: Mapping[int, int]) -> tuple[int, int]:

@@ -48,6 +48,8 @@ class Useful:
     """What a batch holds of the host's memory as well."""
     ticks: tuple[int, ...]
     """The ticks that all items of the job take, by batch."""
+    beside_ticks: int
+    """The host's ticks beside the device's, whatever the batch."""
     by_bytes: Group
     """The batches as choices by their size; empty where arenas are shared, like the next."""
     by_ticks: Group
@@ -261,9 +263,9 @@ def members(chosen: int) -> tuple[int, ...]:
 
 def clock_of(problem: Problem) -> Ticks:
     """Makes a clock that knows all seconds of a problem, whatever the places of its stages."""
-    times = [problem.decode_s, problem.patch_read_s, problem.patch_write_s, problem.switch_s]
+    times = [0.0, problem.decode_s, problem.patch_read_s, problem.patch_write_s, problem.switch_s]
     for stage in problem.stages:
-        times += [stage.load_s, *stage.batch_s.values()]
+        times += [stage.load_s, stage.host.item_s, *stage.batch_s.values()]
         if stage.on_host:
             times += [stage.on_host.load_s, *stage.on_host.batch_s.values()]
     return Ticks(times)
@@ -286,6 +288,7 @@ def _useful(stage: StageCost, problem: Problem, clock: Ticks) -> Useful:
         held_bytes=tuple(held_bytes for (held_bytes, _), _, _ in kept),
         host_bytes=tuple(host_bytes for (_, host_bytes), _, _ in kept),
         ticks=tuple(ticks for _, ticks, _ in kept),
+        beside_ticks=stage.calls(problem.frames, 1) * clock.count(stage.host.item_s) if problem.host else 0,
         by_bytes=Group.of(Variant(held_bytes, ticks) for (held_bytes, _), ticks, _ in choices),
         by_ticks=Group.of(Variant(ticks, held_bytes) for (held_bytes, _), ticks, _ in choices),
     )
@@ -298,6 +301,7 @@ def _spent(useful: Sequence[Useful], picks: Sequence[int]) -> Spent:
             host += u.ticks[j]
         else:
             device += u.ticks[j]
+            host += u.beside_ticks
     return Spent(device, host)
 
 

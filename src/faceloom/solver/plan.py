@@ -52,6 +52,11 @@ class Plan:
     host_peak_bytes: int = 0
 
     @property
+    def decode_threads(self) -> int:
+        """How many threads a worker's decoder of videos has."""
+        return decode_threads(self.lanes)
+
+    @property
     def host_bytes(self) -> int:
         """The peak of the host's memory, whether or not the device has one of its own."""
         return self.host_peak_bytes if self.host_budget_bytes else self.peak_bytes
@@ -80,6 +85,11 @@ def _phase_to_json(phase: Phase) -> dict[str, Any]:
         "seconds": round(phase.seconds, 6),
         "stages": [{"stage": p.stage, "device": p.device, "batch": p.batch} for p in phase.placements],
     }
+
+
+def decode_threads(lanes: int) -> int:
+    """How many threads decode a video for so many lanes, of which one at a time waits for a frame."""
+    return max(1, lanes // 2)
 
 
 def one_phase(stages: Sequence[str], *, chunk_frames: int, lanes: int) -> Plan:

@@ -22,7 +22,7 @@ class Arena(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class HostShare:
-    """What a stage holds of the host's memory."""
+    """What a stage holds of the host's memory, and takes of its time, while it runs on a device."""
 
     weights_bytes: int = 0
     """Held as long as its network is loaded."""
@@ -30,6 +30,8 @@ class HostShare:
     """Held besides, while it is loaded; none where the weights go on to a device."""
     fixed_bytes: int = 0
     item_bytes: int = 0
+    item_s: float = 0.0
+    """The host's seconds an item beside those of the device, whatever the batch."""
 
     def held_bytes(self, batch: int) -> int:
         """Returns what is held beside the weights while batches of this size run."""

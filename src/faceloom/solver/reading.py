@@ -117,8 +117,9 @@ def _host(value: object) -> Host:
 
 
 def _share(value: object, where: str) -> HostShare:
-    fields = _fields(value, _SHARE_FIELDS, where)
-    return HostShare(**{name: _whole(fields[name], f"{where}.{name}") for name in _SHARE_FIELDS})
+    fields = _fields(value, _SHARE_FIELDS, where, optional=("item_s",))
+    sizes = {name: _whole(fields[name], f"{where}.{name}") for name in _SHARE_FIELDS}
+    return HostShare(**sizes, item_s=_number(fields.get("item_s", 0.0), f"{where}.item_s"))
 
 
 def _host_cost(value: object, where: str) -> HostCost:

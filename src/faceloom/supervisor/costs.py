@@ -10,6 +10,9 @@ from faceloom.memory.footprints import Footprint, HostFootprint
 from faceloom.solver.problem import HostCost, HostShare, StageCost
 from faceloom.stage import Stage
 
+WAITING_LANES = 2
+"""Of the lanes of a worker on a device: the one whose call runs there, and the one whose inputs are there already."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Work:
@@ -40,12 +43,18 @@ class Work:
         return self.decode_s + self.faces_a_frame * self.face_s
 
 
-def stage_costs(flow: Flow, footprints: Mapping[str, Footprint], work: Work) -> tuple[StageCost, ...]:
-    """What each network costs in this run; the frames that wait for a detector's batch count as its own."""
-    return tuple(_stage_cost(flow, stage, footprints[stage.name], work) for stage in flow.networks)
+def stage_costs(
+    flow: Flow, footprints: Mapping[str, Footprint], work: Work, *, lanes: int = 1
+) -> tuple[StageCost, ...]:
+    """What each network costs in this run; the frames that wait for a detector's batch count as its own.
+
+    Args:
+        lanes: of a worker on a device beside its host: each may have a batch in hand, while one waits for the device.
+    """
+    return tuple(_stage_cost(flow, stage, footprints[stage.name], work, lanes) for stage in flow.networks)
 
 
-def _stage_cost(flow: Flow, stage: Stage, footprint: Footprint, work: Work) -> StageCost:
+def _stage_cost(flow: Flow, stage: Stage, footprint: Footprint, work: Work, lanes: int) -> StageCost:
     plugin = stage.plugin
     reads_frames = isinstance(plugin, Detector)
     scratch = scratch_bytes(plugin, work.frame_bytes) if isinstance(plugin, Detector) else 0
@@ -63,26 +72,32 @@ def _stage_cost(flow: Flow, stage: Stage, footprint: Footprint, work: Work) -> S
         item_bytes=footprint.item_bytes + (0 if host else waiting),
         items_per_frame=work.looks_a_frame if reads_frames else work.faces_a_frame,
         batch_s=dict(footprint.batch_s),
-        host=_host_share(host, waiting, scratch) if host else HostShare(),
-        on_host=_host_cost(footprint.on_host, waiting, scratch) if host and footprint.on_host else None,
+        host=_host_share(host, waiting, scratch, lanes) if host else HostShare(),
+        on_host=_host_cost(footprint.on_host, waiting, scratch, lanes) if host and footprint.on_host else None,
     )
 
 
-def _host_share(host: HostFootprint, waiting_bytes: int, scratch_bytes: int) -> HostShare:
+def _host_share(host: HostFootprint, waiting_bytes: int, scratch_bytes: int, lanes: int) -> HostShare:
     return HostShare(
         weights_bytes=host.weights_bytes,
         spike_bytes=host.spike_bytes,
-        fixed_bytes=host.fixed_bytes + scratch_bytes,
-        item_bytes=host.item_bytes + waiting_bytes,
+        fixed_bytes=lanes * (host.fixed_bytes + scratch_bytes),
+        item_bytes=lanes * (host.item_bytes + waiting_bytes),
+        item_s=host.item_s / at_work(lanes),
     )
 
 
-def _host_cost(footprint: Footprint, waiting_bytes: int, scratch_bytes: int) -> HostCost:
+def at_work(lanes: int) -> int:
+    """How many lanes of a worker on a device work on the host, while the others wait for the device."""
+    return max(1, lanes - WAITING_LANES)
+
+
+def _host_cost(footprint: Footprint, waiting_bytes: int, scratch_bytes: int, lanes: int) -> HostCost:
     return HostCost(
         weights_bytes=footprint.weights_bytes,
         load_spike=footprint.load_spike,
         load_s=footprint.load_s,
-        fixed_bytes=footprint.fixed_bytes + scratch_bytes,
-        item_bytes=footprint.item_bytes + waiting_bytes,
+        fixed_bytes=lanes * (footprint.fixed_bytes + scratch_bytes),
+        item_bytes=lanes * (footprint.item_bytes + waiting_bytes),
         batch_s=dict(footprint.batch_s),
     )

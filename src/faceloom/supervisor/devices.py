@@ -48,6 +48,8 @@ class DeviceRun:
         """Frames that it has done."""
         self.peak_bytes = 0
         """The most that was held of the device's own memory, as measured."""
+        self._spans: dict[int, tuple[float, float]] = {}
+        """By process, the seconds in which the device worked for it, and those since its first frame."""
         self.predicted_peak_bytes = 0
         """The largest peak of the plans followed: of the device's memory, or the host's if it has none of its own."""
         self._job: Job | None = None
@@ -96,11 +98,13 @@ class DeviceRun:
             weights=self._order.weights,
             plan=plan,
             outputs=self._order.outputs,
-            in_flight_bytes=waiting * self.planner.frame_bytes,
+            in_flight_bytes=plan.lanes * waiting * self.planner.frame_bytes,
+            read_bytes=self.planner.frame_bytes if plan.lanes > 1 else 0,
             engine=EngineJob(
                 runtime=self.target.inside,
                 arena_bytes=own_arena,
                 reserve_bytes=_within(self.planner.reserves(plan, self.name), own_arena),
+                weights_bytes=self.planner.weights_bytes(plan, self.name),
                 base_bytes=base,
             ),
             host_engine=self._host_engine(plan, arena),
@@ -122,6 +126,16 @@ class DeviceRun:
         """Starts workers until there are as many as planned."""
         assert self._job
         self._pool.start(self.planned.plan.workers, Begin(self._job), on=self.target)
+
+    def note_work(self, worker: PooledWorker) -> None:
+        """Notes how long the device has worked for a worker, which has just told."""
+        self._spans[worker.pid] = (worker.held.device_busy_s, worker.held.device_span_s)
+
+    @property
+    def busy_share(self) -> float:
+        """The share of its workers' time, from their first frame on, in which the device has worked."""
+        span_s = sum(span for _, span in self._spans.values())
+        return sum(busy for busy, _ in self._spans.values()) / span_s if span_s else 0.0
 
     def holding(self, worker: PooledWorker, *, others_bytes: int) -> Holding:
         """What the run holds and what is free, as a worker has just told; other devices' workers hold the rest."""

@@ -9,7 +9,7 @@ from faceloom.errors import BudgetError
 from faceloom.job import Order
 from faceloom.memory.budget import host_budget_bytes
 from faceloom.memory.devices import free_bytes_of
-from faceloom.memory.footprints import Footprint
+from faceloom.memory.footprints import Footprint, card_base_bytes
 from faceloom.memory.ram import read_ram
 from faceloom.solver.plan import HOST, Placement, Plan
 from faceloom.solver.wishes import FREE, Wishes
@@ -81,7 +81,7 @@ class Planner:
     @property
     def base_bytes(self) -> int:
         """What a process holds of the device's own memory with no network loaded."""
-        return max((one.process_bytes for one in self._footprints.values() if one.host), default=0)
+        return card_base_bytes(self._footprints.values())
 
     def give(self, workers_bytes: int) -> None:
         """Sets what these workers may hold of the host's memory from now on."""
@@ -123,6 +123,13 @@ class Planner:
         """What a worker's arena reserves in each phase: the activations of the largest stage on that device."""
         return tuple(
             max((self._arena_bytes(p) for p in phase.placements if p.device == device), default=0)
+            for phase in plan.phases
+        )
+
+    def weights_bytes(self, plan: Plan, device: str) -> int:
+        """What the networks on that device take in the phase in which they take most."""
+        return max(
+            sum(self._at(p.stage, p.device).weights_bytes for p in phase.placements if p.device == device)
             for phase in plan.phases
         )
 

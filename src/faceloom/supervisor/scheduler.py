@@ -25,6 +25,8 @@ from faceloom.supervisor.workers import PooledWorker, WorkerPool
 _LOG = logging.getLogger(__name__)
 _AHEAD = 2
 """How many chunks a worker has at a time, so that it need not wait for the next one."""
+_AHEAD_OF_A_DEVICE = 3
+"""Where two of them are under way together."""
 _HOPELESS_DEATHS = 8
 _HOPELESSLY_STARVED = 3
 _HOPELESS_LOSSES = 3
@@ -76,6 +78,7 @@ class Scheduler:
                 peak_bytes=device.peak_bytes,
                 predicted_peak_bytes=device.predicted_peak_bytes,
                 budget_bytes=device.planner.device_bytes,
+                busy_share=device.busy_share,
             )
             for device in self._all_devices
             if device.planner.device_bytes is not None
@@ -145,7 +148,8 @@ class Scheduler:
             return
         device.start()
         self._dealt_to = device
-        workers, most = device.workers, 1 if device.is_frugal else _AHEAD
+        ahead = _AHEAD_OF_A_DEVICE if device.planned.plan.lanes > 1 else _AHEAD
+        workers, most = device.workers, 1 if device.is_frugal else ahead
         while (place := idlest([len(worker.open) for worker in workers], most)) is not None:
             chunk = self._queue.begin(workers[place], device=device.name, starving=device.is_frugal)
             if chunk is None:
@@ -177,6 +181,7 @@ class Scheduler:
         device = next(one for one in self._devices if worker in one.workers)
         if worker.held.device_peak_bytes:
             device.peak_bytes = max(device.peak_bytes, worker.held.device_peak_bytes)
+            device.note_work(worker)
             self._meter.note_card(device.name, device.peak_bytes)
         match answer:
             case Reading(frames, phase):

@@ -16,7 +16,7 @@ from faceloom.memory.footprints import Footprint
 from faceloom.memory.usage import peak_bytes
 from faceloom.solver.plan import HOST
 from faceloom.store.frames import Counts
-from faceloom.supervisor.costs import Work
+from faceloom.supervisor.costs import WAITING_LANES, Work
 from faceloom.supervisor.host_seconds import face_s, reading_s
 from faceloom.supervisor.planning import Planned, Room
 from faceloom.supervisor.profiling import Profiler, network_shape
@@ -150,6 +150,7 @@ class Survey:
             device=self._target.name,
             device_bytes=device_bytes,
             device_memory_bytes=self._target.memory_bytes,
+            lanes=max(1, self._order.cores // max(1, cards)) + WAITING_LANES,
         )
         return Planner(self._order, self._target, footprints, self._work, room)
 

@@ -11,7 +11,7 @@ import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
-from typing import IO, TYPE_CHECKING
+from typing import IO
 
 from faceloom.engines.runtime import CPU
 from faceloom.errors import BudgetError, FaceloomError, InstallationError, NotMovingError, StageError
@@ -44,11 +44,11 @@ from faceloom.messages import (
 )
 from faceloom.store.privacy import keep_private
 from faceloom.units import MIB
-
-if TYPE_CHECKING:
-    from faceloom.worker.worker import Worker
+from faceloom.worker.ahead import ChunkLine
 
 _REPORT_EVERY_S = 0.2
+_SWITCH_S = 0.0005
+"""Of the interpreter, between lanes: by default the one that feeds a device may have to wait for 5 ms."""
 _LATER_PAGES_BYTES = 8 * MIB
 """Pages of libraries that are touched when a codec is first used: they are held, and no limit counts them."""
 
@@ -58,7 +58,7 @@ def main() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the terminal sends it to all; the supervisor decides
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever native code prints must not get between answers
-    requests: queue.SimpleQueue[Request] = queue.SimpleQueue()
+    requests: queue.SimpleQueue[Request | BaseException] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(sys.stdin.buffer, requests), daemon=True).start()
     speaker = _Speaker(answers)
     try:
@@ -82,7 +82,7 @@ def _in_our_words(error: Exception) -> FaceloomError:
     return StageError(f"the worker failed: {error!r}", stage="worker")
 
 
-def _listen(stream: IO[bytes], requests: "queue.SimpleQueue[Request]") -> None:
+def _listen(stream: IO[bytes], requests: "queue.SimpleQueue[Request | BaseException]") -> None:
     """Hears requests even while one is under way, so that a supervisor that is gone is noticed at once."""
     while True:
         try:
@@ -92,7 +92,7 @@ def _listen(stream: IO[bytes], requests: "queue.SimpleQueue[Request]") -> None:
 
 
 class _Speaker:
-    """Sends answers, and now and then how far the present chunk is."""
+    """Sends answers, and now and then how far the chunks in hand are."""
 
     def __init__(self, stream: IO[bytes]) -> None:
         self._stream = stream
@@ -104,7 +104,8 @@ class _Speaker:
 
     def say(self, answer: Answer) -> None:
         with self._lock:
-            self._frames = 0
+            # Of the next chunk some may have been read.
+            self._frames = max(0, self._frames - len(answer.rows.frames)) if isinstance(answer, Done) else 0
             self._send(answer)
 
     def count(self, frames: int, phase: int) -> None:
@@ -125,8 +126,8 @@ def _held() -> Held:
     return Held(peak_bytes=peak_bytes())
 
 
-def _serve(requests: "queue.SimpleQueue[Request]", speaker: _Speaker) -> None:
-    worker, ceiling = None, NO_CEILING
+def _serve(requests: "queue.SimpleQueue[Request | BaseException]", speaker: _Speaker) -> None:
+    line, ceiling = None, NO_CEILING
     while True:
         match requests.get():
             case Begin(job):
@@ -138,8 +139,11 @@ def _serve(requests: "queue.SimpleQueue[Request]", speaker: _Speaker) -> None:
 
                 if job.has_loose_heap:
                     keep_freed()
+                if job.plan.lanes > 1:
+                    sys.setswitchinterval(_SWITCH_S)
                 worker = Worker(job, ProcessCeiling(job.worker_bytes))
                 speaker.held = worker.held
+                line = ChunkLine(worker, on_progress=speaker.count, say=speaker.say, on_error=requests.put)
             case Confine(worker_bytes):
                 ceiling = _confine(worker_bytes)
             case Count() as request:
@@ -153,14 +157,16 @@ def _serve(requests: "queue.SimpleQueue[Request]", speaker: _Speaker) -> None:
             case ReadFaces() as request:
                 speaker.say(_tell(request))
             case Do() as request:
-                assert worker is not None
-                speaker.say(_do(worker, request, speaker))
+                assert line is not None
+                line.give(request)
             case Measure() as request:
                 speaker.say(_measure(request, speaker))
             case Guess() as request:
                 from faceloom.worker.measuring import guess
 
                 speaker.say(Measured(guess(request)))
+            case BaseException() as error:
+                raise error
 
 
 def _prepare_libraries() -> None:
@@ -186,17 +192,6 @@ def _measure(request: Measure, speaker: _Speaker) -> Answer:
         raise
     except Exception as error:  # on noise; on pictures the plugin may do well
         return Starved(request.stage.name, repr(error))
-
-
-def _do(worker: "Worker", request: Do, speaker: _Speaker) -> Answer:
-    from faceloom.pipeline.lanes import StarvedError
-
-    try:
-        return Done(worker.run(request.chunk, request.folder, known=request.known, on_progress=speaker.count))
-    except StarvedError as error:
-        return Starved(error.stage, str(error))
-    except MemoryError as error:
-        return Starved("worker", str(error) or "out of memory")
 
 
 def _confine(worker_bytes: int) -> ProcessCeiling:

@@ -13,9 +13,10 @@ import numpy as np
 
 from faceloom.align import Aligner
 from faceloom.detect import Detector
-from faceloom.engines.engine import Engine, HeldMemory, Network
+from faceloom.engines.engine import DeviceMemory, Engine, HeldMemory, Network
 from faceloom.engines.runtime import CPU
-from faceloom.engines.start import start_engine
+from faceloom.engines.start import start_engine, start_trial
+from faceloom.engines.turns import AHEAD
 from faceloom.faces import Face, FrameId, Patch
 from faceloom.frame import Frame
 from faceloom.geometry.chips import PATCH_SCALE
@@ -29,7 +30,7 @@ from faceloom.memory.load import read_load
 from faceloom.memory.usage import ProcessMemory, held_bytes
 from faceloom.messages import Guess, Measure
 from faceloom.pipeline.steps import network_step
-from faceloom.stage import NetworkPlugin, Stage
+from faceloom.stage import NetworkPlugin, Stage, Tensors
 from faceloom.worker.timing import Now, clock, time_batches
 
 _Call = Callable[[int], None]
@@ -39,6 +40,7 @@ BYTE_BATCHES = (1, 2)
 TIMED_BATCHES = (1, 2, 4, 8, 16)
 """The batches at which seconds are measured, as far as they fit."""
 _ROUNDS = 2
+_HOST_CALLS = 3
 _FACE_PX = 100
 _NOWHERE = FrameId("measurement", 0)
 
@@ -52,27 +54,46 @@ def measure(request: Measure, ceiling: ProcessCeiling) -> Footprint:
     start_s = time.process_time()
     ceiling.tighten()
     free_bytes = None if request.runtime.device == CPU else free_bytes_of(request.runtime.device)
-    engine = start_engine(request.runtime, arena_bytes=request.device_bytes)
+    start = start_engine if request.runtime.device == CPU else start_trial
+    engine = start(request.runtime, arena_bytes=request.device_bytes)
     item = _item(request)
-    # Once before anything is measured: libraries set themselves up at first use, and never give that back.
-    network_step(request.stage, engine.load(request.weights, request.stage.plugin.network), batch=1).run([item])
-    engine.shrink()
     if engine.memory is None:
         return _measure(request, engine, ProcessMemory(), item, ceiling, start_s=start_s)
+    context = _base_bytes(request, free_bytes, engine.memory)
+    _warm_up(request, engine, item)
     base = _base_bytes(request, free_bytes, engine.memory)
     if request.device_bytes:
-        engine = start_engine(request.runtime, arena_bytes=max(1, request.device_bytes - base))
+        engine = start_engine(
+            request.runtime,
+            arena_bytes=max(1, request.device_bytes - base),
+            weights_bytes=request.weights.stat().st_size,
+        )
+    else:
+        engine = start_engine(request.runtime)
     assert engine.memory
     found = _measure(request, engine, engine.memory, item, ceiling, start_s=start_s)
-    return replace(found, process_bytes=base, transient_bytes=0)
+    engine.shrink()
+    # Again: kernels and workspaces that larger batches have brought stay too.
+    base = max(base, _base_bytes(request, free_bytes, engine.memory))
+    return replace(found, process_bytes=base, context_bytes=min(context, base), transient_bytes=0)
 
 
-def _base_bytes(request: Measure, free_before: int | None, memory: HeldMemory) -> int:
-    """What this process holds of a device with no network loaded, by what the driver has less of."""
+def _warm_up(request: Measure, engine: Engine, item: Frame | Face) -> None:
+    """Runs the network once before anything is measured: libraries set themselves up then, and never give that back."""
+    network_step(request.stage, engine.load(request.weights, request.stage.plugin.network), batch=1).run([item])
+    engine.shrink()
+
+
+def _base_bytes(request: Measure, free_before: int | None, memory: DeviceMemory) -> int:
+    """What this process holds of a device with no network loaded, by what the driver has less of.
+
+    What the device tells makes its context, if there is none yet.
+    """
+    held, _ = memory.held_bytes, memory.free_bytes
     free_now = free_bytes_of(request.runtime.device)
     if free_before is None or free_now is None:
-        return memory.held_bytes + UNTOLD_BYTES
-    return max(memory.held_bytes, free_before - free_now)
+        return held + UNTOLD_BYTES
+    return max(held, free_before - free_now)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,10 +146,11 @@ def _measure(
     now = clock(on_processor=engine.memory is None)
     ceiling.tighten()
     loaded = _load(request, engine, memory, ceiling, now)
+    copied = _Copied(loaded.network)
 
     def call(batch: int) -> None:
         ceiling.tighten()
-        network_step(request.stage, loaded.network, batch=batch).run([item] * batch)
+        network_step(request.stage, copied, batch=batch).run([item] * batch)
 
     held = _held(engine, memory, call, _taken(request.stage, BYTE_BATCHES), ceiling)
     fixed, per_item = fit({batch: one.peak_bytes for batch, one in held.items()})
@@ -141,7 +163,8 @@ def _measure(
         return bool(engine.memory) or not request.worker_bytes or known + per_item * batch <= request.worker_bytes
 
     offered = _taken(request.stage, TIMED_BATCHES)
-    timed = time_batches(call, [batch for batch in offered if batch == 1 or (len(held) > 1 and fits(batch))], now)
+    batches = [batch for batch in offered if batch == 1 or (len(held) > 1 and fits(batch))]
+    timed = time_batches(call, batches, (lambda: engine.busy_s) if engine.busy_s else now)
     weights = loaded.weights_bytes
     footprint = Footprint(
         weights_bytes=weights,
@@ -163,7 +186,49 @@ def _measure(
         return footprint
     limited = request.device_bytes if timed.was_refused or len(held) < len(offered[:2]) else 0
     most = _most_held(engine, memory, call, timed.batch_s, ceiling)
-    return _of_two_memories(replace(footprint, limited_bytes=limited), loaded, held, *most)
+    found = _of_two_memories(replace(footprint, limited_bytes=limited), loaded, held, *most)
+    beside_s = _host_item_s(engine, call, timed.batch_s) if engine.busy_s else 0.0
+    return _side_by_side(found, beside_s, ahead_bytes=AHEAD * copied.item_bytes)
+
+
+def _host_item_s(engine: Engine, call: _Call, batches: Iterable[int]) -> float:
+    """The host's seconds an item beside those in which the device works, at the batch at which they are fewest."""
+    least = math.inf
+    for batch in batches:
+        for _ in range(_HOST_CALLS):
+            started, before_s = time.perf_counter(), engine.busy_s
+            call(batch)
+            beside_s = time.perf_counter() - started - (engine.busy_s - before_s)
+            least = min(least, max(0.0, beside_s) / batch)
+    return least
+
+
+def _side_by_side(footprint: Footprint, host_item_s: float, *, ahead_bytes: int) -> Footprint:
+    """The footprint on a device that is fed by several lanes: the host's seconds apart from its own, and what the next
+    call has there already.
+    """
+    assert footprint.host
+    ahead = math.ceil(ahead_bytes * (1 + MARGIN))
+    return replace(
+        footprint,
+        item_bytes=footprint.item_bytes + ahead,
+        arena_item_bytes=footprint.arena_item_bytes + ahead,
+        host=replace(footprint.host, item_s=host_item_s),
+    )
+
+
+class _Copied:
+    """A network that notes how large an item is that goes in, with what comes out."""
+
+    def __init__(self, network: Network) -> None:
+        self._network = network
+        self.item_bytes = 0
+
+    def __call__(self, inputs: Tensors) -> Tensors:
+        outputs = self._network(inputs)
+        copied = sum(values.nbytes for values in (*inputs.values(), *outputs.values()))
+        self.item_bytes = max(self.item_bytes, copied // max(1, len(next(iter(inputs.values())))))
+        return outputs
 
 
 def _of_two_memories(

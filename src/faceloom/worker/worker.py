@@ -1,9 +1,11 @@
 """The worker: takes chunks through a plan on one device, and answers with rows."""
 
 import time
-from collections import Counter, defaultdict, deque
+from collections import defaultdict, deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,16 +27,15 @@ from faceloom.pipeline.drawing import OverlayStep
 from faceloom.pipeline.faces import Failure, Seen, size_of
 from faceloom.pipeline.finishing import FinishStep
 from faceloom.pipeline.known import KnownStep, by_frame, needs_landmarks, unless_known
-from faceloom.pipeline.lanes import Bounds, Feed, Final, Step, run_pipeline
+from faceloom.pipeline.lanes import Bounds, Feed, Final, Lanes, Step, run_pipeline
 from faceloom.pipeline.steps import network_step
 from faceloom.solver.plan import HOST, Phase, Placement
 from faceloom.stage import Infer, Tensors
 from faceloom.store.reading import stored_faces
 from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, Status
 from faceloom.units import MIB
+from faceloom.worker.notes import ChunkNotes, OnProgress, unheard
 
-OnProgress = Callable[[int, int], None]
-"""Called with the frames that have been read since the last call, and the phase that is under way."""
 _ANSWER_BYTES = 8 * MIB
 """What telling what was found takes at most, or giving back what can be."""
 _ROW_EXTRA_BYTES = 4096
@@ -49,15 +50,16 @@ class Worker:
         self._job = job
         self._ceiling = ceiling
         self._engine_jobs = (job.engine, job.host_engine) if job.host_engine else (job.engine,)
-        self._engines = tuple(start_engine(one.runtime, arena_bytes=one.arena_bytes) for one in self._engine_jobs)
+        self._engines = tuple(
+            start_engine(one.runtime, arena_bytes=one.arena_bytes, weights_bytes=one.weights_bytes)
+            for one in self._engine_jobs
+        )
         self._memory = self._engines[0].memory  # counts from here on
         self._networks: dict[str, Network] = {}
-        self._reader = FrameReader(decode_threads=max(1, job.plan.lanes // 2), raw_colours=job.raw_colours)
-        self._starved: list[tuple[str, int]] = []
-        self._images: Counter[str] = Counter()
-        self._on_progress: OnProgress = _unheard
-        self._kept_bytes = 0
-        self._told: Mapping[FrameId, Mapping[str, Any]] = {}
+        self._began: float | None = None
+        self._reader = FrameReader(decode_threads=job.plan.decode_threads, raw_colours=job.raw_colours)
+        self._open = ExitStack()
+        self._lanes = self._open.enter_context(Lanes(job.plan.lanes, callers=2)) if self.can_read_ahead else None
         masks = (stage.plugin for stage in job.flow.networks if isinstance(stage.plugin, NetworkMask))
         self._face_bytes = _ROW_EXTRA_BYTES + sum(plugin.input_size**2 for plugin in masks)
         """What later phases will add to a face; a bound on faces has to count that from the start."""
@@ -67,27 +69,46 @@ class Worker:
         """The names of the stages whose networks are in memory."""
         return frozenset(self._networks)
 
+    @property
+    def can_read_ahead(self) -> bool:
+        """Whether the next chunk may be begun when one has been read: networks stay, and no frame is read again."""
+        job = self._job
+        is_read_once = not job.outputs.overlay and job.derivation is None
+        return self._memory is not None and job.plan.lanes > 1 and len(job.plan.phases) == 1 and is_read_once
+
     def held(self) -> Held:
         """Tells what this process holds."""
         memory, base = self._memory, self._job.engine.base_bytes
         if memory is None:
             return Held(peak_bytes=peak_bytes())
         return Held(
-            peak_bytes=peak_bytes(),
+            peak_bytes=peak_bytes() + memory.pinned_bytes,
             device_bytes=base + memory.held_bytes,
             device_peak_bytes=base + memory.peak_bytes,
             device_free_bytes=memory.free_bytes,
+            device_busy_s=self._engines[0].busy_s,
+            device_span_s=0.0 if self._began is None else time.perf_counter() - self._began,
         )
 
     def close(self) -> None:
         """Frees the networks and closes the files."""
+        self._open.close()
         self._networks.clear()
         self._reader.close()
 
-    def run(self, chunk: Chunk, folder: Path, *, known: Sequence[Face] = (), on_progress: OnProgress) -> ChunkRows:
+    def run(
+        self,
+        chunk: Chunk,
+        folder: Path,
+        *,
+        known: Sequence[Face] = (),
+        on_progress: OnProgress,
+        on_read: Callable[[], None] | None = None,
+    ) -> ChunkRows:
         """Returns everything found in a chunk; chips and overlays are written below `folder`.
 
-        `known` are the faces of its frames where the flow finds none.
+        `known` are the faces of its frames where the flow finds none. `on_read` is called when all of it has been read;
+        a worker that can read ahead may be given the next chunk then, by another thread.
 
         When the plan's bound on what is kept is reached, the chunk ends there: its last frames have no rows.
 
@@ -96,40 +117,40 @@ class Worker:
             MemoryError: something else does not.
         """
         started = time.perf_counter()
-        self._starved.clear()
-        self._images.clear()
-        self._on_progress = on_progress
+        notes = ChunkNotes(on_progress, on_read)
         outputs = self._job.outputs
         flow = self._job.flow
         keep_bytes = self._job.plan.keep_bytes or None
         if self._job.derivation is not None:
-            results = self._derive(self._job.derivation, chunk, folder, keep_bytes=keep_bytes)
+            results = self._derive(self._job.derivation, chunk, folder, notes, keep_bytes=keep_bytes)
         else:
             finish = FinishStep(flow=flow, models=flow.digests, outputs=outputs, folder=folder, people=self._job.people)
-            self._told = told_by_chips(chunk.spans) if self._job.aligned else {}
-            source = self._frames(chunk.spans, by_frame(known))
-            results = self.run_phases(source, last_step=finish, keep_bytes=keep_bytes)
+            notes.told = told_by_chips(chunk.spans) if self._job.aligned else {}
+            source = self._frames(chunk.spans, notes, by_frame(known))
+            results = self.run_phases(source, last_step=finish, keep_bytes=keep_bytes, notes=notes)
         faces = sorted((row for row in results if isinstance(row, FaceRow)), key=lambda row: (row.frame, row.index))
         rows = _frame_rows(results)
         if outputs.overlay:
             kept = [face for face in faces if face.rejected is None]
             overlay = OverlayStep(faces=by_frame(kept), outputs=outputs, folder=folder)
-            self._on_progress = _unheard
-            results += self._pipeline(self._frames(split(chunk.spans, len(rows))[0]), [overlay])
+            notes.on_progress = unheard
+            results += self._pipeline(self._frames(split(chunk.spans, len(rows))[0], notes), [overlay], notes)
             rows = _frame_rows(results)
         return ChunkRows(
             number=chunk.number,
             frames=rows,
             faces=tuple(faces),
             seconds=time.perf_counter() - started,
-            starved=tuple(self._starved),
-            images=dict(self._images),
-            kept_bytes=self._kept_bytes,
+            starved=tuple(notes.starved),
+            images=dict(notes.images),
+            kept_bytes=notes.kept_bytes,
         )
 
-    def _derive(self, derivation: Derivation, chunk: Chunk, folder: Path, *, keep_bytes: int | None) -> list[Any]:
+    def _derive(
+        self, derivation: Derivation, chunk: Chunk, folder: Path, notes: ChunkNotes, *, keep_bytes: int | None
+    ) -> list[Any]:
         """The rows of the faces that another store knows, with new chips."""
-        self._on_progress(0, 0)
+        notes.on_progress(0, 0)
         with stored_faces(derivation.folder) as found:
             step = DeriveStep(
                 found=found,
@@ -138,24 +159,33 @@ class Worker:
                 outputs=self._job.outputs,
                 folder=folder,
             )
-            results = self._pipeline(self._frames(chunk.spans), [step], keep_bytes=keep_bytes)
-        self._kept_bytes = sum(map(self._size_of, results))
+            results = self._pipeline(self._frames(chunk.spans, notes), [step], notes, keep_bytes=keep_bytes)
+        notes.kept_bytes = sum(map(self._size_of, results))
         return results
 
-    def run_phases(self, source: Feed, *, last_step: Step | None = None, keep_bytes: int | None = None) -> list[Any]:
+    def run_phases(
+        self,
+        source: Feed,
+        *,
+        last_step: Step | None = None,
+        keep_bytes: int | None = None,
+        notes: ChunkNotes | None = None,
+    ) -> list[Any]:
         """Takes frames through every phase of the plan, and returns what the last steps make of them.
 
         Not all frames are read if more than `keep_bytes` of faces would wait for the next phase, or of rows at the end.
         """
         results: list[Any] = []
+        notes = notes or ChunkNotes()
         phases = self._job.plan.phases
         for number, phase in enumerate(phases):
-            self._on_progress(0, number)
+            notes.on_progress(0, number)
             is_last = phase is phases[-1]
-            steps = [*self._steps(number, phase), *([last_step] if is_last and last_step else [])]
-            done = self._pipeline(source, steps, keep_bytes=keep_bytes if number == 0 else None)
+            steps = [*self._steps(number, phase, notes), *([last_step] if is_last and last_step else [])]
+            self._began = self._began or time.perf_counter()
+            done = self._pipeline(source, steps, notes, keep_bytes=keep_bytes if number == 0 else None)
             if number == 0:
-                self._kept_bytes = sum(map(self._size_of, done))
+                notes.kept_bytes = sum(map(self._size_of, done))
             if is_last:
                 return results + done
             results += [item for item in done if not isinstance(item, Face)]
@@ -168,17 +198,26 @@ class Worker:
         """Takes items through one phase of the plan, 0-based, and returns what its last step makes of them: frames
         through the first, the faces of them through the others.
         """
-        return self._pipeline(source, self._steps(number, self._job.plan.phases[number]))
+        notes = ChunkNotes()
+        return self._pipeline(source, self._steps(number, self._job.plan.phases[number], notes), notes)
 
-    def _pipeline(self, source: Feed, steps: Sequence[Step], *, keep_bytes: int | None = None) -> list[Any]:
+    def _pipeline(
+        self, source: Feed, steps: Sequence[Step], notes: ChunkNotes, *, keep_bytes: int | None = None
+    ) -> list[Any]:
         bounds = Bounds(
             size_of=self._size_of,
             in_flight_bytes=self._job.in_flight_bytes,
+            read_bytes=self._job.read_bytes,
             keep_bytes=keep_bytes,
             tighten=self._ceiling.tighten,
         )
+        make_room = partial(self._make_room, notes)
         try:
-            return run_pipeline(source, steps, lanes=self._job.plan.lanes, bounds=bounds, on_starved=self._make_room)
+            if self._lanes is None:
+                return run_pipeline(source, steps, lanes=self._job.plan.lanes, bounds=bounds, on_starved=make_room)
+            return self._lanes.run(
+                source, steps, bounds=bounds, on_starved=make_room, on_read=notes.on_read, feeding=self._feeding
+            )
         finally:
             self._ceiling.relax(_ANSWER_BYTES)
 
@@ -187,8 +226,14 @@ class Worker:
             return item.held_bytes
         return size_of(item) + (self._face_bytes if isinstance(item, Face) else 0)
 
-    def _make_room(self, stage: str, batch: int) -> None:
-        self._starved.append((stage, batch))
+    @property
+    def _feeding(self) -> frozenset[str]:
+        """The stages whose networks run on a device beside the host."""
+        placements = (placement for phase in self._job.plan.phases for placement in phase.placements)
+        return frozenset(placement.stage for placement in placements if placement.device != HOST)
+
+    def _make_room(self, notes: ChunkNotes, stage: str, batch: int) -> None:
+        notes.starved.append((stage, batch))
         self._shrink()
 
     def _shrink(self) -> None:
@@ -197,8 +242,10 @@ class Worker:
             engine.shrink()
         self._ceiling.tighten()
 
-    def _frames(self, spans: Sequence[Span], known: Mapping[FrameId, Sequence[Face]] | None = None) -> Feed:
-        reads = (self._announced(read, known or {}) for read in self._reads(spans, known or {}))
+    def _frames(
+        self, spans: Sequence[Span], notes: ChunkNotes, known: Mapping[FrameId, Sequence[Face]] | None = None
+    ) -> Feed:
+        reads = (_announced(read, notes, known or {}) for read in self._reads(spans, known or {}))
         return Feed(reads=reads, parallel=can_read_side_by_side(spans))
 
     def _reads(self, spans: Sequence[Span], known: Mapping[FrameId, Sequence[Face]]) -> Iterator[Read]:
@@ -213,18 +260,7 @@ class Worker:
             else:
                 yield from chip_reads(span, known, folder=chips_of)
 
-    def _announced(self, read: Read, known: Mapping[FrameId, Sequence[Face]]) -> Callable[[], Any]:
-        def announced() -> Any:
-            answer = read()
-            self._on_progress(1, 0)
-            if isinstance(answer, Unreadable):
-                return Final(answer)
-            faces = None if answer.faces else known.get(answer.id)
-            return replace(answer, faces=tuple(faces)) if faces else answer
-
-        return announced
-
-    def _steps(self, number: int, phase: Phase) -> list[Step]:
+    def _steps(self, number: int, phase: Phase, notes: ChunkNotes) -> list[Step]:
         """The steps of a phase, with its networks resident and no others."""
         placements = {placement.stage: placement for placement in phase.placements}
         if self._networks.keys() != placements.keys():
@@ -238,7 +274,7 @@ class Worker:
         steps: list[Step] = [
             network_step(
                 stage,
-                self._counted(stage.name),
+                self._counted(stage.name, notes),
                 batch=placements[stage.name].batch,
                 outputs=self._job.outputs,
                 choice=self._job.choice,
@@ -249,7 +285,7 @@ class Worker:
         if self._job.flow.of("detect"):
             return steps
         if self._job.aligned:
-            return [*([self._aligned_step()] if number == 0 else []), *steps]
+            return [*([self._aligned_step(notes)] if number == 0 else []), *steps]
         known = KnownStep(
             needs_landmarks=needs_landmarks(self._job.flow),
             patch_scale=self._job.outputs.framing.patch_scale,
@@ -257,16 +293,16 @@ class Worker:
         )
         return [*([known] if number == 0 else []), *map(unless_known, steps)]
 
-    def _aligned_step(self) -> Step:
+    def _aligned_step(self, notes: ChunkNotes) -> Step:
         gives_landmarks = not self._job.flow.of("align")
-        return AlignedStep(told=self._told, framing=self._job.outputs.framing, gives_landmarks=gives_landmarks)
+        return AlignedStep(told=notes.told, framing=self._job.outputs.framing, gives_landmarks=gives_landmarks)
 
-    def _counted(self, stage: str) -> Infer:
+    def _counted(self, stage: str, notes: ChunkNotes) -> Infer:
         """A loaded network as a function that counts the images it is given."""
         network = self._networks[stage]
 
         def infer(tensors: Tensors) -> Tensors:
-            self._images[stage] += len(next(iter(tensors.values())))
+            notes.count(stage, len(next(iter(tensors.values()))))
             return network(tensors)
 
         return infer
@@ -289,8 +325,16 @@ def _one_by_one(faces: deque[Face]) -> Iterator[Callable[[], Face]]:
         yield lambda face=face: face  # type: ignore[misc]
 
 
-def _unheard(_frames: int, _phase: int) -> None:
-    """Does nothing, for work whose progress is not shown."""
+def _announced(read: Read, notes: ChunkNotes, known: Mapping[FrameId, Sequence[Face]]) -> Callable[[], Any]:
+    def announced() -> Any:
+        answer = read()
+        notes.on_progress(1, 0)
+        if isinstance(answer, Unreadable):
+            return Final(answer)
+        faces = None if answer.faces else known.get(answer.id)
+        return replace(answer, faces=tuple(faces)) if faces else answer
+
+    return announced
 
 
 def _frame_rows(results: Sequence[Any]) -> tuple[FrameRow, ...]:
