@@ -46,7 +46,7 @@ def faces(samples: Path, options: StreamOptions) -> tuple[Face, ...]:
     """Of the two front rows of the crowd."""
     crowd = cv2.imread(str(samples / "crowd.jpg"), cv2.IMREAD_COLOR_RGB)
     assert crowd is not None
-    (frame,) = stream(np.asarray(crowd[400:], np.uint8), **options)
+    (frame,) = stream([np.asarray(crowd[400:], np.uint8)], **options)
     assert frame.problem is None
     return frame.faces
 
@@ -286,7 +286,8 @@ def test_an_own_face_mesh_finds_what_the_plugin_for_it_finds(
     except WeightsError as error:
         pytest.skip(str(error))
     options: StreamOptions = {"align": "onnx", "weights": {"align/onnx": path}}
-    same_landmarks(landmarked(lfpw(shared), options), landmarked(lfpw(shared), {"align": "facemesh"}))
+    theirs: StreamOptions = {"align": "facemesh", "settings": {"align/facemesh": {"two_looks": True}}}
+    same_landmarks(landmarked(lfpw(shared), options), landmarked(lfpw(shared), theirs))
 
 
 def own_aligner(path: Path, points: NDArray[np.float32], shape: Sequence[int]) -> Path:

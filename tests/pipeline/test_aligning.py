@@ -129,15 +129,8 @@ OPTIONS: list[dict[str, Any]] = [
 ]
 
 
-@dataclass(frozen=True, kw_only=True)
-class DotsByFive(DotsTwice):
-    """The same, in one look at a square that the five keypoints tell."""
-
-    five_square = FaceMesh.five_square
-
-
 @pytest.mark.parametrize("options", OPTIONS)
-@pytest.mark.parametrize("plugin", [Dots, DotsTwice, DotsByFive])
+@pytest.mark.parametrize("plugin", [Dots, DotsTwice])
 def test_a_face_costs_as_many_looks_as_are_stated(
     plugin: type[Dots], options: dict[str, Any], faces: list[Face]
 ) -> None:
@@ -151,6 +144,46 @@ def test_a_face_costs_as_many_looks_as_are_stated(
     AlignStep("align/dots", aligner, count, 2).run(faces)
     assert sum(asked) == aligner.looks * len(faces)
     assert max(asked) == 2
+
+
+@pytest.mark.parametrize("options", OPTIONS)
+def test_a_face_whose_keypoints_are_right_costs_as_many_looks_as_are_stated(
+    options: dict[str, Any], faces: list[Face], network: Load
+) -> None:
+    asked: list[int] = []
+    mesh = network("facemesh")
+
+    def count(inputs: Tensors) -> Tensors:
+        asked.append(len(inputs["input_1"]))
+        return mesh(inputs)
+
+    aligner = FaceMesh(**options)
+    AlignStep("align/facemesh", aligner, count, 2).run(faces)
+    assert sum(asked) == aligner.looks * len(faces)
+
+
+def test_a_face_that_leans_more_than_its_keypoints_is_looked_at_again(pictures: list[Image], network: Load) -> None:
+    """Detectors say of faces that lean that they stand: landmarks are those of two looks then, or nearly so."""
+    step, twice = (
+        AlignStep("align/facemesh", FaceMesh(two_looks=two), network("facemesh"), 2) for two in (False, True)
+    )
+    for image in pictures:
+        height, width = image.shape[:2]
+        turn = cv2.getRotationMatrix2D((width / 2, height / 2), -30, 1)
+        (face,) = largest([np.asarray(cv2.warpAffine(image, turn, (width, height)), np.uint8)])
+        assert face.keypoints is not None
+        upright = replace(face, keypoints=_stood_up(face.keypoints))
+        (one,), (other,) = step.run([upright]), twice.run([face])
+        assert one.pose is not None
+        assert other.pose is not None
+        assert abs(one.pose.roll - other.pose.roll) < 6
+
+
+def _stood_up(keypoints: Points) -> Points:
+    """Turned by 30 degrees against the clock around their middle."""
+    middle = keypoints.mean(axis=0)
+    cos, sin = np.cos(np.pi / 6), np.sin(np.pi / 6)
+    return np.asarray((keypoints - middle) @ np.array([[cos, -sin], [sin, cos]]) + middle, np.float32)
 
 
 def test_faces_without_plausible_keypoints_are_looked_at_twice(faces: list[Face], network: Load) -> None:
@@ -246,7 +279,7 @@ def test_one_look_by_keypoints_is_as_right_as_two_by_the_box(
     found, true = annotated
     steps = [AlignStep("align/facemesh", FaceMesh(two_looks=twice), network("facemesh"), 1) for twice in (False, True)]
     one, two = (apart(landmarks_of(step.run(found)), true) for step in steps)
-    assert one < two + 0.001
+    assert one < two + 0.003
 
 
 def test_a_dark_picture_is_aligned_more_like_a_light_one_if_made_even(

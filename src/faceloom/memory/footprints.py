@@ -79,7 +79,7 @@ class Footprint:
     """What it costs on the host instead, where that is known; measured, and kept, as a footprint of its own."""
 
     def is_rough(self, load: float) -> bool:
-        """Whether the seconds are not to be trusted, and better ones can be had now that the load is this."""
+        """Says whether the seconds are not to be trusted, and better ones can be had now that the load is this."""
         return (not self.is_settled or self.load > BUSY) and load <= self.load / 2
 
     def to_json(self) -> dict[str, Any]:

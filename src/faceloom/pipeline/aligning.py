@@ -1,5 +1,6 @@
 """Aligning: faces get landmarks, and what follows from landmarks and patch: pose, sharpness, and whether to go on."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 
@@ -24,6 +25,9 @@ from faceloom.pipeline.filters import why_rejected, with_border
 _REACH = 0.05
 """How far squares are laid beside the first, over their sides, at most (measured, docs/accuracy.md)."""
 
+_MOST_BESIDE, _MOST_LARGER, _MOST_TURNED_RAD = 0.1, 0.15, math.radians(8)
+"""How far a square that keypoints have laid may lie beside what was found in it, over its side, be larger (a logarithm)
+and be turned: beyond that another look pays (measured, docs/accuracy.md)."""
 _NOWHERE = np.zeros((5, 2), np.float32)
 """Keypoints of a face that has none: no mean face lies on them."""
 
@@ -46,6 +50,16 @@ class _Squares:
         halves = sides / 2 * np.exp(offset[2])
         return replace(self, boxes=np.concatenate([middles - halves, middles + halves], axis=1).astype(np.float32))
 
+    def lie_around(self, found: Alignment) -> NDArray[np.bool_]:
+        """(N,) whether each lies, stands and is as large as one would that is laid by what was found in it."""
+        sides = (self.boxes[:, 2:] - self.boxes[:, :2]).max(axis=1)
+        middles = np.abs(self.boxes.reshape(-1, 2, 2).mean(axis=1) - found.extent.reshape(-1, 2, 2).mean(axis=1))
+        sizes = (found.extent[:, 2:] - found.extent[:, :2]).max(axis=1) / sides
+        eyes = np.array([eye_angle(eyes) for eyes in eye_centres(found.landmarks)])
+        turns = np.abs(np.angle(np.exp(1j * (eyes - self.angles))))
+        near = middles.max(axis=1) < _MOST_BESIDE * sides
+        return np.asarray(near & (np.abs(np.log(sizes)) < _MOST_LARGER) & (turns < _MOST_TURNED_RAD))
+
     def where(self, these: NDArray[np.bool_], others: "_Squares") -> "_Squares":
         """These squares where `these` (N,) says so, and for the faces in between the others, in order."""
         boxes, angles = self.boxes.copy(), self.angles.copy()
@@ -58,17 +72,21 @@ class AlignStep(FaceStep):
     """Gives faces their landmarks, in one run of the network or more.
 
     The square of the run that counts is laid by the detector's five keypoints, or where these are not plausible, by
-    what a run before it found in a square around the detector's box.
+    what a run before it found in a square around the detector's box. Where a run shows that keypoints have laid its
+    square beside the face, another follows.
     """
 
     plugin: Aligner
     outputs: Outputs = field(default_factory=Outputs)
 
     def learn(self, faces: Sequence[Face]) -> Sequence[Face]:
-        squares = self._laid(faces)
+        squares, by_keypoints = self._laid(faces)
+        found = self._look(faces, squares)
+        squares, found = self._looked_again(faces, squares, found, by_keypoints & ~squares.lie_around(found))
         if self.plugin.realign:
-            squares = self._by_landmarks(faces, self._look(faces, squares))
-        landmarks, confidence = self._averaged(faces, squares)
+            squares = self._by_landmarks(faces, found)
+            found = self._look(faces, squares)
+        landmarks, confidence = self._averaged(faces, squares, found)
         return [
             self.describe(replace(face, landmarks=points, confidence=float(belief)))
             for face, points, belief in zip(faces, landmarks, confidence, strict=True)
@@ -78,18 +96,28 @@ class AlignStep(FaceStep):
         """Returns a face with what follows from its landmarks."""
         return with_border(described(face, self.plugin.filters), self.outputs)
 
-    def _laid(self, faces: Sequence[Face]) -> _Squares:
-        """Squares that the network knows faces in."""
-        plugin = self.plugin
+    def _laid(self, faces: Sequence[Face]) -> tuple[_Squares, NDArray[np.bool_]]:
+        """Squares that the network knows faces in, and which of them (N,) keypoints have laid."""
+        plugin, none = self.plugin, np.zeros(len(faces), np.bool_)
         if plugin.second_square is None:
-            return self._by_boxes(faces)
+            return self._by_boxes(faces), none
         if plugin.five_square is None or not plugin.by_keypoints:
-            return self._by_boxes_and_a_look(faces)
+            return self._by_boxes_and_a_look(faces), none
         lain = on_mean_face(np.stack([_NOWHERE if face.keypoints is None else face.keypoints for face in faces]))
         squares = _Squares(plugin.five_square.around(lain), plugin.second_square.scale, lain.angles)
         plausible = are_plausible(lain, squares.boxes, np.stack([face.box for face in faces]))
         others = [face for face, sure in zip(faces, plausible.tolist(), strict=True) if not sure]
-        return squares.where(plausible, self._by_boxes_and_a_look(others)) if others else squares
+        return squares.where(plausible, self._by_boxes_and_a_look(others)) if others else squares, plausible
+
+    def _looked_again(
+        self, faces: Sequence[Face], squares: _Squares, found: Alignment, these: NDArray[np.bool_]
+    ) -> tuple[_Squares, Alignment]:
+        """Squares and answers, where these (N,) faces have had another look, laid by what was found of them."""
+        others = [face for face, is_one in zip(faces, these.tolist(), strict=True) if is_one]
+        if not others:
+            return squares, found
+        again = self._by_landmarks(others, _part(found, these))
+        return squares.where(~these, again), _mixed(found, these, self._look(others, again))
 
     def _by_boxes_and_a_look(self, faces: Sequence[Face]) -> _Squares:
         return self._by_landmarks(faces, self._look(faces, self._by_boxes(faces)))
@@ -115,14 +143,15 @@ class AlignStep(FaceStep):
         angles = np.array([eye_angle(eyes) for eyes in eye_centres(found.landmarks)]) if crop.turned else turns
         return _Squares(crop.around(boxes, turns), crop.scale, angles)
 
-    def _averaged(self, faces: Sequence[Face], squares: _Squares) -> tuple[Points, NDArray[np.float32]]:
-        """Landmarks (N, 68, 2) and confidence (N,) of a run, or the mean of several on squares beside each other."""
+    def _averaged(
+        self, faces: Sequence[Face], squares: _Squares, found: Alignment
+    ) -> tuple[Points, NDArray[np.float32]]:
+        """Landmarks (N, 68, 2) and confidence (N,) of a run, or its mean with several on squares beside its own."""
         if self.plugin.refeed == 1:
-            found = self._look(faces, squares)
             return found.landmarks, found.confidence
-        looks = [self._look(faces, squares.beside(offset)) for offset in offsets(self.plugin.refeed)]
-        landmarks = np.stack([found.landmarks for found in looks]).mean(axis=0, dtype=np.float64)
-        confidence = np.stack([found.confidence for found in looks]).mean(axis=0, dtype=np.float64)
+        besides = [self._look(faces, squares.beside(offset)) for offset in offsets(self.plugin.refeed)[1:]]
+        landmarks = np.stack([one.landmarks for one in (found, *besides)]).mean(axis=0, dtype=np.float64)
+        confidence = np.stack([one.confidence for one in (found, *besides)]).mean(axis=0, dtype=np.float64)
         return np.asarray(landmarks, np.float32), np.asarray(confidence, np.float32)
 
     def _look(self, faces: Sequence[Face], squares: _Squares) -> Alignment:
@@ -140,6 +169,18 @@ class AlignStep(FaceStep):
             confidence=np.concatenate([answer.confidence for answer in answers]),
             extent=_turned(np.concatenate([answer.extent for answer in answers]), chips_to_frame),
         )
+
+
+def _part(found: Alignment, these: NDArray[np.bool_]) -> Alignment:
+    """Of some faces."""
+    return Alignment(landmarks=found.landmarks[these], confidence=found.confidence[these], extent=found.extent[these])
+
+
+def _mixed(found: Alignment, these: NDArray[np.bool_], other: Alignment) -> Alignment:
+    """What was found, of some faces the other."""
+    landmarks, confidence, extent = found.landmarks.copy(), found.confidence.copy(), found.extent.copy()
+    landmarks[these], confidence[these], extent[these] = other.landmarks, other.confidence, other.extent
+    return Alignment(landmarks=landmarks, confidence=confidence, extent=extent)
 
 
 def offsets(count: int) -> NDArray[np.float64]:

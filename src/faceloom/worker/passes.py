@@ -54,7 +54,7 @@ class Pass:
 
     @property
     def is_last(self) -> bool:
-        """Whether all is known of the frames when they come."""
+        """True if all is known of the frames when they come."""
         return self.number == self.count
 
     @property
