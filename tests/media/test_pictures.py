@@ -167,7 +167,7 @@ def whole(content: bytes) -> Image:
         return np.array(layers.convert("RGB"))
 
 
-READ_BY_OTHERS = (".jpg", ".hdr", ".pfm", ".mpo", "colours.png", "colours.tif")
+READ_BY_OTHERS = (".jpg", ".hdr", ".pam", ".pfm", ".mpo", "colours.png", "colours.tif")
 
 
 @pytest.mark.parametrize("name", [name for name in KINDS if not name.endswith(READ_BY_OTHERS)])

@@ -6,6 +6,7 @@ written, linked or removed.
 
 import os
 import shutil
+import stat
 from pathlib import Path, PurePosixPath
 
 from faceloom.errors import StoreError
@@ -39,9 +40,13 @@ def file_below(folder: Path, told: object) -> Path:
         StoreError: it does not lie below the folder, or is something else than a file.
     """
     place = place_below(folder, told)
-    if place.is_symlink():
+    try:
+        mode = place.lstat().st_mode  # asked once: files of SQLite come and go
+    except (FileNotFoundError, NotADirectoryError):
+        return place
+    if stat.S_ISLNK(mode):
         raise StoreError(f"{told!r} in {folder} is a link, and links in it are not followed", path=place)
-    if place.exists() and not place.is_file():
+    if not stat.S_ISREG(mode):
         raise StoreError(f"{told!r} in {folder} is no regular file, and is not read", path=place)
     return place
 

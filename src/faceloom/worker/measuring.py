@@ -58,6 +58,7 @@ def measure(request: Measure, ceiling: ProcessCeiling) -> Footprint:
     engine = start(request.runtime, arena_bytes=request.device_bytes)
     item = _item(request)
     if engine.memory is None:
+        _warm_up(request, engine, item)
         return _measure(request, engine, ProcessMemory(), item, ceiling, start_s=start_s)
     context = _base_bytes(request, free_bytes, engine.memory)
     _warm_up(request, engine, item)
