@@ -119,6 +119,8 @@ class _Search:
 
     def _is_slow(self, rest: _Rest, chosen: int, k: int) -> bool:
         """Whether no phase of the stages chosen and some from the k-th on is part of anything better."""
+        if self.phases.problem.host:
+            return False  # where the host has a part in a stage's calls, shares do not bound what they hide behind
         host, calls = self.bounds.beyond_shares(chosen, last=rest.fits)
         ticks = rest.least_ticks + max(host - rest.hidden[k], calls - rest.shared[k])
         return Cost(ticks, rest.start.cost.phases + 1) >= self.limit

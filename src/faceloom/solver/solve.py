@@ -62,7 +62,7 @@ def _heaviest_first(problem: Problem) -> Problem:
 def _best(phases: Phases) -> Rank:
     """Finds the best plan: the fastest, in the least memory in which one is as fast."""
     best = _fastest(phases)
-    if best.phases > 1:
+    if best.phases > 1 or phases.problem.host:
         best = smallest(phases, best)
     return climb(phases.within(best.peak_bytes), best.sets)
 
