@@ -191,3 +191,16 @@ def problem_json(**changes: object) -> str:
 def test_what_is_wrong_about_the_host_is_named(text: str, why: str) -> None:
     with pytest.raises(RequestError, match=why):
         read_problem(text)
+
+
+@pytest.mark.parametrize("seed", [1960649, 2, 3, 5, 8])
+def test_a_plan_beside_a_card_is_as_fast_as_the_best_of_all(seed: int) -> None:
+    """The first of them once was not: the host has a part in the calls of stages that run on the card."""
+    problem = random_placed_problem(seed)
+    best = best_by_trying(problem)
+    if best is None:
+        with pytest.raises(BudgetError):
+            solve(problem)
+    else:
+        found = solve(problem)
+        assert (round(found.seconds * 1e6), len(found.phases)) == (best.microseconds, best.phases)
