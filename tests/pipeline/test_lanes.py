@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from faceloom.errors import ContractError
+from faceloom.errors import ContractError, DeviceLostError
 from faceloom.pipeline.lanes import Bounds, Feed, Final, run_pipeline
 
 
@@ -88,6 +88,19 @@ def test_a_bad_item_costs_itself_and_no_other_of_its_batch() -> None:
 def test_a_broken_contract_ends_the_run() -> None:
     with pytest.raises(ContractError):
         run(numbers(20), [Add(1, bad=frozenset({3}), error=ContractError)])
+
+
+def test_a_card_that_is_lost_while_a_batch_is_tried_again_is_not_asked_once_more() -> None:
+    @dataclass
+    class Lost(Add):
+        def run(self, items: Sequence[int]) -> Sequence[int]:
+            super().run(items)
+            raise MemoryError if len(self.seen) == 1 else DeviceLostError("gone")
+
+    step = Lost(1)
+    with pytest.raises(DeviceLostError):
+        run(numbers(1), [step])
+    assert len(step.seen) == 2
 
 
 def test_an_error_in_a_read_is_raised_in_the_callers_thread_after_every_lane_has_ended() -> None:

@@ -136,14 +136,15 @@ class SimulatedEngine:
         (self._card / str(os.getpid())).write_text(str(CONTEXT_BYTES + self.held_bytes))
 
     def _obey(self) -> None:
-        """Does once, or as often as it says, what somebody has written down for this card."""
+        """Does once, or as often as it says, or always, what somebody has written down for this card."""
         file = self._card / "orders"
         with suppress(FileNotFoundError):
             order, _, times = file.read_text().partition(" ")
             if not order:  # it is being written
                 return
-            left = int(times or 1) - 1
-            file.write_text(f"{order} {left}") if left > 0 else file.unlink()
+            if times != "always":
+                left = int(times or 1) - 1
+                file.write_text(f"{order} {left}") if left > 0 else file.unlink()
             if order == "die":
                 os.kill(os.getpid(), signal.SIGKILL)
             if order == "fail":

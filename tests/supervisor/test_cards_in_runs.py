@@ -140,7 +140,7 @@ def test_a_card_that_fails_again_and_again_is_left_out_and_costs_nothing_but_tim
     cards: Path, samples: Path, on_cpu: Path
 ) -> None:
     events: list[Event] = []
-    summary = three(samples, cards, events, orders={"a": "fail 99"}, device="cuda:0,cuda:1,cuda:2")
+    summary = three(samples, cards, events, orders={"a": "fail always"}, device="cuda:0,cuda:1,cuda:2")
     assert (summary.failed, summary.outcome) == (0, "done")
     (text,) = notices(events, DEVICE_LOST)
     assert text.startswith("cuda:0 is left out from now on")
@@ -152,7 +152,7 @@ def test_a_card_that_fails_again_and_again_is_left_out_and_costs_nothing_but_tim
 def test_a_card_whose_workers_are_killed_one_after_the_other_costs_nothing_but_time(
     cards: Path, samples: Path, on_cpu: Path
 ) -> None:
-    summary = three(samples, cards, [], orders={"a": "die 99"}, device="cuda:0,cuda:2", after_faces=0)
+    summary = three(samples, cards, [], orders={"a": "die always"}, device="cuda:0,cuda:2", after_faces=0)
     assert (summary.failed, summary.outcome) == (0, "done")
     assert summary.events["worker_restarted"] > 0
     assert_same(cards.parent / "out", on_cpu)
@@ -172,7 +172,7 @@ def test_a_run_whose_last_card_is_lost_ends_and_another_goes_on_without_it(
     cards: Path, whole_samples: Path, tmp_path: Path
 ) -> None:
     with pytest.raises(DeviceLostError, match="cuda:0 was lost, and no other device is left: simulated") as error:
-        three(whole_samples, cards, [], orders={"a": "fail 99"}, device="cuda:0", after_faces=0)
+        three(whole_samples, cards, [], orders={"a": "fail always"}, device="cuda:0", after_faces=0)
     assert error.value.exit_code == 3
     summary = three(whole_samples, cards, [], orders={}, device="cpu")
     assert summary.skipped < summary.frames

@@ -357,6 +357,8 @@ def _attempt_in_parts(step: Step, items: Sequence[Any], on_starved: OnStarved) -
     """
     try:
         return step.run(items)
+    except (ContractError, DeviceLostError, StoreError):
+        raise
     except Exception as error:
         if not is_out_of_memory(error):
             return _attempt(step, items, on_starved)
