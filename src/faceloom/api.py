@@ -38,7 +38,7 @@ from faceloom.selection import EVERY_FACE
 from faceloom.solver.plan import one_phase
 from faceloom.store.again import CHIP_FILES
 from faceloom.store.configuration import LOOKS, framing_of
-from faceloom.store.copies import note_derived
+from faceloom.store.copies import CopyKind, note_made
 from faceloom.store.folder import DATABASE
 from faceloom.store.origins import Origin, find_origin
 from faceloom.store.reading import has_landmarks, read_config
@@ -175,7 +175,7 @@ def _run(
         order, config = settled(order, config, store.configuration.now)
         store.configuration.use(config)
         if order.derivation is not None:  # only now: another folder is refused by its configuration
-            identity = note_derived(order.derivation.folder, out)
+            identity = note_made(order.derivation.folder, CopyKind.DERIVED, out)
             if identity is not None:
                 store.mark_derived(identity)
         summary = _noted(
@@ -566,3 +566,5 @@ def draw_origin(origin: Origin, target: Path) -> None:
     from faceloom.pipeline.drawing import draw_origin as draw
 
     draw(origin, target)
+    if origin.folder is not None:
+        note_made(origin.folder, CopyKind.EXPORT, target)  # which forgetting will name

@@ -6,12 +6,16 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
+import cv2
+import numpy as np
 import pytest
 
+from faceloom.api import draw_origin, where
 from faceloom.errors import RequestError
 from faceloom.grouping import group
+from faceloom.results.exporting import export
 from faceloom.store import forgetting
-from faceloom.store.copies import MARK, mark_derived, note_derived
+from faceloom.store.copies import MARK, CopyKind, mark_derived, note_made
 from faceloom.store.database import connect
 from faceloom.store.forgetting import Forgotten, forget
 from faceloom.store.reading import read_faces
@@ -32,7 +36,7 @@ def kept(tmp_path_factory: pytest.TempPathFactory) -> Path:
     group(out, threshold=0.9999, folders=every / "links")
     group(out, threshold=0.9999, folders=every / "copies", copy=True)
     write_result(media, derived, config={**CONFIG, "chips": {"format": "jpg", "size": 96}})
-    identity = note_derived(out, derived)
+    identity = note_made(out, CopyKind.DERIVED, derived)
     assert identity
     with connect(derived, read_only=False) as db:
         mark_derived(db, identity)
@@ -123,6 +127,22 @@ def test_what_cannot_be_reached_is_listed(faces: Path) -> None:
         (False, True),
     ]
     assert sorted((every / "copies").rglob("*.jpg")) == kept  # which is not ours any more, as far as its mark says
+
+
+def test_exports_and_drawn_frames_are_named_since_nothing_can_be_taken_out_of_them(faces: Path) -> None:
+    every = faces.parent
+    export(faces, "csv", out=every / "faces.csv")
+    export(faces, "jsonl", out=every / "moved.jsonl")
+    export(faces, "jsonl")
+    origin = where(next((faces / "chips").rglob("*.jpg")))
+    cv2.imwrite(str(origin.path), np.zeros((64, 64, 3), np.uint8))
+    draw_origin(origin, every / "drawn.png")
+    (every / "moved.jsonl").unlink()
+    assert sorted(forget(faces, source=CROWD).unreachable) == [
+        f"{every / 'drawn.png'}: this was made of it and may hold it; remove it, and make it again",
+        f"{every / 'faces.csv'}: this was made of it and may hold it; remove it, and make it again",
+        f"{every / 'moved.jsonl'}: this was made of it and is not there any more; if it was moved, it may hold it",
+    ]
 
 
 class KilledError(BaseException):

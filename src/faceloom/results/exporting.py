@@ -9,6 +9,7 @@ from faceloom.options.calls import ExportOptions
 from faceloom.options.keywords import takes
 from faceloom.store import exports
 from faceloom.store.beside import new_file, refuse_full
+from faceloom.store.copies import CopyKind, note_made
 
 
 @overload
@@ -57,6 +58,7 @@ def export(
     except OSError as error:
         refuse_full(error, Path(out))
         raise RequestError(f"{out} cannot be written: {error}") from error
+    note_made(Path(folder), CopyKind.EXPORT, Path(out))  # which forgetting will name
     return Path(out)
 
 

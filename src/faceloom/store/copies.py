@@ -1,4 +1,4 @@
-"""Copies: the folders that were made of a result folder, each with a mark that says of which."""
+"""Copies: what was made of a result folder; folders have a mark that says of which."""
 
 import json
 import secrets
@@ -23,18 +23,20 @@ class CopyKind(StrEnum):
     """A folder of links to chips, or of copies of them, for each person."""
     DERIVED = "derived"
     """A result folder with other chips of the same faces."""
+    EXPORT = "export"
+    """A file or folder for other programs, or a frame that was drawn: nothing can be taken out of it again."""
 
 
 @dataclass(frozen=True, slots=True)
 class CopyNote:
-    """A folder that was made of a result folder."""
+    """What was made of a result folder, and where it was put."""
 
     kind: CopyKind
     path: Path
 
 
 def note_copy(db: sqlite3.Connection, kind: CopyKind, path: Path) -> str:
-    """Notes in an open store that this folder is made of it; the result folder's identity, for the copy's mark."""
+    """Notes in an open store that this is made of it; the result folder's identity, for the copy's mark."""
     with transaction(db):
         told = [(one.kind.value, str(one.path)) for one in copies_of(db)]
         own = (kind.value, str(path.resolve()))
@@ -44,17 +46,17 @@ def note_copy(db: sqlite3.Connection, kind: CopyKind, path: Path) -> str:
     return identity
 
 
-def note_derived(folder: Path, out: Path) -> str | None:
-    """Notes in a result folder that another is derived from it; its identity, or None where it cannot be written."""
+def note_made(folder: Path, kind: CopyKind, out: Path) -> str | None:
+    """Notes in a result folder what was made of it; the folder's identity, or None where it cannot be written."""
     try:
         with connect(folder, read_only=False) as db:
-            return note_copy(db, CopyKind.DERIVED, out)
+            return note_copy(db, kind, out)
     except StoreError:
         return None
 
 
 def copies_of(db: sqlite3.Connection) -> list[CopyNote]:
-    """The folders that were made of an open store's."""
+    """What was made of an open store's folder."""
     return [CopyNote(CopyKind(kind), Path(path)) for kind, path in json.loads(_read(db, _LIST) or "[]")]
 
 

@@ -45,7 +45,7 @@ class Forgotten:
     copied_files: int = 0
     """Chips and overlays in folders of persons, and in derived result folders."""
     unreachable: tuple[str, ...] = ()
-    """Copies that were made and could not be looked into, and why."""
+    """Exports, and copies that could not be looked into, and why."""
 
     def to_json(self) -> dict[str, Any]:
         """Gives it as `forget --json` prints it."""
@@ -165,7 +165,9 @@ def _forget_copies(
         if copy.path in within:
             continue
         try:
-            if copy.kind is CopyKind.PEOPLE:
+            if copy.kind is CopyKind.EXPORT:
+                unreachable.append(_of_export(copy.path))
+            elif copy.kind is CopyKind.PEOPLE:
                 removed += forget_in_people(copy.path, lost, identity)
             else:
                 went = _forget_in_derived(copy.path, lost, identity, request, within)
@@ -174,6 +176,13 @@ def _forget_copies(
         except (FaceloomError, OSError) as error:
             unreachable.append(f"{copy.path}: {error}")
     return removed, unreachable
+
+
+def _of_export(path: Path) -> str:
+    """What is said of what other programs read."""
+    if os.path.lexists(path):
+        return f"{path}: this was made of it and may hold it; remove it, and make it again"
+    return f"{path}: this was made of it and is not there any more; if it was moved, it may hold it"
 
 
 def _forget_in_derived(
