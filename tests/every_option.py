@@ -33,6 +33,7 @@ COMPANIONS: Mapping[str, Mapping[str, Any]] = {
     "unlike": {"identify": "sface"},
     "threshold": {"identify": "sface", "like": ["ann.jpg"]},
     "copy": {"folders": "people"},
+    "null": {"from_list": "list.txt"},
     "pass_": {"identify": "sface", "mask": ["unet", "extended"]},
 }
 """What has to be asked for too, by option."""
@@ -274,6 +275,7 @@ def make_files(folder: Path, network: Path) -> None:
         (folder / name).parent.mkdir(exist_ok=True)
         (folder / name).touch()
     (folder / "faces.jsonl").write_text("")
+    (folder / "list.txt").write_text("in.png")
     shutil.copy(network, folder / "net.onnx")
 
 

@@ -15,6 +15,7 @@ from faceloom.flow import Flow
 from faceloom.frame import Frame
 from faceloom.geometry.chips import frame_to_chip
 from faceloom.job import Derivation, EngineJob, Job, Order, Outputs
+from faceloom.media.listing import Inputs
 from faceloom.memory.budget import budget_bytes_of
 from faceloom.memory.footprints import Footprint
 from faceloom.options.calls import (
@@ -31,13 +32,13 @@ from faceloom.options.keywords import takes
 from faceloom.options.stages import PathLike
 from faceloom.orders.configuration import colours_of, config_of, settled, versions
 from faceloom.orders.flows import IMPORT, added_flow, landmark_masks, make_flow
-from faceloom.orders.inputs import existing, faces_file_of, references
+from faceloom.orders.inputs import existing, faces_file_of, inputs_of, references
 from faceloom.orders.order import make_order
 from faceloom.orders.outputs import border_for, framing_for, max_border_for, outputs_for, outputs_of
 from faceloom.selection import EVERY_FACE
 from faceloom.solver.plan import one_phase
 from faceloom.store.again import CHIP_FILES
-from faceloom.store.configuration import LOOKS, framing_of
+from faceloom.store.configuration import LOOKS, SHARD, framing_of
 from faceloom.store.copies import CopyKind, note_made
 from faceloom.store.folder import DATABASE
 from faceloom.store.origins import Origin, find_origin
@@ -73,7 +74,7 @@ def extract(
     Called again with the same arguments it goes on where it ended, whatever ended it.
 
     Args:
-        inputs: files or folders; folders are searched with everything below them.
+        inputs: files or folders; folders are searched with everything below them. May be empty beside a list.
         out: a new or empty folder, or one that the same call made before.
         on_event: told how the run goes on (see `faceloom.events`).
         should_stop: asked now and then; True ends the run after the chunk in hand.
@@ -89,12 +90,13 @@ def extract(
         StoreError: the result folder cannot be written.
     """
     started = time.monotonic()
-    paths = existing(inputs)
+    given = inputs_of(inputs, options)
     order, wanted = _extraction(options, on_event=on_event)
     config = config_of(order) | ({"people": wanted.to_json()} if wanted else {})
+    config |= {SHARD: str(given.shard)} if given.shard else {}
     if options["only_empty"]:
-        return _look_again(order, paths, Path(out), config, started, on_event=on_event, should_stop=should_stop)
-    return _run(order, paths, Path(out), config, started, on_event=on_event, should_stop=should_stop)
+        return _look_again(order, given, Path(out), config, started, on_event=on_event, should_stop=should_stop)
+    return _run(order, given, Path(out), config, started, on_event=on_event, should_stop=should_stop)
 
 
 def _extraction(options: ExtractOptions, *, on_event: OnEvent) -> tuple[Order, Wanted | None]:
@@ -137,7 +139,7 @@ def _flow_order(
 
 def _look_again(
     order: Order,
-    inputs: Sequence[Path],
+    inputs: Inputs,
     out: Path,
     config: Mapping[str, Any],
     started: float,
@@ -162,7 +164,7 @@ def _look_again(
 
 def _run(
     order: Order,
-    inputs: Sequence[Path],
+    inputs: Inputs,
     out: Path,
     config: Mapping[str, Any],
     started: float,
@@ -345,7 +347,7 @@ def derive(
     derivation = Derivation(folder=Path(folder), framing=framing_of(found), models=_models(found))
     order = replace(order, derivation=derivation)
     config = _derived_config(found, config_of(order))
-    return _run(order, [], Path(out), config, started, on_event=on_event, should_stop=should_stop)
+    return _run(order, Inputs(), Path(out), config, started, on_event=on_event, should_stop=should_stop)
 
 
 def _derived_config(found: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:
@@ -393,7 +395,7 @@ def plan(
     """
     budgets = [size for item in options["what_if"] if (size := budget_bytes_of(item)) is not None]
     order = _flow_order(options, _outputs(options), on_event=on_event)
-    return forecast(order, existing(inputs), budgets, on_event=on_event)
+    return forecast(order, inputs_of(inputs, options), budgets, on_event=on_event)
 
 
 @takes(ProfileOptions)
@@ -418,7 +420,7 @@ def profile(
     """
     order = _flow_order(options, Outputs(), on_event=on_event)
     paths = [Path(inputs)] if isinstance(inputs, str | Path) else [Path(item) for item in inputs]
-    return measure_now(order, existing(paths) if paths else [], on_event=on_event)
+    return measure_now(order, Inputs(roots=tuple(existing(paths) if paths else ())), on_event=on_event)
 
 
 @takes(StreamOptions)

@@ -14,6 +14,7 @@ from faceloom.events import OnEvent
 from faceloom.faces import Image
 from faceloom.frame import Frame
 from faceloom.job import Order
+from faceloom.media.listing import Inputs
 from faceloom.media.sources import Shape, SourceKind
 from faceloom.memory.usage import held_bytes
 from faceloom.options.stages import PathLike
@@ -25,7 +26,7 @@ from faceloom.supervisor.in_process import UNKNOWN_FRAMES, Alike, frames_togethe
 from faceloom.targets import read_budget
 from faceloom.worker.passes import Pass, PassWorker
 
-Inputs = PathLike | Iterable[PathLike | Image]
+PathsOrImages = PathLike | Iterable[PathLike | Image]
 
 
 class PassRun:
@@ -34,7 +35,7 @@ class PassRun:
     Everything is planned when the block begins. What the process holds by then is part of the budget.
     """
 
-    def __init__(self, order: Order, inputs: Inputs, *, keeps_frames: bool, on_event: OnEvent) -> None:
+    def __init__(self, order: Order, inputs: PathsOrImages, *, keeps_frames: bool, on_event: OnEvent) -> None:
         """A run over files, folders and images; frames keep their pixels to their last pass with `keeps_frames`."""
         self._order = order
         self._inputs: Iterable[PathLike | Image] = [inputs] if isinstance(inputs, str | Path) else inputs
@@ -120,7 +121,10 @@ def _alike(order: Order, inputs: Sequence[PathLike | Image], on_event: OnEvent) 
     if paths:
         budget = read_budget(order.memory_bytes, order.targets, reserve_bytes=order.reserve_bytes)
         worker_bytes = max(1, budget.host_bytes - held_bytes())
-        with with_inputs(order, existing(paths), worker_bytes=worker_bytes, on_event=on_event) as (store, _):
+        with with_inputs(order, Inputs(roots=tuple(existing(paths))), worker_bytes=worker_bytes, on_event=on_event) as (
+            store,
+            _,
+        ):
             shapes |= set(store.frames.shapes())
             number += store.frames.counts().pending
     return Alike(known=sorted(shapes, key=repr), number=max(1, number))

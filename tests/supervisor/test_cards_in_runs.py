@@ -15,6 +15,7 @@ from faceloom.api import plan as plan_inputs
 from faceloom.errors import BudgetError, DeviceLostError
 from faceloom.events import DEVICE_LOST, OUT_OF_MEMORY, REPLANNED, Event, Notice, Progress, Summary
 from faceloom.job import Outputs
+from faceloom.media.listing import Inputs
 from faceloom.memory.footprints import Footprint
 from faceloom.memory.usage import peak_bytes
 from faceloom.orders.flows import make_flow
@@ -68,7 +69,7 @@ def assert_same(one: Path, other: Path) -> None:
 def test_a_footprint_of_a_card_counts_its_memory_and_the_hosts_apart(cards: Path, samples: Path) -> None:
     options = {"device": "cuda:1", "mask": ["unet"]}
     order = make_order(make_flow(options), Outputs(), options, on_event=lambda event: None)
-    found: dict[str, Footprint] = measure_now(order, [samples], on_event=lambda event: None)
+    found: dict[str, Footprint] = measure_now(order, Inputs(roots=(samples,)), on_event=lambda event: None)
     for name, one in found.items():
         assert one.is_measured
         assert one.process_bytes == CONTEXT_BYTES

@@ -6,6 +6,7 @@ import pytest
 from faceloom.errors import BudgetError
 from faceloom.events import Event, Measuring
 from faceloom.job import Order, Outputs
+from faceloom.media.listing import Inputs
 from faceloom.orders.flows import make_flow
 from faceloom.orders.order import make_order
 from faceloom.store.store import Store
@@ -30,7 +31,7 @@ def test_a_budget_below_the_processes_alone_is_refused_before_anything_is_measur
     with Store(tmp_path / "out") as store:
         store.begin_run(versions={})
         with pytest.raises(BudgetError, match="by a guess: raise") as refusal:
-            run_job(order, [samples], store, on_event=events.append)
+            run_job(order, Inputs(roots=(samples,)), store, on_event=events.append)
     assert not [event for event in events if isinstance(event, Measuring)]
     assert not (tmp_path / "footprints").exists()
     assert refusal.value.budget_bytes == budget_bytes

@@ -54,10 +54,11 @@ def add_command(parsers: Any, command: Command) -> None:
     parser.set_defaults(run=command.run)
     for argument in command.arguments:
         parser.add_argument(argument.name, metavar=argument.metavar, help=argument.help, nargs=argument.nargs)
-    told = command.declared.values()
+    told = list(command.declared.values())
     parser.place_options = frozenset(one.flag.replace("-", "_") for one in told if one.kind in _PLACES)
+    parser.short_flags = {one.option.short: f"--{one.flag}" for one in told if one.option.short}
     groups: dict[str, Any] = {"": parser}
-    for one in command.declared.values():
+    for one in told:
         title = one.option.group
         if title not in groups:
             groups[title] = parser.add_argument_group(title)

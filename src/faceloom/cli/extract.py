@@ -19,6 +19,8 @@ Run the same command again after any kind of end: it goes on where it stopped, w
   faceloom extract holiday --out faces                          everything below a folder
   faceloom extract a.jpg clip.mp4 --out faces --size 256        single files, smaller chips
   faceloom extract film.mkv --out boxes --align none            boxes only
+  find shots -name '*.png' -print0 | faceloom extract --from-list - -0 --out faces     what a list names
+  faceloom extract shots --out part-2 --shard 2/7               a seventh of it, see faceloom merge
   faceloom extract shots --out look --no-chips --overlay        frames with the faces drawn on them
 """
 
@@ -53,7 +55,7 @@ EXTRACT = Command(
             name="inputs",
             metavar="INPUT",
             help="a picture, a video, or a folder with everything below it",
-            nargs="+",
+            nargs="*",
         ),
     ),
     options=ExtractFlags,

@@ -1,7 +1,7 @@
 """The parser of the command line: what nobody can have meant is refused with what they may have meant."""
 
 import argparse
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from faceloom.errors import RequestError
@@ -31,6 +31,8 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**{"formatter_class": HelpFormatter, "allow_abbrev": False, **settings})
         self.place_options: frozenset[str] = frozenset()
         """The options, by their names in a file, that name files or folders."""
+        self.short_flags: Mapping[str, str] = {}
+        """Short flags and what each stands for; argparse would take `-0.5` for one of its own with a value."""
 
     def options(self) -> Iterator[tuple[str, argparse.Action]]:
         """Every long option, by its name in a file, but for those that print something and end."""
@@ -41,11 +43,20 @@ class Parser(argparse.ArgumentParser):
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse does it, but that a flag which is not known is refused by the command that does not know it."""
         if args is not None:
+            args = list(self._in_full(args))
             self._require_flags(args)
         chosen, others = super().parse_known_args(args, namespace)
         if others:
             self.error(f"{others[0]!r} is one too many: nothing takes it")
         return chosen, others
+
+    def _in_full(self, args: Sequence[str]) -> Iterator[str]:
+        """The arguments with long flags in place of short ones."""
+        texts = iter(args)
+        for text in texts:
+            yield self.short_flags.get(text, text)
+            if text == "--":
+                yield from texts
 
     def _require_flags(self, args: Sequence[str]) -> None:
         known = self._option_string_actions

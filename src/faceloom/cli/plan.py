@@ -51,9 +51,10 @@ def run(chosen: argparse.Namespace) -> int:
     from faceloom.errors import RequestError
 
     budgets = with_commas(chosen.what_if) if chosen.what_if else ()
-    if chosen.problem and not chosen.inputs:
+    is_given = bool(chosen.inputs or chosen.from_list)
+    if chosen.problem and not is_given:
         return _plan_problem(chosen, budgets)
-    if chosen.problem or not chosen.inputs:
+    if chosen.problem or not is_given:
         raise RequestError("name inputs, or a --problem FILE, and not both")
     return _plan_inputs(chosen, budgets)
 

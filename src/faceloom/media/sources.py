@@ -1,5 +1,6 @@
 """Sources: the pictures and videos among what the user named, each with a name of its own."""
 
+import hashlib
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
@@ -7,6 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from fractions import Fraction
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -55,6 +57,18 @@ class PassedOver:
     path: Path
     why: str
     """In a few words, which many have in common."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """Something that a list names, and that is not there."""
+
+    name: str
+    path: Path
+
+
+Found: TypeAlias = Source | PassedOver | Missing
+"""What is come across among the inputs."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,6 +130,7 @@ _IS_RESULT = "results of faceloom"
 _IS_BROKEN = "link that leads nowhere"
 _IS_CLOSED = "cannot be listed"
 _IS_SPECIAL = "neither file nor folder"
+_HASH_DIGITS = 12
 
 
 def kind_of(path: Path) -> SourceKind | None:
@@ -148,30 +163,70 @@ def _content_of(path: Path) -> Content:
     return what_it_is(head, path.suffix)
 
 
+def _every(_name: str) -> bool:
+    return True
+
+
 def find_sources(inputs: Iterable[Path]) -> Iterator[Source]:
     """Every source under the inputs, as `find_inputs` gives them."""
     return (found for found in find_inputs(inputs) if isinstance(found, Source))
 
 
-def find_inputs(inputs: Iterable[Path]) -> Iterator[Source | PassedOver]:
+def find_inputs(inputs: Iterable[Path], *, is_wanted: Callable[[str], bool] = _every) -> Iterator[Source | PassedOver]:
     """Everything under the inputs, in a fixed order: inputs as given, folders sorted by name.
 
     A file that is named itself is a source whatever it is, a picture if nothing tells. Links to folders are followed
     once, so a loop of links ends. Names are relative to the input folder; several inputs can give the same name
-    twice (see `longer_names`).
+    twice (see `longer_names`). What is not wanted, by its name, is not looked into.
     """
     for root in inputs:
-        if not root.is_dir():
+        if root.is_dir():
+            yield from _find_under(root, "", is_wanted)
+        elif is_wanted(name := printable(root.name)):
             kind = kind_of(root) if _is(root.is_file) else None
-            yield Source(name=printable(root.name), path=root, kind=kind or SourceKind.PICTURE)
+            yield Source(name=name, path=root, kind=kind or SourceKind.PICTURE)
+
+
+def find_listed(paths: Iterable[Path], *, is_wanted: Callable[[str], bool] = _every) -> Iterator[Found]:
+    """Everything that a list names, in its order: files, and what is under folders as `find_inputs` gives that.
+
+    Names are the paths as they are written, without a slash at the start, so that they do not depend on what else
+    there is. As in a folder, a file that is neither picture nor video is passed over.
+    """
+    for path in paths:
+        name = _listed_name(path)
+        if _is(path.is_dir):
+            yield from _find_under(path, name, is_wanted)
+        elif not is_wanted(name):
             continue
-        for path, why in _under(root):
-            name = printable(path.relative_to(root).as_posix())
-            content = None if why else _content_of(path)
-            if content in _KINDS:
-                yield Source(name=name, path=path, kind=_KINDS[content])
-            else:
-                yield PassedOver(name=name, path=path, why=why or str(content))
+        elif _is(path.is_file):
+            yield _found(path, name, None)
+        elif _is(path.exists):
+            yield _found(path, name, _IS_SPECIAL)
+        else:
+            yield Missing(name=name, path=path)
+
+
+def _listed_name(path: Path) -> str:
+    text = os.path.normpath(path)
+    if text.startswith(".."):
+        text = os.path.normpath(path.absolute())
+    return "" if text == "." else printable(text.lstrip("/"))
+
+
+def _find_under(root: Path, prefix: str, is_wanted: Callable[[str], bool]) -> Iterator[Source | PassedOver]:
+    for path, why in _under(root):
+        name = printable(path.relative_to(root).as_posix())
+        name = f"{prefix}/{name}" if prefix else name
+        if is_wanted(name):
+            yield _found(path, name, why)
+
+
+def _found(path: Path, name: str, why: str | None) -> Source | PassedOver:
+    content = None if why else _content_of(path)
+    if content in _KINDS:
+        return Source(name=name, path=path, kind=_KINDS[content])
+    return PassedOver(name=name, path=path, why=why or str(content))
 
 
 def printable(name: str) -> str:
@@ -235,7 +290,9 @@ def _is(question: Callable[[], bool]) -> bool:
 
 
 def longer_names(source: Source) -> Iterator[str]:
-    """Names for a source whose own is taken: with one more of the folders above it each time."""
-    parts = source.path.absolute().parts
+    """Names for a source whose own is taken: with one more of the folders above it each time, and a hash at last."""
+    path = source.path.absolute()
+    parts = path.parts[1:]
     for length in range(len(Path(source.name).parts) + 1, len(parts) + 1):
         yield printable(Path(*parts[-length:]).as_posix())
+    yield f"{source.name}~{hashlib.sha256(os.fsencode(path)).hexdigest()[:_HASH_DIGITS]}"

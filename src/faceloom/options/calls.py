@@ -5,6 +5,7 @@ from functools import partial
 from typing import Annotated, TypedDict
 
 from faceloom.choices import Sort
+from faceloom.options.inputs import InputOptions
 from faceloom.options.machine import (
     CeilingOptions,
     DeviceOptions,
@@ -46,7 +47,15 @@ class OrderOptions(MachineOptions, PrecisionOptions, ChoiceOptions, ExcerptOptio
 
 
 class ExtractOptions(
-    FlowOptions, MachineOptions, PrecisionOptions, FileOptions, OverlayOptions, ShareOptions, PeopleOptions, total=False
+    InputOptions,
+    FlowOptions,
+    MachineOptions,
+    PrecisionOptions,
+    FileOptions,
+    OverlayOptions,
+    ShareOptions,
+    PeopleOptions,
+    total=False,
 ):
     """What `extract` takes."""
 
@@ -68,7 +77,9 @@ class ExtractOptions(
     ]
 
 
-class PlanOptions(FlowOptions, MachineOptions, PrecisionOptions, FileOptions, OverlayOptions, total=False):
+class PlanOptions(
+    InputOptions, FlowOptions, MachineOptions, PrecisionOptions, FileOptions, OverlayOptions, total=False
+):
     """What `plan` takes."""
 
     what_if: Annotated[

@@ -44,6 +44,8 @@ class Option:
     within: Interval | None = None
     flag: str = ""
     """The flag and the key of the file, without dashes, where that is not the name with `_` as `-`."""
+    short: str = ""
+    """Another flag for the same, of a dash and a letter."""
     parse: Callable[[Any], Any] | None = None
     """Makes the value of what the command line has; only where the type does not tell how."""
     or_none: bool = False

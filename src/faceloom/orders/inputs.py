@@ -5,7 +5,12 @@ from pathlib import Path
 
 from faceloom.errors import RequestError
 from faceloom.job import FacesFile
+from faceloom.media.listing import STDIN, FileList, Inputs
+from faceloom.media.shards import Shard
+from faceloom.options.calls import ExtractOptions, PlanOptions
+from faceloom.options.inputs import InputOptions
 from faceloom.options.stages import ImportOptions, PathLike
+from faceloom.orders.flows import IMPORT
 from faceloom.supervisor.faces_file import faces_file
 
 
@@ -24,6 +29,37 @@ def existing(inputs: PathLike | Iterable[PathLike]) -> list[Path]:
     if not paths:
         raise RequestError("no inputs were named")
     return paths
+
+
+def inputs_of(inputs: PathLike | Iterable[PathLike], options: ExtractOptions | PlanOptions) -> Inputs:
+    """What a job is given.
+
+    Raises:
+        RequestError: a file or folder is not there, nothing was named, or there is no such shard.
+    """
+    listed = _list_of(options)
+    roots = [Path(inputs)] if isinstance(inputs, str | Path) else [Path(item) for item in inputs]
+    if roots or listed is None:
+        existing(roots)
+    if options["shard"] is not None and options["detect"] == IMPORT:
+        message = "names in a file of faces can be told apart only among all sources: import without --shard"
+        raise RequestError(message)
+    try:
+        shard = None if options["shard"] is None else Shard.parse(options["shard"])
+    except ValueError as error:
+        raise RequestError(str(error)) from error
+    return Inputs(roots=tuple(roots), listed=listed, shard=shard)
+
+
+def _list_of(options: InputOptions) -> FileList | None:
+    if options["from_list"] is None:
+        if options["null"]:
+            raise RequestError("--null (-0) is for a list of inputs; name one with --from-list")
+        return None
+    path = Path(options["from_list"])
+    if str(path) != STDIN:
+        existing(path)
+    return FileList(path=path, is_null=options["null"])
 
 
 def references(pictures: PathLike | Iterable[PathLike]) -> list[Path]:

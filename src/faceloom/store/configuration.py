@@ -18,6 +18,9 @@ _MOST_PX = 1 << 14
 LOOKS = "looks"
 """Key of a configuration: the detectors of its second looks, in order. No look is asked for by going on."""
 
+SHARD = "shard"
+"""Key of a configuration: the part of the inputs that the folder is for, as in 2/7; none: all."""
+
 
 class Configuration:
     """The configuration of an open store."""

@@ -25,12 +25,16 @@ from faceloom.store.tombstones import Tombstones
 _KNOWN_BY = "SELECT id, name, path, size_bytes, mtime_ns, sha256, run_id FROM source WHERE"
 
 
+_GONE = (0, 0)
+"""In place of size and time of change of a file that is not there."""
+
+
 class Known(Enum):
     """What the store knew of a source that it is given."""
 
     NEW = auto()
     SAME = auto()
-    """It was there already, with the same content."""
+    """It was there already, with the same content, or is there no more."""
     CHANGED = auto()
     """The file's content is another now; what was found in the old one is gone."""
     TWICE = auto()
@@ -93,6 +97,10 @@ class Sources:
         named = Source(name=name, path=source.path, kind=source.kind)
         if run_id == self._round.run_id:
             return named, Known.TWICE
+        if state == _GONE:  # what was found in it stays
+            query = "UPDATE source SET path = ?, run_id = ? WHERE id = ?"
+            self._db.execute(query, (path, self._round.run_id, source_id))
+            return named, Known.SAME
         if (size_bytes, mtime_ns) == state or _is_same_content(source.path, size_bytes=size_bytes, digest=digest):
             self._db.execute(
                 "UPDATE source SET path = ?, mtime_ns = ?, run_id = ? WHERE id = ?",
@@ -245,11 +253,11 @@ class Sources:
 
 
 def _state(path: Path) -> tuple[int, int]:
-    """Size and time of change; zeros for a file that is gone, which reading will report."""
+    """Size and time of change, or that it is gone, which reading will report."""
     try:
         state = path.stat()
     except OSError:
-        return (0, 0)
+        return _GONE
     return state.st_size, state.st_mtime_ns
 
 

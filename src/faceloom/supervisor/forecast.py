@@ -9,6 +9,7 @@ from pathlib import Path
 from faceloom.errors import BudgetError, MediaError
 from faceloom.events import OnEvent
 from faceloom.job import Order
+from faceloom.media.listing import Inputs
 from faceloom.memory.budget import Budget
 from faceloom.memory.footprints import Footprint
 from faceloom.solver.plan import HOST
@@ -50,7 +51,7 @@ class Forecast:
 
 def forecast(
     order: Order,
-    inputs: Sequence[Path],
+    inputs: Inputs,
     budgets: Sequence[int],
     *,
     on_event: OnEvent,
@@ -70,7 +71,7 @@ def forecast(
         if not frames:
             device = own.device_bytes.get(order.targets[0].name)
             refuse_starved(order, store, pool, budget_bytes=most_bytes, device_bytes=device, on_event=on_event)
-            raise MediaError(f"no picture and no video that can be read among {', '.join(map(str, inputs))}")
+            raise MediaError(f"no picture and no video that can be read among {inputs}")
 
         def candidates(asked_bytes: int | None) -> list[PlannedDevice]:
             budget = own if asked_bytes is None else _instead(own, order.targets[0], asked_bytes)
@@ -96,7 +97,7 @@ def forecast(
 
 
 def measure_now(
-    order: Order, inputs: Sequence[Path], *, on_event: OnEvent, should_stop: ShouldStop = lambda: False
+    order: Order, inputs: Inputs, *, on_event: OnEvent, should_stop: ShouldStop = lambda: False
 ) -> dict[str, Footprint]:
     """Measures every stage, for the largest frame of the inputs or a typical one; what was known is measured again."""
     budget = read_budget(order.memory_bytes, order.targets, reserve_bytes=order.reserve_bytes)
@@ -115,7 +116,7 @@ def measure_now(
 @contextmanager
 def with_inputs(
     order: Order,
-    inputs: Sequence[Path],
+    inputs: Inputs,
     *,
     worker_bytes: int,
     on_event: OnEvent,

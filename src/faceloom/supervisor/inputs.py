@@ -1,13 +1,14 @@
 """The inputs of a run: every source gets its rows, videos are counted, and the headers of pictures are read."""
 
 import stat
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 from faceloom.errors import MediaError, RequestError
 from faceloom.events import FORGOTTEN, OUT_OF_MEMORY, SOURCE_CHANGED, WORKER_RESTARTED, Counting, Notice, OnEvent
 from faceloom.media.excerpts import WHOLE, Excerpt
-from faceloom.media.sources import PassedOver, Source, SourceKind, find_inputs, longer_names
+from faceloom.media.listing import Inputs
+from faceloom.media.sources import Found, Missing, PassedOver, Source, SourceKind, longer_names
 from faceloom.messages import Answer, Confine, Count, Counted, Died, Probe, Probed, Request, Starved, TryOut
 from faceloom.store.frames import STARVED
 from faceloom.store.sources import Known
@@ -17,6 +18,7 @@ from faceloom.supervisor.workers import WorkerPool
 ShouldStop = Callable[[], bool]
 """Asked now and then; True ends the run after the chunks in hand."""
 
+_NOT_THERE = "there is no such file"
 _NO_INPUT = "neither pictures nor video"
 _SOURCES_A_TRANSACTION = 500
 _LOOKS_A_REQUEST = 200
@@ -25,7 +27,7 @@ _SMALL_BYTES = 64
 
 
 def add_inputs(
-    inputs: Sequence[Path],
+    inputs: Inputs,
     store: Store,
     pool: WorkerPool,
     *,
@@ -47,18 +49,18 @@ def add_inputs(
     prober = _Prober(pool, worker_bytes=worker_bytes, on_event=on_event)
     _add_sources(inputs, store, on_event=on_event, should_stop=should_stop)
     store.frames.retry(every=retry_failed)
-    named = frozenset(path.absolute() for path in inputs)
+    named = frozenset(path.absolute() for path in inputs.roots)
     _count_videos(prober, store, excerpt, named=named, on_event=on_event, should_stop=should_stop)
     _look_at_pictures(prober, store, should_stop=should_stop)
 
 
-def _add_sources(inputs: Sequence[Path], store: Store, *, on_event: OnEvent, should_stop: ShouldStop) -> None:
+def _add_sources(inputs: Inputs, store: Store, *, on_event: OnEvent, should_stop: ShouldStop) -> None:
     """Gives every source under the inputs its rows, but for the frames of videos.
 
     Raises:
         RequestError: all of them were forgotten.
     """
-    sources = find_inputs(inputs)
+    sources = inputs.find()
     found = new = forgotten = 0
     while not should_stop() and (group := _take(sources, _SOURCES_A_TRANSACTION)):
         changed = []
@@ -68,13 +70,11 @@ def _add_sources(inputs: Sequence[Path], store: Store, *, on_event: OnEvent, sho
                     store.sources.pass_over(source)
                     continue
                 found += 1
-                named, known = store.sources.add(source, other_names=longer_names(source))
+                named, known = _add(source, store)
                 forgotten += known is Known.FORGOTTEN
+                new += known in {Known.NEW, Known.CHANGED} and named.kind is SourceKind.PICTURE
                 if known is Known.CHANGED:
                     changed.append(named.name)
-                if known in {Known.NEW, Known.CHANGED} and named.kind is SourceKind.PICTURE:
-                    store.sources.add_picture(named)
-                    new += 1
         on_event(Counting(sources=found, frames=new))
         for name in changed:
             text = f"{name} has changed since it was last read; doing it again"
@@ -87,6 +87,18 @@ def _add_sources(inputs: Sequence[Path], store: Store, *, on_event: OnEvent, sho
     if forgotten:
         text = f"inputs that were forgotten in this result folder, and are left out: {forgotten:,}"
         on_event(Notice(kind=FORGOTTEN, text=text))
+
+
+def _add(found: Source | Missing, store: Store) -> tuple[Source, Known]:
+    """Gives a source its row, and its frame one if it is a picture, or is not there."""
+    is_there = isinstance(found, Source)
+    source = found if isinstance(found, Source) else Source(name=found.name, path=found.path, kind=SourceKind.PICTURE)
+    named, known = store.sources.add(source, other_names=longer_names(source))
+    if known in {Known.NEW, Known.CHANGED} and not is_there:
+        store.sources.add_failed(named, _NOT_THERE)
+    elif known in {Known.NEW, Known.CHANGED} and named.kind is SourceKind.PICTURE:
+        store.sources.add_picture(named)
+    return named, known
 
 
 def _count_videos(
@@ -196,5 +208,5 @@ class _Prober:
         self._on_event(notice)
 
 
-def _take(sources: Iterator[Source | PassedOver], limit: int) -> list[Source | PassedOver]:
+def _take(sources: Iterator[Found], limit: int) -> list[Found]:
     return [source for _, source in zip(range(limit), sources, strict=False)]

@@ -15,6 +15,7 @@ from faceloom.flow import Flow
 from faceloom.identify import Identifier
 from faceloom.job import Order, Outputs
 from faceloom.media.excerpts import WHOLE
+from faceloom.media.listing import Inputs
 from faceloom.media.sources import SourceKind, kind_of
 from faceloom.models.made import sha256_of
 from faceloom.selection import EVERY_FACE, People, Reference
@@ -103,7 +104,7 @@ def find_references(order: Order, paths: Sequence[Path], *, on_event: OnEvent) -
         with Store(Path(folder)) as store:
             store.begin_run(versions={})
             try:
-                run_job(small, paths, store, on_event=tell)
+                run_job(small, Inputs(roots=tuple(paths)), store, on_event=tell)
             except MediaError as error:
                 raise RequestError(f"no reference can be read: {error}") from error
         return _found(Path(folder))

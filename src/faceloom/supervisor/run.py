@@ -4,7 +4,6 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
-from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -23,6 +22,7 @@ from faceloom.events import (
 )
 from faceloom.job import Order
 from faceloom.media.excerpts import WHOLE
+from faceloom.media.listing import Inputs
 from faceloom.memory.usage import peak_bytes
 from faceloom.solver.plan import Plan, one_phase
 from faceloom.store.frames import STARVED, Counts
@@ -41,7 +41,7 @@ _LOG = logging.getLogger(__name__)
 
 def run_job(
     order: Order,
-    inputs: Sequence[Path],
+    inputs: Inputs,
     store: Store,
     *,
     on_event: OnEvent,
@@ -112,7 +112,7 @@ class _Run:
     ) -> None:
         self._pool.stop()
 
-    def add_frames(self, inputs: Sequence[Path]) -> None:
+    def add_frames(self, inputs: Inputs) -> None:
         """Lists every frame of the inputs in the store, and the faces that are known of them."""
         order, store = self._order, self._store
         worker_bytes = probe_bytes(self._budget.host_bytes)
@@ -132,17 +132,17 @@ class _Run:
         if order.faces_file and not self._should_stop():
             take_faces(order.faces_file, store, self._pool, worker_bytes=worker_bytes, on_event=self._tell)
 
-    def refuse_nothing(self, inputs: Sequence[Path]) -> None:
-        """Raises an error if nothing has been done and nothing can be done.
+    def refuse_nothing(self, inputs: Inputs) -> None:
+        """Raises an error if nothing has been done and nothing can be done; a shard of few inputs may have none.
 
         Raises:
             MediaError: there is no frame among the inputs.
             BudgetError: there are, but memory is too little even to count them.
         """
         counts = self._store.frames.counts()
-        if not counts.pending + counts.done + counts.failed and not self._should_stop():
+        if not counts.pending + counts.done + counts.failed and not self._should_stop() and inputs.shard is None:
             why = "" if self._order.excerpt == WHOLE else " with a frame between --start and --end"
-            raise MediaError(f"no picture and no video{why} among {', '.join(map(str, inputs))}")
+            raise MediaError(f"no picture and no video{why} among {inputs}")
         if not counts.pending + counts.done:
             self._refuse_if_starved()
 

@@ -1,0 +1,41 @@
+"""Which inputs a job has, besides those that are named one by one."""
+
+from functools import partial
+from typing import Annotated, TypedDict
+
+from faceloom.options.option import Option
+from faceloom.options.stages import PathLike
+
+_input = partial(Option, group="inputs")
+
+
+class InputOptions(TypedDict, total=False):
+    """Inputs in a list, and the part of all that is a job's own."""
+
+    from_list: Annotated[
+        PathLike | None,
+        _input(
+            help="also take the inputs that this file names, a path a line, or - for standard input; their names are"
+            " their paths",
+            unit="FILE",
+            example="list.txt",
+        ),
+    ]
+    null: Annotated[
+        bool,
+        _input(
+            help="entries of that list end with a NUL character, as find -print0 writes them (short: -0)",
+            default=False,
+            short="-0",
+        ),
+    ]
+    shard: Annotated[
+        str | None,
+        _input(
+            help="do only this part of the inputs, I of N, by a hash of each name; faceloom merge puts the results of"
+            " all parts together",
+            usual="all",
+            unit="I/N",
+            example="2/7",
+        ),
+    ]
