@@ -17,6 +17,7 @@ import faceloom.live_runs
 import faceloom.orders.order
 import faceloom.store.exports
 import faceloom.store.forgetting
+import faceloom.store.merging
 import faceloom.worker.live
 from faceloom.cli.commands import Command
 from faceloom.cli.main import COMMANDS, main
@@ -40,6 +41,7 @@ COMPANIONS: Mapping[str, Mapping[str, Any]] = {
 NEEDED: Mapping[str, Mapping[str, Any]] = {
     "extract": {"out": "result"},
     "derive": {"out": "result"},
+    "merge": {"out": "result"},
     "extend": {"mask": ["unet", "extended"]},
     "export": {"to": "jsonl"},
     "forget": {"source": "b.jpg"},
@@ -52,7 +54,13 @@ EXAMPLES: Mapping[tuple[str, str], Any] = {
     ("extend", "pass_"): ("mask", "identify"),
 }
 """Where that of the option is of no use to a command."""
-WORDS: Mapping[str, list[str]] = {"inputs": ["in.png"], "folder": ["folder"], "chips": ["in.png"], "names": []}
+WORDS: Mapping[str, list[str]] = {
+    "inputs": ["in.png"],
+    "folder": ["folder"],
+    "chips": ["in.png"],
+    "names": [],
+    "folders": ["folder"],
+}
 """What is told without a flag, by the argument's name."""
 
 
@@ -187,6 +195,7 @@ class Notebook:
         patch.setattr(faceloom.live_runs, "PassRun", self._live)
         for name in ("export", "export_to", "read_lost"):
             patch.setattr(faceloom.store.exports, name, self._ending(name, list))
+        patch.setattr(faceloom.store.merging, "merge", self._ending("merge", nothing_merged))
         patch.setattr(faceloom.grouping, "group", self._ending("group", list))
         patch.setattr(faceloom.store.forgetting, "forget", self._ending("forget", faceloom.store.forgetting.Forgotten))
 
@@ -256,6 +265,12 @@ def summary() -> Summary:
         failures=(),
         outcome="done",
     )
+
+
+def nothing_merged() -> faceloom.store.merging.Merged:
+    """Of a merge that did nothing."""
+    none = dict.fromkeys(("folders", "sources", "frames", "faces", "files", "known", "forgotten", "lost"), 0)
+    return faceloom.store.merging.Merged(missing=(), **none)
 
 
 def nothing_planned() -> Any:

@@ -70,6 +70,8 @@ if TYPE_CHECKING:
     from faceloom.store.checking import check as check
     from faceloom.store.forgetting import Forgotten as Forgotten
     from faceloom.store.forgetting import forget as forget
+    from faceloom.store.merging import Merged as Merged
+    from faceloom.store.merging import merge as merge
     from faceloom.store.origins import Origin as Origin
     from faceloom.supervisor.forecast import Forecast as Forecast
     from faceloom.version import VERSION as __version__  # noqa: N811
@@ -98,6 +100,7 @@ _MODULES = {
     "faceloom.results.results": "FaceSelection Results open",
     "faceloom.store.checking": "Checked Flaw check",
     "faceloom.store.forgetting": "Forgotten forget",
+    "faceloom.store.merging": "Merged merge",
     "faceloom.store.origins": "Origin",
     "faceloom.supervisor.forecast": "Forecast",
     "faceloom.worker.passes": "Pass",

@@ -15,6 +15,10 @@ NOT_DONE_YET = "not_done_yet"
 DEVICE_LOST = "device_lost"
 TRIED_ANYWAY = "tried_anyway"
 FROM_CHIPS = "from_chips"
+SHARDS_MISSING = "shards_missing"
+OTHER_VERSIONS = "other_versions"
+NOT_GROUPED = "not_grouped"
+CHIPS_LOST = "chips_lost"
 _SIZES = ("peak_bytes", "predicted_peak_bytes", "budget_bytes")
 
 

@@ -24,6 +24,7 @@ FUNCTIONS: list[tuple[Callable[..., Any], type[Any]]] = [
     (faceloom.group, calls.GroupOptions),
     (faceloom.forget, calls.ForgetOptions),
     (faceloom.export, calls.ExportOptions),
+    (faceloom.merge, calls.MergeOptions),
     (faceloom.plan, calls.PlanOptions),
     (faceloom.profile, calls.ProfileOptions),
 ]

@@ -2,7 +2,7 @@
 
 import hashlib
 import zlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from pathlib import Path
@@ -50,21 +50,24 @@ def write_media(folder: Path) -> Path:
     return folder
 
 
-def write_result(media: Path, out: Path, *, config: Mapping[str, Any] = CONFIG) -> list[FaceRow]:
+def write_result(
+    media: Path, out: Path, *, config: Mapping[str, Any] = CONFIG, names: Collection[str] = (*PICTURES, CLIP)
+) -> list[FaceRow]:
     """What a run over such files leaves, with chips and overlays; its faces, by source, frame and index."""
     faces = [face_of(FrameId(name, 0), i) for name, number in PICTURES.items() for i in range(number)]
     faces += [face_of(FrameId(CLIP, frame), 0) for frame in range(3)]
+    faces = [face for face in faces if face.frame.source in names]
     with Store(out) as store:
         store.configuration.use(config)
         store.begin_run(versions={"faceloom": "0.1.0"})
-        take_up(store, media)
+        take_up(store, media, names)
         store.note_plan({"phases": []})
-        commit(store, faces, overlays=bool(config["overlay"]))
+        commit(store, faces, overlays=bool(config["overlay"]), names=names)
         store.end_run(outcome="done", summary={"frames": 7, "faces": len(faces)})
     return faces
 
 
-def take_up(store: Store, media: Path) -> None:
+def take_up(store: Store, media: Path, names: Collection[str] = (*PICTURES, CLIP)) -> None:
     """The sources of a run, with all their frames to be done."""
     index = VideoIndex(
         height=480,
@@ -75,7 +78,7 @@ def take_up(store: Store, media: Path) -> None:
         keyframes=np.array([True, False, True]),
     )
     with store.sources.adding():
-        for name in sorted((*PICTURES, CLIP)):
+        for name in sorted(names):
             kind = SourceKind.VIDEO if name == CLIP else SourceKind.PICTURE
             source = Source(name=name, path=media / name, kind=kind)
             named, _ = store.sources.add(source, other_names=longer_names(source))
@@ -85,12 +88,20 @@ def take_up(store: Store, media: Path) -> None:
                 store.sources.add_picture(named)
 
 
-def commit(store: Store, faces: Sequence[FaceRow], *, overlays: bool, number: int = 0) -> None:
+def commit(
+    store: Store,
+    faces: Sequence[FaceRow],
+    *,
+    overlays: bool,
+    number: int = 0,
+    names: Collection[str] = (*PICTURES, CLIP),
+) -> None:
     """All frames of such files as done, with these faces, in one chunk."""
     places = [FrameId(name, 0) for name in PICTURES] + [FrameId(CLIP, frame) for frame in range(3)]
     frames = [
         FrameRow(id=place, height=480, width=640, status=Status.DONE, sha256=digest_of(place.source))
         for place in places
+        if place.source in names
     ]
     pending = store.files_of(number)
     for face in faces:

@@ -20,6 +20,7 @@ from faceloom.cli.extract import EXTRACT
 from faceloom.cli.fetching import MODELS, PULL, SAMPLES
 from faceloom.cli.flags import CommonFlags
 from faceloom.cli.logs import logging_to
+from faceloom.cli.merging import MERGE
 from faceloom.cli.option_files import FILE, take_options
 from faceloom.cli.parser import Parser
 from faceloom.cli.people import FORGET, GROUP
@@ -44,6 +45,7 @@ COMMANDS = (
     WHERE,
     CHECK,
     DERIVE,
+    MERGE,
     GROUP,
     FORGET,
     MODELS,

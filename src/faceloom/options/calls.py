@@ -176,6 +176,18 @@ class GroupOptions(ShareOptions, total=False):
     ]
 
 
+class MergeOptions(ShareOptions, total=False):
+    """What `merge` takes."""
+
+    partial: Annotated[
+        bool,
+        Option(
+            help="merge although shards are missing, which are named; the same with all of them adds the others",
+            default=False,
+        ),
+    ]
+
+
 class ForgetOptions(TypedDict, total=False):
     """What `forget` takes."""
 

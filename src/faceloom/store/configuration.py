@@ -52,6 +52,19 @@ class Configuration:
         with sound(self._folder):
             return parse_config(row[0])
 
+    def hold_to(self, config: Mapping[str, Any]) -> None:
+        """Holds the folder to one configuration, second looks included: that of whatever was first put into it.
+
+        Raises:
+            RequestError: it is another; the message shows the difference.
+        """
+        here = self.now
+        if here is not None:
+            self._require_same(here, config)
+            return
+        with transaction(self._db):
+            self._set(config)
+
     def add_stages(self, described: Mapping[str, Any]) -> list[str]:
         """Adds stages to the configuration; the faces that there are miss them from now on. Those that are new.
 
@@ -106,11 +119,11 @@ class Configuration:
     def _require_same(self, here: Mapping[str, Any], asked: Mapping[str, Any], *, missing: bool = False) -> None:
         """Refuses what differs; `missing`: but for what is not here at all."""
         told = json.loads(json.dumps(asked))
-        lines = _differences(here, {k: v for k, v in told.items() if k in here} if missing else told)
-        if lines:
-            differences = "\n".join(f"  {line}" for line in lines)
+        found = differences(here, {k: v for k, v in told.items() if k in here} if missing else told)
+        if found:
+            lines = "\n".join(f"  {where}: {one} in the folder, {other} asked for" for where, one, other in found)
             message = (
-                f"{self._folder} was made with another configuration, and one folder holds one:\n{differences}\n"
+                f"{self._folder} was made with another configuration, and one folder holds one:\n{lines}\n"
                 f"choose another --out, or ask for the same again"
             )
             raise RequestError(message)
@@ -161,12 +174,13 @@ def _without_detector(config: Mapping[str, Any]) -> dict[str, Any]:
     return {**{key: value for key, value in config.items() if key not in {LOOKS, "import"}}, "stages": stages}
 
 
-def _differences(here: Any, asked: Any, *, where: str = "") -> Sequence[str]:
+def differences(here: Any, asked: Any, *, where: str = "") -> Sequence[tuple[str, str, str]]:
+    """Where two configurations differ, and what each says there as JSON."""
     if isinstance(here, dict) and isinstance(asked, dict):
         keys = sorted({*here, *asked})
         return [
-            line
+            found
             for key in keys
-            for line in _differences(here.get(key), asked.get(key), where=f"{where}.{key}" if where else str(key))
+            for found in differences(here.get(key), asked.get(key), where=f"{where}.{key}" if where else str(key))
         ]
-    return [] if here == asked else [f"{where}: {json.dumps(here)} in the folder, {json.dumps(asked)} asked for"]
+    return [] if here == asked else [(where, json.dumps(here), json.dumps(asked))]

@@ -2,7 +2,7 @@
 
 import os
 from collections.abc import Callable
-from pathlib import Path
+from pathlib import Path, PurePath
 
 _ALL = 0o777
 _FILES = 0o666
@@ -13,6 +13,12 @@ _OTHERS = 0o077
 def make_folder(path: Path, *, share: bool = False) -> None:
     """Makes a folder, and those above it as usual; one that is there stays as it is."""
     path.mkdir(mode=_ALL if share else _ALL & ~_OTHERS, parents=True, exist_ok=True)
+
+
+def make_folders_below(root: Path, below: PurePath, *, share: bool = False) -> None:
+    """Makes a folder at a relative path below another, and each one above it for the same people."""
+    for part in [*list(below.parents)[::-1], below]:
+        (root / part).mkdir(mode=_ALL if share else _ALL & ~_OTHERS, exist_ok=True)
 
 
 def opener(*, share: bool = False) -> Callable[[str, int], int]:

@@ -76,7 +76,7 @@ class Sources:
             return self._take_up(source, row, path, state)
         for name in chain([source.name], other_names):
             row = self._db.execute(f"{_KNOWN_BY} name = ?", (name,)).fetchone()
-            if row is None and self._lies_across(name):
+            if row is None and lies_across(self._db, name):
                 continue
             if row is None:
                 named = Source(name=name, path=source.path, kind=source.kind)
@@ -110,13 +110,6 @@ class Sources:
         self._forget(source_id, name)
         self._insert_source(named, path, state)
         return named, Known.CHANGED
-
-    def _lies_across(self, name: str) -> bool:
-        """Whether a source's files would lie below another's, or the reverse."""
-        above = [str(parent) for parent in PurePosixPath(name).parents][:-1]
-        marks = ", ".join("?" * len(above))
-        query = f"SELECT 1 FROM source WHERE name IN ({marks}) OR (name >= ? AND name < ?) LIMIT 1"
-        return self._db.execute(query, (*above, name + "/", name + "0")).fetchone() is not None
 
     def pass_over(self, found: PassedOver) -> None:
         """Notes something that is no source. Call within `adding`."""
@@ -250,6 +243,14 @@ class Sources:
     def _forget(self, source_id: int, name: str) -> None:
         remove_files(self._folder, name)
         self._db.execute("DELETE FROM source WHERE id = ?", (source_id,))
+
+
+def lies_across(db: sqlite3.Connection, name: str) -> bool:
+    """Whether a source's files would lie below those of another in an open store, or the reverse."""
+    above = [str(parent) for parent in PurePosixPath(name).parents][:-1]
+    marks = ", ".join("?" * len(above))
+    query = f"SELECT 1 FROM source WHERE name IN ({marks}) OR (name >= ? AND name < ?) LIMIT 1"
+    return db.execute(query, (*above, name + "/", name + "0")).fetchone() is not None
 
 
 def _state(path: Path) -> tuple[int, int]:

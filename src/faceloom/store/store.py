@@ -21,7 +21,10 @@ from faceloom.store.copies import mark_derived
 from faceloom.store.database import connect, create_schema, transaction
 from faceloom.store.folder import claim_folder, locked, move_into_place, on_network, pending_folder, recover_files
 from faceloom.store.frames import FrameStates
+from faceloom.store.given_folders import GivenFolder
+from faceloom.store.intake import Intake, Taken
 from faceloom.store.known import KnownFaces
+from faceloom.store.privacy import make_folders_below
 from faceloom.store.round import Round
 from faceloom.store.rows import ChunkRows
 from faceloom.store.soundness import check_rows
@@ -61,6 +64,7 @@ class Store:
             self.frames = FrameStates(self._db, self.again, self._round)
             self._writer = ChunkWriter(self._db, self.again, self._round)
             self._adoption = Adoption(self._db, self.folder)
+            self._intake = Intake(self._db, self.folder, self._round)
             check_rows(self._db, self.folder)
             recover_files(self.folder, self._is_committed)
             self._stack = stack.pop_all()
@@ -142,6 +146,26 @@ class Store:
         with transaction(self._db):
             self._adoption.take(given, run_id=self.run_id)
         self.frames.retry()
+
+    def take_in(self, given: GivenFolder, names: Iterable[str], number: int, *, overlays: bool) -> Taken:
+        """Sources of another result folder with all that it holds of them, in one transaction, as a chunk of this run.
+
+        Those that are here already, or were forgotten here, are left out.
+
+        Raises:
+            RequestError: one is here with other results.
+            StoreError: something there is not what a run could have written, or nothing can be written here.
+        """
+        pending = self.files_of(number)
+        make_folders_below(self.folder, pending.relative_to(self.folder), share=self._share)
+        taken = self._intake.take(given, names, pending, number, overlays=overlays, share=self._share)
+        move_into_place(self.folder, pending)
+        return taken
+
+    def take_notes(self, given: GivenFolder) -> None:
+        """What another result folder knows to be no source, and what it is not to take up again."""
+        with transaction(self._db):
+            self._intake.take_notes(given)
 
     def mark_derived(self, identity: str) -> None:
         """Says which result folder this one is derived from; see `copies`."""

@@ -21,17 +21,32 @@ class Tombstones:
             told = json.loads(row[0]) if row else {}
             self._salt = bytes.fromhex(told["salt"]) if told else secrets.token_bytes(_SALT_BYTES)
             self._files = frozenset(map(str, told.get("files", ())))
+            self._others = {bytes.fromhex(salt): frozenset(map(str, files)) for salt, files in told.get("others", ())}
         except (AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             raise StoreError(f"what the store says of forgotten files is damaged: {error}") from error
 
     def __contains__(self, path: bytes) -> bool:
-        return bool(self._files) and self._digest(path) in self._files
+        all_files = {self._salt: self._files, **self._others}
+        return any(files and _digest(salt, path) in files for salt, files in all_files.items())
 
     def add(self, path: bytes) -> None:
         """One more file. Call within a transaction."""
-        self._files |= {self._digest(path)}
-        text = json.dumps({"salt": self._salt.hex(), "files": sorted(self._files)})
-        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_KEY, text))
+        self._files |= {_digest(self._salt, path)}
+        self._write()
 
-    def _digest(self, path: bytes) -> str:
-        return hashlib.sha256(self._salt + path).hexdigest()
+    def absorb(self, other: "Tombstones") -> None:
+        """Those of another store too, whose salts are its own. Call within a transaction."""
+        for salt, files in {other._salt: other._files, **other._others}.items():
+            if files and salt != self._salt:
+                self._others[salt] = self._others.get(salt, frozenset()) | files
+        if self._others:
+            self._write()
+
+    def _write(self) -> None:
+        others = [[salt.hex(), sorted(files)] for salt, files in sorted(self._others.items())]
+        told = {"salt": self._salt.hex(), "files": sorted(self._files), **({"others": others} if others else {})}
+        self._db.execute("INSERT OR REPLACE INTO meta VALUES (?, ?)", (_KEY, json.dumps(told)))
+
+
+def _digest(salt: bytes, path: bytes) -> str:
+    return hashlib.sha256(salt + path).hexdigest()
