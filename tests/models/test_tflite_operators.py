@@ -98,6 +98,7 @@ SINGLE_OPERATORS = {
         [1, 3, 4, 6], noise(1, 3, 3, 6), noise(6), Padding=SAME, DepthMultiplier=2
     ),
     "prelu": one_operator("PRELU", [1, 5, 4, 3], [1, 5, 4, 3], 2 * noise(1, 1, 3)),
+    "logistic": one_operator("LOGISTIC", [1, 5, 4, 3], [1, 5, 4, 3]),
     "relu": one_operator("RELU", [1, 5, 4, 3], [1, 5, 4, 3]),
     "pad of every side": one_operator(
         "PAD", [1, 5, 4, 3], [1, 8, 5, 8], np.array([[0, 0], [1, 2], [0, 1], [2, 3]], np.int32), kind="PadOptions"

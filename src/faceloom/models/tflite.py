@@ -211,6 +211,10 @@ def _relu(to: _LiteConversion, operator: Any) -> None:
     to.add("Relu", [to.label(int(operator.Inputs(0)))], to.label(int(operator.Outputs(0))))
 
 
+def _logistic(to: _LiteConversion, operator: Any) -> None:
+    to.add("Sigmoid", [to.label(int(operator.Inputs(0)))], to.label(int(operator.Outputs(0))))
+
+
 def _pad(to: _LiteConversion, operator: Any) -> None:
     image, name = to.label(int(operator.Inputs(0))), to.label(int(operator.Outputs(0)))
     pairs = to.constant(int(operator.Inputs(1)))[[0, 3, 1, 2]]  # NHWC -> NCHW
@@ -261,6 +265,7 @@ OPERATORS: dict[str, Callable[[_LiteConversion, Any], None]] = {
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": _depthwise_conv,
     "DEQUANTIZE": _dequantize,
+    "LOGISTIC": _logistic,
     "MAX_POOL_2D": _max_pool,
     "PAD": _pad,
     "PRELU": _prelu,
