@@ -16,6 +16,7 @@ from accuracy import errors_of
 from choices import DISTURBANCES, Faces, disturbed, with_faces
 from faceloom.align import Aligner
 from faceloom.align.facemesh import FaceMesh
+from faceloom.align.facemesh_v2 import FaceMeshV2
 from faceloom.align.pfld import Pfld
 from faceloom.choices import Filter, Lighting
 from faceloom.engines.onnx import OnnxEngine
@@ -43,7 +44,7 @@ from truth import (
     picture_paths,
 )
 
-ALIGNERS: Mapping[str, type[Aligner]] = {"facemesh": FaceMesh, "pfld": Pfld}
+ALIGNERS: Mapping[str, type[Aligner]] = {"facemesh": FaceMesh, "facemesh_v2": FaceMeshV2, "pfld": Pfld}
 # How `--realign` serves networks that have no second look of their own.
 ONE_LOOK: type[Aligner] = type("OneLook", (FaceMesh,), {"second_square": None})
 # And how it serves detectors that give no keypoints.

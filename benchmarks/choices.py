@@ -16,6 +16,7 @@ import faceloom
 from accuracy import REGIONS, by_region, drawn, errors_of, face_at, mask_overlaps, widest
 from faceloom.align import Aligner, Alignment, Square
 from faceloom.align.facemesh import FaceMesh, mesh_points
+from faceloom.align.facemesh_v2 import FaceMeshV2
 from faceloom.align.pfld import Pfld
 from faceloom.engines.engine import Network
 from faceloom.engines.onnx import OnnxEngine
@@ -62,6 +63,9 @@ def choices(data: Path) -> Iterator[str]:
     mesh, pfld = _network("facemesh"), _network("pfld")
     rows = [(_crop_name(*crop), *_error_cells(_cropped(FaceMesh, *crop), mesh, sets)) for crop in _MESH_CROPS]
     yield markdown("FaceMesh by square", ("first + second square", *_SET_COLUMNS), rows)
+    v2 = _network("facemesh_v2")
+    rows = [(_crop_name(*crop), *_error_cells(_cropped(FaceMeshV2, *crop), v2, sets)) for crop in _MESH_CROPS]
+    yield markdown("Face Mesh V2 by square", ("first + second square", *_SET_COLUMNS), rows)
     yield markdown("FaceMesh by mapping", ("points", "set", *REGIONS, "all 68"), _mapping_rows(mesh, sets))
     orders: tuple[tuple[str, type[Pfld]], ...] = (("BGR", Pfld), ("RGB", PfldRgb))
     rows = [
@@ -139,8 +143,8 @@ def _error_cells(plugin: Aligner, network: Network, sets: Iterable[Faces]) -> It
     """For each set the mean error, and the mean and worst of the means with the detector's boxes disturbed."""
     for faces in sets:
         yield f"{_aligned_errors(plugin, network, faces).mean():.2f}"
-        disturbed = [[(disturbed(face, *change), picture) for face, picture in faces] for change in DISTURBANCES]
-        means = [float(_aligned_errors(plugin, network, variant).mean()) for variant in disturbed]
+        variants = [[(disturbed(face, *change), picture) for face, picture in faces] for change in DISTURBANCES]
+        means = [float(_aligned_errors(plugin, network, variant).mean()) for variant in variants]
         yield from (f"{np.mean(means):.2f}", f"{max(means):.2f}")
 
 

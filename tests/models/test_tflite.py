@@ -13,6 +13,7 @@ from lite_runs import assert_as_original, converted, input_shape, noise
 
 NETWORKS = (
     "face_landmark.tflite",
+    "face_landmarks_detector.tflite",
     "face_unet_fp32.tflite",
     "face_detection_short_range.tflite",
     "face_detection_full_range.tflite",
