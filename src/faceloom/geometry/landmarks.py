@@ -20,6 +20,7 @@ EYES = slice(36, 48)
 LEFT_EYE = slice(36, 42)
 RIGHT_EYE = slice(42, 48)
 MOUTH = slice(48, 68)
+PARTS = {"jaw": JAW, "brows": BROWS, "nose": NOSE, "eyes": EYES, "mouth": MOUTH}
 INNER = slice(17, 68)
 """Everything but the jaw, whose points slide along it from one annotator to the next."""
 

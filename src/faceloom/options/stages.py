@@ -150,8 +150,15 @@ class AlignerOptions(TypedDict, total=False):
     """How landmarks are found."""
 
     align: Annotated[
-        str | None,
-        _stage(help="aligner, or none for boxes only", default="facemesh", unit="NAME", or_none=True, example="pfld"),
+        Sequence[str] | None,
+        _stage(
+            help="aligner, or none for boxes only; landmarks are the mean of several",
+            default=("facemesh",),
+            usual="facemesh",
+            unit="NAME",
+            or_none=True,
+            example=("facemesh_v2", "pfld"),
+        ),
     ]
     normalize: Annotated[
         str,

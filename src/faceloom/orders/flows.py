@@ -34,10 +34,10 @@ def make_flow(given: Mapping[str, Any]) -> Flow:
     names = _stage_names(options)
     own = own_weights(options["weights"], names)
     told = options_of_plugins(names, own, options["settings"])
-    align = f"align/{options['align']}"
-    if "filters" in told.get(align, {}):
+    aligners = _aligners(options)
+    if any("filters" in told[stage] for stage in aligners):
         raise RequestError("filters are no setting of a plugin; ask for --filter NAME, or filter=[NAME] in Python")
-    asked = {align: _align_options(options)}
+    asked = dict.fromkeys(aligners, _align_options(options))
     if aligned:
         _refuse_any_detector(options)
     if imports:
@@ -48,22 +48,27 @@ def make_flow(given: Mapping[str, Any]) -> Flow:
         asked[f"detect/{options['detect']}"] = _detect_options(options)
     plugins = {stage: {**told[stage], **asked.get(stage, {})} for stage in names}
     if imports or aligned:
-        return build_flow(names, plugins, own, known=frozenset({"boxes"}) if options["align"] else KNOWN)
+        return build_flow(names, plugins, own, known=frozenset({"boxes"}) if aligners else KNOWN)
     return build_flow(names, plugins, own)
 
 
 def _stage_names(options: FlowOptions) -> list[str]:
-    align, identify = options["align"], options["identify"]
+    aligners, identify = _aligners(options), options["identify"]
     has_detector = options["detect"] != IMPORT and not options["aligned"]
     masks = options["mask"]
     if masks is None:
-        masks = ("components", "extended") if align or not has_detector else ()
+        masks = ("components", "extended") if aligners or not has_detector else ()
     return [
         *([f"detect/{options['detect']}"] if has_detector else []),
-        *([f"align/{align}"] if align else []),
+        *aligners,
         *(f"mask/{mask}" for mask in masks),
         *([f"identify/{identify}"] if identify else []),
     ]
+
+
+def _aligners(options: AlignerOptions) -> list[str]:
+    """Names of the stages, each once."""
+    return [f"align/{name}" for name in dict.fromkeys(options["align"] or ())]
 
 
 def added_flow(options: ExtendOptions) -> Flow:

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from faceloom.align import Aligner, Alignment, Limit
 from faceloom.choices import Lighting
-from faceloom.faces import Face
+from faceloom.faces import Face, Sighting
 from faceloom.geometry.affine import Points, apply_each, invert, scale_of
 from faceloom.geometry.boxes import Boxes
 from faceloom.geometry.chips import box_to_chip, eye_angle
@@ -21,6 +21,7 @@ from faceloom.geometry.sharpness import sharpness
 from faceloom.job import Outputs
 from faceloom.pipeline.faces import FaceStep
 from faceloom.pipeline.filters import why_rejected, with_border
+from faceloom.pipeline.several import with_sighting
 
 _REACH = 0.05
 """How far squares are laid beside the first, over their sides, at most (measured, docs/accuracy.md)."""
@@ -78,6 +79,8 @@ class AlignStep(FaceStep):
 
     plugin: Aligner
     outputs: Outputs = field(default_factory=Outputs)
+    aligners: frozenset[str] = frozenset()
+    """The stages of all aligners of the flow; it is alone if there are no others."""
 
     def learn(self, faces: Sequence[Face]) -> Sequence[Face]:
         squares, by_keypoints = self._laid(faces)
@@ -87,10 +90,19 @@ class AlignStep(FaceStep):
             squares = self._by_landmarks(faces, found)
             found = self._look(faces, squares)
         landmarks, confidence = self._averaged(faces, squares, found)
-        return [
-            self.describe(replace(face, landmarks=points, confidence=float(belief)))
-            for face, points, belief in zip(faces, landmarks, confidence, strict=True)
+        sightings = [
+            Sighting(landmarks=points, confidence=float(belief))
+            for points, belief in zip(landmarks, confidence, strict=True)
         ]
+        return [self._with(face, sighting) for face, sighting in zip(faces, sightings, strict=True)]
+
+    def _with(self, face: Face, sighting: Sighting) -> Face:
+        """A face with what was found of it, described once nobody else has to look."""
+        if len(self.aligners) > 1:
+            face = with_sighting(face, sighting, stage=self.stage, aligners=self.aligners)
+        else:
+            face = replace(face, landmarks=sighting.landmarks, confidence=sighting.confidence)
+        return face if face.landmarks is None else self.describe(face)
 
     def describe(self, face: Face) -> Face:
         """Returns a face with what follows from its landmarks."""

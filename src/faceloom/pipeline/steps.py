@@ -16,15 +16,24 @@ _USUAL = Outputs()
 
 
 def network_step(
-    stage: Stage, infer: Infer, *, batch: int, outputs: Outputs = _USUAL, choice: Choice = EVERY_FACE
+    stage: Stage,
+    infer: Infer,
+    *,
+    batch: int,
+    outputs: Outputs = _USUAL,
+    choice: Choice = EVERY_FACE,
+    aligners: frozenset[str] = frozenset(),
 ) -> Step:
-    """Makes the step of a stage whose network is loaded; a detector's step keeps the faces of a choice."""
+    """Makes the step of a stage whose network is loaded.
+
+    A detector's step keeps the faces of a choice; an aligner's is told the stages of all aligners.
+    """
     plugin = stage.plugin
     match plugin:
         case Detector():
             return DetectStep(stage.name, plugin, infer, batch, outputs.framing.patch_scale, choice)
         case Aligner():
-            return AlignStep(stage.name, plugin, infer, batch, outputs)
+            return AlignStep(stage.name, plugin, infer, batch, outputs, aligners)
         case NetworkMask():
             return MaskStep(stage.name, plugin, infer, batch)
         case Identifier():

@@ -271,6 +271,7 @@ class Worker:
             for engine, told in zip(self._engines, self._engine_jobs, strict=True):
                 if told.reserve_bytes and told.reserve_bytes[number]:
                     engine.reserve(told.reserve_bytes[number])
+        aligners = frozenset(stage.name for stage in self._job.flow.of("align"))
         steps: list[Step] = [
             network_step(
                 stage,
@@ -278,6 +279,7 @@ class Worker:
                 batch=placements[stage.name].batch,
                 outputs=self._job.outputs,
                 choice=self._job.choice,
+                aligners=aligners,
             )
             for stage in self._job.flow.networks
             if stage.name in placements
