@@ -86,6 +86,8 @@ class Filter(StrEnum):
     """Degrees by which the head is turned in the picture, at most."""
     ORDER = "order"
     """Whether eyes and corners of the mouth are left and right, and brows, eyes, nose, mouth and chin top down."""
+    SPREAD = "spread"
+    """How far the landmarks of several aligners are apart, at most; in distances of the outer corners of the eyes."""
 
 
 class Sort(StrEnum):

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 import faceloom
+from conftest import prepared
 from faceloom.align import Limit
 from faceloom.choices import Filter
 from faceloom.cli.main import main
@@ -80,6 +81,8 @@ def test_each_filter_rejects_what_it_is_for() -> None:
     assert "order" in names(face(mixed))
     assert "order" in names(face(swapped))
     assert "distance" in names(face(noisy))
+    assert names(replace(face(upright), landmark_spread=0.2)) == ["spread"]
+    assert names(replace(face(upright), landmark_spread=0.1)) == []
 
 
 @pytest.mark.parametrize(
@@ -102,6 +105,11 @@ def test_a_filter_that_there_is_not_is_refused(asked: str) -> None:
 def test_filters_without_an_aligner_are_refused(tmp_path: Path) -> None:
     with pytest.raises(RequestError, match="aligner"):
         faceloom.extract(tmp_path, tmp_path / "out", align=None, filter=["roll"])
+
+
+def test_the_spread_of_one_aligner_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="several aligners"):
+        faceloom.extract(tmp_path, tmp_path / "out", align="facemesh", filter=["spread"])
 
 
 def test_filters_are_no_setting_of_a_plugin(tmp_path: Path) -> None:
@@ -184,11 +192,15 @@ def test_another_threshold_is_another_configuration(turned_folder: Path, tmp_pat
         faceloom.extract(turned_folder, tmp_path / "out", chips=False, filter=["roll=21"])
 
 
-def test_default_thresholds_keep_annotated_faces(shared: Path) -> None:
+@pytest.mark.parametrize("align", [["facemesh"], ["facemesh", "facemesh_v2"]], ids=" ".join)
+def test_default_thresholds_keep_annotated_faces(align: list[str], cache: WeightCache, shared: Path) -> None:
+    for name in align:
+        prepared(cache, name)
+    filters = [one for one in Filter if one is not Filter.SPREAD or len(align) > 1]
     paths = [item.path for item in (*lfpw(shared), *menpo(shared))]
     truths = [extent(item.landmarks[None]) for item in (*lfpw(shared), *menpo(shared))]
     paths += [item.path for item in fasseg(shared)][:10]
-    frames = faceloom.stream(paths, mask=(), detect_size=4096, filter=list(Filter))
+    frames = faceloom.stream(paths, mask=(), detect_size=4096, align=align, filter=filters)
     for number, frame in enumerate(frames):
         boxes = np.stack([found.box for found in frame.faces])
         best = int(iou(boxes, truths[number]).argmax()) if number < len(truths) else 0

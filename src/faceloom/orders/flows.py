@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from faceloom.choices import Filter
 from faceloom.errors import RequestError, WeightsError
 from faceloom.flow import Flow, build_flow, find_plugin
 from faceloom.geometry.turning import parse_turns
@@ -160,6 +161,8 @@ def _align_options(options: AlignerOptions) -> Mapping[str, Any]:
     if chosen and not options["align"]:
         asked = ", ".join("filter" if name == "filters" else name for name in chosen)
         raise RequestError(f"{asked} is for an aligner, and there is none; leave it out, or name an aligner")
+    if Filter.SPREAD in dict(chosen.get("filters", ())) and len(_aligners(options)) == 1:
+        raise RequestError("the filter spread compares several aligners, and there is one; name another with --align")
     return chosen
 
 

@@ -23,6 +23,7 @@ DEFAULTS: Mapping[Filter, float | None] = {
     Filter.SCALE: 0.5,
     Filter.ROLL: 60.0,
     Filter.ORDER: None,
+    Filter.SPREAD: 0.15,
 }
 _MOST = {Filter.CONFIDENCE: 1.0, Filter.SCALE: 1.0, Filter.ROLL: 180.0}
 _ROWS = (("brows", slice(17, 27)), ("eyes", slice(36, 48)), ("nose", slice(31, 36)), ("mouth", slice(48, 60)))
@@ -127,12 +128,18 @@ def _against_order(face: Face, _: float) -> str:
     return ""
 
 
+def _against_spread(face: Face, most: float) -> str:
+    found = 0.0 if face.landmark_spread is None else face.landmark_spread
+    return f"{found:.2f}, more than {most:g}" if found > most else ""
+
+
 _CHECKS: Mapping[Filter, Callable[[Face, float], str]] = {
     Filter.CONFIDENCE: _against_confidence,
     Filter.DISTANCE: _against_distance,
     Filter.SCALE: _against_scale,
     Filter.ROLL: _against_roll,
     Filter.ORDER: _against_order,
+    Filter.SPREAD: _against_spread,
 }
 
 
