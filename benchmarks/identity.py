@@ -11,6 +11,7 @@ import argparse
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping
 from pathlib import Path
+from typing import Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,30 +21,38 @@ from faceloom.errors import WeightsError
 from faceloom.flow import find_plugin, plugin_names
 from faceloom.geometry.linkage import average_linkage
 from faceloom.identify import Identifier
+from faceloom.options.written_values import settings_of
 
 SET = Path(__file__).parents[2] / "shared/data/lfw_subset_krasserm/images"
 _STRICT = 0.001
+
+Settings: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""Options of plugins by stage."""
 
 
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--identify", action="append", help="identifiers (default: all that can be had)")
     parser.add_argument("--weights", action="append", default=[], metavar="STAGE=FILE")
+    parser.add_argument("--set", action="append", default=[], metavar="STAGE.OPTION=VALUE")
     chosen = parser.parse_args()
     weights = dict(item.split("=", 1) for item in chosen.weights)
+    settings = settings_of(chosen.set)
     columns = ["identifier", "threshold", "true accepted", "false accepted"]
     columns += ["at 1 in 1,000 false: threshold, true accepted", "groups", "purity"]
     print(f"| {' | '.join(columns)} |\n|{' --- |' * len(columns)}")
     for name in chosen.identify or plugin_names("identify"):
         try:
-            print(_row(name, {stage: file for stage, file in weights.items() if stage == f"identify/{name}"}))
+            stage = f"identify/{name}"
+            own = {stage: weights[stage]} if stage in weights else {}
+            print(_row(name, own, {stage: settings[stage]} if stage in settings else {}))
         except (faceloom.RequestError, WeightsError) as error:
             print(f"| {name} | cannot be had: {error} |")
     return 0
 
 
-def _row(name: str, weights: Mapping[str, str]) -> str:
-    people, embeddings = _embeddings(name, weights)
+def _row(name: str, weights: Mapping[str, str], settings: Settings) -> str:
+    people, embeddings = _embeddings(name, weights, settings)
     same, other = pairs(people, embeddings)
     plugin = find_plugin("identify", name)
     assert issubclass(plugin, Identifier)
@@ -69,14 +78,14 @@ def _share(cosines: NDArray[np.float64], threshold: float) -> str:
     return f"{(cosines >= threshold).mean():.2%} of {len(cosines)}"
 
 
-def _embeddings(name: str, weights: Mapping[str, str]) -> tuple[list[str], NDArray[np.float32]]:
+def _embeddings(name: str, weights: Mapping[str, str], settings: Settings) -> tuple[list[str], NDArray[np.float32]]:
     """Who is on each picture, and the embedding of the face nearest to its middle."""
-    found = list(_faces(name, weights))
+    found = list(_faces(name, weights, settings))
     return [person for person, _ in found], np.stack([embedding for _, embedding in found])
 
 
-def _faces(name: str, weights: Mapping[str, str]) -> Iterator[tuple[str, NDArray[np.float32]]]:
-    for frame in faceloom.stream(SET, identify=name, weights=weights, mask=[]):
+def _faces(name: str, weights: Mapping[str, str], settings: Settings) -> Iterator[tuple[str, NDArray[np.float32]]]:
+    for frame in faceloom.stream(SET, identify=name, weights=weights, settings=settings, mask=[]):
         middle = np.array(frame.image.shape[1::-1]) / 2
         distances = {
             id(face): float(np.linalg.norm(face.box.reshape(2, 2).mean(axis=0) - middle)) for face in frame.faces

@@ -5,9 +5,11 @@ import pytest
 
 from faceloom.api import extract, stream
 from faceloom.errors import RequestError, WeightsError
+from faceloom.identify.arcface import ArcFace
 from faceloom.models.made import sha256_of
 from faceloom.models.weights import WeightCache
 from faceloom.orders.flows import make_flow
+from faceloom.tensors import planes
 from identify_stand_ins import write_arcface, write_sface
 from jobs import installed_plugin
 
@@ -31,11 +33,28 @@ def test_a_real_network_finds_what_a_plugin_made_for_it_finds(real: Path, sample
 
 def test_chips_have_the_size_that_the_network_takes(cache: WeightCache, tmp_path: Path, samples: Path) -> None:
     path = write_arcface(tmp_path / "net.onnx", shape=("n", 3, 160, 160), answer=("n", 3))
-    options = make_flow({"identify": "arcface", "weights": {"identify/arcface": path}}).stages[-1].plugin.options
-    assert options == {"input_size": 160, "input_name": "face", "max_batch": 0}
+    plugin = make_flow({"identify": "arcface", "weights": {"identify/arcface": path}}).stages[-1].plugin
+    assert plugin.configuration == {"input_size": 160, "input_name": "face"}
     (frame,) = stream(samples / "portrait.png", identify="arcface", mask=[], weights={"identify/arcface": path})
     assert frame.problem is None
     assert frame.faces[0].embedding is not None
+
+
+def test_a_pixel_is_what_it_has_been_and_what_is_asked_for() -> None:
+    images = np.random.default_rng(0).integers(0, 256, (2, 112, 112, 3), np.uint8)
+    (usual,) = ArcFace().prepare(images).values()
+    np.testing.assert_array_equal(usual, planes(images, scale=1 / 127.5) - np.float32(1))
+    (asked,) = ArcFace(order="bgr", scale=1.0, mean=(1, 2, 3), deviation=(4, 5, 6)).prepare(images).values()
+    mean, deviation = (np.array(one, np.float32)[:, None, None] for one in ((1, 2, 3), (4, 5, 6)))
+    expected = (images[..., ::-1].transpose(0, 3, 1, 2).astype(np.float32) - mean) / deviation
+    np.testing.assert_allclose(asked, expected, rtol=1e-6)
+
+
+def test_pixels_are_part_of_the_configuration_only_where_they_were_asked_for() -> None:
+    assert set(ArcFace().configuration) == {"input_size", "input_name"}
+    assert ArcFace(order="bgr").configuration["order"] == "bgr"
+    with pytest.raises(ValueError, match="order"):
+        ArcFace(order="grb")
 
 
 @pytest.mark.parametrize(

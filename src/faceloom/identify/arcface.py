@@ -1,11 +1,11 @@
 """Any network of ArcFace's kind from a file of the user's own: `--identify arcface --weights identify/arcface=FILE`.
 
 Source: Deng et al. 2019, CVPR, arXiv 1801.07698; preprocessing as in insightface's `arcface_torch`: RGB,
-(x - 127.5) / 127.5.
+(x - 127.5) / 127.5. Other networks of that kind want something else: the options say what a pixel is.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import numpy as np
@@ -14,11 +14,13 @@ from numpy.typing import NDArray
 from faceloom.faces import Images
 from faceloom.identify import ARCFACE_SIZE, ARCFACE_TEMPLATE, Identifier
 from faceloom.stage import PinnedFile, Signature, Tensors, shape_in_words
-from faceloom.tensors import planes
+from faceloom.tensors import OwnInput
+
+_OF_PIXELS = frozenset({"order", "scale", "mean", "deviation"})
 
 
 @dataclass(frozen=True, kw_only=True)
-class ArcFace(Identifier):
+class ArcFace(OwnInput, Identifier):
     """Looks at chips of the side that the network takes, as a rule 112 pixels, and answers what it answers."""
 
     weights = PinnedFile(
@@ -32,8 +34,16 @@ class ArcFace(Identifier):
         dynamic=("batch",),
     )
     input_size: int = ARCFACE_SIZE  # type: ignore[misc]  # here the file decides
-    input_name: str = "input"
+    scale: float = 1 / 127.5
+    mean: tuple[float, ...] = (1.0, 1.0, 1.0)
     same_person = 0.3  # between what such networks need; measure your own (docs/accuracy.md)
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        """Without what is usual of pixels: folders made when there was nothing to choose go on."""
+        usual = {field.name: field.default for field in fields(type(self)) if field.name in _OF_PIXELS}
+        told = super().configuration.items()
+        return {name: value for name, value in told if name not in usual or value != usual[name]}
 
     @property
     def template(self) -> NDArray[np.float32]:  # type: ignore[override]
@@ -49,7 +59,7 @@ class ArcFace(Identifier):
         return {"input_size": size, "input_name": name}
 
     def prepare(self, images: Images) -> Tensors:
-        return {self.input_name: planes(images, scale=1 / 127.5) - np.float32(1)}
+        return self.tensors(images)
 
     def decode(self, outputs: Tensors) -> NDArray[np.float32]:
         (vectors,) = outputs.values()
