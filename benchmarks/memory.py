@@ -44,7 +44,7 @@ from media import SHAPE, write_pictures, write_video
 OUT = Path(__file__).parent / "out"
 MIB = 2**20
 SETTINGS = {"MALLOC_MMAP_THRESHOLD_": str(1 * MIB), "MALLOC_TRIM_THRESHOLD_": str(256 * MIB), "MALLOC_ARENA_MAX": "1"}
-"""Those with which faceloom.worker.main starts a worker."""
+"""Those with which a worker is started."""
 FIVE = ("detect/centerface", "align/facemesh", "mask/unet", "mask/retina", "identify/fr_feature")
 SPLITS = {
     "five": (FIVE[:1], FIVE[1:]),

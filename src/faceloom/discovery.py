@@ -7,12 +7,18 @@ modules share is a package inside the folder, or has nothing to offer.
 import importlib.abc
 import importlib.util
 import pkgutil
+import sys
 from collections.abc import Sequence
-from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from contextlib import suppress
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from faceloom.errors import RequestError
 from faceloom.suggestions import or_else
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 
 def modules_of(package: str) -> list[str]:
@@ -33,12 +39,27 @@ def binds(module: str, name: str) -> bool:
     return code is not None and name in code.co_names
 
 
-def offered(group: str) -> dict[str, EntryPoint]:
+def offered(group: str) -> dict[str, "EntryPoint"]:
     """What installed packages offer in a group of entry points, by name; of several of one name the first."""
+    return _offered(group, tuple(map(_state_of, sys.path)))
+
+
+@lru_cache(maxsize=4)
+def _offered(group: str, _places: tuple[tuple[str, int], ...]) -> dict[str, "EntryPoint"]:
+    """The same, looked up once for each state of the places that packages are in: every package's files are read."""
+    from importlib.metadata import entry_points
+
     return {point.name: point for point in reversed(entry_points(group=group))}
 
 
-def load(point: EntryPoint) -> Any:
+def _state_of(place: str) -> tuple[str, int]:
+    """A place of packages, and when something was put there or taken away."""
+    with suppress(OSError):
+        return place, Path(place).stat().st_mtime_ns
+    return place, 0
+
+
+def load(point: "EntryPoint") -> Any:
     """What an entry point names.
 
     Raises:

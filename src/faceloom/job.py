@@ -154,3 +154,5 @@ class Job:
     """Whether pictures are faces already, and the flow has no detector for that."""
     chips_of: Path | None = None
     """The result folder whose chips take the place of sources that are gone, if any may."""
+    has_videos: bool = True
+    """Whether any of the sources may be a video."""

@@ -26,6 +26,8 @@ class Confine:
     """To a worker that is to count and look, once, before anything else: what its process may hold."""
 
     worker_bytes: int
+    has_videos: bool = True
+    """Whether it may be told to count any."""
 
 
 @dataclass(frozen=True, slots=True)

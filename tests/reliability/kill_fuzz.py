@@ -402,7 +402,7 @@ def workers_of(pid: int) -> list[int]:
         lines = {int(child): Path(f"/proc/{child}/cmdline").read_bytes() for child in children}
     except OSError:  # one of them has just ended
         return []
-    return [child for child, line in lines.items() if b"faceloom.worker.main" in line]
+    return [child for child, line in lines.items() if b"faceloom.worker" in line]
 
 
 def moment_of(out: Path) -> str:

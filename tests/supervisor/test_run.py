@@ -64,7 +64,7 @@ def frames_done(out: Path) -> int:
 
 def workers_of(process: subprocess.Popen[bytes]) -> list[int]:
     children = Path(f"/proc/{process.pid}/task/{process.pid}/children").read_text().split()
-    return [int(child) for child in children if b"faceloom.worker.main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+    return [int(child) for child in children if b"faceloom.worker" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
 def children_of(process: subprocess.Popen[bytes]) -> list[bytes]:

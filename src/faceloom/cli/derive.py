@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from faceloom.cli.commands import Argument, Command, keywords
 from faceloom.cli.flags import ResultFlags, RunFlags
 from faceloom.cli.reporting import do_and_report
+from faceloom.cli.starting import starting
 from faceloom.options.calls import DeriveOptions
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class DeriveFlags(ResultFlags, DeriveOptions, RunFlags, total=False):
 
 def run(chosen: argparse.Namespace) -> int:
     """Derives, and prints how that ended."""
-    from faceloom.api import derive
+    with starting():
+        from faceloom.api import derive
 
     def work(on_event: "OnEvent", should_stop: "ShouldStop") -> "Summary":
         told = keywords(chosen, DeriveOptions)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from faceloom.cli.commands import Argument, Command, keywords
 from faceloom.cli.flags import RunFlags
 from faceloom.cli.reporting import do_and_report
+from faceloom.cli.starting import starting
 from faceloom.options.calls import ExtendOptions
 
 if TYPE_CHECKING:
@@ -28,7 +29,8 @@ class ExtendFlags(ExtendOptions, RunFlags, total=False):
 
 def run(chosen: argparse.Namespace) -> int:
     """Extends, and prints how it ended."""
-    from faceloom.api import extend
+    with starting():
+        from faceloom.api import extend
 
     def work(on_event: "OnEvent", should_stop: "ShouldStop") -> "Summary":
         told = keywords(chosen, ExtendOptions)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from faceloom.cli.commands import Argument, Command, keywords
 from faceloom.cli.flags import ResultFlags, RunFlags
 from faceloom.cli.reporting import do_and_report
+from faceloom.cli.starting import starting
 from faceloom.options.calls import ExtractOptions
 
 if TYPE_CHECKING:
@@ -31,7 +32,8 @@ class ExtractFlags(ResultFlags, ExtractOptions, RunFlags, total=False):
 
 def run(chosen: argparse.Namespace) -> int:
     """Extracts, and prints what was found."""
-    from faceloom.api import extract
+    with starting():
+        from faceloom.api import extract
 
     def work(on_event: "OnEvent", should_stop: "ShouldStop") -> "Summary":
         return extract(

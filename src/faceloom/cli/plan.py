@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 from faceloom.cli.commands import Argument, Command, keywords
 from faceloom.cli.flags import JsonFlags
 from faceloom.cli.plan_tables import compared, in_words, or_error, table, wishes_to_json
+from faceloom.cli.starting import starting
 from faceloom.cli.terminal import say, say_json
 from faceloom.options.calls import PlanOptions
 from faceloom.options.machine import WishOptions
@@ -60,7 +61,8 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _plan_inputs(chosen: argparse.Namespace, budgets: Sequence[str]) -> int:
-    from faceloom.api import plan as plan_inputs
+    with starting():
+        from faceloom.api import plan as plan_inputs
     from faceloom.cli.watching import watching
     from faceloom.errors import BudgetError
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 from faceloom.cli.commands import Argument, Command, keywords
 from faceloom.cli.flags import JsonFlags
+from faceloom.cli.starting import starting
 from faceloom.cli.terminal import say, say_json
 from faceloom.options.calls import ProfileOptions
 from faceloom.units import MIB, format_bytes
@@ -26,7 +27,8 @@ class ProfileFlags(ProfileOptions, JsonFlags, total=False):
 
 def run(chosen: argparse.Namespace) -> int:
     """Measures, and prints what was found."""
-    from faceloom.api import profile
+    with starting():
+        from faceloom.api import profile
     from faceloom.cli.watching import watching
 
     with watching(chosen) as on_event:

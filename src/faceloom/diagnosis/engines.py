@@ -5,10 +5,10 @@ import importlib
 import sys
 import tempfile
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from faceloom.diagnosis.findings import Finding, Verdict
+from faceloom.version import version_of
 
 _ENGINE_WHEELS = (
     "onnxruntime",
@@ -24,8 +24,8 @@ _SWAP = "pip uninstall -y onnxruntime && pip install --force-reinstall --no-deps
 
 def check_wheels() -> Iterator[Finding]:
     """Several distributions of ONNX Runtime in one environment overwrite each other's files."""
-    installed = [wheel for wheel in _ENGINE_WHEELS if _version(wheel)]
-    names = ", ".join(f"{wheel} {_version(wheel)}" for wheel in installed)
+    installed = [wheel for wheel in _ENGINE_WHEELS if version_of(wheel)]
+    names = ", ".join(f"{wheel} {version_of(wheel)}" for wheel in installed)
     if len(installed) < 2:
         yield Finding(name="wheels", verdict=Verdict.OK, found=names or "no ONNX Runtime")
         return
@@ -126,7 +126,7 @@ def driver_cuda() -> tuple[int, int] | None:
 
 def check_torch() -> Iterator[Finding]:
     """What PyTorch drives, where it is installed."""
-    if not _version("torch"):
+    if not version_of("torch"):
         return
     import torch
 
@@ -176,10 +176,3 @@ def _probe_network() -> bytes:
     graph = helper.make_graph([node], "probe", values[:1], values[1:], [ones])
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     return bytes(model.SerializeToString())
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

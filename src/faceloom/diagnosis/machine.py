@@ -1,6 +1,5 @@
 """The checks of this machine: Python, packages, codecs, cores, memory, weights, disk, and those of the engines."""
 
-import importlib.metadata
 import importlib.util
 import os
 import platform
@@ -13,6 +12,7 @@ from faceloom.diagnosis.engines import check_cards, check_onnx, check_torch, che
 from faceloom.diagnosis.findings import Finding, Verdict
 from faceloom.diagnosis.media import check_pictures, check_video
 from faceloom.units import GIB, format_bytes
+from faceloom.version import version_of
 
 _LEAST_RAM_BYTES = GIB // 2
 _LEAST_DISK_BYTES = GIB
@@ -63,8 +63,8 @@ def _check_python() -> Iterator[Finding]:
 
 
 def _check_packages() -> Iterator[Finding]:
-    installed = [wheel for wheel in _OPENCV_WHEELS if _version(wheel)]
-    names = ", ".join(f"{wheel} {_version(wheel)}" for wheel in installed)
+    installed = [wheel for wheel in _OPENCV_WHEELS if version_of(wheel)]
+    names = ", ".join(f"{wheel} {version_of(wheel)}" for wheel in installed)
     if len(installed) > 1:
         fix = f"pip uninstall {' '.join(installed)}, then install the one you want: they overwrite each other's files"
         yield Finding(name="packages", verdict=Verdict.WRONG, found=f"{names} all provide cv2", fix=fix)
@@ -131,13 +131,6 @@ def _check_disk() -> Iterator[Finding]:
     fix = "free some space, or choose an --out on another disk" if short else ""
     found = f"{format_bytes(free)} free in the current folder"
     yield Finding(name="disk", verdict=Verdict.NOTE if short else Verdict.OK, found=found, fix=fix)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return importlib.metadata.version(package)
-    except importlib.metadata.PackageNotFoundError:
-        return None
 
 
 _CHECKS = (

@@ -4,11 +4,11 @@ import importlib.util
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
-from importlib.metadata import PackageNotFoundError, version
 from typing import TypeVar
 
 from faceloom.choices import EngineName, Precision
 from faceloom.errors import RequestError
+from faceloom.version import version_of
 
 Name = TypeVar("Name", bound=StrEnum)
 
@@ -77,8 +77,8 @@ def choose_runtime(
 
 def drivable_kinds() -> frozenset[str]:
     """The kinds of device that an installed engine is made for; whether the driver fits shows only when it is used."""
-    kinds = {CPU, *(kind for wheel, kind in ONNX_WHEELS.items() if _version(wheel))}
-    built_for = _version("torch")
+    kinds = {CPU, *(kind for wheel, kind in ONNX_WHEELS.items() if version_of(wheel))}
+    built_for = version_of("torch")
     if built_for and not built_for.endswith("+cpu"):
         kinds |= {"cuda", "mps"}
     return frozenset(kinds)
@@ -95,7 +95,7 @@ def _suitable(kind: str, precision: Precision, checkpoints: Sequence[str]) -> En
 
 
 def _onnx_drives(kind: str) -> bool:
-    return kind in {CPU, "coreml"} or any(_version(wheel) for wheel, driven in ONNX_WHEELS.items() if driven == kind)
+    return kind in {CPU, "coreml"} or any(version_of(wheel) for wheel, driven in ONNX_WHEELS.items() if driven == kind)
 
 
 def _refuse_onnx(kind: str, precision: Precision, checkpoints: Sequence[str]) -> None:
@@ -114,10 +114,3 @@ def _named(names: type[Name], value: str, what: str) -> Name:
         return names(value)
     except ValueError as error:
         raise RequestError(f"there is no {what} {value!r}; there are: {', '.join(names)}") from error
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:
-        return None

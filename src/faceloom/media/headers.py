@@ -19,7 +19,7 @@ from faceloom.media.jxl import jxl_size
 from faceloom.media.metadata import without_metadata
 from faceloom.media.orientations import SIDEWAYS, orientation_in, orientation_of
 from faceloom.media.pages import TIFF, several, tiff_pages
-from faceloom.media.pillow import JXL, LIFTED_LIMIT, know_format_of
+from faceloom.media.pillow import JXL, LIFTED_LIMIT, know_format_of, know_other_formats
 from faceloom.media.sources import MAX_PIXELS, Shape, Source
 from faceloom.units import MIB
 
@@ -136,6 +136,7 @@ def _tiff(file: BinaryIO) -> _Header:
     sizes = [(page.height * page.width, page.height, page.width) for page in pages]
     area, height, width = max(size for size in (*sizes, (0, 0, 0)) if size[0] <= MAX_PIXELS)
     file.seek(0)
+    know_other_formats()
     try:
         found = _pillow(file)
     except UnidentifiedImageError:

@@ -9,10 +9,14 @@ from types import TracebackType
 
 from PIL import Image as PillowImage
 
-# Pillow looks for its plugins when it meets a file that the usual ones do not know, and one that cannot be loaded then,
-# for want of memory, is missing from there on.
+from faceloom.media.shortage import raise_if_short
+from faceloom.units import MIB
+
 PillowImage.preinit()
-PillowImage.init()
+_USUAL = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM", *(b"P%d" % number for number in range(1, 7)))
+"""How a picture begins that Pillow knows then: JPEG, PNG, GIF, BMP, PPM."""
+_OTHERS_BYTES = 16 * MIB
+"""More than the rest of its plugins ever takes (measured: 3)."""
 
 JXL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")
 """How a JPEG XL begins: a codestream, or boxes."""
@@ -23,15 +27,32 @@ class MissingDecoderError(Exception):
 
 
 def know_format_of(head: bytes) -> None:
-    """Has Pillow know the format of a picture that begins so, where that takes another package.
+    """Has Pillow know the format of a picture that begins so, where that takes more than it begins with.
 
     Raises:
-        MissingDecoderError: the package is not installed.
+        MissingDecoderError: it takes another package, which is not installed.
+        MemoryError: there is too little memory to look for it.
     """
+    if not head.startswith(_USUAL):
+        know_other_formats()
     if head[4:8] == b"ftyp":
         _know_heif()
     elif head.startswith(JXL):
         _know_jxl()
+
+
+@cache
+def know_other_formats() -> None:
+    """Has Pillow know every format that it has a plugin for, which takes as long to import as all the rest of it.
+
+    Pillow would look for them by itself when it meets a file that it does not know, and one that cannot be loaded then,
+    for want of memory, would be missing from there on.
+
+    Raises:
+        MemoryError: there is too little.
+    """
+    raise_if_short(_OTHERS_BYTES)
+    PillowImage.init()
 
 
 @cache

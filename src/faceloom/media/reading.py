@@ -5,7 +5,7 @@ import hashlib
 from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from faceloom.errors import MediaError
 from faceloom.faces import FrameId
@@ -15,7 +15,9 @@ from faceloom.media.chunks import Span, Unreadable
 from faceloom.media.pictures import PictureFile, Still, read_picture
 from faceloom.media.soundness import raise_if_broken, read_sound_picture, read_sound_video
 from faceloom.media.sources import Source, SourceKind
-from faceloom.media.videos import VideoReader
+
+if TYPE_CHECKING:
+    from faceloom.media.videos import VideoReader
 
 Read = Callable[[], Frame | Unreadable]
 """Gives one frame, or says why it cannot be had; raises MemoryError where that may be for want of memory."""
@@ -60,7 +62,9 @@ class FrameReader:
             else:
                 yield from [_VideoReads(self._reader_of, span)] * len(span)
 
-    def _reader_of(self, source: Source) -> VideoReader:
+    def _reader_of(self, source: Source) -> "VideoReader":
+        from faceloom.media.videos import VideoReader  # FFmpeg takes time and memory that pictures need not
+
         if self._video is None or self._video[0] != source.name:
             self.close()
             self._video = (
@@ -73,7 +77,7 @@ class FrameReader:
 class _VideoReads:
     """Gives exactly one answer for each frame of a span of a video, one a call."""
 
-    def __init__(self, reader_of: Callable[[Source], VideoReader], span: Span) -> None:
+    def __init__(self, reader_of: Callable[[Source], "VideoReader"], span: Span) -> None:
         self._reader_of = reader_of
         self._span = span
         self._left = dict.fromkeys(span.indexes)

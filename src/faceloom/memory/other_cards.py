@@ -4,8 +4,9 @@ import os
 import platform
 import re
 from collections.abc import Iterator
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
+
+from faceloom.version import version_of
 
 DRM = Path("/sys/class/drm")
 """The folder in which Linux has a folder for each card."""
@@ -40,10 +41,7 @@ def has_apple_gpu() -> bool:
 
 def _kind() -> str:
     """PyTorch calls AMD's cards `cuda`; ONNX Runtime drives them without it."""
-    try:
-        return "cuda" if "+rocm" in version("torch") else "rocm"
-    except PackageNotFoundError:
-        return "rocm"
+    return "cuda" if "+rocm" in (version_of("torch") or "") else "rocm"
 
 
 def _text(path: Path) -> str:

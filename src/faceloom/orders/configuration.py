@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 from faceloom.align import Aligner
@@ -11,13 +10,13 @@ from faceloom.flow import Flow
 from faceloom.job import Order, Outputs
 from faceloom.media.excerpts import in_words
 from faceloom.orders.outputs import border_of
+from faceloom.version import VERSION, version_of
 
 RESULTS = 4
 """Counts the changes to our own arithmetic that change what is found; part of every configuration."""
 _TWO_LOOKS = 3
 """The last version in which aligners looked twice whatever keypoints told: its folders are gone on with so."""
 _PACKAGES = (
-    "faceloom",
     "onnxruntime",
     "onnxruntime-gpu",
     "torch",
@@ -115,10 +114,5 @@ def _left_out(order: Order) -> dict[str, object]:
 
 def versions() -> dict[str, str]:
     """Of the packages that a result may depend on, as far as they are installed."""
-    found: dict[str, str] = {}
-    for name in _PACKAGES:
-        try:
-            found[name] = version(name)
-        except PackageNotFoundError:
-            continue
-    return found
+    found = {"faceloom": VERSION, **{name: version_of(name) for name in _PACKAGES}}
+    return {name: version for name, version in found.items() if version is not None}

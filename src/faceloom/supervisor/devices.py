@@ -29,11 +29,13 @@ _LEAST_ARENA_BYTES = 16 * MIB
 class DeviceRun:
     """The workers of a run on one device, all under one plan."""
 
-    def __init__(self, order: Order, target: Target, pool: WorkerPool, planner: Planner, planned: Planned) -> None:
+    def __init__(self, order: Order, pool: WorkerPool, found: "PlannedDevice") -> None:
         self._order = order
-        self.target = target
+        self.target = found.target
         self._pool = pool
-        self.planner = planner
+        self.planner = found.planner
+        self._has_videos = found.survey.has_videos
+        planned = found.planned
         self.planned = planned
         """The plan that is followed."""
         self.wanted: Planned | None = planned
@@ -117,6 +119,7 @@ class DeviceRun:
             aligned=self._order.aligned,
             chips_of=self._order.chips_of,
             has_loose_heap=planned.loose_heap_bytes > 0,
+            has_videos=self._has_videos,
         )
         self.start()
         self.predicted_peak_bytes = max(self.predicted_peak_bytes, plan.peak_bytes)
@@ -183,7 +186,7 @@ def assemble_devices(
         else:
             if len(order.targets) > 1:  # what one has been given and does not need has gone to the next
                 candidate.planner.give(candidate.planned.host_bytes)
-            runs.append(DeviceRun(order, candidate.target, pool, candidate.planner, candidate.planned))
+            runs.append(DeviceRun(order, pool, candidate))
             for stage, needed in candidate.planned.tried_anyway.items():
                 text = f"{stage} is thought to need a budget of {format_bytes(needed)}; trying it in what there is"
                 on_event(Notice(kind=TRIED_ANYWAY, text=text))

@@ -82,7 +82,7 @@ def take_faces(file: FacesFile, store: Store, pool: WorkerPool, *, worker_bytes:
 
 def _read(file: FacesFile, database: Path, pool: WorkerPool, *, worker_bytes: int) -> None:
     pool.stop()
-    pool.start(1, Confine(worker_bytes) if worker_bytes else None)
+    pool.start(1, Confine(worker_bytes, has_videos=False) if worker_bytes else None)
     (worker,) = pool.workers
     worker.send(ReadFaces(file=file.path, format=file.format, database=database))
     _, _, answer = pool.receive()

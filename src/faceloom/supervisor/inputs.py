@@ -46,8 +46,9 @@ def add_inputs(
     The process that looks into the files may hold `worker_bytes`. A video for which that is too little
     is a failed frame until the next run.
     """
-    prober = _Prober(pool, worker_bytes=worker_bytes, on_event=on_event)
     _add_sources(inputs, store, on_event=on_event, should_stop=should_stop)
+    has_videos = next(store.sources.uncounted(), None) is not None
+    prober = _Prober(pool, Confine(worker_bytes, has_videos=has_videos), on_event=on_event)
     store.frames.retry(every=retry_failed)
     named = frozenset(path.absolute() for path in inputs.roots)
     _count_videos(prober, store, excerpt, named=named, on_event=on_event, should_stop=should_stop)
@@ -185,9 +186,9 @@ def _may_be_large(source: Source) -> bool:
 class _Prober:
     """One worker process that counts videos and reads headers; if it is lost, the next request starts another."""
 
-    def __init__(self, pool: WorkerPool, *, worker_bytes: int, on_event: OnEvent) -> None:
+    def __init__(self, pool: WorkerPool, first: Confine, *, on_event: OnEvent) -> None:
         self._pool = pool
-        self._first = Confine(worker_bytes)
+        self._first = first
         self._on_event = on_event
 
     def ask(self, request: Request) -> Answer:

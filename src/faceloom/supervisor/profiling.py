@@ -5,7 +5,6 @@ import inspect
 import platform
 import queue
 from dataclasses import asdict, replace
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from faceloom.stage import Stage
 from faceloom.supervisor.workers import WorkerPool
 from faceloom.targets import Target
 from faceloom.units import MIB
-from faceloom.version import VERSION
+from faceloom.version import VERSION, version_of
 
 _PACKAGES = (
     "onnxruntime",
@@ -214,20 +213,13 @@ def _code_sha256(stage: Stage) -> str:
 
 def _machine() -> dict[str, Any]:
     return {
-        "packages": {name: _version(name) for name in _PACKAGES},
+        "packages": {name: version_of(name) for name in _PACKAGES},
         "faceloom": VERSION,
         "python": platform.python_version(),
         "cpu": _cpu_model(),
         # Not platform.platform(), which asks another program what the processor is called.
         "system": " ".join((platform.system(), platform.release(), platform.machine())),
     }
-
-
-def _version(name: str) -> str | None:
-    try:
-        return version(name)
-    except PackageNotFoundError:
-        return None
 
 
 def _cpu_model() -> str:

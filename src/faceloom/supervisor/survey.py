@@ -84,6 +84,8 @@ class Survey:
         self._order = order
         self._target = target
         known = list(shapes or store.frames.shapes()) or [(SourceKind.VIDEO, TYPICAL)]
+        self.has_videos = any(kind is SourceKind.VIDEO for kind, _ in known)
+        """Whether any of them may be of a video."""
         shapes = [(kind, shape) for kind, shape in known if most_bytes is None or _takes(kind, shape) <= most_bytes]
         self.sizes = sorted({_takes(kind, shape) for kind, shape in shapes})
         """What reading and holding a frame takes, each size once."""

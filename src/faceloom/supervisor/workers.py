@@ -64,7 +64,7 @@ class WorkerProcess:
         """Starts a process, with more environment variables if there are any."""
         self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by __exit__
         self._process = subprocess.Popen(
-            module_command("faceloom.worker.main"),
+            module_command("faceloom.worker"),
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=self._errors,

@@ -1,4 +1,4 @@
-"""The worker in a process of its own: `python -m faceloom.worker.main`, spoken to over its standard streams."""
+"""The worker in a process of its own: `python -m faceloom.worker`, spoken to over its standard streams."""
 
 import gc
 import hashlib
@@ -13,9 +13,11 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO
 
+from faceloom.choices import ChipFormat
 from faceloom.engines.runtime import CPU
 from faceloom.errors import BudgetError, FaceloomError, InstallationError, NotMovingError, StageError
 from faceloom.faults import fault_of, limit_in_words
+from faceloom.job import Job
 from faceloom.media.sniffing import Content, by_suffix
 from faceloom.media.sources import Shape, Source, is_guess
 from faceloom.memory.ceilings import NO_CEILING, ProcessCeiling
@@ -42,6 +44,7 @@ from faceloom.messages import (
     Starved,
     TryOut,
 )
+from faceloom.starting import importing
 from faceloom.store.privacy import keep_private
 from faceloom.units import MIB
 from faceloom.worker.ahead import ChunkLine
@@ -131,7 +134,7 @@ def _serve(requests: "queue.SimpleQueue[Request | BaseException]", speaker: _Spe
     while True:
         match requests.get():
             case Begin(job):
-                _prepare_libraries()
+                _prepare_libraries(job)
                 if not job.outputs.share:
                     keep_private()
                 from faceloom.engines.heap import keep_freed
@@ -144,8 +147,8 @@ def _serve(requests: "queue.SimpleQueue[Request | BaseException]", speaker: _Spe
                 worker = Worker(job, ProcessCeiling(job.worker_bytes))
                 speaker.held = worker.held
                 line = ChunkLine(worker, on_progress=speaker.count, say=speaker.say, on_error=requests.put)
-            case Confine(worker_bytes):
-                ceiling = _confine(worker_bytes)
+            case Confine() as request:
+                ceiling = _confine(request)
             case Count() as request:
                 ceiling.tighten()
                 speaker.say(_count(request))
@@ -169,14 +172,20 @@ def _serve(requests: "queue.SimpleQueue[Request | BaseException]", speaker: _Spe
                 raise error
 
 
-def _prepare_libraries() -> None:
-    """Imports everything that a worker ever needs, so that all it takes from then on is for its work."""
-    import cv2
+def _prepare_libraries(job: Job | None = None) -> None:
+    """Imports everything that a job needs, or any, so that all a worker takes from then on is for its work."""
+    with importing():
+        import cv2
 
-    import faceloom.worker.worker  # noqa: F401
+        import faceloom.worker.worker
 
+        if job is None or job.has_videos:
+            import faceloom.media.videos  # noqa: F401
+        if job is None or job.outputs.chip_format is ChipFormat.WEBP:
+            from faceloom.media.pillow import know_other_formats
+
+            know_other_formats()
     cv2.setNumThreads(1)  # workers share the cores already
-    gc.freeze()  # what has been imported stays: collections need not look at it
 
 
 def _measure(request: Measure, speaker: _Speaker) -> Answer:
@@ -194,12 +203,15 @@ def _measure(request: Measure, speaker: _Speaker) -> Answer:
         return Starved(request.stage.name, repr(error))
 
 
-def _confine(worker_bytes: int) -> ProcessCeiling:
+def _confine(request: Confine) -> ProcessCeiling:
     """Limits this process, once it holds all libraries that counting and reading headers need."""
-    import faceloom.media.headers
-    import faceloom.media.video_index  # noqa: F401
+    with importing():
+        import faceloom.media.headers
 
-    return ProcessCeiling(max(1, worker_bytes - _LATER_PAGES_BYTES))
+        if request.has_videos:
+            import faceloom.media.video_index  # noqa: F401
+
+    return ProcessCeiling(max(1, request.worker_bytes - _LATER_PAGES_BYTES))
 
 
 def _look(source: Source) -> Shape | None:
@@ -266,7 +278,3 @@ def _tell(request: ReadFaces) -> FacesRead | Starved:
 def _sha256(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
-
-
-if __name__ == "__main__":
-    main()
