@@ -10,7 +10,7 @@ import pytest
 import faceloom
 
 ROWS = (
-    ("isolation", "units", "errors", "faults", "version", "suggestions", "choices", "discovery"),
+    ("isolation", "starting", "units", "errors", "faults", "version", "suggestions", "choices", "discovery"),
     ("options",),
     ("geometry",),
     ("thumbnails", "attributes", "faces", "frame", "stage", "tensors"),

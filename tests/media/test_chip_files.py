@@ -15,6 +15,7 @@ from PIL.JpegImagePlugin import JpegImageFile
 from faceloom.choices import Border, ChipFormat, Subsampling
 from faceloom.errors import MediaError
 from faceloom.faces import Image
+from faceloom.media import chip_files
 from faceloom.media.chip_files import encode_chip, encode_jpeg, read_chip_metadata, writing_bytes
 from faceloom.media.pictures import read_picture
 
@@ -45,6 +46,13 @@ def test_any_text_survives_in_a_chip_file(
     path.write_bytes(content)
     assert read_chip_metadata(path) == metadata
     assert json.loads(PARTS[chip_format](content)) == metadata
+
+
+@given(st.text(st.characters(codec="ascii")))
+def test_the_block_of_exif_is_the_one_that_pillow_writes(text: str) -> None:
+    block = PillowImage.Exif()
+    block[0x010E] = text
+    assert chip_files._exif(text) == block.tobytes()
 
 
 # What the specifications of the three say, read without any library for pictures.

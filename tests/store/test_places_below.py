@@ -10,7 +10,7 @@ import pytest
 from faceloom.errors import RequestError, StoreError
 from faceloom.store.beside import entries_of, new_file, new_folder, part_of, refuse_full
 from faceloom.store.folder import file_name, move_into_place, on_network, recover_files, remove_files, write_file
-from faceloom.store.places import file_below, place_below, remove_below
+from faceloom.store.places import Places, file_below, place_below, remove_below
 from faceloom.store.privacy import is_open_to_others, make_folder, make_private, opener
 
 
@@ -41,6 +41,25 @@ def test_no_link_is_followed_on_the_way_and_one_that_lies_there_is_no_file(tmp_p
     assert raised.value.path == out / "link"
     (tmp_path / "way").symlink_to(out)  # to the folder itself one may lead
     assert place_below(tmp_path / "way", "a/b") == tmp_path / "way/a/b"
+
+
+@pytest.mark.parametrize(
+    "told", ["a", "a/b.jpg", "a/.../b", "..a", "", ".", "/etc", "..", "a/..", "a/../b", "a\0b", "link/a"]
+)
+def test_places_of_one_folder_are_the_same_when_its_folders_are_looked_at_once(told: str, tmp_path: Path) -> None:
+    (tmp_path / "away").mkdir()
+    (tmp_path / "out").mkdir()
+    (tmp_path / "out/link").symlink_to(tmp_path / "away")
+    places = Places(tmp_path / "out")
+    for _ in range(2):
+        try:
+            wanted = place_below(tmp_path / "out", told)
+        except StoreError as error:
+            with pytest.raises(StoreError, match="."):
+                places.place(told)
+            assert "below" in str(error) or "link" in str(error)
+        else:
+            assert places.place(told) == wanted
 
 
 def test_what_is_removed_is_counted_by_files_and_links_and_nothing_else_goes(tmp_path: Path) -> None:

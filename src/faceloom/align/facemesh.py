@@ -48,6 +48,8 @@ class FaceMesh(Aligner):
         )
     )
 
+    joins_answers = True
+
     def prepare(self, images: Images) -> Tensors:
         return {"input_1": planes(images, scale=1 / 255)}
 

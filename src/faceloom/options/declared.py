@@ -7,6 +7,7 @@ import types
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
+from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -86,6 +87,7 @@ class Declared:
         return value
 
 
+@cache
 def declared(table: type[Any]) -> Mapping[str, Declared]:
     """The options of a table by name, in the order in which they are listed."""
     hints = get_type_hints(table, include_extras=True)

@@ -174,12 +174,12 @@ class AlignStep(FaceStep):
             for box, angle in zip(squares.boxes, squares.angles.tolist(), strict=True)
         ]
         calls = (even(chips, Lighting(self.plugin.normalize)) for chips in self.calls(faces, maps, size=size))
-        answers = [self.plugin.align(self.infer, chips) for chips in calls]
+        found = self.plugin.align_each(self.infer, calls)
         chips_to_frame = np.stack([invert(chip) for chip in maps])
         return Alignment(
-            landmarks=apply_each(chips_to_frame, np.concatenate([answer.landmarks for answer in answers])),
-            confidence=np.concatenate([answer.confidence for answer in answers]),
-            extent=_turned(np.concatenate([answer.extent for answer in answers]), chips_to_frame),
+            landmarks=apply_each(chips_to_frame, found.landmarks),
+            confidence=found.confidence,
+            extent=_turned(found.extent, chips_to_frame),
         )
 
 
@@ -239,8 +239,9 @@ def described(face: Face, limits: Sequence[Limit]) -> Face:
     """
     landmarks, patch = face.landmarks, face.patch
     assert landmarks is not None
-    face = replace(face, pose=fit_pose(landmarks))
     sharp = None
     if patch is not None:
         sharp = sharpness(patch.pixels, landmarks - np.array([patch.x, patch.y], np.float32))
-    return replace(face, sharpness=sharp, rejected=why_rejected(face, limits))
+    face = replace(face, pose=fit_pose(landmarks), sharpness=sharp)
+    objection = why_rejected(face, limits)
+    return face if objection == face.rejected else replace(face, rejected=objection)

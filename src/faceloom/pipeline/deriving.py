@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +18,7 @@ from faceloom.mask import LandmarkMask
 from faceloom.pipeline.faces import Failure, Seen
 from faceloom.pipeline.finishing import chip_path, write_pictures
 from faceloom.pipeline.lanes import Final
+from faceloom.store.places import Places
 from faceloom.store.rows import FaceRow
 
 
@@ -32,7 +32,7 @@ class DeriveStep:
     """The stages of the masks that are drawn from landmarks."""
     derivation: Derivation
     outputs: Outputs
-    folder: Path
+    places: Places
     batch: int = 1
     together: int = 1
     stage: str = "chips"
@@ -72,7 +72,7 @@ class DeriveStep:
             frame=extent(height, width, x=x0, y=y0),
             border=outputs.edge,
         )
-        write_pictures(chip, row, frame.time, outputs=outputs, models=models, folder=self.folder)
+        write_pictures(chip, row, frame.time, outputs=outputs, models=models, places=self.places)
         return row
 
     def _masks(self, face: FaceRow, landmarks: Points, frame_shape: tuple[int, int]) -> Mapping[str, MaskRecord]:

@@ -3,7 +3,6 @@
 from collections.abc import Hashable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,7 +24,7 @@ from faceloom.pipeline.faces import TOGETHER, Failure, cut_kept_chip, resize_mas
 from faceloom.pipeline.filters import with_border
 from faceloom.selection import People
 from faceloom.store.folder import CHIPS, OVERLAYS, file_name, write_file
-from faceloom.store.places import place_below
+from faceloom.store.places import Places
 from faceloom.store.rows import FaceRow
 from faceloom.version import VERSION
 
@@ -88,13 +87,13 @@ def _framed(mask: NDArray[np.uint8], face: Face, *, size: int, framing: Framing)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class FinishStep:
-    """Turns faces into rows, and writes chips below a folder, under the paths that they will have below the result."""
+    """Turns faces into rows, and writes chips to places under the paths that they will have below the result."""
 
     flow: Flow
     models: Mapping[str, str]
     """What chips say of the networks: the sha256 of each stage's weights, by stage name."""
     outputs: Outputs
-    folder: Path
+    places: Places
     people: People | None = None
     batch: int = 1
     together: int = TOGETHER
@@ -128,7 +127,7 @@ class FinishStep:
         row = FaceRow(frame=face.frame, **kept)
         if affine is not None and face.rejected is None and (outputs.write_chips or outputs.overlay_chips):
             chip = cut_kept_chip(face, affine, size=outputs.chip_size, border=outputs.edge)
-            write_pictures(chip, row, face.time, outputs=outputs, models=self.models, folder=self.folder)
+            write_pictures(chip, row, face.time, outputs=outputs, models=self.models, places=self.places)
         return row
 
 
@@ -144,14 +143,14 @@ def write_pictures(
     *,
     outputs: Outputs,
     models: Mapping[str, str],
-    folder: Path,
+    places: Places,
 ) -> None:
     """Writes the chip (S, S, 3 or 4) of a face, if its row says where; if wanted, also with the face drawn on it."""
     if row.chip is not None:
         metadata = {"faceloom": VERSION, **row.to_json(time), "models": dict(sorted(models.items()))}
         content = encode_chip(chip, outputs.chip_format, metadata, subsampling=outputs.subsampling)
-        write_file(place_below(folder, row.chip), content)
+        write_file(places.place(row.chip), content)
     if outputs.overlay_chips:
         name = f"{row.frame.index:06}_{row.index}.{ChipFormat.JPG}"
         path = f"{OVERLAYS}/{file_name(row.frame.source)}/{name}"
-        write_file(place_below(folder, path), encode_jpeg(draw_on_chip(chip[..., :3], row)))
+        write_file(places.place(path), encode_jpeg(draw_on_chip(chip[..., :3], row)))

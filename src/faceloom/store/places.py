@@ -31,6 +31,31 @@ def place_below(folder: Path, told: object) -> Path:
     return folder.joinpath(*parts)
 
 
+class Places:
+    """Places below one folder for the files of one piece of work; each folder on the way is looked at once.
+
+    Asking the system for every file anew takes as long as a small file itself.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._ways: dict[str, Path] = {}
+        """Of what stands before the last slash, the folder that it names."""
+
+    def place(self, told: str) -> Path:
+        """The place that a path below the folder names, as `place_below` gives it.
+
+        Raises:
+            StoreError: it does not lie below the folder.
+        """
+        way, _, name = told.rpartition("/")
+        if name in {"", ".", ".."} or "\0" in name:
+            return place_below(self._folder, told)
+        if way not in self._ways:
+            self._ways[way] = place_below(self._folder, told).parent
+        return self._ways[way] / name
+
+
 def file_below(folder: Path, told: object) -> Path:
     """The file that a path below a folder names, which is no link either: it can be read, copied and linked to.
 
