@@ -43,23 +43,22 @@ def test_no_link_is_followed_on_the_way_and_one_that_lies_there_is_no_file(tmp_p
     assert place_below(tmp_path / "way", "a/b") == tmp_path / "way/a/b"
 
 
-@pytest.mark.parametrize(
-    "told", ["a", "a/b.jpg", "a/.../b", "..a", "", ".", "/etc", "..", "a/..", "a/../b", "a\0b", "link/a"]
-)
+TOLD = ("a", "a/b.jpg", "a/./b", "a//b", "a/.../b", "..a", "", ".", "/etc", "..", "a/..", "a/../b", "a\0b", "link/a")
+
+
+@pytest.mark.parametrize("told", TOLD)
 def test_places_of_one_folder_are_the_same_when_its_folders_are_looked_at_once(told: str, tmp_path: Path) -> None:
+    def answer(place: Callable[[str], Path]) -> object:
+        try:
+            return place(told)
+        except StoreError as error:
+            return str(error)
+
     (tmp_path / "away").mkdir()
     (tmp_path / "out").mkdir()
     (tmp_path / "out/link").symlink_to(tmp_path / "away")
-    places = Places(tmp_path / "out")
-    for _ in range(2):
-        try:
-            wanted = place_below(tmp_path / "out", told)
-        except StoreError as error:
-            with pytest.raises(StoreError, match="."):
-                places.place(told)
-            assert "below" in str(error) or "link" in str(error)
-        else:
-            assert places.place(told) == wanted
+    places, wanted = Places(tmp_path / "out"), answer(lambda told: place_below(tmp_path / "out", told))
+    assert [answer(places.place) for _ in range(2)] == [wanted, wanted]
 
 
 def test_what_is_removed_is_counted_by_files_and_links_and_nothing_else_goes(tmp_path: Path) -> None:
