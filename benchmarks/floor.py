@@ -6,7 +6,8 @@ with a worker's settings, since in a run every core is at work. Their sum over t
 the same parts can be faster. Then the run itself, as a command, and where the rest of its time goes. Parts and runs
 alternate, and medians are compared, since other users of a machine come and go.
 
-Without inputs it makes its own: a 1080p video and a folder of 1080p JPEGs with three faces in every frame.
+Without inputs it makes its own: a 1080p video and a folder of 1080p JPEGs with three faces in every frame, and a folder
+of such JPEGs without any, which should cost nothing but decoding, scaling and the detector's network.
 """
 
 import argparse
@@ -36,15 +37,15 @@ from faceloom.detect.yunet import YuNet
 from faceloom.engines.heap import keep_freed
 from faceloom.engines.onnx import OnnxEngine
 from faceloom.faces import Face, FrameId, Image
-from faceloom.formats.record import MaskRecord
-from faceloom.geometry.chips import box_to_chip, cut, eye_angle, in_patch, patch_bounds
+from faceloom.frame import Frame
+from faceloom.geometry.chips import STANDARD, box_to_chip, cut, eye_angle, in_patch, patch_bounds
 from faceloom.geometry.letterbox import canvas_shape, lay
 from faceloom.media.chip_files import encode_jpeg
 from faceloom.media.sources import SourceKind, find_sources, kind_of
 from faceloom.memory.cores import usable_cores
 from faceloom.models.weights import WeightCache
 from faceloom.orders.flows import make_flow
-from faceloom.pipeline.finishing import draw_masks
+from faceloom.pipeline.finishing import mask_records
 from faceloom.stage import NetworkPlugin, Tensors
 from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, Status
 from faceloom.store.store import Store
@@ -83,6 +84,8 @@ class Run:
     cpu_s: float
     detect_batch: int
     align_batch: int
+    looks: float
+    """How often the aligner's network looked at a face, on the mean."""
 
 
 def main() -> None:
@@ -90,18 +93,21 @@ def main() -> None:
     parser.add_argument("inputs", nargs="*", type=Path, help="videos, or folders of JPEGs")
     parser.add_argument("--frames", type=int, default=1800, help="of the media that it makes itself")
     parser.add_argument("--rounds", type=int, default=3, help="how often parts and run are measured")
-    parser.add_argument("--parts", nargs=3, help=argparse.SUPPRESS)
+    parser.add_argument("--parts", nargs=4, help=argparse.SUPPRESS)
     chosen = parser.parse_args()
     if chosen.parts:
         cv2.setNumThreads(1)
         keep_freed()  # as workers do where there is room
-        path, detect_batch, align_batch = chosen.parts
-        parts = measure_parts(Path(path), detect_batch=int(detect_batch), align_batch=int(align_batch))
+        path, detect_batch, align_batch, looks = chosen.parts
+        parts = measure_parts(
+            Path(path), detect_batch=int(detect_batch), align_batch=int(align_batch), looks=float(looks)
+        )
         print(json.dumps([asdict(part) for part in parts]))
         return
     inputs = chosen.inputs or [
         write_video(OUT / f"1080p-{chosen.frames}.mp4", frames=chosen.frames),
         write_pictures(OUT / f"1080p-{chosen.frames // 2}", frames=chosen.frames // 2),
+        write_pictures(OUT / f"1080p-{chosen.frames // 2}-empty", frames=chosen.frames // 2, heads=0),
     ]
     bars = {path.name: report(path, rounds=chosen.rounds) for path in inputs}
     write_bars(
@@ -163,7 +169,8 @@ def _first_frame(path: Path, folder: Path) -> Path:
 
 
 def _parts_on_all_cores(path: Path, cores: int, run: Run) -> list[list[Part]]:
-    command = [sys.executable, __file__, "--parts", str(path), str(run.detect_batch), str(run.align_batch)]
+    told = (run.detect_batch, run.align_batch, run.looks)
+    command = [sys.executable, __file__, "--parts", str(path), *map(str, told)]
     environment = {**os.environ, **WORKER_SETTINGS}
     processes = [subprocess.Popen(command, stdout=subprocess.PIPE, env=environment) for _ in range(cores)]
     answers = [process.communicate()[0] for process in processes]
@@ -189,6 +196,7 @@ def measure_run(path: Path, out: Path) -> Run:
         cpu_s=cpu_s,
         detect_batch=batches["detect/yunet"],
         align_batch=batches["align/facemesh"],
+        looks=summary["images"].get("align/facemesh", 0) / max(1, summary["faces"]),
     )
 
 
@@ -197,17 +205,16 @@ def _children_cpu_s() -> float:
     return used.ru_utime + used.ru_stime
 
 
-def measure_parts(path: Path, *, detect_batch: int, align_batch: int) -> Iterator[Part]:
+def measure_parts(path: Path, *, detect_batch: int, align_batch: int, looks: float) -> Iterator[Part]:
     """Every part of the default flow, on the input's first frames."""
     frames = list(islice(faceloom.stream(path), SAMPLE_FRAMES))
     faces = [face for frame in frames for face in frame.faces]
     images = [frame.image for frame in frames]
-    a_frame = len(faces) / len(frames)
     yield Part(name="decode to RGB", a_frame=1, cpu_s=decode_s(path))
     if kind_of(path) is not SourceKind.VIDEO:
         yield Part(name="hash the file", a_frame=1, in_floor=False, cpu_s=each_s(_digest, _some_files(path)))
 
-    detector, aligner = YuNet(), FaceMesh()
+    detector = YuNet()
     canvases = [_canvas(detector, image) for image in images]
     yield Part(
         name="scale to the canvas", a_frame=1, in_floor=False, cpu_s=each_s(lambda i: _canvas(detector, i), images)
@@ -220,28 +227,31 @@ def measure_parts(path: Path, *, detect_batch: int, align_batch: int) -> Iterato
     )
     tensors = [detector.prepare(canvas[None]) for canvas in canvases]
     yield Part(name="detect: network", a_frame=1, cpu_s=network_s(detector, tensors, batch=detect_batch))
+    if faces:
+        yield from _parts_of_faces(frames, align_batch=align_batch, looks=looks)
+
+
+def _parts_of_faces(frames: Sequence[Frame], *, align_batch: int, looks: float) -> Iterator[Part]:
+    """The parts that each face costs, of frames with faces."""
+    aligner = FaceMesh()
+    faces = [face for frame in frames for face in frame.faces]
+    a_frame = len(faces) / len(frames)
     pairs = [(frame.image, face) for frame in frames for face in frame.faces]
     yield Part(name="patch", a_frame=a_frame, cpu_s=each_s(_copy_patch, pairs))
     chips = [_align_chip(aligner, face) for face in faces]
-    yield Part(name="align: cut", a_frame=2 * a_frame, cpu_s=each_s(lambda f: _align_chip(aligner, f), faces))
+    yield Part(name="align: cut", a_frame=looks * a_frame, cpu_s=each_s(lambda f: _align_chip(aligner, f), faces))
     inputs = [aligner.prepare(chip[None]) for chip in chips]
     yield Part(
         name="align: to tensors",
-        a_frame=2 * a_frame,
+        a_frame=looks * a_frame,
         in_floor=False,
         cpu_s=each_s(lambda c: aligner.prepare(c[None]), chips),
     )
-    yield Part(name="align: network", a_frame=2 * a_frame, cpu_s=network_s(aligner, inputs, batch=align_batch))
+    yield Part(name="align: network", a_frame=looks * a_frame, cpu_s=network_s(aligner, inputs, batch=align_batch))
     yield Part(name="chip: cut", a_frame=a_frame, cpu_s=each_s(lambda face: faceloom.chip(face, size=CHIP_SIZE), faces))
     crops = [faceloom.chip(face, size=CHIP_SIZE) for face in faces]
     yield Part(name="chip: JPEG", a_frame=a_frame, cpu_s=each_s(encode_jpeg, crops))
     yield Part(name="chip: file", a_frame=a_frame, in_floor=False, cpu_s=write_s([encode_jpeg(crop) for crop in crops]))
-    flow = make_flow({})
-    yield Part(
-        name="masks: draw", a_frame=a_frame, cpu_s=each_s(lambda face: draw_masks(face, flow, size=MASK_SIZE), faces)
-    )
-    masks = [mask for face in faces for mask in face.masks.values()]
-    yield Part(name="masks: PNG", a_frame=2 * a_frame, cpu_s=each_s(lambda mask: cv2.imencode(".png", mask), masks))
     yield Part(name="store", a_frame=a_frame, cpu_s=store_s(faces))
 
 
@@ -298,11 +308,8 @@ def _decode_video_s(path: Path) -> float:
 
 
 def store_s(faces: Sequence[Face]) -> float:
-    """CPU-seconds a face of committing rows with masks, 64 frames a transaction."""
-    masks = {
-        "components": MaskRecord(size=MASK_SIZE, content=bytes(2500)),
-        "extended": MaskRecord(size=MASK_SIZE, content=bytes(2500)),
-    }
+    """CPU-seconds a face of committing rows with the drawings of their masks, in one transaction."""
+    flow = make_flow({})
     rows = [
         FaceRow(
             frame=FrameId("a.jpg", 0),
@@ -313,7 +320,7 @@ def store_s(faces: Sequence[Face]) -> float:
             landmarks=face.landmarks,
             confidence=face.confidence,
             frame_to_chip=np.zeros((2, 3)),
-            masks=masks,
+            masks=mask_records(face, flow, size=MASK_SIZE, framing=STANDARD),
         )
         for i, face in enumerate(faces)
     ]

@@ -40,11 +40,11 @@ def write_video(path: Path, *, frames: int) -> Path:
     return temporary.replace(path)
 
 
-def write_pictures(folder: Path, *, frames: int) -> Path:
-    """A folder of this many JPEGs, made once."""
+def write_pictures(folder: Path, *, frames: int, heads: int = HEADS) -> Path:
+    """A folder of this many JPEGs with so many heads in each, made once."""
     folder.mkdir(parents=True, exist_ok=True)
     if len(list(folder.glob("*.jpg"))) < frames:
-        for i, image in enumerate(_images(frames)):
+        for i, image in enumerate(_images(frames, heads)):
             (folder / f"{i:06}.jpg").write_bytes(encode_jpeg(image))
     return folder
 
@@ -54,12 +54,12 @@ def true_boxes(frame: int) -> Boxes:
     return np.array([head.box for head in _heads(frame)], np.float32)
 
 
-def _images(frames: int) -> Iterator[Image]:
+def _images(frames: int, heads: int = HEADS) -> Iterator[Image]:
     path = WeightCache.of_user().pull(CATALOG["astronaut"])
     portrait = np.asarray(cv2.imread(str(path), cv2.IMREAD_COLOR_RGB), np.uint8)
     grain = np.random.default_rng(0).normal(0, _GRAIN, (SHAPE[0] + 64, SHAPE[1] + 64, 1))
     for i in range(frames):
-        scene = compose(portrait, _heads(i), shape=SHAPE)
+        scene = compose(portrait, _heads(i)[:heads], shape=SHAPE)
         shift = np.random.default_rng(i).integers(0, 64, 2)
         noise = grain[shift[0] : shift[0] + SHAPE[0], shift[1] : shift[1] + SHAPE[1]]
         yield np.clip(scene + noise, 0, 255).astype(np.uint8)

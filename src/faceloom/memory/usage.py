@@ -60,9 +60,9 @@ def reset_peak() -> None:
 
 
 def _statm(field: int, pid: int | None = None) -> int:
-    """One of the sizes that cost a process least to be asked for: 10 microseconds (measured)."""
+    """One of the sizes that cost a process least to be asked for: 6 microseconds (measured), 13 by way of a `Path`."""
     try:
-        with (Path(f"/proc/{pid}") if pid else _PROCESS).joinpath("statm").open("rb") as file:
+        with open(f"/proc/{pid or 'self'}/statm", "rb", buffering=0) as file:  # noqa: PTH123
             return int(file.read().split()[field]) * _PAGE_BYTES
     except (OSError, IndexError):  # not Linux, or the process is gone
         return 0
