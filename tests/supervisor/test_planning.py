@@ -84,6 +84,25 @@ def test_a_plan_keeps_the_budget_and_has_every_network_once(work: Work, budget_b
     assert made.worker_bytes * made.plan.workers <= budget_bytes - SUPERVISOR_BYTES
 
 
+@given(works, st.integers(0, 64 * MIB), st.integers(100 * MIB, 2 * GIB))
+def test_a_run_without_videos_spares_what_reads_them(work: Work, video_bytes: int, budget_bytes: int) -> None:
+    told = {name: replace(one, video_bytes=video_bytes) for name, one in FOOTPRINTS.items()}
+    less = {name: replace(one, process_bytes=one.process_bytes - video_bytes) for name, one in FOOTPRINTS.items()}
+
+    def made(footprints: dict[str, Footprint], *, has_videos: bool) -> Planned | int | None:
+        try:
+            return make_plan(FLOW, footprints, replace(work, has_videos=has_videos), room(budget_bytes))
+        except BudgetError as error:
+            return error.needed_bytes
+
+    assert made(told, has_videos=True) == made(FOOTPRINTS, has_videos=True)
+    without, wanted = made(told, has_videos=False), made(less, has_videos=True)
+    if isinstance(without, Planned) and isinstance(wanted, Planned):
+        assert without.plan == wanted.plan
+    else:
+        assert without == wanted
+
+
 @given(works, st.integers(100 * MIB, 2 * GIB), st.integers(0, 2 * GIB))
 def test_more_memory_never_makes_a_slower_plan(work: Work, budget_bytes: int, more: int) -> None:
     less, larger = plan(budget_bytes, work), plan(budget_bytes + more, work)

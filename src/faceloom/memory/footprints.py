@@ -19,7 +19,7 @@ _RUNTIME_BYTES = 512 * MIB
 """What the libraries of a card take of the host's memory; a guess, like the next."""
 _TIMES_AS_FAST = 50
 """How many times as fast a card is as one core."""
-_FORMAT = 5
+_FORMAT = 6
 """Counts the changes to what is measured and how; footprints of another format are measured again."""
 
 
@@ -75,6 +75,8 @@ class Footprint:
     """On a card, the part of `process_bytes` that is there before any network has run, and so once in a process."""
     limited_bytes: int = 0
     """The limit that kept larger batches from being measured on such a device; 0 if none did."""
+    video_bytes: int = 0
+    """What a process holds less of the host's memory that reads no videos: what reads them is not imported there."""
     on_host: "Footprint | None" = None
     """What it costs on the host instead, where that is known; measured, and kept, as a footprint of its own."""
 

@@ -34,6 +34,8 @@ class Work:
     """The seconds of one core that reading a frame takes."""
     face_s: float = 0.0
     """Those that a face takes besides its networks: cutting, encoding."""
+    has_videos: bool = True
+    """Whether any of the frames may be a video's: where none is, workers do not load what reads them."""
     looks_a_frame: float = 1.0
     """How often a detector is expected to look at a frame, counted in canvases of the largest size."""
 

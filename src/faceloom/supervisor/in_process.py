@@ -109,9 +109,9 @@ def _with_frames(work: Work, order: Order, *, keeps_frames: bool) -> Work:
 def _here(costs: Mapping[str, Footprint]) -> dict[str, Footprint]:
     """What stages cost without a process of their own."""
     return {
-        name: replace(cost, host=replace(cost.host, process_bytes=0), on_host=None)
+        name: replace(cost, host=replace(cost.host, process_bytes=0), video_bytes=0, on_host=None)
         if cost.host
-        else replace(cost, process_bytes=0, start_s=0.0)
+        else replace(cost, process_bytes=0, video_bytes=0, start_s=0.0)
         for name, cost in costs.items()
     }
 

@@ -325,6 +325,7 @@ def _problem(
 ) -> Problem:
     """One worker and what it does between two transactions, or in the whole run; without a budget."""
     process_bytes = max((footprint.process_bytes for footprint in footprints.values()), default=_PROCESS_BYTES)
+    spared = 0 if work.has_videos else min((footprint.video_bytes for footprint in footprints.values()), default=0)
     # While a frame is read, or its patches are copied, no network runs, and what its calls hold besides is free.
     transient = max((footprint.transient_bytes for footprint in footprints.values()), default=0)
     # A detector counts the frames that wait for it as its own; where there is none, one is in hand.
@@ -338,7 +339,7 @@ def _problem(
     return Problem(
         frames=frames,
         budget_bytes=0,
-        base_bytes=card_base_bytes(footprints.values()) if has_host else process_bytes + besides,
+        base_bytes=card_base_bytes(footprints.values()) if has_host else process_bytes - spared + besides,
         arena=Arena.SHARED,
         overlap=lanes > 1,
         decode_s=work.host_s / at_work(lanes),
@@ -346,7 +347,7 @@ def _problem(
         patch_write_s=0.0,
         switch_s=max((footprint.switch_s for footprint in footprints.values()), default=0.0),
         stages=stages,
-        host=Host(budget_bytes=0, base_bytes=host_process + besides) if has_host else None,
+        host=Host(budget_bytes=0, base_bytes=host_process - spared + besides) if has_host else None,
     )
 
 

@@ -32,7 +32,8 @@ EXPECTED_PATCH_BYTES = 256 * KIB
 SUPERVISOR_MORE_BYTES = 3 * MIB
 """What this process will additionally hold of rows on their way into the store (measured: 0.3 to 2.6 MiB)."""
 LEAST_WORKER_BYTES = 96 * MIB
-"""No worker has been seen to hold less without a network and a frame (measured: 86 to 112 MiB; a plan adds 10)."""
+"""No worker has been seen to do anything with less: without a network and a frame it holds 86 to 112 MiB (measured), 17
+less where there are no videos; a plan adds 10, and the smallest network and its frame more than that."""
 TYPICAL = Shape(height=1080, width=1920, reading_bytes=48 * MIB)
 """The shape that is assumed of frames about which nothing is known."""
 
@@ -106,6 +107,7 @@ class Survey:
             decode_s=reading_s(store.frames.pixels()),
             face_s=face_s(order.outputs),
             looks_a_frame=_looks_a_frame(order, self._canvas_of),
+            has_videos=self.has_videos,
         )
         self._profiler = Profiler(order, target, pool, on_event)
 

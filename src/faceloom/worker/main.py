@@ -10,6 +10,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import IO
 
@@ -21,7 +22,7 @@ from faceloom.job import Job
 from faceloom.media.sniffing import Content, by_suffix
 from faceloom.media.sources import Shape, Source, is_guess
 from faceloom.memory.ceilings import NO_CEILING, ProcessCeiling
-from faceloom.memory.usage import peak_bytes
+from faceloom.memory.usage import held_bytes, peak_bytes
 from faceloom.messages import (
     Answer,
     Begin,
@@ -172,31 +173,39 @@ def _serve(requests: "queue.SimpleQueue[Request | BaseException]", speaker: _Spe
                 raise error
 
 
-def _prepare_libraries(job: Job | None = None) -> None:
-    """Imports everything that a job needs, or any, so that all a worker takes from then on is for its work."""
+def _prepare_libraries(job: Job | None = None) -> int:
+    """Imports everything that a job needs, or any, so that all a worker takes from then on is for its work.
+
+    What it gives are the bytes of RAM that are held for videos alone.
+    """
     with importing():
         import cv2
 
-        import faceloom.worker.worker
-
-        if job is None or job.has_videos:
-            import faceloom.media.videos  # noqa: F401
         if job is None or job.outputs.chip_format is ChipFormat.WEBP:
             from faceloom.media.pillow import know_other_formats
 
             know_other_formats()
     cv2.setNumThreads(1)  # workers share the cores already
+    return _prepare_for_videos() if job is None or job.has_videos else 0
+
+
+def _prepare_for_videos() -> int:
+    """Imports what reads videos, and gives the bytes of RAM that are held for it."""
+    held = held_bytes()
+    with importing():
+        import faceloom.media.videos  # noqa: F401
+    return max(0, held_bytes() - held)
 
 
 def _measure(request: Measure, speaker: _Speaker) -> Answer:
-    _prepare_libraries()
+    video_bytes = _prepare_libraries()
     from faceloom.worker.measuring import measure
 
     # A card's runtime reserves address space at will.
     ceiling = ProcessCeiling(request.worker_bytes if request.runtime.device == CPU else 0)
     speaker.held = lambda: Held(peak_bytes=max(ceiling.peak_bytes, peak_bytes()))
     try:
-        return Measured(measure(request, ceiling))
+        return Measured(replace(measure(request, ceiling), video_bytes=video_bytes))
     except FaceloomError:
         raise
     except Exception as error:  # on noise; on pictures the plugin may do well
