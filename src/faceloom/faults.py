@@ -53,6 +53,11 @@ def is_breakage(error: BaseException) -> bool:
     return any(isinstance(one, _BREAKAGES) for one in chain_of(error))
 
 
+def is_refused_library(error: BaseException) -> bool:
+    """Whether a library could not be loaded for want of memory, which is an ImportError too."""
+    return isinstance(error, ImportError) and ("map segment" in str(error) or "allocate memory" in str(error))
+
+
 def is_full(error: BaseException) -> bool:
     """Whether there was no room: the disk is full, or files may not grow."""
     return isinstance(error, OSError) and error.errno in _FULL
@@ -67,7 +72,7 @@ def limit_in_words(error: BaseException) -> str | None:
         return f"no further process or thread can be started ({error}); raise the limit (ulimit -u), or use --threads 1"
     if number == errno.ENOMEM or isinstance(error, MemoryError):
         return "there is no memory left for this; end other programs, or raise the limit (ulimit -v)"
-    if isinstance(error, ImportError) and ("map segment" in str(error) or "allocate memory" in str(error)):
+    if is_refused_library(error):
         return f"there is no memory to load a library ({error}); raise the limit (ulimit -v)"
     return None
 

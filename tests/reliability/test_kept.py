@@ -249,6 +249,17 @@ def test_a_type_error_over_one_file_alone_is_that_files(media: Path) -> None:
         soundness.raise_if_broken(TypeError("a video"), lambda: int(None))  # type: ignore[call-overload]
 
 
+def test_a_library_that_memory_was_too_little_to_load_is_no_broken_installation() -> None:
+    refusal = ImportError("av/subtitles/stream.abi3.so: failed to map segment from shared object")
+
+    def refused() -> None:
+        raise refusal
+
+    for error, read in ((refusal, soundness.read_sound_video), (TypeError("an odd clip"), refused)):
+        with pytest.raises(MemoryError, match="failed to map segment"):
+            soundness.raise_if_broken(error, read)
+
+
 # --- writing beside ------------------------------------------------------------------------------------
 
 

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, TypeAlias
 
 import av
+import av.subtitles.stream  # by PyAV when it opens a file, and then memory may be too short for it
 from av.container import InputContainer
 from av.packet import Packet
 from av.video.frame import VideoFrame

@@ -15,7 +15,7 @@ from faceloom.units import MIB
 PillowImage.preinit()
 _USUAL = (b"\xff\xd8", b"\x89PNG", b"GIF8", b"BM", *(b"P%d" % number for number in range(1, 7)))
 """How a picture begins that Pillow knows then: JPEG, PNG, GIF, BMP, PPM."""
-_OTHERS_BYTES = 16 * MIB
+_OTHERS_BYTES = 4 * MIB
 """More than the rest of its plugins ever takes (measured: 3)."""
 
 JXL = (b"\xff\x0a", b"\0\0\0\x0cJXL \r\n\x87\n")

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from faceloom.errors import InstallationError
-from faceloom.faults import is_breakage
+from faceloom.faults import chain_of, is_breakage, is_refused_library
 
 _SIDE = 32
 
@@ -20,12 +20,15 @@ def raise_if_broken(error: Exception, read_sound_file: Callable[[], object]) -> 
 
     Raises:
         InstallationError: a sound file cannot be read either, for a reason of the same kind.
+        MemoryError: there was too little to load a library.
     """
+    _raise_if_short(error)
     if not is_breakage(error):
         return
     try:
         read_sound_file()
     except Exception as again:  # what it is decides
+        _raise_if_short(again)
         if is_breakage(again):
             what = f"{type(again).__name__}: {again}"
             message = (
@@ -33,6 +36,11 @@ def raise_if_broken(error: Exception, read_sound_file: Callable[[], object]) -> 
                 " in an environment of its own; faceloom doctor names the versions"
             )
             raise InstallationError(message) from again
+
+
+def _raise_if_short(error: Exception) -> None:
+    if any(map(is_refused_library, chain_of(error))):
+        raise MemoryError(str(error)) from error
 
 
 def read_sound_picture(content: bytes) -> None:

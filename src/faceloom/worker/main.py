@@ -259,13 +259,20 @@ def _count(request: Count) -> Counted | Starved:
     except TooLargeError as error:
         return Starved("counting", str(error), error.shape)
     except MemoryError as error:
-        return Starved("counting", str(error) or "its frames cannot be counted")
+        return _starved_counting(error)
     except NotMovingError as error:
         return Counted(request.source, reason=str(error), is_input=by_suffix(path.suffix) is Content.VIDEO)
     except Exception as error:  # becomes the reason in the video's row
-        raise_if_broken(error, read_sound_video)
+        try:
+            raise_if_broken(error, read_sound_video)
+        except MemoryError as short:
+            return _starved_counting(short)
         reason = str(error) or type(error).__name__
         return Counted(request.source, reason=reason, is_input=not is_guess(path), fault=fault_of(error))
+
+
+def _starved_counting(error: MemoryError) -> Starved:
+    return Starved("counting", str(error) or "its frames cannot be counted")
 
 
 def _tell(request: ReadFaces) -> FacesRead | Starved:
