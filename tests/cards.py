@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from faceloom.engines import runtime
+from faceloom.version import version_of
 
 SIMULATED = Path(__file__).with_name("simulated")
 FOLDER = "FACELOOM_SIMULATED_CARDS"
@@ -21,12 +22,13 @@ def simulated_cards(folder: Path, sizes: Mapping[str, int]) -> Iterator[None]:
     for name, total_bytes in sizes.items():
         (folder / name).mkdir(parents=True)
         (folder / name / "card.json").write_text(json.dumps({"total_bytes": total_bytes}))
-    real = runtime.version_of
     with pytest.MonkeyPatch.context() as patch:
         patch.syspath_prepend(str(SIMULATED))
         patch.setenv("PYTHONPATH", os.pathsep.join([str(SIMULATED), os.environ.get("PYTHONPATH", "")]))
         patch.setenv(FOLDER, str(folder))
         patch.delitem(sys.modules, "pynvml", raising=False)
-        patch.setattr(runtime, "version_of", lambda package: "1.0" if package == "onnxruntime-gpu" else real(package))
+        patch.setattr(
+            runtime, "version_of", lambda package: "1.0" if package == "onnxruntime-gpu" else version_of(package)
+        )
         yield
         sys.modules.pop("pynvml", None)

@@ -28,6 +28,7 @@ from faceloom.engines.turns import Turns
 from faceloom.errors import DeviceLostError
 from faceloom.memory import devices
 from faceloom.stage import Tensors
+from faceloom.version import version_of
 
 CONTEXT_BYTES = 96 << 20
 """Of a card, by a process that has run anything on it."""
@@ -35,7 +36,6 @@ CALL_FACTOR = 4
 """Bytes that a call holds, for each byte that goes in."""
 
 _start_engine = start.start_engine
-_version = runtimes._version
 
 
 def start_engine(runtime: Runtime, *, arena_bytes: int = 0, weights_bytes: int = 0) -> Engine:
@@ -47,7 +47,7 @@ def start_engine(runtime: Runtime, *, arena_bytes: int = 0, weights_bytes: int =
 
 def version(package: str) -> str | None:
     """Whether a package is installed; the one that drives cards is."""
-    return "1.0" if package == "onnxruntime-gpu" else _version(package)
+    return "1.0" if package == "onnxruntime-gpu" else version_of(package)
 
 
 class SimulatedEngine:
@@ -231,4 +231,4 @@ np.savez(said, **OnnxEngine().load(Path(network))(inputs))
 if os.environ.get(pynvml.FOLDER):
     start.start_engine = start_engine
     start.start_trial = start_engine
-    runtimes._version = version
+    runtimes.version_of = version  # type: ignore[assignment]

@@ -7,7 +7,6 @@ import types
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from enum import Enum, auto
-from functools import cache
 from pathlib import Path
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
@@ -87,11 +86,16 @@ class Declared:
         return value
 
 
-@cache
+_TABLES: dict[type[Any], Mapping[str, Declared]] = {}
+"""Those that have been asked for: reading hints takes longer than all else that a command does with its options."""
+
+
 def declared(table: type[Any]) -> Mapping[str, Declared]:
     """The options of a table by name, in the order in which they are listed."""
-    hints = get_type_hints(table, include_extras=True)
-    return {name: _declared(name, *get_args(hint)) for name, hint in hints.items()}
+    if table not in _TABLES:
+        hints = get_type_hints(table, include_extras=True)
+        _TABLES[table] = {name: _declared(name, *get_args(hint)) for name, hint in hints.items()}
+    return _TABLES[table]
 
 
 def filled(table: type[Table], given: Mapping[str, Any]) -> Table:
