@@ -231,4 +231,4 @@ np.savez(said, **OnnxEngine().load(Path(network))(inputs))
 if os.environ.get(pynvml.FOLDER):
     start.start_engine = start_engine
     start.start_trial = start_engine
-    runtimes.version_of = version  # type: ignore[assignment]
+    vars(runtimes)["version_of"] = version
