@@ -24,7 +24,7 @@ ROWS = (
     ("solver",),
     ("targets", "selection", "events", "job"),
     ("store",),
-    ("messages", "grouping"),
+    ("messages", "grouping", "correcting"),
     ("results",),
     ("pipeline",),
     ("worker",),

@@ -36,6 +36,8 @@ if TYPE_CHECKING:
     from faceloom.api import profile as profile
     from faceloom.api import stream as stream
     from faceloom.api import where as where
+    from faceloom.correcting import Corrections as Corrections
+    from faceloom.correcting import corrections as corrections
     from faceloom.diagnosis.findings import Finding as Finding
     from faceloom.diagnosis.findings import Verdict as Verdict
     from faceloom.diagnosis.machine import doctor as doctor
@@ -65,9 +67,13 @@ if TYPE_CHECKING:
     from faceloom.results.results import FaceSelection as FaceSelection
     from faceloom.results.results import Results as Results
     from faceloom.results.results import open as open  # noqa: A004
+    from faceloom.store.carrying import Carried as Carried
     from faceloom.store.checking import Checked as Checked
     from faceloom.store.checking import Flaw as Flaw
     from faceloom.store.checking import check as check
+    from faceloom.store.corrections import Address as Address
+    from faceloom.store.corrections import Correction as Correction
+    from faceloom.store.corrections import Verb as Verb
     from faceloom.store.forgetting import Forgotten as Forgotten
     from faceloom.store.forgetting import forget as forget
     from faceloom.store.merging import Merged as Merged
@@ -83,6 +89,7 @@ os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 _MODULES = {
     "faceloom.api": "chip derive extend extract passes plan profile stream where",
+    "faceloom.correcting": "Corrections corrections",
     "faceloom.diagnosis.findings": "Finding Verdict",
     "faceloom.diagnosis.machine": "doctor",
     "faceloom.errors": "BudgetError FaceloomError MediaError RequestError StageError StoreError WeightsError",
@@ -98,7 +105,9 @@ _MODULES = {
     "faceloom.results.exporting": "export",
     "faceloom.results.faces": "ResultFace ResultFrame",
     "faceloom.results.results": "FaceSelection Results open",
+    "faceloom.store.carrying": "Carried",
     "faceloom.store.checking": "Checked Flaw check",
+    "faceloom.store.corrections": "Address Correction Verb",
     "faceloom.store.forgetting": "Forgotten forget",
     "faceloom.store.merging": "Merged merge",
     "faceloom.store.origins": "Origin",

@@ -344,7 +344,7 @@ def derive(
     order = make_order(
         landmark_masks(found["stages"]), outputs, {**options, "device": CPU, **colours_of(found)}, on_event=on_event
     )
-    derivation = Derivation(folder=Path(folder), framing=framing_of(found), models=_models(found))
+    derivation = Derivation(folder=Path(folder), framing=framing_of(found), models=_models(found), raw=options["raw"])
     order = replace(order, derivation=derivation)
     config = _derived_config(found, config_of(order))
     return _run(order, Inputs(), Path(out), config, started, on_event=on_event, should_stop=should_stop)

@@ -60,6 +60,8 @@ class Derivation:
     """The square that its masks cover."""
     models: tuple[Mapping[str, str], ...]
     """By look, sha256 of the weights of each stage that found the faces; the first look is the flow's own."""
+    raw: bool = False
+    """Whether corrections are left out."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

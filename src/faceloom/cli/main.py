@@ -12,6 +12,7 @@ from collections.abc import Mapping, Sequence
 from faceloom.cli.checking import CHECK
 from faceloom.cli.commands import add_command, add_flag
 from faceloom.cli.completion import PrintCompletion
+from faceloom.cli.correct import CORRECT, CORRECTIONS
 from faceloom.cli.crash import CRASHED, report_crash
 from faceloom.cli.derive import DERIVE
 from faceloom.cli.doctor import DOCTOR
@@ -47,6 +48,8 @@ COMMANDS = (
     DERIVE,
     MERGE,
     GROUP,
+    CORRECT,
+    CORRECTIONS,
     FORGET,
     MODELS,
     PULL,

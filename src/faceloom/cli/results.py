@@ -9,10 +9,14 @@ from faceloom.cli.commands import Argument, Command, keywords
 from faceloom.cli.flags import JsonFlags
 from faceloom.cli.terminal import Escaping, on_one_line, say, say_json
 from faceloom.errors import StoreError
-from faceloom.options.calls import ExportOptions
+from faceloom.options.calls import ExportOptions, RawOptions
 from faceloom.options.option import Option
 from faceloom.options.stages import PathLike
 from faceloom.units import format_bytes, format_seconds
+
+
+class ShowFlags(RawOptions, JsonFlags, total=False):
+    """What `faceloom show` takes."""
 
 
 class ExportFlags(ExportOptions, total=False):
@@ -29,7 +33,7 @@ def show(chosen: argparse.Namespace) -> int:
     """Prints a result folder's summary."""
     from faceloom.store.summary import read_summary
 
-    summary = read_summary(Path(chosen.folder))
+    summary = read_summary(Path(chosen.folder), raw=chosen.raw)
     if chosen.json:
         say_json(summary)
     else:
@@ -45,7 +49,7 @@ def export(chosen: argparse.Namespace) -> int:
 
     folder = Path(chosen.folder)
     if not chosen.frames:
-        lost = read_lost(folder, format_named(chosen.to))
+        lost = read_lost(folder, format_named(chosen.to), raw=chosen.raw)
         say(f"not in this format: {', '.join(lost)}" if lost else "", end="\n" * bool(lost), to=sys.stderr)
     if chosen.out is None:
         write(folder, chosen.to, out=_stdout(), **keywords(chosen, ExportOptions))
@@ -159,7 +163,7 @@ SHOW = Command(
     help="what a result folder holds: counts, problems, plan, peak memory",
     description="Tells what a result folder holds. Also while a run is writing to it.",
     arguments=(Argument(name="folder", metavar="DIR", help="a result folder"),),
-    options=JsonFlags,
+    options=ShowFlags,
     run=show,
 )
 EXPORT = Command(

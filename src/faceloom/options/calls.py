@@ -128,8 +128,16 @@ class ExtendOptions(AddedOptions, PluginOptions, MachineOptions, total=False):
     """What `extend` takes."""
 
 
+class RawOptions(TypedDict, total=False):
+    """Of what reads results."""
+
+    raw: Annotated[
+        bool, Option(help="leave out what people have corrected: everything is as it was found", default=False)
+    ]
+
+
 class DeriveOptions(
-    ChipOptions, OverlayOptions, ShareOptions, CeilingOptions, ReserveOptions, ThreadOptions, total=False
+    ChipOptions, OverlayOptions, RawOptions, ShareOptions, CeilingOptions, ReserveOptions, ThreadOptions, total=False
 ):
     """What `derive` takes."""
 
@@ -210,7 +218,7 @@ class ForgetOptions(TypedDict, total=False):
     ]
 
 
-class ExportOptions(ShareOptions, total=False):
+class ExportOptions(RawOptions, ShareOptions, total=False):
     """What `export` takes."""
 
     frames: Annotated[

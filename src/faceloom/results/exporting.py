@@ -43,7 +43,7 @@ def export(
         RequestError: an unknown format, or one that is not for this; or `out` is there already or cannot be written.
         StoreError: the folder holds no results that can be read, or the disk is full.
     """
-    chosen = {"frames": options["frames"], "rejected": options["rejected"]}
+    chosen = {"frames": options["frames"], "rejected": options["rejected"], "raw": options["raw"]}
     if out is None:
         text = io.StringIO()
         exports.export(Path(folder), text, to=to, **chosen)
@@ -62,9 +62,9 @@ def export(
     return Path(out)
 
 
-def _write(folder: Path, out: Path, *, to: str, frames: bool, rejected: bool, share: bool) -> None:
+def _write(folder: Path, out: Path, *, to: str, frames: bool, rejected: bool, raw: bool, share: bool) -> None:
     if not frames:
-        exports.export_to(folder, out, to=to, rejected=rejected, share=share)
+        exports.export_to(folder, out, to=to, rejected=rejected, raw=raw, share=share)
         return
     with new_file(out, share=share) as part, part.open("w", encoding="utf-8") as file:
-        exports.export(folder, file, to=to, frames=True)
+        exports.export(folder, file, to=to, frames=True, raw=raw)

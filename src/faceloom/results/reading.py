@@ -11,10 +11,10 @@ from faceloom.faces import FrameId
 from faceloom.formats.record import FrameRecord
 from faceloom.results.faces import ResultFace, ResultFrame, result_face
 from faceloom.results.filters import EVERY, FaceFilter
-from faceloom.store.database import connect
 from faceloom.store.reading import read_chip_size, select_faces
 from faceloom.store.rows import FaceRow, Status
 from faceloom.store.times import time_of
+from faceloom.store.view import connect_corrected
 
 _TABLES = (
     "FROM source CROSS JOIN face ON face.source_id = source.id"
@@ -27,18 +27,18 @@ _FRAME = "name, frame.idx, ticks, time_base, frame.height, frame.width, status, 
 _OF_SOURCES = "FROM source CROSS JOIN frame ON frame.source_id = source.id WHERE"
 
 
-def read_faces(folder: Path, asked: FaceFilter) -> Iterator[ResultFace]:
+def read_faces(folder: Path, asked: FaceFilter, *, raw: bool = False) -> Iterator[ResultFace]:
     """The faces that are asked for, sorted by source, frame and index."""
-    with connect(folder, read_only=True) as db:
+    with connect_corrected(folder, raw=raw) as db:
         for row, time in _rows(db, asked):
             yield result_face(row, time, folder=folder)
 
 
-def read_frames(folder: Path, asked: FaceFilter) -> Iterator[ResultFrame]:
+def read_frames(folder: Path, asked: FaceFilter, *, raw: bool = False) -> Iterator[ResultFrame]:
     """The frames of the sources that are asked for, sorted by source and index; those to be done have to have faces."""
     where, values = FaceFilter(sources=asked.sources).condition
     query = f"SELECT {_FRAME}, {_HAS_FACES} AS has_faces {_OF_SOURCES} (status != ? OR has_faces){where}"
-    with connect(folder, read_only=True) as db:
+    with connect_corrected(folder, raw=raw) as db:
         db.execute("BEGIN")  # what a run writes meanwhile is not seen: frames and faces are of one moment
         groups = itertools.groupby(_rows(db, asked), key=lambda told: told[0].frame)
         frames = db.execute(f"{query} ORDER BY name, frame.idx", (asked.rejected, Status.PENDING, *values))
@@ -49,16 +49,16 @@ def read_frames(folder: Path, asked: FaceFilter) -> Iterator[ResultFrame]:
 
 def read_failures(folder: Path) -> Iterator[ResultFrame]:
     """The frames that failed, or of which something was lost, sorted by source and index, without their faces."""
-    with connect(folder, read_only=True) as db:
+    with connect_corrected(folder, raw=True) as db:
         query = f"SELECT {_FRAME} {_OF_SOURCES} status = ? OR reason IS NOT NULL ORDER BY name, frame.idx"
         for frame in db.execute(query, (Status.FAILED,)):
             yield _frame(frame, ())
 
 
-def read_records(folder: Path, asked: FaceFilter) -> Iterator[FrameRecord]:
+def read_records(folder: Path, asked: FaceFilter, *, raw: bool = False) -> Iterator[FrameRecord]:
     """The faces that are asked for with their frames, as formats take them."""
     chip_size = read_chip_size(folder)
-    with connect(folder, read_only=True) as db:
+    with connect_corrected(folder, raw=raw) as db:
         db.execute("BEGIN")
         size = "SELECT width, height FROM frame JOIN source ON source.id = source_id WHERE name = ? AND idx = ?"
         for frame, rows in itertools.groupby(_rows(db, asked), key=lambda told: told[0].frame):
@@ -74,27 +74,27 @@ def read_records(folder: Path, asked: FaceFilter) -> Iterator[FrameRecord]:
             )
 
 
-def count_faces(folder: Path, asked: FaceFilter = EVERY) -> int:
+def count_faces(folder: Path, asked: FaceFilter = EVERY, *, raw: bool = False) -> int:
     """How many faces are asked for."""
     where, values = asked.condition
-    with connect(folder, read_only=True) as db:
+    with connect_corrected(folder, raw=raw) as db:
         query = f"SELECT count(*) {_TABLES} WHERE (rejected IS NULL OR ?){where}"
         return int(db.execute(query, (asked.rejected, *values)).fetchone()[0])
 
 
 def read_sources(folder: Path) -> tuple[str, ...]:
     """The names of all sources, sorted."""
-    with connect(folder, read_only=True) as db:
+    with connect_corrected(folder, raw=True) as db:
         return tuple(name for (name,) in db.execute("SELECT name FROM source ORDER BY name"))
 
 
-def read_person_names(folder: Path) -> tuple[str, ...]:
+def read_person_names(folder: Path, *, raw: bool = False) -> tuple[str, ...]:
     """The names of all persons, the one with the most faces first."""
     query = (
         "SELECT person FROM face WHERE person IS NOT NULL AND rejected IS NULL"
         " GROUP BY person ORDER BY count(*) DESC, length(person), person"
     )
-    with connect(folder, read_only=True) as db:
+    with connect_corrected(folder, raw=raw) as db:
         return tuple(name for (name,) in db.execute(query))
 
 

@@ -26,7 +26,7 @@ _ON_SHEET = 48
 _Item = TypeVar("_Item")
 
 
-def open(folder: str | Path) -> "Results":  # noqa: A001  # as users write it, faceloom.open
+def open(folder: str | Path, *, raw: bool = False) -> "Results":  # noqa: A001  # as users write it, faceloom.open
     """Opens a result folder for reading; also while a run writes to it.
 
     Example:
@@ -36,6 +36,7 @@ def open(folder: str | Path) -> "Results":  # noqa: A001  # as users write it, f
 
     Args:
         folder: a result folder, as `extract` and `derive` make it.
+        raw: leave out what people have corrected: everything is as it was found.
 
     Raises:
         StoreError: it holds no results that can be read; the message says what to do.
@@ -44,7 +45,7 @@ def open(folder: str | Path) -> "Results":  # noqa: A001  # as users write it, f
     if not (place / DATABASE).is_file():
         message = f"{folder} holds no results of faceloom (no {DATABASE}); name a folder that faceloom.extract made"
         raise StoreError(message, path=place)
-    results = Results(place)
+    results = Results(place, raw=raw)
     len(results)  # a store that cannot be read is told of now
     return results
 
@@ -56,8 +57,9 @@ class Results:
     iteration begins is in it. `len` counts the faces that no filter rejected.
     """
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, *, raw: bool = False) -> None:
         self._folder = folder
+        self._raw = raw
         self._is_closed = False
 
     def __enter__(self) -> Self:
@@ -72,7 +74,7 @@ class Results:
         return f"<Results of {self._folder}{', closed' * self._is_closed}>"
 
     def __len__(self) -> int:
-        return reading.count_faces(self.folder)
+        return reading.count_faces(self.folder, raw=self._raw)
 
     def __bool__(self) -> bool:
         return True  # results without a face are results too
@@ -96,6 +98,11 @@ class Results:
         return self._folder
 
     @property
+    def is_raw(self) -> bool:
+        """Whether corrections are left out."""
+        return self._raw
+
+    @property
     def sources(self) -> tuple[str, ...]:
         """The names of all sources, sorted."""
         return reading.read_sources(self.folder)
@@ -103,7 +110,7 @@ class Results:
     @property
     def persons(self) -> tuple[str, ...]:
         """The names that `faceloom.group` gave, the person with the most faces first; empty if nothing was grouped."""
-        return reading.read_person_names(self.folder)
+        return reading.read_person_names(self.folder, raw=self._raw)
 
     @property
     def failures(self) -> tuple[ResultFrame, ...]:
@@ -168,7 +175,7 @@ class Results:
             RequestError: there is no such source.
         """
         asked = FaceFilter(sources=self._sources(source), rejected=rejected)
-        return _while_open(self, reading.read_frames(self.folder, asked))
+        return _while_open(self, reading.read_frames(self.folder, asked, raw=self._raw))
 
     def chip(self, face: ResultFace) -> Image:
         """The chip (S, S, 3) uint8 RGB of a face, from its file.
@@ -223,10 +230,12 @@ class FaceSelection:
         self._asked = asked
 
     def __iter__(self) -> Iterator[ResultFace]:
-        return _while_open(self._results, reading.read_faces(self._results.folder, self._asked))
+        return _while_open(
+            self._results, reading.read_faces(self._results.folder, self._asked, raw=self._results.is_raw)
+        )
 
     def __len__(self) -> int:
-        return reading.count_faces(self._results.folder, self._asked)
+        return reading.count_faces(self._results.folder, self._asked, raw=self._results.is_raw)
 
     def __repr__(self) -> str:
         return f"<FaceSelection of {self._results!r}>"
@@ -237,7 +246,7 @@ class FaceSelection:
         Raises:
             RequestError: pyarrow is not installed; `pip install 'faceloom[parquet]'`.
         """
-        return tables.to_arrow(reading.read_records(self._results.folder, self._asked))
+        return tables.to_arrow(reading.read_records(self._results.folder, self._asked, raw=self._results.is_raw))
 
     def to_pandas(self) -> "pandas.DataFrame":
         """The faces as a pandas DataFrame: a row a face.
@@ -248,7 +257,7 @@ class FaceSelection:
         Raises:
             RequestError: pandas or pyarrow is not installed; `pip install 'faceloom[pandas]'`.
         """
-        return tables.to_pandas(reading.read_records(self._results.folder, self._asked))
+        return tables.to_pandas(reading.read_records(self._results.folder, self._asked, raw=self._results.is_raw))
 
     def _repr_html_(self) -> str:
         """A contact sheet of the first of them."""

@@ -9,10 +9,10 @@ from pathlib import Path
 from stat import S_ISREG
 
 from faceloom.errors import RequestError
-from faceloom.store.database import connect
 from faceloom.store.folder import remove_files
 from faceloom.store.rows import Status
 from faceloom.store.soundness import check_rows
+from faceloom.store.view import connect_corrected
 
 _SOURCE = "name, path, kind, size_bytes, mtime_ns, sha256, time_base, reading_bytes, notes"
 _FRAME = "idx, ticks, seek_ticks, height, width, look, status, reason"
@@ -30,17 +30,18 @@ class Adoption:
         self._db = db
         self._folder = folder
 
-    def take(self, given: Path, *, run_id: int) -> None:
+    def take(self, given: Path, *, run_id: int, raw: bool = False) -> None:
         """Makes the sources of another result folder this run's, and its frames with faces those that are to be done.
 
         What is here already of a source with the same content and faces stays; what is of none any more goes. Frames of
-        a source that is not where it was, or not as it was, fail until it is. Call within a transaction.
+        a source that is not where it was, or not as it was, fail until it is. Faces are as they are corrected, or with
+        `raw` as they were found. Call within a transaction.
 
         Raises:
             RequestError: the other folder has frames that are still to be done, or no frames.
             StoreError: the other folder holds no store that can be read.
         """
-        with connect(given, read_only=True) as other:
+        with connect_corrected(given, raw=raw) as other:
             other.execute("BEGIN")  # what a run writes meanwhile is not seen
             check_rows(other, given)
             _refuse_unfinished(other, given)
@@ -62,7 +63,7 @@ class Adoption:
 
     def _is_up_to_date(self, own_id: int, other: sqlite3.Connection, source_id: int) -> bool:
         """Whether the frames that are here are those of the other store, and those that are done have its faces."""
-        boxes = "group_concat(face.idx || ' ' || x0 || ' ' || y0 || ' ' || x1 || ' ' || y1)"
+        boxes = "group_concat(face.idx || ' ' || x0 || ' ' || y0 || ' ' || x1 || ' ' || y1 || ' ' || hex(landmarks))"
         faces = f"(SELECT {boxes} FROM (SELECT * FROM face WHERE {_FOUND} ORDER BY idx) AS face)"
         columns = f"idx, look, {faces}, status"
         there = other.execute(f"SELECT {columns} FROM frame WHERE {_ADOPTED} ORDER BY idx", (source_id,))

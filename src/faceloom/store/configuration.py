@@ -153,6 +153,12 @@ def parse_config(text: Any) -> dict[str, Any]:
     return told
 
 
+def config_in(db: sqlite3.Connection) -> dict[str, Any]:
+    """The configuration in an open store; empty before the first run."""
+    config = db.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
+    return parse_config(config[0]) if config else {}
+
+
 def framing_of(config: Mapping[str, Any]) -> Framing:
     """The square that the chips of a result folder show."""
     crop, level = Crop(config.get("crop", Crop.HEAD)), config.get("level", True)

@@ -12,10 +12,10 @@ from faceloom.formats import csv, jsonl
 from faceloom.formats.record import Format, Piece
 from faceloom.formats.registry import format_to_write
 from faceloom.store.beside import new_file, new_folder
-from faceloom.store.database import connect
 from faceloom.store.places import place_below
 from faceloom.store.privacy import make_folder, opener
 from faceloom.store.reading import read_frames, stored_frames
+from faceloom.store.view import connect_corrected
 
 _FRAME_FORMATS: Mapping[str, Callable[[Iterator[dict[str, Any]]], Iterator[Piece]]] = {
     "jsonl": jsonl.write_lines,
@@ -37,10 +37,10 @@ _QUESTIONS: Mapping[Part, str] = {
 """Whether a store has any of it."""
 
 
-def export(folder: Path, out: TextIO, *, to: str, frames: bool, rejected: bool = False) -> None:
+def export(folder: Path, out: TextIO, *, to: str, frames: bool, rejected: bool = False, raw: bool = False) -> None:
     """Writes the faces of a result folder in a format of text, or its frames as JSON lines or CSV.
 
-    On demand those that filters rejected are among them, marked as that.
+    On demand those that were rejected are among them, marked as that; and all are as they were found.
 
     Raises:
         RequestError: an unknown format, or not one for this.
@@ -49,21 +49,23 @@ def export(folder: Path, out: TextIO, *, to: str, frames: bool, rejected: bool =
     if frames:
         if to not in _FRAME_FORMATS:
             raise RequestError(f"frames can be written as {' or '.join(_FRAME_FORMATS)}, not as {to!r}")
-        for _, piece in _FRAME_FORMATS[to](read_frames(folder)):
+        for _, piece in _FRAME_FORMATS[to](read_frames(folder, raw=raw)):
             out.write(piece.decode())
         return
     chosen = _format_of(to, rejected=rejected)
     if chosen.is_folder or not chosen.is_text:
         raise RequestError(f"{chosen.title} cannot be written as text; name a place to write to with --out")
-    with stored_frames(folder, rejected=rejected) as stored:
+    with stored_frames(folder, rejected=rejected, raw=raw) as stored:
         for _, piece in chosen.write(stored):
             out.write(piece.decode())
 
 
-def export_to(folder: Path, target: Path, *, to: str, rejected: bool = False, share: bool = False) -> None:
+def export_to(
+    folder: Path, target: Path, *, to: str, rejected: bool = False, raw: bool = False, share: bool = False
+) -> None:
     """Writes the faces of a result folder to a new file, or a new folder where the format is many files.
 
-    On demand those that filters rejected are among them, marked as that.
+    On demand those that were rejected are among them, marked as that; and all are as they were found.
 
     Raises:
         RequestError: an unknown format, or one that cannot mark faces.
@@ -71,7 +73,7 @@ def export_to(folder: Path, target: Path, *, to: str, rejected: bool = False, sh
         OSError: the target is there already, or cannot be written.
     """
     chosen = _format_of(to, rejected=rejected)
-    with stored_frames(folder, rejected=rejected) as stored:
+    with stored_frames(folder, rejected=rejected, raw=raw) as stored:
         pieces = chosen.write(stored)
         first = next(pieces, ("", b""))  # whatever forbids this export is known before there is a file
         whole = itertools.chain([first], pieces)
@@ -95,9 +97,9 @@ def _fill(folder: Path, pieces: Iterator[Piece], *, share: bool) -> None:
             file.writelines(piece for _, piece in same)
 
 
-def read_lost(folder: Path, to: Format) -> list[Part]:
+def read_lost(folder: Path, to: Format, *, raw: bool = False) -> list[Part]:
     """What there is in a result folder that a format does not hold."""
-    with connect(folder, read_only=True) as db:
+    with connect_corrected(folder, raw=raw) as db:
         there = {part for part, question in _QUESTIONS.items() if db.execute(question).fetchone()}
     return [part for part in Part if part in there and part not in to.keeps]
 

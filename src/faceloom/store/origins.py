@@ -10,9 +10,9 @@ from faceloom.errors import MediaError
 from faceloom.media.chip_files import read_chip_metadata
 from faceloom.media.chunks import Span
 from faceloom.media.sources import RESULT_MARK, Source, SourceKind, printable
-from faceloom.store.database import connect
 from faceloom.store.folder import CHIPS
 from faceloom.store.times import time_of
+from faceloom.store.view import connect_corrected
 
 _QUERY = (
     "SELECT name, path, kind, sha256, time_base, frame_idx, ticks, seek_ticks, face.idx, x0, y0, x1, y1"
@@ -82,7 +82,7 @@ def _result_folder(chip: Path) -> Path | None:
 
 
 def _by_store(chip: Path, folder: Path) -> Origin | None:
-    with connect(folder, read_only=True) as db:
+    with connect_corrected(folder) as db:
         row = db.execute(_QUERY, (chip.absolute().relative_to(folder).as_posix(),)).fetchone()
         return None if row is None else _origin(row, chip, folder)
 

@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from faceloom.errors import RequestError, StoreError
 from faceloom.faces import FrameId
+from faceloom.store.configuration import config_in
 from faceloom.store.database import connect
-from faceloom.store.reading import config_in
+from faceloom.store.view import connect_corrected
 
 _IN_ORDER = "rejected IS NULL AND embedding IS NOT NULL ORDER BY name, frame_idx, idx"
 
@@ -39,7 +40,7 @@ def count_embeddings(folder: Path) -> tuple[int, int]:
     Raises:
         StoreError: the folder holds no store that can be read.
     """
-    with connect(folder, read_only=True) as db:
+    with connect_corrected(folder) as db:
         query = (
             f"SELECT count(*), max(length(embedding)) FROM face JOIN source ON source.id = source_id WHERE {_IN_ORDER}"
         )
@@ -54,7 +55,7 @@ def read_embeddings(folder: Path) -> tuple[list[int], NDArray[np.float32]]:
         RequestError: there is none.
         StoreError: the folder holds no store that can be read, or embeddings of several lengths.
     """
-    with connect(folder, read_only=True) as db:
+    with connect_corrected(folder) as db:
         query = f"FROM face JOIN source ON source.id = source_id WHERE {_IN_ORDER}"
         lengths = db.execute("SELECT DISTINCT length(embedding) FROM face WHERE embedding IS NOT NULL").fetchall()
         (count,) = db.execute(f"SELECT count(*) {query}").fetchone()
@@ -108,7 +109,7 @@ def write_persons(folder: Path, ids: Sequence[int], persons: Sequence[str]) -> N
 def read_persons(folder: Path) -> dict[str, list[FaceTraits]]:
     """The faces of each person, by source, frame and index."""
     found: dict[str, list[FaceTraits]] = defaultdict(list)
-    with connect(folder, read_only=True) as db:
+    with connect_corrected(folder) as db:
         for person, face in _traits(db):
             found[person].append(face)
     return found

@@ -15,10 +15,12 @@ from faceloom.geometry.affine import Points
 from faceloom.geometry.chips import Framing
 from faceloom.geometry.drawings import Drawing
 from faceloom.store.columns import OF_FACES
-from faceloom.store.configuration import framing_of, is_size, parse_config
+from faceloom.store.configuration import config_in, framing_of, is_size
 from faceloom.store.database import connect
 from faceloom.store.rows import FaceRow, Status
+from faceloom.store.said_masks import SaidMasks
 from faceloom.store.times import time_of
+from faceloom.store.view import connect_corrected
 
 # CROSS JOIN holds SQLite to this order of the tables, in which rows come sorted: otherwise it writes all to a temporary
 # file first.
@@ -47,13 +49,13 @@ _STORED = (
 )
 
 
-def read_faces(folder: Path) -> Iterator[tuple[FaceRow, Fraction | None]]:
-    """Every face of a result folder that no filter rejected, and its frame's time, sorted by source, frame and index.
+def read_faces(folder: Path, *, raw: bool = False) -> Iterator[tuple[FaceRow, Fraction | None]]:
+    """Every face of a result folder that is not rejected, and its frame's time, sorted by source, frame and index.
 
     Raises:
         StoreError: the folder holds no store that can be read.
     """
-    with connect(folder, read_only=True) as db:
+    with connect_corrected(folder, raw=raw) as db:
         yield from select_faces(db)
 
 
@@ -68,13 +70,13 @@ def read_faces_of(folder: Path, frame: FrameId) -> list[FaceRow]:
 
 
 @contextmanager
-def stored_faces(folder: Path) -> Iterator[Callable[[FrameId], tuple[int, list[FaceRow]]]]:
+def stored_faces(folder: Path, *, raw: bool = False) -> Iterator[Callable[[FrameId], tuple[int, list[FaceRow]]]]:
     """Gives the look of any frame of a result folder and its faces, while it is open.
 
     Raises:
         StoreError: the folder holds no store that can be read.
     """
-    with connect(folder, read_only=True) as db:
+    with connect_corrected(folder, raw=raw) as db:
 
         def found(frame: FrameId) -> tuple[int, list[FaceRow]]:
             place = (frame.source, frame.index)
@@ -90,11 +92,11 @@ def select_faces(
 ) -> Iterator[tuple[FaceRow, Fraction | None]]:
     """The faces of an open store, each with its frame's time, sorted by source, frame and index.
 
-    Only those that no filter rejected, unless they are asked for too; and only those that meet a condition over the
-    tables source, face and frame, as in ` AND score >= ?`.
+    They are as they are corrected if the store looks through corrections. Only those that are not rejected, unless they
+    are asked for too; and only those that meet a condition over source, face and frame, as in ` AND score >= ?`.
     """
     is_grouped = db.execute("SELECT 1 FROM face WHERE person IS NOT NULL LIMIT 1").fetchone() is not None
-    masks, framing = db.cursor(), framing_of(config_in(db))
+    masks, framing, said = db.cursor(), framing_of(config_in(db)), SaidMasks(db)
     for row in db.execute(f"{_FACES} {condition} {_IN_ORDER}", (rejected, *values)):
         face_id, source, frame, ticks, time_base = row[-5:]
         attributes = OF_FACES.values(row)
@@ -108,6 +110,8 @@ def select_faces(
             for name, size, content, is_picture in of_face
         }
         attributes["frame"] = FrameId(source, frame)
+        if face_id in said:
+            attributes["masks"] = said.corrected(face_id, attributes, framing)
         yield FaceRow(**attributes), time_of(ticks, time_base)
 
 
@@ -117,9 +121,9 @@ def _drawn(told: str, size: Any, landmarks: Points | None, framing: Framing) -> 
     return MaskRecord(size=size, content=OnChip(Drawing.parse(told), landmarks, framing))
 
 
-def read_frames(folder: Path) -> Iterator[dict[str, Any]]:
+def read_frames(folder: Path, *, raw: bool = False) -> Iterator[dict[str, Any]]:
     """Every frame of a result folder that is done or has failed, sorted by source and index."""
-    with connect(folder, read_only=True) as db:
+    with connect_corrected(folder, raw=raw) as db:
         for name, index, ticks, time_base, width, height, status, reason, faces in db.execute(
             _FRAMES, (Status.PENDING,)
         ):
@@ -160,13 +164,13 @@ class StoredFrames:
 
 
 @contextmanager
-def stored_frames(folder: Path, *, rejected: bool = False) -> Iterator[StoredFrames]:
-    """The frames of a result folder, while it is open, on demand with the faces that filters rejected.
+def stored_frames(folder: Path, *, rejected: bool = False, raw: bool = False) -> Iterator[StoredFrames]:
+    """The frames of a result folder, while it is open, on demand with the faces that were rejected.
 
     Raises:
         StoreError: the folder holds no store that can be read.
     """
-    with connect(folder, read_only=True) as db:
+    with connect_corrected(folder, raw=raw) as db:
         db.execute("BEGIN")  # what a run writes meanwhile is not seen
         yield StoredFrames(db, _chip_size(db), rejected)
 
@@ -205,9 +209,3 @@ def has_landmarks(folder: Path) -> bool:
     with connect(folder, read_only=True) as db:
         query = "SELECT count(*) = 0 OR max(landmarks IS NOT NULL) FROM face"
         return bool(db.execute(query).fetchone()[0])
-
-
-def config_in(db: sqlite3.Connection) -> dict[str, Any]:
-    """The configuration in an open store; empty before the first run."""
-    config = db.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
-    return parse_config(config[0]) if config else {}

@@ -85,6 +85,31 @@ CREATE TABLE again (                      -- what is to be done again on a frame
     FOREIGN KEY (source_id, frame_idx) REFERENCES frame (source_id, idx) ON DELETE CASCADE
 ) WITHOUT ROWID;
 
+CREATE TABLE correction (                -- what people said of faces and persons; docs/corrections.md
+    id      INTEGER PRIMARY KEY,          -- what was said later counts more
+    uid     TEXT NOT NULL UNIQUE,         -- the same wherever it is carried
+    at      TEXT NOT NULL,
+    verb    TEXT NOT NULL,
+    persons TEXT,                         -- JSON: of whom it is said; NULL: of faces
+    after   TEXT,                         -- JSON: what holds from then on
+    undone  INTEGER NOT NULL DEFAULT 0
+);
+
+CREATE TABLE corrected_face (             -- the faces that a correction is said of
+    correction_id INTEGER NOT NULL REFERENCES correction (id) ON DELETE CASCADE,
+    number    INTEGER NOT NULL,           -- in the order in which they were named
+    source    TEXT NOT NULL,              -- where the face was found: it is found again by that
+    sha256    TEXT,
+    frame_idx INTEGER NOT NULL,
+    idx       INTEGER NOT NULL,
+    x0        REAL NOT NULL,
+    y0        REAL NOT NULL,
+    x1        REAL NOT NULL,
+    y1        REAL NOT NULL,
+    before    TEXT,                       -- JSON: what held until then
+    PRIMARY KEY (correction_id, number)
+) WITHOUT ROWID;
+
 CREATE TABLE run (
     id          INTEGER PRIMARY KEY,
     started_at  TEXT NOT NULL,

@@ -6,12 +6,12 @@ from collections import Counter
 from pathlib import Path
 from typing import Any
 
-from faceloom.store.database import connect
+from faceloom.store.configuration import config_in
 from faceloom.store.folder import DATABASE
 from faceloom.store.notes import count_notes
 from faceloom.store.privacy import is_open_to_others
-from faceloom.store.reading import config_in
 from faceloom.store.rows import Status
+from faceloom.store.view import connect_corrected
 
 _MASKS = (
     "SELECT name, count(*) FROM (SELECT name, face_id FROM mask UNION SELECT name, face_id FROM drawn_mask)"
@@ -21,9 +21,9 @@ _NAMES = 3
 """Of what is passed over for one reason, that are told."""
 
 
-def read_summary(folder: Path, *, problems: int = 20) -> dict[str, Any]:
+def read_summary(folder: Path, *, problems: int = 20, raw: bool = False) -> dict[str, Any]:
     """What a result folder holds: counts, configuration, runs, and the first of the frames that have a problem."""
-    with connect(folder, read_only=True) as db:
+    with connect_corrected(folder, raw=raw) as db:
         statuses = dict(db.execute("SELECT status, count(*) FROM frame GROUP BY status").fetchall())
         kinds = dict(db.execute("SELECT kind, count(*) FROM source GROUP BY kind").fetchall())
         (faces,) = db.execute("SELECT count(*) FROM face WHERE rejected IS NULL").fetchone()

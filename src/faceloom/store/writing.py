@@ -4,7 +4,7 @@ import sqlite3
 from collections.abc import Iterable, Mapping, Sequence
 
 from faceloom.formats.record import OnChip
-from faceloom.store.again import Again
+from faceloom.store.again import CHIP_FILES, Again
 from faceloom.store.columns import OF_ADDED, OF_FACES
 from faceloom.store.notes import add_notes
 from faceloom.store.round import Round
@@ -63,6 +63,10 @@ class ChunkWriter:
             else:
                 self._again.end(source_id, frame.id.index, self._round.stages)
         numbers = [self._add_to_face(ids[face.frame.source], face) for face in rows.faces]
+        if CHIP_FILES in self._round.stages:  # the rows say what corrections make of what was found
+            chips = ((face.chip, number) for face, number in zip(rows.faces, numbers, strict=True))
+            self._db.executemany("UPDATE face SET chip = coalesce(chip, ?) WHERE id = ?", chips)
+            return
         self._write_masks(numbers, rows.faces)
 
     def _write_masks(self, numbers: Iterable[int], faces: Sequence[FaceRow]) -> None:

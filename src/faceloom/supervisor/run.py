@@ -117,7 +117,7 @@ class _Run:
         order, store = self._order, self._store
         worker_bytes = probe_bytes(self._budget.host_bytes)
         if order.derivation is not None:
-            store.adopt(order.derivation.folder)
+            store.adopt(order.derivation.folder, raw=order.derivation.raw)
         else:
             add_inputs(
                 inputs,

@@ -154,7 +154,7 @@ class Worker:
     ) -> list[Any]:
         """The rows of the faces that another store knows, with new chips."""
         notes.on_progress(0, 0)
-        with stored_faces(derivation.folder) as found:
+        with stored_faces(derivation.folder, raw=derivation.raw) as found:
             step = DeriveStep(
                 found=found,
                 flow=self._job.flow,
