@@ -1,6 +1,7 @@
 """Correcting: what people say of faces and persons, kept beside what was found, and read instead of it."""
 
 import base64
+import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -14,7 +15,7 @@ from faceloom.formats.record import encode_mask
 from faceloom.store.beside import new_file, refuse_full
 from faceloom.store.carrying import Carried, read_lines, take_in, write_lines
 from faceloom.store.copies import CopyKind, note_made
-from faceloom.store.corrections import Correction, Verb, select_corrections
+from faceloom.store.corrections import Correction, Verb, select_corrections, undone_last
 from faceloom.store.database import connect
 from faceloom.store.origins import find_origin
 from faceloom.store.saying import FacePlace, all_names, fresh_name, is_somebody, mark, mask_square, say, saying
@@ -160,7 +161,7 @@ class Corrections:
         return self._mark(numbers, undone=True)
 
     def redo(self, *numbers: int) -> list[Correction]:
-        """Says corrections again that were undone, by their numbers; or the first of those undone at the end.
+        """Says corrections again that were undone, by their numbers; or the one undone last.
 
         Raises:
             RequestError: there is none of such a number, or it is not undone.
@@ -207,7 +208,7 @@ class Corrections:
                     state = "is none" if number not in there else f"is {'undone already' if undone else 'not undone'}"
                     raise RequestError(f"correction {number} {state}; faceloom corrections {self._folder} lists them")
             if not numbers:
-                numbers = _last(list(there.values()), undone=undone)
+                numbers = (_last(db, undone=undone),)
             return mark(db, [there[number] for number in numbers], undone=undone)
 
     def _of_faces(self, verb: Verb, faces: FaceLike | Iterable[FaceLike], after: Any) -> Correction:
@@ -230,14 +231,14 @@ class Corrections:
             return say(db, verb, [], persons=tuple(persons), after=name)
 
 
-def _last(there: Sequence[Correction], *, undone: bool) -> list[int]:
-    """The last that is not undone; or the first of those at the end that are."""
-    said = [place for place, one in enumerate(there) if not one.is_undone]
-    last = said[-1] if said else -1
-    place = last if undone else last + 1
-    if not 0 <= place < len(there):
+def _last(db: sqlite3.Connection, *, undone: bool) -> int:
+    """The last correction that holds; or that which was undone last."""
+    number = undone_last(db)
+    if undone:
+        (number,) = db.execute("SELECT max(id) FROM correction WHERE undone = 0").fetchone()
+    if number is None:
         raise RequestError(f"there is nothing to {'undo' if undone else 'say again'}")
-    return [there[place].id]
+    return int(number)
 
 
 def _places(faces: FaceLike | Iterable[FaceLike]) -> list[FacePlace]:

@@ -1,5 +1,6 @@
 """Grouping: the faces of a result folder by person, named in its store, and laid into folders if asked for."""
 
+import itertools
 import os
 import shutil
 from collections import Counter
@@ -8,10 +9,12 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
+import numpy as np
+
 from faceloom.choices import Sort
 from faceloom.errors import BudgetError, RequestError
 from faceloom.flow import find_plugin
-from faceloom.geometry.linkage import average_linkage
+from faceloom.geometry.linkage import Ties, average_linkage
 from faceloom.identify import Identifier
 from faceloom.media.sources import printable
 from faceloom.memory.budget import budget_bytes_of
@@ -25,10 +28,12 @@ from faceloom.store.database import connect
 from faceloom.store.folder import locked
 from faceloom.store.persons import (
     FaceTraits,
+    Told,
     count_embeddings,
     read_embeddings,
     read_identifier,
     read_persons,
+    read_told,
     write_persons,
 )
 from faceloom.store.places import file_below
@@ -99,14 +104,65 @@ def group(folder: PathLike, **options: Unpack[GroupOptions]) -> list[Person]:
 
 
 def _named(folder: Path, *, threshold: float) -> tuple[list[str], dict[str, list[FaceTraits]]]:
-    """Names the persons in the store: the names, most faces first, and the faces of each."""
+    """Names the persons in the store: the names, most faces first, and the faces of each.
+
+    What people said of persons holds: their faces stay together and apart, and the others come to them.
+    """
     ids, embeddings = read_embeddings(folder)
-    labels = average_linkage(embeddings, threshold=threshold).tolist()
+    is_written = False
+    while not is_written:  # until nobody has corrected anything meanwhile
+        told = read_told(folder, ids)
+        labels = average_linkage(embeddings, threshold=threshold, ties=None if told is None else ties_of(told)).tolist()
+        names = called(labels, told)
+        new = [(face, name) for face, name in zip(ids, names, strict=True) if told is None or face not in told.kept]
+        is_written = write_persons(folder, [face for face, _ in new], [name for _, name in new], told=told)
     del embeddings
+    faces = read_persons(folder)
+    # Most faces first, and of as many the one who appears first.
+    return sorted(faces, key=lambda name: -len(faces[name])), faces
+
+
+def ties_of(told: Told) -> Ties:
+    """What was said of persons, as linkage takes it: faces of which somebody said whose they are stay as they are."""
+    blocs: dict[tuple[str, str | None], int] = {}
+    colours: dict[str, int] = {}
+    rows = [
+        (-1, -1)
+        if person is None
+        else (blocs.setdefault((person, call), len(blocs)), colours.setdefault(person, len(colours)))
+        for person, call in zip(told.persons, told.calls, strict=True)
+    ]
+    together, by_person = np.array(rows, np.intp).reshape(-1, 2).T
+    return Ties(together=together, colours=by_person, apart=np.array(told.apart, np.intp).reshape(-1, 2))
+
+
+def called(labels: Sequence[int], told: Told | None) -> list[str]:
+    """A name for each face: of those told in its cluster, or that which most of it had if anybody spoke of it, or new.
+
+    Args:
+        labels: of the faces' clusters, in order of first appearance.
+        told: what somebody said of them.
+    """
     # Most faces first, and of as many the one who appears first: labels are in order of appearance.
-    names = {label: f"person {rank}" for rank, (label, _) in enumerate(Counter(labels).most_common(), start=1)}
-    write_persons(folder, ids, [names[label] for label in labels])
-    return list(names.values()), read_persons(folder)
+    ranked = [label for label, _ in Counter(labels).most_common()]
+    names: dict[int, str] = {} if told is None else _kept_names(labels, told)
+    taken = set() if told is None else {*told.names, *names.values(), *filter(None, told.calls)}
+    fresh = (name for number in itertools.count(1) if (name := f"person {number}") not in taken)
+    for label in ranked:
+        if label not in names:
+            names[label] = next(fresh)
+    return [names[label] for label in labels]
+
+
+def _kept_names(labels: Sequence[int], told: Told) -> dict[int, str]:
+    """The names of clusters that follow from what was said."""
+    names: dict[int, str] = {}
+    for source in (told.calls, [name if name in told.names else None for name in told.found]):
+        counts = Counter((label, name) for label, name in zip(labels, source, strict=True) if name is not None)
+        for (label, name), _ in counts.most_common():  # of as many the first
+            if label not in names and (source is told.calls or name not in names.values()):
+                names[label] = name
+    return names
 
 
 def _require_room(folder: Path, budget_bytes: int | None) -> None:

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from faceloom.geometry import linkage
-from faceloom.geometry.linkage import average_linkage
+from faceloom.geometry.linkage import Ties, average_linkage
 
 
 def people(seed: int, *, count: int, each: int, spread: float) -> NDArray[np.float32]:
@@ -61,3 +61,59 @@ def test_labels_are_in_order_of_first_appearance() -> None:
 
 def test_nothing_has_no_labels() -> None:
     assert average_linkage(np.zeros((0, 8), np.float32), threshold=0.5).tolist() == []
+
+
+def brute(vectors: NDArray[np.float32], threshold: float, ties: Ties) -> NDArray[np.intp] | None:
+    """The most alike of the clusters that may be one become one, again and again; None where two are as alike."""
+    numbers = range(len(vectors))
+    clusters = [{i} for i in numbers if ties.together[i] < 0]
+    clusters += [{i for i in numbers if ties.together[i] == bloc} for bloc in sorted({*ties.together.tolist()} - {-1})]
+    apart = {(a, b) for pair in ties.apart.tolist() for a, b in (pair, pair[::-1])}
+    apart -= {(a, b) for cluster in clusters for a in cluster for b in cluster}
+    cosines = vectors.astype(np.float64) @ vectors.T
+    while True:
+        found = []
+        for j, other in enumerate(clusters):
+            for i, one in enumerate(clusters[:j]):
+                colours = {int(ties.colours[k]) for k in one | other} - {-1}
+                if len(colours) < 2 and not any((a, b) in apart for a in one for b in other):
+                    found.append((float(cosines[np.ix_(sorted(one), sorted(other))].mean()), i, j))
+        found.sort(reverse=True)
+        if any(abs(mean - threshold) < 1e-4 for mean, *_ in found) or (
+            len(found) > 1 and found[0][0] - found[1][0] < 1e-5
+        ):
+            return None
+        if not found or found[0][0] < threshold:
+            labels = np.empty(len(vectors), np.intp)
+            for label, cluster in enumerate(clusters):
+                labels[sorted(cluster)] = label
+            return labels
+        _, i, j = found[0]
+        clusters[i] |= clusters.pop(j)
+
+
+@given(st.data(), st.integers(0, 10**6), st.floats(0.3, 2), st.floats(-0.3, 0.95))
+def test_what_is_told_beforehand_holds_and_the_rest_is_as_alike_as_it_was(
+    data: st.DataObject, seed: int, spread: float, threshold: float
+) -> None:
+    vectors = people(seed, count=4, each=3, spread=spread)
+    count = len(vectors)
+    together = np.array(data.draw(st.lists(st.integers(-1, 2), min_size=count, max_size=count)))
+    of_blocs = data.draw(st.lists(st.integers(-1, 1), min_size=3, max_size=3))
+    alone = np.array(data.draw(st.lists(st.sampled_from([-1, -1, 0, 1]), min_size=count, max_size=count)))
+    colours = np.where(together >= 0, np.array([*of_blocs, -1])[together], alone)
+    place = st.integers(0, count - 1)
+    pairs = [pair for pair in data.draw(st.lists(st.tuples(place, place), max_size=3)) if pair[0] != pair[1]]
+    ties = Ties(together=together, colours=colours, apart=np.array(pairs, np.intp).reshape(-1, 2))
+    wanted = brute(vectors, threshold, ties)
+    if wanted is not None:
+        np.testing.assert_array_equal(same(average_linkage(vectors, threshold=threshold, ties=ties)), same(wanted))
+
+
+def test_ties_that_tie_nothing_change_nothing() -> None:
+    vectors = people(3, count=5, each=6, spread=0.7)
+    none = np.full(len(vectors), -1)
+    ties = Ties(together=none, colours=none, apart=np.zeros((0, 2), np.intp))
+    np.testing.assert_array_equal(
+        average_linkage(vectors, threshold=0.5, ties=ties), average_linkage(vectors, threshold=0.5)
+    )

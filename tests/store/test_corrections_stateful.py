@@ -167,6 +167,7 @@ TestCorrecting = Correcting.TestCase
 TestCorrecting.settings = settings(
     stateful_step_count=500,
     max_examples=1,
+    derandomize=False,
     deadline=None,
     suppress_health_check=list(HealthCheck),
     print_blob=False,

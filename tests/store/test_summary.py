@@ -38,6 +38,7 @@ def test_a_finished_run_is_told_in_numbers(out: Path) -> None:
         "frames_with_faces": 6,
         "rejected_by": {},
         "masks": {"components": 17, "extended": 17},
+        "corrections": {"said": 0, "undone": 0},
         "again": {},
         "config": CONFIG,
         "problems": [],

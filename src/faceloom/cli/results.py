@@ -89,6 +89,8 @@ def _in_words(summary: dict[str, Any]) -> str:
         lines.append(f"no input  {told['count']:,} x {why}: {names}")
     if summary["persons"]:
         lines.append(f"persons   {summary['persons']:,}")
+    if summary["corrections"]["said"]:
+        lines.append(f"corrected {summary['corrections']['said']:,} times, {summary['corrections']['undone']:,} undone")
     if summary["rejected"]:
         kinds = ", ".join(f"{name} {number:,}" for name, number in summary["rejected_by"].items())
         lines.append(f"rejected  {summary['rejected']:,} more faces, without chips: {kinds}")

@@ -16,7 +16,7 @@ from faceloom.faces import FrameId
 from faceloom.formats import checks
 from faceloom.formats.record import decode_mask
 from faceloom.store.corrections import (
-    OF_PERSONS,
+    NAMING,
     Address,
     Correction,
     Verb,
@@ -31,7 +31,6 @@ from faceloom.store.saying import queue_chips
 from faceloom.store.view import connect_corrected, number_of
 
 TITLE = "corrections"
-_NAMING = frozenset({*OF_PERSONS, Verb.ASSIGN, Verb.SPLIT})
 _ADDRESS = "name, sha256, frame_idx, face.idx, x0, y0, x1, y1 FROM main.face JOIN main.source ON source.id = source_id"
 
 
@@ -64,7 +63,7 @@ class Carried:
 
 def select_witnesses(db: sqlite3.Connection) -> Iterator[Witness]:
     """The persons of an open store that corrections speak of by the names that `faceloom group` gave them."""
-    names = {name for one in select_corrections(db) if one.verb in _NAMING for name in (*one.persons, one.after)}
+    names = {name for one in select_corrections(db) if one.verb in NAMING for name in (*one.persons, one.after)}
     for person in sorted(name for name in names if name is not None):
         rows = db.execute(f"SELECT {_ADDRESS} WHERE person = ? ORDER BY name, frame_idx, face.idx", (person,))
         faces = tuple(
@@ -138,7 +137,7 @@ def _take(db: sqlite3.Connection, said: Correction, names: Mapping[str, str | No
         return
     faces = tuple(_here(db, face, said, carried) for face in said.faces)
     persons = tuple(names.get(person) or person for person in said.persons)
-    after = (names.get(said.after) or said.after) if said.verb in _NAMING - {Verb.NAME} else said.after
+    after = (names.get(said.after) or said.after) if said.verb in NAMING - {Verb.NAME} else said.after
     queue_chips(db, insert_correction(db, replace(said, faces=faces, persons=persons, after=after)))
     carried.added += 1
 

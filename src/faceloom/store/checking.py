@@ -11,9 +11,11 @@ from faceloom.errors import DamagedStoreError, ForeignSchemaError, MediaError, S
 from faceloom.media.chip_files import is_whole, read_chip_metadata
 from faceloom.options.outputs import CHIP_SIZE
 from faceloom.options.stages import PathLike
+from faceloom.store.corrections import Verb, select_corrections, unsound_corrections
 from faceloom.store.database import APPLICATION_ID, SCHEMA_VERSION, connect, create_schema
 from faceloom.store.folder import DATABASE, LOCK, OVERLAYS, PENDING, file_name
 from faceloom.store.places import file_below
+from faceloom.store.view import found_again
 
 _SIDE_FILES = frozenset([DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal", LOCK, PENDING])
 _TOLERANCE_PX = 0.01  # chips say their boxes rounded
@@ -89,6 +91,7 @@ def _checked(db: sqlite3.Connection, folder: Path) -> Checked:
             if flaw.kind != "other" and not is_whole(folder / chip):
                 lost.add(frame)
     flaws += _of_files(db, folder, named)
+    flaws += [Flaw(kind="database", what=DATABASE, detail=text) for text in unsound_corrections(db)]
     (pending,) = db.execute("SELECT count(*) FROM frame WHERE status = 'pending'").fetchone()
     return Checked(flaws=tuple(flaws), chips=len(named), frames_again=len(lost), frames_pending=pending)
 
@@ -134,14 +137,29 @@ def _shape_of(db: sqlite3.Connection) -> dict[str, Any]:
 def _of_chips(db: sqlite3.Connection, folder: Path) -> Iterator[tuple[str, Flaw | None, tuple[str, int]]]:
     """Every chip that the store names, what is wrong with it, and its frame."""
     query = (
-        "SELECT chip, name, frame_idx, idx, x0, y0, x1, y1 FROM face JOIN source ON source.id = source_id"
+        "SELECT face.id, chip, name, frame_idx, idx, x0, y0, x1, y1 FROM face JOIN source ON source.id = source_id"
         " WHERE chip IS NOT NULL ORDER BY name, frame_idx, idx"
     )
-    for chip, name, frame, index, *box in db.execute(query):
-        yield chip, _flaw_of(folder, chip, (name, frame, index), box), (name, frame)
+    moved = _moved_boxes(db)
+    for number, chip, name, frame, index, *box in db.execute(query):
+        boxes = [box, *moved.get(number, ())]
+        yield chip, _flaw_of(folder, chip, (name, frame, index), boxes), (name, frame)
 
 
-def _flaw_of(folder: Path, chip: str, place: tuple[str, int, int], box: list[float]) -> Flaw | None:
+def _moved_boxes(db: sqlite3.Connection) -> dict[int, list[list[float]]]:
+    """Where corrections put faces, which chips tell that were cut since then."""
+    moved: dict[int, list[list[float]]] = {}
+    try:
+        for said in select_corrections(db):
+            if said.verb is Verb.BOX:
+                for number in found_again(db, said).values():
+                    moved.setdefault(number, []).append(said.after)
+    except ValueError:  # told of as a flaw of its own
+        return {}
+    return moved
+
+
+def _flaw_of(folder: Path, chip: str, place: tuple[str, int, int], boxes: list[list[float]]) -> Flaw | None:
     try:
         path = file_below(folder, chip)
     except StoreError as error:
@@ -155,7 +173,8 @@ def _flaw_of(folder: Path, chip: str, place: tuple[str, int, int], box: list[flo
         _decode(path)
     except (MediaError, OSError, ValueError, SyntaxError) as error:
         return Flaw(kind="damaged", what=chip, detail=str(error))
-    if (told.get("source"), told.get("frame"), told.get("index")) != place or not _is_near(told.get("box"), box):
+    is_there = any(_is_near(told.get("box"), box) for box in boxes)
+    if (told.get("source"), told.get("frame"), told.get("index")) != place or not is_there:
         return Flaw(kind="other", what=chip, detail="tells of another face than the store")
     return None
 

@@ -16,12 +16,16 @@ from enum import StrEnum
 from itertools import groupby
 from typing import Any, Self
 
+import numpy as np
+
 from faceloom.errors import RequestError
 from faceloom.faces import FrameId
 from faceloom.formats import checks
+from faceloom.geometry.landmarks import INNER
 
 _UID_BYTES = 16
 _MOST_FACES = 10_000_000
+_MOST_DIFFERENT = 100
 _MOST_MASK_PX = 1 << 13
 _COLUMNS = "id, uid, at, verb, persons, after, undone"
 _OF_FACE = "number, source, sha256, frame_idx, idx, x0, y0, x1, y1, before"
@@ -57,6 +61,8 @@ class Verb(StrEnum):
 
 
 OF_PERSONS = frozenset({Verb.NAME, Verb.MERGE})
+NAMING = OF_PERSONS | {Verb.ASSIGN, Verb.SPLIT}
+"""What says a name."""
 OF_ONE_FACE = frozenset({Verb.BOX, Verb.LANDMARKS, Verb.MASK})
 _AT_LEAST_TWO = frozenset({Verb.SAME, Verb.DIFFERENT})
 
@@ -139,10 +145,9 @@ def from_json(told: Any) -> Correction:
     faces, persons = told["faces"], told["persons"]
     if not isinstance(faces, list) or not isinstance(persons, list) or len(faces) > _MOST_FACES:
         raise ValueError("its faces and persons are no lists")
-    _require_number(verb, len(faces), len(persons))
-    undone = told["undone"]
-    if undone not in (False, True):
-        raise ValueError(f"{undone!r:.40} does not say whether it is undone")
+    require_number(verb, len(faces), len(persons))
+    if type(told["undone"]) is not bool:
+        raise ValueError(f"{told['undone']!r:.40} does not say whether it is undone")
     uid = checks.name(told["uid"], "a uid")
     if len(uid) != 2 * _UID_BYTES or not set(uid) <= set("0123456789abcdef"):
         raise ValueError(f"{uid!r:.80} is no uid")
@@ -154,16 +159,46 @@ def from_json(told: Any) -> Correction:
         faces=tuple(address_from_json(face) for face in faces),
         persons=tuple(checks.name(person, "a person") for person in persons),
         after=_AFTER[verb](told["after"]),
-        is_undone=bool(undone),
+        is_undone=told["undone"],
     )
 
 
-def _require_number(verb: Verb, faces: int, persons: int) -> None:
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a correction says, without when it was said and of which faces."""
+
+    verb: Verb
+    persons: tuple[str, ...]
+    after: Any
+
+    @classmethod
+    def of_row(cls, verb: Any, persons: str | None, after: str | None, *, faces: int) -> Self:
+        """What a row says that is said of so many faces.
+
+        Raises:
+            ArithmeticError, LookupError, RecursionError, TypeError, ValueError: it says nothing.
+        """
+        said, names = Verb(verb), [] if persons is None else json.loads(persons)
+        if not isinstance(names, list):
+            raise ValueError("its persons are no list")
+        require_number(said, faces, len(names))
+        named = tuple(checks.name(name, "a person") for name in names)
+        return cls(said, named, _AFTER[said](None if after is None else json.loads(after)))
+
+
+def require_number(verb: Verb, faces: int, persons: int) -> None:
+    """Holds a verb to be said of as many faces and persons as it can be.
+
+    Raises:
+        ValueError: it is not.
+    """
     if verb in OF_PERSONS:
         fits = faces == 0 and (persons == 1 if verb is Verb.NAME else persons >= 1)
     elif verb is Verb.NOTE:
         fits = (faces > 0) != (persons > 0)
     else:
+        if verb is Verb.DIFFERENT and faces > _MOST_DIFFERENT:  # each is held against each other
+            raise ValueError(f"{faces} faces are too many to be all of different persons: {_MOST_DIFFERENT} at most")
         least = 2 if verb in _AT_LEAST_TWO else 1
         fits = persons == 0 and (faces == 1 if verb in OF_ONE_FACE else faces >= least)
     if not fits:
@@ -200,6 +235,18 @@ def _mask(told: Any) -> dict[str, Any]:
     return {"name": name, "size": size, "affine": affine, "png_base64": told["png_base64"]}
 
 
+def address_of_row(
+    source: Any, sha256: Any, frame: Any, index: Any, x0: Any, y0: Any, x1: Any, y1: Any, before: Any = None
+) -> Address:
+    """A face, as the cells of a row name it.
+
+    Raises:
+        LookupError, RecursionError, TypeError, ValueError: they name none.
+    """
+    told = {"source": source, "sha256": sha256, "frame": frame, "index": index, "box": (x0, y0, x1, y1)}
+    return address_from_json({**told, "before": None if before is None else json.loads(before)})
+
+
 def png_of(mask: Mapping[str, Any]) -> bytes:
     """The picture of a mask that was said; whether it is one is seen where it is decoded.
 
@@ -210,6 +257,13 @@ def png_of(mask: Mapping[str, Any]) -> bytes:
         return base64.b64decode(mask["png_base64"], validate=True)
     except binascii.Error as error:
         raise ValueError(f"a mask is no base64: {error}") from error
+
+
+def _landmarks(told: Any) -> Any:
+    points = checks.pixels(told, (68, 2), "landmarks")
+    if not np.ptp(points[INNER], axis=0).any():
+        raise ValueError("all landmarks coincide")
+    return points.tolist()
 
 
 def _nothing(told: Any) -> None:
@@ -231,46 +285,48 @@ _AFTER: Mapping[Verb, Callable[[Any], Any]] = {
     Verb.REJECT: lambda told: checks.optional_name(told, "a reason"),
     Verb.RESTORE: _nothing,
     Verb.BOX: lambda told: checks.box(*told).tolist(),
-    Verb.LANDMARKS: lambda told: checks.pixels(told, (68, 2), "landmarks").tolist(),
+    Verb.LANDMARKS: _landmarks,
     Verb.MASK: _mask,
     Verb.NOTE: lambda told: checks.name(told, "a note"),
 }
 """What each verb says, checked."""
 
 
-def select_corrections(db: sqlite3.Connection, *, undone: bool = True) -> Iterator[Correction]:
-    """The corrections of an open store in the order in which they were said.
+def select_corrections(
+    db: sqlite3.Connection, *, undone: bool = True, number: int | None = None
+) -> Iterator[Correction]:
+    """The corrections of an open store in the order in which they were said, or the one of a number.
 
     Raises:
         ValueError: a row is none; its number is named.
     """
     query = f"SELECT {_COLUMNS}, {_OF_FACE} FROM correction LEFT JOIN corrected_face ON correction_id = id"
-    rows = db.execute(f"{query} WHERE NOT undone OR ? ORDER BY id, number", (undone,))
-    for number, same in groupby(rows, key=lambda row: row[0]):
+    where = "(NOT undone > 0 OR ?) AND (? IS NULL OR id = ?)"
+    rows = db.execute(f"{query} WHERE {where} ORDER BY id, number", (undone, number, number))
+    for place, same in groupby(rows, key=lambda row: row[0]):
         try:
             yield _from_rows(list(same))
         except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
-            raise ValueError(f"correction {number!r:.40}: {error or type(error).__name__}") from error
+            raise ValueError(f"correction {place!r:.40}: {error or type(error).__name__}") from error
 
 
 def _from_rows(rows: Sequence[tuple[Any, ...]]) -> Correction:
     number, uid, at, verb, persons, after, undone = rows[0][:7]
-    faces = [
-        {
-            "source": source,
-            "sha256": sha256,
-            "frame": frame,
-            "index": index,
-            "box": box,
-            "before": None if before is None else json.loads(before),
-        }
-        for place, source, sha256, frame, index, *box, before in (row[7:] for row in rows)
-        if place is not None
-    ]
-    told = {"id": number, "uid": uid, "at": at, "verb": verb, "undone": undone, "faces": faces}
+    faces = [address_of_row(*row[8:]).to_json() for row in rows if row[7] is not None]
+    told = {"id": number, "uid": uid, "at": at, "verb": verb, "faces": faces}
+    told["undone"] = checks.whole(undone, "its place among those undone") > 0
     told["persons"] = [] if persons is None else json.loads(persons)
     told["after"] = None if after is None else json.loads(after)
     return from_json(told)
+
+
+def unsound_corrections(db: sqlite3.Connection) -> Iterator[str]:
+    """What is wrong with the corrections of an open store that are none."""
+    for (number,) in db.execute("SELECT id FROM correction ORDER BY id").fetchall():
+        try:
+            list(select_corrections(db, number=number))
+        except ValueError as error:
+            yield str(error)
 
 
 def insert_correction(db: sqlite3.Connection, said: Correction) -> Correction:
@@ -278,24 +334,58 @@ def insert_correction(db: sqlite3.Connection, said: Correction) -> Correction:
     persons, after = json.dumps(said.persons) if said.persons else None, _written(said.after)
     cursor = db.execute(
         "INSERT INTO correction (uid, at, verb, persons, after, undone) VALUES (?, ?, ?, ?, ?, ?)",
-        (said.uid, said.at, said.verb, persons, after, said.is_undone),
+        (said.uid, said.at, said.verb, persons, after, 0),
     )
     number = int(cursor.lastrowid or 0)
+    if said.is_undone:
+        undo_corrections(db, [number])
+    insert_faces(db, number, said.faces)
+    return replace(said, id=number)
+
+
+def insert_faces(db: sqlite3.Connection, number: int, faces: Iterable[Address]) -> None:
+    """Adds the faces of a correction that has none yet. Call it within a transaction."""
     rows = (
         (number, place, face.frame.source, face.sha256, face.frame.index, face.index, *face.box, _written(face.before))
-        for place, face in enumerate(said.faces)
+        for place, face in enumerate(faces)
     )
     db.executemany("INSERT INTO corrected_face VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
-    return replace(said, id=number)
 
 
 def _written(value: Any) -> str | None:
     return None if value is None else json.dumps(value, separators=(",", ":"))
 
 
-def set_undone(db: sqlite3.Connection, numbers: Iterable[int], *, undone: bool) -> None:
-    """Marks corrections as undone, or as said again. Call it within a transaction."""
-    db.executemany("UPDATE correction SET undone = ? WHERE id = ?", ((undone, number) for number in numbers))
+def undo_corrections(db: sqlite3.Connection, numbers: Iterable[int]) -> None:
+    """Marks corrections as undone, one after the other. Call it within a transaction."""
+    last = "(SELECT max(undone) FROM correction)"
+    db.executemany(f"UPDATE correction SET undone = {last} + 1 WHERE id = ?", ((number,) for number in numbers))
+
+
+def redo_corrections(db: sqlite3.Connection, numbers: Iterable[int]) -> None:
+    """Marks corrections as said again. Call it within a transaction."""
+    db.executemany("UPDATE correction SET undone = 0 WHERE id = ?", ((number,) for number in numbers))
+
+
+def undone_last(db: sqlite3.Connection) -> int | None:
+    """The correction that was undone after all others that are undone; None: none is."""
+    row = db.execute("SELECT id FROM correction WHERE undone > 0 ORDER BY undone DESC, id LIMIT 1").fetchone()
+    return None if row is None else int(row[0])
+
+
+def said_names(db: sqlite3.Connection) -> set[str]:
+    """Every name that a person was called by in a correction, also in one that is undone.
+
+    Raises:
+        ValueError: a correction makes no sense.
+    """
+    names: set[str] = set()
+    for one in select_corrections(db):
+        if one.verb in NAMING:
+            names.update(name for name in (*one.persons, one.after) if name is not None)
+        if one.verb in NAMING | _AT_LEAST_TWO:
+            names.update(face.before for face in one.faces if isinstance(face.before, str))
+    return names
 
 
 def known_uids(db: sqlite3.Connection) -> set[str]:

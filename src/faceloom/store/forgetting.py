@@ -10,7 +10,7 @@ import os
 import sqlite3
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any, Unpack
 
@@ -21,10 +21,13 @@ from faceloom.options.stages import PathLike
 from faceloom.store.again import NEVER
 from faceloom.store.columns import MASK_TABLES
 from faceloom.store.copies import CopyKind, copies_of, identity_of, origin_of
+from faceloom.store.corrections import select_corrections
 from faceloom.store.database import connect, transaction
 from faceloom.store.folder import DATABASE
+from faceloom.store.forgotten_corrections import forget_corrections
 from faceloom.store.lost import LostFaces, forget_in_people, select_again, select_person, select_source
 from faceloom.store.places import place_below, remove_below
+from faceloom.store.soundness import sound
 from faceloom.store.spelling import true_path
 from faceloom.store.store import Store
 from faceloom.store.tombstones import Tombstones
@@ -42,6 +45,8 @@ class Forgotten:
     embeddings: int = 0
     chips: int = 0
     overlays: int = 0
+    corrections: int = 0
+    """Said of nothing else."""
     copied_files: int = 0
     """Chips and overlays in folders of persons, and in derived result folders."""
     unreachable: tuple[str, ...] = ()
@@ -112,6 +117,9 @@ def _forget(
     db: sqlite3.Connection, folder: Path, lost: LostFaces, request: str, *, within: tuple[Path, ...] = ()
 ) -> Forgotten:
     """Removes what is selected from the copies, then from the folder, then from the store."""
+    with sound(folder):  # before anything goes
+        for _ in select_corrections(db):
+            pass
     removed, unreachable = _forget_copies(db, folder, lost, request, (*within, folder.resolve()))
     went = Forgotten(
         sources=int(lost.source_id is not None),
@@ -123,6 +131,8 @@ def _forget(
         unreachable=tuple(unreachable),
     )
     with transaction(db):
+        with sound(folder):
+            went = replace(went, corrections=forget_corrections(db, lost))
         if lost.source_id is not None:
             _delete_source(db, lost)
         else:

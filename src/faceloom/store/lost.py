@@ -15,6 +15,7 @@ from faceloom.store.beside import part_of
 from faceloom.store.copies import MARK
 from faceloom.store.folder import CHIPS, OVERLAYS, file_name
 from faceloom.store.spelling import spellings
+from faceloom.store.view import looking_through
 
 _FACES = (
     "SELECT face.id, name, frame_idx, idx, chip, x0, y0, x1, y1 FROM face JOIN source ON source.id = source_id WHERE"
@@ -68,14 +69,17 @@ def select_source(db: sqlite3.Connection, folder: Path, source: Path) -> LostFac
 
 
 def select_person(db: sqlite3.Connection, folder: Path, person: str) -> LostFaces:
-    """The faces of a person.
+    """The faces of a person, whose they are as they are corrected.
 
     Raises:
         RequestError: there is none of that name.
     """
-    lost = _of_faces(folder, db.execute(f"{_FACES} person = ?", (person,)).fetchall())
+    with looking_through(db):
+        numbers = db.execute("SELECT id FROM face WHERE person = ? ORDER BY id", (person,)).fetchall()
+        distinct = "SELECT DISTINCT person FROM face WHERE person IS NOT NULL LIMIT 8"
+        names = [] if numbers else [name for (name,) in db.execute(distinct)]
+    lost = _of_faces(folder, [row for number in numbers for row in db.execute(f"{_FACES} face.id = ?", number)])
     if lost is None:
-        names = [name for (name,) in db.execute("SELECT DISTINCT person FROM face WHERE person IS NOT NULL LIMIT 8")]
         there = f"there are {', '.join(names)}" if names else "faceloom group names them"
         raise RequestError(f"{folder} has no person {person!r}; {there}")
     return lost

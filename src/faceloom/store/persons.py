@@ -1,10 +1,12 @@
 """Persons: reading what faces are told apart by, and writing whose they are."""
 
+import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,8 +14,9 @@ from numpy.typing import NDArray
 from faceloom.errors import RequestError, StoreError
 from faceloom.faces import FrameId
 from faceloom.store.configuration import config_in
-from faceloom.store.database import connect
-from faceloom.store.view import connect_corrected
+from faceloom.store.corrections import said_names
+from faceloom.store.database import connect, transaction
+from faceloom.store.view import connect_corrected, replayed
 
 _IN_ORDER = "rejected IS NULL AND embedding IS NOT NULL ORDER BY name, frame_idx, idx"
 
@@ -97,13 +100,78 @@ def _no_embeddings(folder: Path) -> RequestError:
     )
 
 
-def write_persons(folder: Path, ids: Sequence[int], persons: Sequence[str]) -> None:
-    """Says whose these faces are; all others are nobody's from now on. Call it with the folder locked."""
-    with connect(folder, read_only=False) as db:
-        db.execute("BEGIN IMMEDIATE")
-        db.execute("UPDATE face SET person = NULL WHERE person IS NOT NULL")
+def write_persons(folder: Path, ids: Sequence[int], persons: Sequence[str], *, told: "Told | None" = None) -> bool:
+    """Says whose these faces are; all others are nobody's from now on. Call it with the folder locked.
+
+    Those of which somebody said whose they are keep what they have.
+
+    Returns:
+        Whether it was written: not if anything has been corrected since that was told.
+    """
+    with connect(folder, read_only=False) as db, transaction(db):
+        if told is not None and _state_of(db) != told.state:
+            return False
+        kept = json.dumps([] if told is None else sorted(told.kept))
+        db.execute(
+            "UPDATE face SET person = NULL WHERE person IS NOT NULL AND id NOT IN (SELECT value FROM json_each(?))",
+            (kept,),
+        )
         db.executemany("UPDATE face SET person = ? WHERE id = ?", zip(persons, ids, strict=True))
-        db.execute("COMMIT")
+        return True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What somebody said of the persons of faces, as grouping takes it."""
+
+    state: tuple[Any, ...]
+    """Of the corrections, by which it is seen whether there are others by now."""
+    found: Sequence[str | None]
+    """Of each face, what it was called by the last grouping."""
+    persons: Sequence[str | None]
+    """Of each face of which somebody said whose it is, that person; of the others None."""
+    calls: Sequence[str | None]
+    """Of each such face, how grouping calls those who are like it."""
+    apart: Sequence[tuple[int, int]]
+    """Places of two faces that are of two persons."""
+    kept: frozenset[int]
+    """Row numbers of all faces of which somebody said whose they are."""
+    names: frozenset[str]
+    """That anybody has ever given or taken."""
+
+
+def read_told(folder: Path, ids: Sequence[int]) -> Told | None:
+    """What somebody said of the persons of these faces; None if nobody ever said anything.
+
+    Raises:
+        StoreError: the folder holds no store that can be read, or what corrections say makes no sense.
+    """
+    with connect_corrected(folder, raw=True) as db:
+        db.execute("BEGIN")
+        state = _state_of(db)
+        if not state[0]:
+            return None
+        now = replayed(db).people
+        faces, aliases = now.faces, now.aliases
+        found = dict(db.execute("SELECT id, person FROM face WHERE person IS NOT NULL"))
+        told = {face: person for face, person in faces.items() if face not in now.parted}
+        whole = ((face, aliases.get(name, name)) for face, name in found.items() if face not in faces)
+        told |= {face: person for face, person in whole if person in now.names}
+        places = {face: place for place, face in enumerate(ids)}
+        return Told(
+            state=state,
+            found=[found.get(face) for face in ids],
+            persons=[told.get(face) for face in ids],
+            calls=[found[face] if face in told and face not in faces else told.get(face) for face in ids],
+            apart=[(places[a], places[b]) for a, b in now.apart if a in places and b in places],
+            kept=frozenset(told),
+            names=frozenset(said_names(db)),
+        )
+
+
+def _state_of(db: sqlite3.Connection) -> tuple[Any, ...]:
+    query = "SELECT count(*), max(id), count(*) FILTER (WHERE undone), sum(id) FILTER (WHERE undone) FROM correction"
+    return tuple(db.execute(query).fetchone())
 
 
 def read_persons(folder: Path) -> dict[str, list[FaceTraits]]:
@@ -118,7 +186,8 @@ def read_persons(folder: Path) -> dict[str, list[FaceTraits]]:
 def _traits(db: sqlite3.Connection) -> Iterator[tuple[str, FaceTraits]]:
     query = (
         "SELECT person, name, frame_idx, idx, chip, score, max(x1 - x0, y1 - y0), sharpness, yaw, pitch"
-        " FROM face JOIN source ON source.id = source_id WHERE person IS NOT NULL ORDER BY name, frame_idx, idx"
+        " FROM face JOIN source ON source.id = source_id WHERE person IS NOT NULL AND rejected IS NULL"
+        " ORDER BY name, frame_idx, idx"
     )
     for person, name, frame, index, chip, score, size, sharpness, yaw, pitch in db.execute(query):
         face = FaceTraits(

@@ -18,7 +18,15 @@ from faceloom.faces import FrameId
 from faceloom.geometry.affine import compose, scaling
 from faceloom.store.again import CHIP_FILES
 from faceloom.store.configuration import config_in, framing_of
-from faceloom.store.corrections import Address, Correction, Verb, insert_correction, set_undone
+from faceloom.store.corrections import (
+    Address,
+    Correction,
+    Verb,
+    insert_correction,
+    redo_corrections,
+    said_names,
+    undo_corrections,
+)
 from faceloom.store.database import connect, transaction
 from faceloom.store.replay import Replayed
 from faceloom.store.soundness import DAMAGE
@@ -27,7 +35,7 @@ from faceloom.store.view import chip_size_of, found_again, looking_through, repl
 _OF_CHIPS = frozenset({Verb.LANDMARKS, Verb.RESTORE})
 """After which chips are others, or have to be cut for the first time."""
 _FACE = (
-    "SELECT face.id, name, sha256, face.person, rejected, landmarks, x0, y0, x1, y1 FROM face"
+    "SELECT face.id, name, sha256, rejected, landmarks, x0, y0, x1, y1 FROM face"
     " JOIN source ON source.id = source_id WHERE name = ? AND frame_idx = ? AND face.idx = ?"
 )
 FacePlace = tuple[FrameId, int]
@@ -71,7 +79,7 @@ def _addressed(db: sqlite3.Connection, now: Replayed, verb: Verb, frame: FrameId
     row = db.execute(_FACE, (frame.source, frame.index, index)).fetchone()
     if row is None:
         raise RequestError(f"there is no face {index} in frame {frame}; faceloom export --to jsonl lists faces")
-    number, name, sha256, person, rejected, landmarks, *box = row
+    number, name, sha256, rejected, landmarks, *box = row
     match verb:
         case Verb.REJECT | Verb.RESTORE:
             before: Any = now.rejected.get(number, rejected)
@@ -83,7 +91,7 @@ def _addressed(db: sqlite3.Connection, now: Replayed, verb: Verb, frame: FrameId
         case Verb.MASK | Verb.NOTE:
             before = None
         case _:
-            before = now.person_of(number, person)
+            before = now.people.of(number)
     x0, y0, x1, y1 = box
     return Address(frame=FrameId(name, frame.index), sha256=sha256, index=index, box=(x0, y0, x1, y1), before=before)
 
@@ -121,7 +129,7 @@ def mask_square(db: sqlite3.Connection, place: FacePlace, *, size: int) -> list[
 def mark(db: sqlite3.Connection, some: Iterable[Correction], *, undone: bool) -> list[Correction]:
     """Undoes corrections, or says them again. Call it within `saying`."""
     changed = list(some)
-    set_undone(db, [one.id for one in changed], undone=undone)
+    (undo_corrections if undone else redo_corrections)(db, [one.id for one in changed])
     for one in changed:
         queue_chips(db, one)
     return [replace(one, is_undone=undone) for one in changed]
@@ -129,11 +137,12 @@ def mark(db: sqlite3.Connection, some: Iterable[Correction], *, undone: bool) ->
 
 def is_somebody(db: sqlite3.Connection, now: Replayed, person: str) -> bool:
     """Whether any face is this person's."""
-    if person in now.people.values():
+    faces, aliases = now.people.faces, now.people.aliases
+    if person in faces.values():
         return True
-    names = [found for found, one in now.aliases.items() if one == person]
-    names += [] if person in now.aliases else [person]
-    spoken_of = json.dumps(list(now.people))
+    names = [found for found, one in aliases.items() if one == person]
+    names += [] if person in aliases else [person]
+    spoken_of = json.dumps(list(faces))
     query = (
         f"SELECT 1 FROM face WHERE person IN ({', '.join('?' * len(names))})"
         " AND id NOT IN (SELECT value FROM json_each(?)) LIMIT 1"
@@ -144,16 +153,7 @@ def is_somebody(db: sqlite3.Connection, now: Replayed, person: str) -> bool:
 def all_names(db: sqlite3.Connection) -> set[str]:
     """Every name that a person has, or that anybody has ever given or taken."""
     found = {str(name) for (name,) in db.execute("SELECT DISTINCT person FROM face WHERE person IS NOT NULL")}
-    texts = [text for row in db.execute("SELECT persons, after FROM correction") for text in row if text is not None]
-    texts += [text for (text,) in db.execute("SELECT before FROM corrected_face WHERE before IS NOT NULL")]
-    return found | {name for text in texts for name in _names_in(json.loads(text))}
-
-
-def _names_in(told: Any) -> Iterator[str]:
-    if isinstance(told, str):
-        yield told
-    elif isinstance(told, list):
-        yield from (one for one in told if isinstance(one, str))
+    return found | said_names(db)
 
 
 def fresh_name(names: set[str]) -> str:

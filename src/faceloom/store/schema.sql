@@ -92,7 +92,7 @@ CREATE TABLE correction (                -- what people said of faces and person
     verb    TEXT NOT NULL,
     persons TEXT,                         -- JSON: of whom it is said; NULL: of faces
     after   TEXT,                         -- JSON: what holds from then on
-    undone  INTEGER NOT NULL DEFAULT 0
+    undone  INTEGER NOT NULL DEFAULT 0    -- when it was undone, counted among those that are; 0: it holds
 );
 
 CREATE TABLE corrected_face (             -- the faces that a correction is said of

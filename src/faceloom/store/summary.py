@@ -27,7 +27,7 @@ def read_summary(folder: Path, *, problems: int = 20, raw: bool = False) -> dict
         statuses = dict(db.execute("SELECT status, count(*) FROM frame GROUP BY status").fetchall())
         kinds = dict(db.execute("SELECT kind, count(*) FROM source GROUP BY kind").fetchall())
         (faces,) = db.execute("SELECT count(*) FROM face WHERE rejected IS NULL").fetchone()
-        (persons,) = db.execute("SELECT count(DISTINCT person) FROM face").fetchone()
+        (persons,) = db.execute("SELECT count(DISTINCT person) FROM face WHERE rejected IS NULL").fetchone()
         (rejected,) = db.execute("SELECT count(*) FROM face WHERE rejected IS NOT NULL").fetchone()
         (frames_with_faces,) = db.execute(
             "SELECT count(*) FROM (SELECT DISTINCT source_id, frame_idx FROM face WHERE rejected IS NULL)"
@@ -44,12 +44,19 @@ def read_summary(folder: Path, *, problems: int = 20, raw: bool = False) -> dict
             "frames_with_faces": frames_with_faces,
             "rejected_by": _rejected_by(db),
             "masks": masks,
+            "corrections": _corrections(db),
             "again": dict(db.execute("SELECT stage, count(*) FROM again GROUP BY stage ORDER BY stage").fetchall()),
             "config": config_in(db) or None,
             "problems": _problems(db, problems),
             "runs": _runs(db),
             "open_to_others": is_open_to_others(folder, DATABASE),
         }
+
+
+def _corrections(db: sqlite3.Connection) -> dict[str, int]:
+    """How many there are, and how many of them are undone."""
+    count, undone = db.execute("SELECT count(*), count(*) FILTER (WHERE undone) FROM correction").fetchone()
+    return {"said": count, "undone": undone}
 
 
 def _passed_over(db: sqlite3.Connection) -> dict[str, dict[str, Any]]:

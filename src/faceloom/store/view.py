@@ -8,6 +8,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from itertools import groupby
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -20,9 +21,10 @@ from faceloom.geometry.chips import Framing, frame_to_chip
 from faceloom.geometry.pose import fit_pose
 from faceloom.store.columns import OF_FACES
 from faceloom.store.configuration import config_in, framing_of
-from faceloom.store.corrections import Address, Correction, select_corrections
+from faceloom.store.corrections import Address, Correction, Said, address_of_row
 from faceloom.store.database import connect
 from faceloom.store.replay import Replayed, replay
+from faceloom.store.soundness import DAMAGE
 
 _LEAST_IOU = 0.5
 """From which on a face that was found anew is the one that was corrected."""
@@ -53,6 +55,15 @@ _EXACTLY = (
     " JOIN main.face ON face.source_id = source.id AND face.frame_idx = said.frame_idx AND face.idx = said.idx"
     " AND (face.x0, face.y0, face.x1, face.y1) = (said.x0, said.y0, said.x1, said.y1) WHERE correction_id = ?"
 )
+_HOLDING = (
+    "SELECT correction.id, verb, persons, after, number, face.id, said.source, said.sha256, said.frame_idx, said.idx,"
+    " said.x0, said.y0, said.x1, said.y1 FROM main.correction"
+    " LEFT JOIN main.corrected_face AS said ON correction_id = correction.id"
+    " LEFT JOIN main.source ON source.name = said.source AND (said.sha256 IS NULL OR source.sha256 = said.sha256)"
+    " LEFT JOIN main.face ON face.source_id = source.id AND face.frame_idx = said.frame_idx AND face.idx = said.idx"
+    " AND (face.x0, face.y0, face.x1, face.y1) = (said.x0, said.y0, said.x1, said.y1)"
+    " WHERE NOT undone > 0 ORDER BY correction.id, number"
+)
 _FACES_OF_FRAME = "SELECT id, x0, y0, x1, y1 FROM main.face WHERE source_id = ? AND frame_idx = ? ORDER BY idx"
 
 
@@ -75,7 +86,7 @@ def look_through(db: sqlite3.Connection) -> None:
     Raises:
         ValueError, and others: a correction makes no sense.
     """
-    if db.execute("SELECT 1 FROM main.correction WHERE NOT undone LIMIT 1").fetchone() is None:
+    if db.execute("SELECT 1 FROM main.correction WHERE NOT undone > 0 LIMIT 1").fetchone() is None:
         return
     (is_query_only,) = db.execute("PRAGMA query_only").fetchone()
     db.execute("PRAGMA query_only = OFF")
@@ -110,17 +121,50 @@ def replayed(db: sqlite3.Connection) -> Replayed:
         person = db.execute("SELECT person FROM main.face WHERE id = ?", (number,)).fetchone()[0]
         return None if person is None else str(person)
 
-    corrections = select_corrections(db, undone=False)
-    return replay(((one, list(found_again(db, one).values())) for one in corrections), found_person=found_person)
+    return replay(_holding(db), found_person=found_person)
+
+
+def _holding(db: sqlite3.Connection) -> Iterator[tuple[Said, list[int]]]:
+    """The corrections that hold, with the row numbers of their faces that are there.
+
+    What is of no use here, as when something was said, is not looked at: there may be thousands of them.
+    """
+    for number, same in groupby(db.execute(_HOLDING), key=lambda row: row[0]):
+        rows = list(same)
+        faces = [row[4:] for row in rows if row[4] is not None]
+        try:
+            said = Said.of_row(*rows[0][1:4], faces=len(faces))
+            lost = {place: address_of_row(*told) for place, face, *told in faces if face is None}
+        except DAMAGE as error:
+            raise ValueError(f"correction {number!r:.40}: {error or type(error).__name__}") from error
+        found = find_again(db, lost) if lost else {}
+        numbers = (found.get(place) if face is None else face for place, face, *_ in faces)
+        yield said, [face for face in numbers if face is not None]
 
 
 def found_again(db: sqlite3.Connection, said: Correction) -> dict[int, int]:
     """The row numbers of a correction's faces, by their places in it, as far as they are there."""
     found = dict(db.execute(_EXACTLY, (said.id,)).fetchall()) if said.faces else {}
-    for place, face in enumerate(said.faces):
-        if place not in found and (number := _nearest_face(db, face)) is not None:
-            found[place] = number
-    return dict(sorted(found.items()))
+    elsewhere = {place: face for place, face in enumerate(said.faces) if place not in found}
+    return dict(sorted({**found, **find_again(db, elsewhere)}.items()))
+
+
+def find_again(db: sqlite3.Connection, faces: Mapping[int, Address]) -> dict[int, int]:
+    """The row numbers of faces, by their keys: each the face of its frame that overlaps most, by half or more."""
+    frames: dict[tuple[str, str | None, int], list[int]] = {}
+    for key, face in faces.items():
+        frames.setdefault((face.frame.source, face.sha256, face.frame.index), []).append(key)
+    found: dict[int, int] = {}
+    for (source, sha256, index), keys in frames.items():
+        source_id = _source_of(db, source, sha256)
+        rows = db.execute(_FACES_OF_FRAME, (source_id, index)).fetchall()
+        boxes = np.array([row[1:] for row in rows], np.float32).reshape(-1, 4)
+        for key in keys if rows else ():
+            overlaps = iou(np.array([faces[key].box], np.float32), boxes)[0]
+            best = int(overlaps.argmax())
+            if overlaps[best] >= _LEAST_IOU:
+                found[key] = int(rows[best][0])
+    return found
 
 
 def number_of(db: sqlite3.Connection, face: Address) -> int | None:
@@ -130,33 +174,17 @@ def number_of(db: sqlite3.Connection, face: Address) -> int | None:
         " AND (? IS NULL OR sha256 = ?) AND frame_idx = ? AND face.idx = ? AND (x0, y0, x1, y1) = (?, ?, ?, ?)",
         (face.frame.source, face.sha256, face.sha256, face.frame.index, face.index, *face.box),
     ).fetchone()
-    return _nearest_face(db, face) if row is None else int(row[0])
+    return find_again(db, {0: face}).get(0) if row is None else int(row[0])
 
 
-def _nearest_face(db: sqlite3.Connection, face: Address) -> int | None:
-    """The row number of the face that overlaps most with one that is not where it was; None if none does by half."""
-    rows = [row for source_id in _sources_of(db, face) for row in db.execute(_FACES_OF_FRAME, (source_id, *_at(face)))]
-    if not rows:
-        return None
-    boxes = np.array([row[1:] for row in rows], np.float32)
-    overlaps = iou(np.array([face.box], np.float32), boxes)[0]
-    best = int(overlaps.argmax())
-    return int(rows[best][0]) if overlaps[best] >= _LEAST_IOU else None
-
-
-def _at(face: Address) -> tuple[int]:
-    return (face.frame.index,)
-
-
-def _sources_of(db: sqlite3.Connection, face: Address) -> list[int]:
+def _source_of(db: sqlite3.Connection, name: str, sha256: str | None) -> int | None:
     """The source of a face: that with its content, if several have it that with its name; by name if it is unknown."""
-    name = face.frame.source
-    if face.sha256 is None:
-        query, values = "SELECT id FROM main.source WHERE name = ?", (name,)
+    if sha256 is None:
+        row = db.execute("SELECT id FROM main.source WHERE name = ?", (name,)).fetchone()
     else:
         query = "SELECT id FROM main.source WHERE sha256 = ? ORDER BY name != ?, name LIMIT 1"
-        values = (face.sha256, name)  # type: ignore[assignment]
-    return [row for (row,) in db.execute(query, values)]
+        row = db.execute(query, (sha256, name)).fetchone()
+    return None if row is None else int(row[0])
 
 
 def _make(db: sqlite3.Connection, now: Replayed) -> None:
@@ -169,7 +197,7 @@ def _make(db: sqlite3.Connection, now: Replayed) -> None:
         query = f"INSERT INTO temp.said (face_id, {', '.join(columns)}) VALUES (?, {marks})"
         rows = ((face, *cells(value)) for face, value in faces.items())
         db.executemany(f"{query} ON CONFLICT (face_id) DO UPDATE SET {update}", rows)
-    db.executemany("INSERT INTO temp.called VALUES (?, ?)", now.aliases.items())
+    db.executemany("INSERT INTO temp.called VALUES (?, ?)", now.people.aliases.items())
     masks = ((face, name, json.dumps(told)) for face, some in now.masks.items() for name, told in some.items())
     db.executemany("INSERT INTO temp.said_mask VALUES (?, ?, ?)", masks)
     names = ("id", "source_id", "frame_idx", *OF_FACES.names)
@@ -182,7 +210,7 @@ _Cells: TypeAlias = tuple[Mapping[int, Any], tuple[str, ...], Callable[[Any], Se
 
 
 def _cells(db: sqlite3.Connection, now: Replayed) -> Iterator[_Cells]:
-    yield now.people, ("has_person", "person"), lambda person: (1, person)
+    yield now.people.faces, ("has_person", "person"), lambda person: (1, person)
     yield now.rejected, ("has_rejected", "rejected"), lambda reason: (1, reason)
     yield now.boxes, ("x0", "y0", "x1", "y1"), lambda box: box
     framing = framing_of(config_in(db))
