@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 import faceloom.api
+import faceloom.correcting
 import faceloom.grouping
 import faceloom.live_runs
 import faceloom.orders.order
@@ -24,6 +25,7 @@ from faceloom.cli.main import COMMANDS, main
 from faceloom.cli.parser import Parser
 from faceloom.events import Summary
 from faceloom.options.declared import Declared, Form
+from faceloom.store.carrying import Carried
 from faceloom.targets import Target
 
 FOLDER_CONFIG = {"stages": {"detect/yunet": {}, "mask/extended": {"weights": None}}, "mask_size": 256}
@@ -60,6 +62,8 @@ WORDS: Mapping[str, list[str]] = {
     "chips": ["in.png"],
     "names": [],
     "folders": ["folder"],
+    "verb": ["undo"],
+    "words": ["1"],
 }
 """What is told without a flag, by the argument's name."""
 
@@ -162,6 +166,22 @@ class Recording(argparse.Namespace):
         return super().__getattribute__(name)
 
 
+class NothingCorrected(list[Any]):
+    """The corrections of a folder that is not there."""
+
+    def __init__(self, folder: str) -> None:
+        super().__init__()
+
+    def undo(self, *numbers: int) -> list[Any]:
+        return [] if numbers else [1]
+
+    def read(self, path: str) -> Carried:
+        return Carried(added=len(path))
+
+    def export(self, path: str) -> None:
+        assert path
+
+
 class Notebook:
     """What runs were asked to do, in place of doing it."""
 
@@ -187,6 +207,8 @@ class Notebook:
         patch.setattr(api, "read_config", lambda _: dict(FOLDER_CONFIG))
         patch.setattr(api, "has_landmarks", lambda _: True)
         patch.setattr(api, "Store", self._store)
+        patch.setattr(api, "told_in", lambda _: ())
+        patch.setattr(faceloom.correcting, "corrections", NothingCorrected)
         patch.setattr(api, "run_job", self._ending("run", summary))
         patch.setattr(api, "run_again", self._ending("again", summary))
         patch.setattr(api, "forecast", self._ending("forecast", nothing_planned))

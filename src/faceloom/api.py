@@ -38,6 +38,7 @@ from faceloom.orders.outputs import border_for, framing_for, max_border_for, out
 from faceloom.selection import EVERY_FACE
 from faceloom.solver.plan import one_phase
 from faceloom.store.again import CHIP_FILES
+from faceloom.store.carrying import told_in
 from faceloom.store.configuration import LOOKS, SHARD, framing_of
 from faceloom.store.copies import CopyKind, note_made
 from faceloom.store.folder import DATABASE
@@ -92,6 +93,8 @@ def extract(
     started = time.monotonic()
     given = inputs_of(inputs, options)
     order, wanted = _extraction(options, on_event=on_event)
+    if order.corrections is not None and order.corrections.resolve() == Path(out).resolve():
+        raise RequestError(f"the corrections of {out} are there already; --corrections names another folder")
     config = config_of(order) | ({"people": wanted.to_json()} if wanted else {})
     config |= {SHARD: str(given.shard)} if given.shard else {}
     if options["only_empty"]:
@@ -108,10 +111,20 @@ def _extraction(options: ExtractOptions, *, on_event: OnEvent) -> tuple[Order, W
         threshold=options["threshold"],
     )
     order = _flow_order(options, replace(_outputs(options), share=options["share"]), on_event=on_event)
-    order = replace(order, retry_failed=options["retry_failed"])
+    order = replace(order, retry_failed=options["retry_failed"], corrections=_carried(options))
     if wanted:  # before there is a folder: a bad reference leaves none
         order = replace(order, people=find_people(order, wanted, on_event=on_event))
     return order, wanted
+
+
+def _carried(options: ExtractOptions) -> Path | None:
+    """The folder whose corrections are wanted, if they make sense: that is not to be seen only at the end."""
+    if options["corrections"] is None:
+        return None
+    folder = Path(options["corrections"])
+    for _ in told_in(folder):
+        pass
+    return folder
 
 
 def _outputs(options: ExtractOptions | PlanOptions) -> Outputs:

@@ -19,6 +19,7 @@ SHARDS_MISSING = "shards_missing"
 OTHER_VERSIONS = "other_versions"
 NOT_GROUPED = "not_grouped"
 CHIPS_LOST = "chips_lost"
+NOT_CARRIED = "not_carried"
 _SIZES = ("peak_bytes", "predicted_peak_bytes", "budget_bytes")
 
 

@@ -99,6 +99,8 @@ class Order:
     """Whose faces get other chips, if nothing is to be found."""
     chips_of: Path | None = None
     """The result folder whose chips take the place of sources that are gone, if any may."""
+    corrections: Path | None = None
+    """The result folder whose corrections are carried here at the end."""
     retry_failed: bool = False
     """Whether all that failed before is done again, whyever it failed."""
 

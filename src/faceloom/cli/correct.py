@@ -17,7 +17,7 @@ from faceloom.suggestions import or_else
 
 if TYPE_CHECKING:
     from faceloom.correcting import Corrections
-    from faceloom.store.corrections import Correction
+    from faceloom.store.corrections import Address, Correction
 
 _EXAMPLES = """\
 A FACE is SOURCE#FRAME/INDEX, as exports number them, or the path of its chip.
@@ -93,12 +93,18 @@ def corrections(chosen: argparse.Namespace) -> int:
     if chosen.export is not None:
         said.export(chosen.export)
     if chosen.list or (chosen.import_ is None and chosen.export is None):
-        told["corrections"] = [one.to_json() for one in said] if chosen.json else []
+        listed = [(one, said.missing(one)) for one in said]
+        told["corrections"] = [{**one.to_json(), "missing": [str(face) for face in lost]} for one, lost in listed]
         if not chosen.json:
-            say("\n".join(map(_in_words, said)) or "nothing has been corrected")
+            say("\n".join(_listed(one, lost) for one, lost in listed) or "nothing has been corrected")
     if chosen.json:
         say_json(told)
     return code
+
+
+def _listed(said: "Correction", missing: Sequence["Address"]) -> str:
+    """A correction in a line that says too of how many faces it says nothing."""
+    return f"{_in_words(said)}{f' ({len(missing):,} of {len(said.faces):,} not here)' if missing else ''}"
 
 
 def _in_words(said: "Correction") -> str:

@@ -68,6 +68,15 @@ class ExtractOptions(
         ),
     ]
 
+    corrections: Annotated[
+        PathLike | None,
+        Option(
+            help="carry over what was corrected in this result folder, as far as its faces are found again",
+            unit="DIR",
+            example="before",
+        ),
+    ]
+
     retry_failed: Annotated[
         bool,
         Option(

@@ -80,10 +80,19 @@ def write_lines(folder: Path) -> Iterator[str]:
     Raises:
         StoreError: the folder holds no store that can be read.
     """
+    yield from (_line(one.to_json()) for one in told_in(folder))
+
+
+def told_in(folder: Path) -> Iterator[Correction | Witness]:
+    """Whom the corrections of a result folder speak of, and the corrections in their order.
+
+    Raises:
+        StoreError: the folder holds no store that can be read, or its corrections make no sense.
+    """
     with connect_corrected(folder, raw=True) as db:
         db.execute("BEGIN")  # one state of it
-        yield from (_line(one.to_json()) for one in select_witnesses(db))
-        yield from (_line(one.to_json()) for one in select_corrections(db))
+        yield from select_witnesses(db)
+        yield from select_corrections(db)
 
 
 def _line(told: Mapping[str, Any]) -> str:

@@ -16,6 +16,7 @@ from faceloom.faces import Face
 from faceloom.media.chunks import Span
 from faceloom.store.adoption import Adoption
 from faceloom.store.again import CHIP_FILES, Again, look_name
+from faceloom.store.carrying import Carried, take_in, told_in
 from faceloom.store.configuration import Configuration
 from faceloom.store.copies import mark_derived
 from faceloom.store.database import connect, create_schema, transaction
@@ -166,6 +167,15 @@ class Store:
         """What another result folder knows to be no source, and what it is not to take up again."""
         with transaction(self._db):
             self._intake.take_notes(given)
+
+    def carry_corrections(self, other: Path) -> Carried:
+        """Takes in what was corrected in another result folder and is not known here yet; see `carrying`.
+
+        Raises:
+            StoreError: the other folder holds no store that can be read, or its corrections make no sense.
+        """
+        with transaction(self._db):
+            return take_in(self._db, told_in(other))
 
     def mark_derived(self, identity: str) -> None:
         """Says which result folder this one is derived from; see `copies`."""

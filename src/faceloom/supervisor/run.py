@@ -10,6 +10,7 @@ from typing import Self
 from faceloom.errors import BudgetError, MediaError
 from faceloom.events import (
     FROM_CHIPS,
+    NOT_CARRIED,
     NOT_DONE_YET,
     SOURCE_CHANGED,
     Counting,
@@ -36,6 +37,8 @@ from faceloom.targets import read_budget
 from faceloom.units import format_bytes
 
 _FAILURES_TOLD = 20
+_LOST_TOLD = 100
+"""Of corrections of what is not here, each by itself."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -63,7 +66,10 @@ def run_job(
         run.refuse_nothing(inputs)
         if look:
             run.look_again(look)
-        return run.go()
+        summary = run.go()
+        if order.corrections is not None:
+            run.carry_corrections(order.corrections)
+        return summary
 
 
 def run_again(
@@ -183,6 +189,13 @@ class _Run:
             self._tell(Notice(kind=FROM_CHIPS, text=text))
         for text in self._store.sources.refuse_changed(but_gone=has_chips):
             self._tell(Notice(kind=SOURCE_CHANGED, text=text))
+
+    def carry_corrections(self, folder: Path) -> None:
+        """Takes in what was corrected in another result folder, as far as it is here; tells what is not."""
+        carried = self._store.carry_corrections(folder)
+        told, more = carried.lost[:_LOST_TOLD], len(carried.lost) - _LOST_TOLD
+        for text in [*told, *([f"{more:,} more corrections are not of what is here"] if more > 0 else [])]:
+            self._tell(Notice(kind=NOT_CARRIED, text=text))
 
     def go(self) -> Summary:
         """Does what the store lists as still to be done, and returns how that ended."""
