@@ -28,7 +28,7 @@ from faceloom.store.database import connect
 from faceloom.store.folder import locked
 from faceloom.store.persons import (
     FaceTraits,
-    Told,
+    Attributions,
     count_embeddings,
     read_embeddings,
     read_identifier,
@@ -122,7 +122,7 @@ def _named(folder: Path, *, threshold: float) -> tuple[list[str], dict[str, list
     return sorted(faces, key=lambda name: -len(faces[name])), faces
 
 
-def ties_of(told: Told) -> Ties:
+def ties_of(told: Attributions) -> Ties:
     """What was said of persons, as linkage takes it: faces of which somebody said whose they are stay as they are."""
     blocs: dict[tuple[str, str | None], int] = {}
     colours: dict[str, int] = {}
@@ -136,7 +136,7 @@ def ties_of(told: Told) -> Ties:
     return Ties(together=together, colours=by_person, apart=np.array(told.apart, np.intp).reshape(-1, 2))
 
 
-def called(labels: Sequence[int], told: Told | None) -> list[str]:
+def called(labels: Sequence[int], told: Attributions | None) -> list[str]:
     """A name for each face: of those told in its cluster, or that which most of it had if anybody spoke of it, or new.
 
     Args:
@@ -154,7 +154,7 @@ def called(labels: Sequence[int], told: Told | None) -> list[str]:
     return [names[label] for label in labels]
 
 
-def _kept_names(labels: Sequence[int], told: Told) -> dict[int, str]:
+def _kept_names(labels: Sequence[int], told: Attributions) -> dict[int, str]:
     """The names of clusters that follow from what was said."""
     names: dict[int, str] = {}
     for source in (told.calls, [name if name in told.names else None for name in told.found]):

@@ -99,7 +99,7 @@ class Results:
 
     @property
     def is_raw(self) -> bool:
-        """Whether corrections are left out."""
+        """True if corrections are left out."""
         return self._raw
 
     @property

@@ -100,7 +100,9 @@ def _no_embeddings(folder: Path) -> RequestError:
     )
 
 
-def write_persons(folder: Path, ids: Sequence[int], persons: Sequence[str], *, told: "Told | None" = None) -> bool:
+def write_persons(
+    folder: Path, ids: Sequence[int], persons: Sequence[str], *, told: "Attributions | None" = None
+) -> bool:
     """Says whose these faces are; all others are nobody's from now on. Call it with the folder locked.
 
     Those of which somebody said whose they are keep what they have.
@@ -121,7 +123,7 @@ def write_persons(folder: Path, ids: Sequence[int], persons: Sequence[str], *, t
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Told:
+class Attributions:
     """What somebody said of the persons of faces, as grouping takes it."""
 
     state: tuple[Any, ...]
@@ -140,7 +142,7 @@ class Told:
     """That anybody has ever given or taken."""
 
 
-def read_told(folder: Path, ids: Sequence[int]) -> Told | None:
+def read_told(folder: Path, ids: Sequence[int]) -> Attributions | None:
     """What somebody said of the persons of these faces; None if nobody ever said anything.
 
     Raises:
@@ -158,7 +160,7 @@ def read_told(folder: Path, ids: Sequence[int]) -> Told | None:
         whole = ((face, aliases.get(name, name)) for face, name in found.items() if face not in faces)
         told |= {face: person for face, person in whole if person in now.names}
         places = {face: place for place, face in enumerate(ids)}
-        return Told(
+        return Attributions(
             state=state,
             found=[found.get(face) for face in ids],
             persons=[told.get(face) for face in ids],

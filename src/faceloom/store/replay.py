@@ -30,7 +30,7 @@ class _Called:
         return end
 
 
-class People:
+class Namings:
     """Whose faces are, as far as anybody said: of faces one by one, and of all that `faceloom group` took for one."""
 
     def __init__(self, found_person: Callable[[int], str | None]) -> None:
@@ -113,7 +113,7 @@ class People:
 class Replayed:
     """What holds of faces, by row number, that is not what was found."""
 
-    people: People
+    people: Namings
     rejected: dict[int, str | None] = field(default_factory=dict)
     """Why a face is rejected; None: it is not."""
     boxes: dict[int, Sequence[float]] = field(default_factory=dict)
@@ -130,7 +130,7 @@ def replay(corrections: Iterable[tuple[Said, Sequence[int]]], *, found_person: C
             are there.
         found_person: whom `faceloom group` took a face for.
     """
-    now = Replayed(People(found_person))
+    now = Replayed(Namings(found_person))
     for said, faces in corrections:
         _apply(now, said, faces)
     return now
