@@ -207,14 +207,15 @@ class Corrections:
 
     def _mark(self, numbers: Sequence[int], *, undone: bool) -> list[Correction]:
         with saying(self._folder) as db:
-            there = {one.id: one for one in select_corrections(db)}
+            there = dict(db.execute("SELECT id, undone > 0 FROM correction").fetchall())
             for number in numbers:
-                if number not in there or there[number].is_undone == undone:
+                if there.get(number) != (not undone):
                     state = "is none" if number not in there else f"is {'undone already' if undone else 'not undone'}"
                     raise RequestError(f"correction {number} {state}; faceloom corrections {self._folder} lists them")
             if not numbers:
                 numbers = (_last(db, undone=undone),)
-            return mark(db, [there[number] for number in numbers], undone=undone)
+            chosen = [one for number in numbers for one in select_corrections(db, number=number)]
+            return mark(db, chosen, undone=undone)
 
     def _of_faces(self, verb: Verb, faces: FaceLike | Iterable[FaceLike], after: Any) -> Correction:
         places = _places(faces)

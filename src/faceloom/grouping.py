@@ -27,9 +27,10 @@ from faceloom.store.copies import MARK, CopyKind, note_copy
 from faceloom.store.database import connect
 from faceloom.store.folder import locked
 from faceloom.store.persons import (
-    FaceTraits,
     Attributions,
+    FaceTraits,
     count_embeddings,
+    is_corrected,
     read_embeddings,
     read_identifier,
     read_persons,
@@ -44,6 +45,8 @@ _GROUPING_BYTES = 24 * MIB
 """Of cosines that are looked at, and what goes with them (measured: 17 MiB)."""
 _FACE_BYTES = 2048
 """Of a face's row, its names and what faces are sorted by."""
+_TOLD_BYTES = 512
+"""Of what was said of the persons of a face, and what was found."""
 _NUMBER_BYTES = 12
 """Of each number of an embedding: as read, as the mean of its cluster, and while means are joined (measured)."""
 SORTS: Mapping[Sort, Callable[[FaceTraits], float]] = {
@@ -169,7 +172,8 @@ def _require_room(folder: Path, budget_bytes: int | None) -> None:
     if budget_bytes is None:
         return
     faces, numbers = count_embeddings(folder)
-    needed = held_bytes() + _GROUPING_BYTES + faces * (_FACE_BYTES + _NUMBER_BYTES * numbers)
+    face_bytes = _FACE_BYTES + _NUMBER_BYTES * numbers + (_TOLD_BYTES if is_corrected(folder) else 0)
+    needed = held_bytes() + _GROUPING_BYTES + faces * face_bytes
     if needed > budget_bytes:
         message = (
             f"grouping {faces:,} faces does not fit into {format_bytes(budget_bytes)}; the smallest budget that would"

@@ -103,12 +103,13 @@ def _begun(vectors: NDArray[np.float32], ties: Ties | None) -> _Begun:
     labels[is_tied] = firsts[ties.together[is_tied]]
     kept, labels = np.unique(labels, return_inverse=True)
     sizes = np.bincount(labels, minlength=len(kept)).astype(np.float64)
-    means = np.zeros((len(kept), vectors.shape[1]))
+    means = np.zeros((len(kept), vectors.shape[1]), np.float32)
     np.add.at(means, labels, vectors)
+    means /= sizes[:, None].astype(np.float32)
     apart = labels[ties.apart.reshape(-1, 2)]
     apart = apart[apart[:, 0] != apart[:, 1]]
     bounds = _Bounds(ties.colours[kept], np.concatenate([apart, apart[:, ::-1]]))
-    return labels, (means / sizes[:, None]).astype(np.float32), sizes, bounds
+    return labels, means, sizes, bounds
 
 
 def _nearest(

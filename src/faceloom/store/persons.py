@@ -51,6 +51,16 @@ def count_embeddings(folder: Path) -> tuple[int, int]:
     return count, (length or 0) // 4
 
 
+def is_corrected(folder: Path) -> bool:
+    """Whether anything was ever corrected.
+
+    Raises:
+        StoreError: the folder holds no store that can be read.
+    """
+    with connect_corrected(folder, raw=True) as db:
+        return db.execute("SELECT 1 FROM correction LIMIT 1").fetchone() is not None
+
+
 def read_embeddings(folder: Path) -> tuple[list[int], NDArray[np.float32]]:
     """Row numbers (N) and embeddings (N, D) of all faces that have one and no filter rejected, by source and frame.
 
