@@ -125,6 +125,15 @@ ATTACKS: Mapping[str, Attack] = {
         "INSERT INTO again SELECT source_id, idx, 'mask/../../x', 'x' || char(7) FROM frame",
         "INSERT INTO again SELECT source_id, idx, 'look/9' || hex(zeroblob(99)), NULL FROM frame",
     ),
+    "a correction that makes no sense": _sql(
+        "INSERT INTO correction VALUES (1, :outside, 'now', 'marry', '[', replace(hex(zeroblob(9999)), '00', '['), 0)"
+    ),
+    "persons that are merged round and round": _sql(
+        "WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n WHERE i < 20000)"
+        " INSERT INTO correction SELECT i, printf('%032x', i), '2026-01-01', 'merge', json_array(char(65 + i % 3)),"
+        " json_quote(char(65 + (i + 1) % 3)), 0 FROM n",
+        "UPDATE face SET person = 'A'",
+    ),
     "a source above the folder": _sql("UPDATE source SET name = '../' || :up || '/x' || id WHERE id > 1"),
     "sources that climb out": _sql("UPDATE source SET name = '../' || :up WHERE id = 1"),
     "a source by its whole path": _sql("UPDATE source SET name = :outside || '/' || id"),

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from faceloom.cli.main import main
+from faceloom.correcting import corrections
 from faceloom.errors import FaceloomError, RequestError, StoreError
 from faceloom.events import Event, Notice
 from faceloom.media.shards import Shard
@@ -468,3 +469,25 @@ def test_the_command_says_what_was_taken_in(
 def test_counts_add_up() -> None:
     merged = Merged(folders=1, missing=(), sources=1, frames=2, faces=3, files=4, known=5, forgotten=6, lost=7)
     assert merged.to_json()["lost"] == 7
+
+
+def test_what_was_corrected_in_each_folder_holds_in_all_of_them_together(shards: list[Path], tmp_path: Path) -> None:
+    found = [folder for folder in shards if exported(folder)]
+    assert len(found) > 1
+    for number, folder in enumerate(found):
+        with closing(sqlite3.connect(folder / DATABASE)) as db, db:
+            db.execute("UPDATE face SET person = 'person 1' WHERE idx % 2 = 0")
+        corrections(folder).name("person 1", f"Ann {number}")
+        first = json.loads(exported(folder).splitlines()[0])
+        corrections(folder).reject(f"{first['source']}#0/0")
+    lines = sorted(line for folder in shards for line in map(told, exported(folder).splitlines()))
+    merge(shards, tmp_path / "out")
+    assert sorted(map(told, exported(tmp_path / "out").splitlines())) == lines
+    merge(shards, tmp_path / "out")
+    assert len(corrections(tmp_path / "out")) == 2 * len(found), "also when it is done again"
+
+
+def told(line: str) -> tuple[str, int, int, str]:
+    """Which face of a line is whose."""
+    face = json.loads(line)
+    return face["source"], face["frame"], face["index"], face["person"] or ""

@@ -27,10 +27,11 @@ from faceloom.store.corrections import (
     png_of,
     select_corrections,
 )
-from faceloom.store.saying import queue_chips
+from faceloom.store.saying import all_names, fresh_name, queue_chips
 from faceloom.store.view import connect_corrected, number_of
 
 TITLE = "corrections"
+_LOST_TOLD = 100
 _ADDRESS = "name, sha256, frame_idx, face.idx, x0, y0, x1, y1 FROM main.face JOIN main.source ON source.id = source_id"
 
 
@@ -55,6 +56,12 @@ class Carried:
     """That were there already, by their uid."""
     lost: list[str] = field(default_factory=list)
     """What is not there to be corrected, in words: faces, and persons."""
+
+    @property
+    def told(self) -> list[str]:
+        """What is not there, as a run tells it: the first of it one by one."""
+        more = len(self.lost) - _LOST_TOLD
+        return self.lost[:_LOST_TOLD] + ([f"{more:,} more corrections are not of what is here"] if more > 0 else [])
 
     def to_json(self) -> dict[str, Any]:
         """Gives it as `corrections --import --json` prints it."""
@@ -170,8 +177,9 @@ def _named_here(db: sqlite3.Connection, one: Witness) -> str | None:
     found.pop(None, None)
     if found:
         return str(min(found, key=lambda name: (-found[name], name)))
-    taken = db.execute("SELECT 1 FROM main.face WHERE person = ? LIMIT 1", (one.person,)).fetchone()
-    if not numbers or taken is not None:
+    if not numbers:
         return None
-    db.executemany("UPDATE main.face SET person = ? WHERE id = ?", ((one.person, number) for number in numbers))
-    return one.person
+    names = all_names(db)
+    name = fresh_name(names) if one.person in names else one.person
+    db.executemany("UPDATE main.face SET person = ? WHERE id = ?", ((name, number) for number in numbers))
+    return name

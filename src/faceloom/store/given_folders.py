@@ -11,10 +11,9 @@ from typing import Any
 from faceloom.errors import RequestError
 from faceloom.media.shards import Shard
 from faceloom.store.claims import Claim
-from faceloom.store.configuration import SHARD, differences
+from faceloom.store.configuration import SHARD, config_in, differences
 from faceloom.store.database import connect
 from faceloom.store.folder import PENDING
-from faceloom.store.reading import config_in
 from faceloom.store.rows import Status
 from faceloom.store.soundness import check_rows, sound
 

@@ -7,7 +7,16 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from faceloom.errors import RequestError
-from faceloom.events import CHIPS_LOST, NOT_GROUPED, OTHER_VERSIONS, SHARDS_MISSING, Counting, Notice, OnEvent
+from faceloom.events import (
+    CHIPS_LOST,
+    NOT_CARRIED,
+    NOT_GROUPED,
+    OTHER_VERSIONS,
+    SHARDS_MISSING,
+    Counting,
+    Notice,
+    OnEvent,
+)
 from faceloom.media.shards import Shard
 from faceloom.options.calls import MergeOptions
 from faceloom.options.keywords import takes
@@ -96,6 +105,8 @@ def merge(
             merging.warn(facts, missing)
             for number, path in enumerate(paths):
                 merging.take(path, claims.of(number), overlays=_has_overlays(facts[number]))
+            for path in paths:
+                merging.carry(path)
             return merging.end(len(paths), missing)
 
 
@@ -152,6 +163,11 @@ class _Merging:
                 self._taken += self._store.take_in(given, group, next(self._numbers), overlays=overlays)
                 self._on_event(Counting(sources=self._taken.sources + self._taken.known, frames=self._taken.frames))
             self._store.take_notes(given)
+
+    def carry(self, path: Path) -> None:
+        """What was corrected in a folder, when all that there is to correct has been taken in."""
+        for text in self._store.carry_corrections(path).told:
+            self._tell(NOT_CARRIED, text)
 
     def end(self, folders: int, missing: Sequence[Shard]) -> Merged:
         """How it ended."""

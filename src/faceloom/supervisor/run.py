@@ -4,6 +4,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
@@ -37,8 +38,6 @@ from faceloom.targets import read_budget
 from faceloom.units import format_bytes
 
 _FAILURES_TOLD = 20
-_LOST_TOLD = 100
-"""Of corrections of what is not here, each by itself."""
 _LOG = logging.getLogger(__name__)
 
 
@@ -192,9 +191,7 @@ class _Run:
 
     def carry_corrections(self, folder: Path) -> None:
         """Takes in what was corrected in another result folder, as far as it is here; tells what is not."""
-        carried = self._store.carry_corrections(folder)
-        told, more = carried.lost[:_LOST_TOLD], len(carried.lost) - _LOST_TOLD
-        for text in [*told, *([f"{more:,} more corrections are not of what is here"] if more > 0 else [])]:
+        for text in self._store.carry_corrections(folder).told:
             self._tell(Notice(kind=NOT_CARRIED, text=text))
 
     def go(self) -> Summary:
