@@ -301,8 +301,8 @@ def select_corrections(
         ValueError: a row is none; its number is named.
     """
     query = f"SELECT {_COLUMNS}, {_OF_FACE} FROM correction LEFT JOIN corrected_face ON correction_id = id"
-    where = "(NOT undone > 0 OR ?) AND (? IS NULL OR id = ?)"
-    rows = db.execute(f"{query} WHERE {where} ORDER BY id, number", (undone, number, number))
+    where, values = ("NOT undone > 0 OR ?", (undone,)) if number is None else ("id = ?", (number,))
+    rows = db.execute(f"{query} WHERE {where} ORDER BY id, number", values)
     for place, same in groupby(rows, key=lambda row: row[0]):
         try:
             yield _from_rows(list(same))

@@ -87,7 +87,8 @@ def forget(folder: PathLike, **options: Unpack[ForgetOptions]) -> Forgotten:
             lost = select_source(db, folder, Path(source))
         else:
             assert person is not None
-            lost = select_person(db, folder, person)
+            with sound(folder):
+                lost = select_person(db, folder, person)
         return _forget(db, folder, lost, request)
 
 

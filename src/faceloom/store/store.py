@@ -28,7 +28,7 @@ from faceloom.store.known import KnownFaces
 from faceloom.store.privacy import make_folders_below
 from faceloom.store.round import Round
 from faceloom.store.rows import ChunkRows
-from faceloom.store.soundness import check_rows
+from faceloom.store.soundness import check_rows, sound
 from faceloom.store.sources import Sources
 from faceloom.store.writing import ChunkWriter
 
@@ -174,7 +174,7 @@ class Store:
         Raises:
             StoreError: the other folder holds no store that can be read, or its corrections make no sense.
         """
-        with transaction(self._db):
+        with sound(self.folder), transaction(self._db):
             return take_in(self._db, told_in(other))
 
     def mark_derived(self, identity: str) -> None:
