@@ -92,6 +92,8 @@ def extract(
     """
     started = time.monotonic()
     given = inputs_of(inputs, options)
+    if given.remote and options["only_empty"]:
+        raise RequestError("a second look reads frames again, and remote files are gone by then; fetch them first")
     order, wanted = _extraction(options, on_event=on_event)
     if order.corrections is not None and order.corrections.resolve() == Path(out).resolve():
         raise RequestError(f"the corrections of {out} are there already; --corrections names another folder")
@@ -111,7 +113,12 @@ def _extraction(options: ExtractOptions, *, on_event: OnEvent) -> tuple[Order, W
         threshold=options["threshold"],
     )
     order = _flow_order(options, replace(_outputs(options), share=options["share"]), on_event=on_event)
-    order = replace(order, retry_failed=options["retry_failed"], corrections=_carried(options))
+    order = replace(
+        order,
+        retry_failed=options["retry_failed"],
+        corrections=_carried(options),
+        scratch_bytes=budget_bytes_of(options["scratch"]),
+    )
     if wanted:  # before there is a folder: a bad reference leaves none
         order = replace(order, people=find_people(order, wanted, on_event=on_event))
     return order, wanted
@@ -408,7 +415,10 @@ def plan(
     """
     budgets = [size for item in options["what_if"] if (size := budget_bytes_of(item)) is not None]
     order = _flow_order(options, _outputs(options), on_event=on_event)
-    return forecast(order, inputs_of(inputs, options), budgets, on_event=on_event)
+    given = inputs_of(inputs, options)
+    if given.remote:
+        raise RequestError("a plan takes files of this machine; fetch some of the remote ones first")
+    return forecast(order, given, budgets, on_event=on_event)
 
 
 @takes(ProfileOptions)

@@ -101,6 +101,8 @@ class Order:
     """The result folder whose chips take the place of sources that are gone, if any may."""
     corrections: Path | None = None
     """The result folder whose corrections are carried here at the end."""
+    scratch_bytes: int | None = None
+    """What remote inputs may take of the disk while they are read; None: the usual."""
     retry_failed: bool = False
     """Whether all that failed before is done again, whyever it failed."""
 

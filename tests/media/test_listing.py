@@ -55,24 +55,24 @@ def test_a_list_names_what_was_written_into_it(paths: list[bytes], is_null: bool
         at += size
     with pytest.MonkeyPatch.context() as patch:
         piped(patch, pieces)
-        found = list(FileList(path=Path("-"), is_null=is_null).paths())
-    assert [os.fsencode(path) for path in found] == [os.fsencode(Path(os.fsdecode(path))) for path in paths]
+        found = list(FileList(path=Path("-"), is_null=is_null).entries())
+    assert [os.fsencode(path) for path in found] == paths
 
 
 def test_a_last_line_without_its_end_counts_and_empty_lines_do_not(tmp_path: Path) -> None:
     (tmp_path / "list").write_bytes(b"\na.jpg\r\n\n\r\nb c.jpg")
-    assert list(FileList(path=tmp_path / "list").paths()) == [Path("a.jpg"), Path("b c.jpg")]
+    assert list(FileList(path=tmp_path / "list").entries()) == ["a.jpg", "b c.jpg"]
 
 
 def test_a_name_with_a_line_break_is_one_where_entries_end_with_nul(tmp_path: Path) -> None:
     (tmp_path / "list").write_bytes(b"a\nb.jpg\0c\r.jpg\0")
-    assert list(FileList(path=tmp_path / "list", is_null=True).paths()) == [Path("a\nb.jpg"), Path("c\r.jpg")]
+    assert list(FileList(path=tmp_path / "list", is_null=True).entries()) == ["a\nb.jpg", "c\r.jpg"]
 
 
 def test_a_list_is_read_as_far_as_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     pipe = piped(monkeypatch, [b"a.jpg\n"] * 1000)
-    paths = FileList(path=Path("-")).paths()
-    assert [next(paths) for _ in range(10)] == [Path("a.jpg")] * 10
+    paths = FileList(path=Path("-")).entries()
+    assert [next(paths) for _ in range(10)] == ["a.jpg"] * 10
     assert pipe.given < 200
 
 
@@ -83,7 +83,7 @@ def test_a_list_is_read_as_far_as_it_is_asked_for(monkeypatch: pytest.MonkeyPatc
 def test_a_list_with_other_ends_says_so(tmp_path: Path, content: bytes, is_null: bool, words: str) -> None:
     (tmp_path / "list").write_bytes(content)
     with pytest.raises(RequestError, match=words):
-        list(FileList(path=tmp_path / "list", is_null=is_null).paths())
+        list(FileList(path=tmp_path / "list", is_null=is_null).entries())
 
 
 def listed(root: Path, *paths: str | Path) -> Inputs:

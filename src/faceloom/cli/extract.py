@@ -56,7 +56,7 @@ EXTRACT = Command(
         Argument(
             name="inputs",
             metavar="INPUT",
-            help="a picture, a video, or a folder with everything below it",
+            help="a picture, a video, a folder with everything below it, or an address as in s3://bucket/prefix",
             nargs="*",
         ),
     ),

@@ -71,7 +71,8 @@ exit codes: 0 done; 1 done, but some items failed; 2 the request is wrong; 3 thi
   4 no input could be read; 5 weights; 6 a stage; 7 the store; {CRASHED} a bug, of which a report is written;
   {INTERRUPTED} interrupted, state kept (143 on SIGTERM)
 
-Everything stays on this machine; the only network access is fetching weights, each pinned by its sha256.
+Everything stays on this machine; the network is used to fetch weights, each pinned by its sha256, and inputs that
+are named by address.
 """
 
 

@@ -23,6 +23,9 @@ _OPENCV_WHEELS = (
     "opencv-contrib-python-headless",
 )
 
+_REMOTE = ("s3fs", "gcsfs", "adlfs", "aiohttp")
+"""What fsspec needs for the addresses of common stores and of the web."""
+
 
 def doctor() -> list[Finding]:
     """Checks whether this machine can do the work, by doing a little of it, and says what to mend.
@@ -133,6 +136,13 @@ def _check_disk() -> Iterator[Finding]:
     yield Finding(name="disk", verdict=Verdict.NOTE if short else Verdict.OK, found=found, fix=fix)
 
 
+def _check_remote() -> Iterator[Finding]:
+    if version := version_of("fsspec"):
+        others = ", ".join(f"{name} {version_of(name)}" for name in _REMOTE if version_of(name))
+        found = f"fsspec {version}{f', {others}' if others else ''}: inputs may be addresses"
+        yield Finding(name="remote", verdict=Verdict.OK, found=found)
+
+
 _CHECKS = (
     _check_python,
     _check_packages,
@@ -145,5 +155,6 @@ _CHECKS = (
     _check_memory,
     _check_weights,
     _check_disk,
+    _check_remote,
     check_cards,
 )

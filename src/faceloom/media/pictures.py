@@ -4,6 +4,7 @@ JPEG goes through TurboJPEG, anything else through Pillow, and what Pillow does 
 """
 
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -27,6 +28,8 @@ from faceloom.media.profiles import Conversion, ProfileError, conversion_from
 from faceloom.media.shortage import raise_if_short
 from faceloom.media.values import Scale, grey_to_rgb, scale_of, to_grey
 
+_OBJECT = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>")
+"""What Pillow calls a file that it has been given as bytes: by a place in memory, another one each time."""
 _STRIP_BYTES = 1 << 18
 _UNKNOWN_PACKING = 20
 """Bytes that reading may take for each byte of a file whose header tells no shape: a guess."""
@@ -97,7 +100,7 @@ class PictureFile:
         try:
             still = self._read_pillow(bare, page)
         except (UnidentifiedImageError, UnclearError):
-            raise UnclearError(f"the picture is damaged: {problem}") from problem
+            raise UnclearError(f"the picture is damaged: {_in_words(problem)}") from problem
         return replace(still, notes=(*still.notes, Note.BARE))
 
     def _read_jpeg(self) -> Still | None:
@@ -141,7 +144,7 @@ class PictureFile:
             raise
         except Exception as error:  # Pillow's readers raise what their formats' parsers happen to raise
             self.close()
-            raise UnclearError(f"the picture is damaged: {error}") from error
+            raise UnclearError(f"the picture is damaged: {_in_words(error)}") from error
         told = (*notes_on(orientation), *notes, *still.notes, *([] if is_whole else [Note.BARE]))
         return replace(still, notes=told)
 
@@ -254,3 +257,8 @@ def _from_tiff(values: NDArray[np.generic], orientation: int) -> Still:
         shades = to_grey(values[part], scale)
         stored[part] = shades if shades.ndim == 3 else grey_to_rgb(shades)
     return Still(image=image, notes=(*notes_on(orientation), *([Note.SCALED] if scale.is_guess else [])))
+
+
+def _in_words(error: Exception) -> str:
+    """An error as it is told, the same each time."""
+    return _OBJECT.sub("as it stands", str(error))

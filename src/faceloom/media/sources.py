@@ -30,6 +30,16 @@ class SourceKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a file comes from that was fetched, and what tells that it is another now."""
+
+    url: str
+    size_bytes: int
+    tag: int
+    """Of its version there; in the place of a time of change."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """One input file."""
 
@@ -41,6 +51,8 @@ class Source:
     """Seconds a tick of the presentation times, as a fraction; None for a picture."""
     notes: tuple[str, ...] = ()
     """What is known to have been done to it, see `Note`."""
+    address: Address | None = None
+    """Where it was fetched from, when it is taken up; None for a file of this machine."""
 
     @property
     def is_joined(self) -> bool:
@@ -146,6 +158,12 @@ _KINDS = {
     Content.VIDEO: SourceKind.VIDEO,
     Content.UNKNOWN: SourceKind.VIDEO,
 }
+
+
+def kind_or_why(path: Path) -> tuple[SourceKind | None, str]:
+    """What a file is, as `kind_of` tells it; or None, and in a few words what else it is."""
+    content = _content_of(path)
+    return _KINDS.get(content), str(content)
 
 
 def is_guess(path: Path) -> bool:
@@ -291,8 +309,8 @@ def _is(question: Callable[[], bool]) -> bool:
 
 def longer_names(source: Source) -> Iterator[str]:
     """Names for a source whose own is taken: with one more of the folders above it each time, and a hash at last."""
-    path = source.path.absolute()
-    parts = path.parts[1:]
+    path = Path(source.address.url) if source.address else source.path.absolute()
+    parts = () if source.address else path.parts[1:]
     for length in range(len(Path(source.name).parts) + 1, len(parts) + 1):
         yield printable(Path(*parts[-length:]).as_posix())
     yield f"{source.name}~{hashlib.sha256(os.fsencode(path)).hexdigest()[:_HASH_DIGITS]}"

@@ -29,6 +29,15 @@ class InputOptions(TypedDict, total=False):
             short="-0",
         ),
     ]
+    scratch: Annotated[
+        int | str | None,
+        _input(
+            help="how much of the disk below --out remote inputs may take while they are read",
+            usual="10GiB",
+            unit="SIZE",
+            example="1GiB",
+        ),
+    ]
     shard: Annotated[
         str | None,
         _input(

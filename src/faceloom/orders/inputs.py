@@ -6,6 +6,7 @@ from pathlib import Path
 from faceloom.errors import RequestError
 from faceloom.job import FacesFile
 from faceloom.media.listing import STDIN, FileList, Inputs
+from faceloom.media.remote import is_remote
 from faceloom.media.shards import Shard
 from faceloom.options.calls import ExtractOptions, PlanOptions
 from faceloom.options.inputs import InputOptions
@@ -38,8 +39,10 @@ def inputs_of(inputs: PathLike | Iterable[PathLike], options: ExtractOptions | P
         RequestError: a file or folder is not there, nothing was named, or there is no such shard.
     """
     listed = _list_of(options)
-    roots = [Path(inputs)] if isinstance(inputs, str | Path) else [Path(item) for item in inputs]
-    if roots or listed is None:
+    given = [inputs] if isinstance(inputs, str | Path) else list(inputs)
+    remote = tuple(item for item in given if isinstance(item, str) and is_remote(item))
+    roots = [Path(item) for item in given if item not in remote]
+    if roots or not (listed or remote):
         existing(roots)
     if options["shard"] is not None and options["detect"] == IMPORT:
         message = "names in a file of faces can be told apart only among all sources: import without --shard"
@@ -48,7 +51,7 @@ def inputs_of(inputs: PathLike | Iterable[PathLike], options: ExtractOptions | P
         shard = None if options["shard"] is None else Shard.parse(options["shard"])
     except ValueError as error:
         raise RequestError(str(error)) from error
-    return Inputs(roots=tuple(roots), listed=listed, shard=shard)
+    return Inputs(roots=tuple(roots), listed=listed, shard=shard, remote=remote)
 
 
 def _list_of(options: InputOptions) -> FileList | None:

@@ -15,9 +15,10 @@ from faceloom.store.corrections import Verb, select_corrections, unsound_correct
 from faceloom.store.database import APPLICATION_ID, SCHEMA_VERSION, connect, create_schema
 from faceloom.store.folder import DATABASE, LOCK, OVERLAYS, PENDING, file_name
 from faceloom.store.places import file_below
+from faceloom.store.scratch import SCRATCH
 from faceloom.store.view import found_again
 
-_SIDE_FILES = frozenset([DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal", LOCK, PENDING])
+_SIDE_FILES = frozenset([DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal", LOCK, PENDING, SCRATCH])
 _TOLERANCE_PX = 0.01  # chips say their boxes rounded
 
 

@@ -1,6 +1,5 @@
 """Frames of an open store: which are to be done, how many are, and which cannot be."""
 
-import os
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from faceloom.store.database import transaction
 from faceloom.store.notes import read_notes
 from faceloom.store.round import Round
 from faceloom.store.rows import Status
+from faceloom.store.scratch import place_of
 
 _PAGE = 1000
 STARVED = "not enough memory: "
@@ -33,8 +33,9 @@ class Counts:
 class FrameStates:
     """How far the frames of the present run's sources are."""
 
-    def __init__(self, db: sqlite3.Connection, again: Again, now: Round) -> None:
+    def __init__(self, db: sqlite3.Connection, folder: Path, again: Again, now: Round) -> None:
         self._db = db
+        self._folder = folder
         self._again = again
         self._round = now
 
@@ -43,7 +44,7 @@ class FrameStates:
         at = (-1, -1)
         while page := self._pending_after(at):
             for source_id, name, path, kind, time_base, notes, index, ticks, seek_ticks in page:
-                file = Path(os.fsdecode(path))
+                file = place_of(self._folder, path)
                 kinds = SourceKind(kind)
                 source = Source(name=name, path=file, kind=kinds, time_base=time_base, notes=read_notes(notes))
                 yield PendingFrame(source=source, index=index, ticks=ticks, seek_ticks=seek_ticks)

@@ -13,12 +13,13 @@ from typing import Any
 from faceloom.errors import StoreError
 from faceloom.faults import Fault
 from faceloom.media.notes import Note
-from faceloom.media.sources import PassedOver, Shape, Source, SourceKind, VideoIndex
+from faceloom.media.sources import Address, PassedOver, Shape, Source, SourceKind, VideoIndex, longer_names
 from faceloom.store.again import Again
 from faceloom.store.database import transaction
 from faceloom.store.folder import remove_files
 from faceloom.store.notes import add_notes
 from faceloom.store.round import Round
+from faceloom.store.scratch import is_address, place_of
 from faceloom.store.spelling import spellings
 from faceloom.store.tombstones import Tombstones
 
@@ -66,11 +67,11 @@ class Sources:
 
         Call within `adding`. The source comes back with the name it got.
         """
-        path, spelled = spellings(source.path)
+        path, spelled = spellings(source.path) if source.address is None else [source.address.url.encode()] * 2
         if path in self._tombstones or spelled in self._tombstones:
             return source, Known.FORGOTTEN
         self._db.execute("DELETE FROM passed_over WHERE path = ?", (path,))
-        state = _state(source.path)
+        state = _state(source.path) if source.address is None else (source.address.size_bytes, source.address.tag)
         row = self._db.execute(f"{_KNOWN_BY} path IN (?, ?) ORDER BY id LIMIT 1", (path, spelled)).fetchone()
         if row is not None:  # under whatever name it was given the first time
             return self._take_up(source, row, path, state)
@@ -82,7 +83,7 @@ class Sources:
                 named = Source(name=name, path=source.path, kind=source.kind)
                 self._insert_source(named, path, state)
                 return named, Known.NEW
-            if row[-1] == self._round.run_id or Path(os.fsdecode(row[2])).exists():
+            if row[-1] == self._round.run_id or is_address(row[2]) or Path(os.fsdecode(row[2])).exists():
                 continue
             return self._take_up(source, row, path, state)
         raise StoreError(
@@ -130,7 +131,7 @@ class Sources:
         at = -1
         while (row := self._db.execute(query, (self._round.run_id, at)).fetchone()) is not None:
             at, name, path = row
-            yield Source(name=name, path=Path(os.fsdecode(path)), kind=SourceKind.VIDEO)
+            yield Source(name=name, path=place_of(self._folder, path), kind=SourceKind.VIDEO)
 
     def unsized(self, limit: int) -> Iterator[tuple[Source, ...]]:
         """The pictures of this run that are to be done and have not been looked at, some at a time."""
@@ -143,7 +144,7 @@ class Sources:
         while rows := self._db.execute(query, (self._round.run_id, at, limit)).fetchall():
             at = rows[-1][0]
             yield tuple(
-                Source(name=name, path=Path(os.fsdecode(path)), kind=SourceKind.PICTURE) for _, name, path in rows
+                Source(name=name, path=place_of(self._folder, path), kind=SourceKind.PICTURE) for _, name, path in rows
             )
 
     def add_shape(self, source: Source, shape: Shape) -> None:
@@ -200,6 +201,42 @@ class Sources:
         )
         if shape is not None:
             self._size(source, shape)
+
+    def is_wanted(self, address: Address) -> bool:
+        """Whether the content of an object is wanted; if all its frames are done it is one of this run's without that.
+
+        One that was forgotten is not.
+        """
+        if address.url.encode() in self._tombstones:
+            return False
+        row = self._db.execute(
+            "SELECT id FROM source WHERE path = ? AND size_bytes = ? AND mtime_ns = ?"
+            " AND EXISTS (SELECT 1 FROM frame WHERE source_id = source.id)"
+            " AND NOT EXISTS (SELECT 1 FROM frame WHERE source_id = source.id AND status != 'done')"
+            " AND NOT EXISTS (SELECT 1 FROM again WHERE source_id = source.id)",
+            (address.url.encode(), address.size_bytes, address.tag),
+        ).fetchone()
+        if row is None:
+            return True
+        self._db.execute("UPDATE source SET run_id = ? WHERE id = ?", (self._round.run_id, row[0]))
+        return False
+
+    def fail_fetching(self, source: Source, reason: str) -> None:
+        """Has the frames of an object that cannot be fetched fail, as far as they are to be done. Call within `adding`.
+
+        What was found before in an object that has changed stays.
+        """
+        assert source.address is not None
+        path = source.address.url.encode()
+        row = self._db.execute("SELECT id FROM source WHERE path = ?", (path,)).fetchone()
+        if row is None:
+            named, _ = self.add(source, other_names=longer_names(source))
+            self.add_failed(named, reason, Fault.MACHINE)
+            return
+        run = self._round.run_id
+        self._db.execute("UPDATE source SET run_id = ? WHERE id = ?", (run, row[0]))
+        query = "UPDATE frame SET status = 'failed', reason = ?, fault = ?, tried_in = ? WHERE source_id = ?"
+        self._db.execute(f"{query} AND status = 'pending'", (reason, Fault.MACHINE, run, row[0]))
 
     def refuse_changed(self, *, but_gone: bool = False) -> Iterator[str]:
         """Gives up what is to be done again in files that are gone or have changed, and says why, file by file.

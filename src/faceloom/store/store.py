@@ -6,7 +6,7 @@ end of any kind is a query, and memory does not grow with the job.
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -25,9 +25,11 @@ from faceloom.store.frames import FrameStates
 from faceloom.store.given_folders import GivenFolder
 from faceloom.store.intake import Intake, Taken
 from faceloom.store.known import KnownFaces
-from faceloom.store.privacy import make_folders_below
+from faceloom.store.places import place_below, remove_below
+from faceloom.store.privacy import make_folder, make_folders_below
 from faceloom.store.round import Round
 from faceloom.store.rows import ChunkRows
+from faceloom.store.scratch import SCRATCH
 from faceloom.store.soundness import check_rows, sound
 from faceloom.store.sources import Sources
 from faceloom.store.writing import ChunkWriter
@@ -62,12 +64,13 @@ class Store:
             self.known = KnownFaces(self._db)
             self.configuration = Configuration(self._db, self.folder, self.again)
             self.sources = Sources(self._db, self.folder, self.again, self._round)
-            self.frames = FrameStates(self._db, self.again, self._round)
+            self.frames = FrameStates(self._db, self.folder, self.again, self._round)
             self._writer = ChunkWriter(self._db, self.again, self._round)
             self._adoption = Adoption(self._db, self.folder)
             self._intake = Intake(self._db, self.folder, self._round)
             check_rows(self._db, self.folder)
             recover_files(self.folder, self._is_committed)
+            remove_below(self.folder, SCRATCH)  # what a kill has left
             self._stack = stack.pop_all()
         return self
 
@@ -84,6 +87,12 @@ class Store:
     def run_id(self) -> int:
         """The row number of the run that was begun last; 0: none was."""
         return self._round.run_id
+
+    @property
+    def next_chunk(self) -> int:
+        """The first number that no chunk of this run has."""
+        query = "SELECT coalesce(max(number) + 1, 0) FROM chunk WHERE run_id = ?"
+        return int(self._db.execute(query, (self.run_id,)).fetchone()[0])
 
     def begin_run(self, *, versions: Mapping[str, Any]) -> None:
         """Notes the start of a run."""
@@ -176,6 +185,15 @@ class Store:
         """
         with sound(self.folder), transaction(self._db):
             return take_in(self._db, told_in(other))
+
+    @contextmanager
+    def scratch(self) -> Iterator[None]:
+        """Keeps an empty folder for fetched files, which goes at the end."""
+        make_folder(place_below(self.folder, SCRATCH))
+        try:
+            yield
+        finally:
+            remove_below(self.folder, SCRATCH)
 
     def mark_derived(self, identity: str) -> None:
         """Says which result folder this one is derived from; see `copies`."""

@@ -1,7 +1,7 @@
 """The inputs of a run: every source gets its rows, videos are counted, and the headers of pictures are read."""
 
 import stat
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection, Iterator, Sequence
 from pathlib import Path
 
 from faceloom.errors import MediaError, RequestError
@@ -13,6 +13,7 @@ from faceloom.messages import Answer, Confine, Count, Counted, Died, Probe, Prob
 from faceloom.store.frames import STARVED
 from faceloom.store.sources import Known
 from faceloom.store.store import Store
+from faceloom.supervisor.fetching import Unfetched
 from faceloom.supervisor.workers import WorkerPool
 
 ShouldStop = Callable[[], bool]
@@ -33,6 +34,7 @@ def add_inputs(
     *,
     excerpt: Excerpt = WHOLE,
     worker_bytes: int,
+    unfetched: Sequence[Unfetched] = (),
     retry_failed: bool = False,
     on_event: OnEvent,
     should_stop: ShouldStop,
@@ -50,6 +52,9 @@ def add_inputs(
     has_videos = next(store.sources.uncounted(), None) is not None
     prober = _Prober(pool, Confine(worker_bytes, has_videos=has_videos), on_event=on_event)
     store.frames.retry(every=retry_failed)
+    with store.sources.adding():
+        for one in unfetched:
+            store.sources.fail_fetching(one.source, one.reason)
     named = frozenset(path.absolute() for path in inputs.roots)
     _count_videos(prober, store, excerpt, named=named, on_event=on_event, should_stop=should_stop)
     _look_at_pictures(prober, store, should_stop=should_stop)

@@ -60,12 +60,13 @@ class Attempt:
 class ChunkQueue:
     """Deals out chunks. What has to be done again comes first; frames that need the same keyframe go to one worker."""
 
-    def __init__(self, frames: Iterable[PendingFrame], frames_a_chunk: Callable[[], int]) -> None:
+    def __init__(self, frames: Iterable[PendingFrame], frames_a_chunk: Callable[[], int], *, first: int = 0) -> None:
+        """Cuts these frames into chunks of so many, whose numbers begin with `first`."""
         self._cuts = cut_chunks(frames, frames_a_chunk=frames_a_chunk)
         self._again: deque[Attempt] = deque()
         self._groups: dict[Hashable, deque[Attempt]] = {}
         self._ahead: Attempt | None = None
-        self._numbers = count()
+        self._numbers = count(first)
         self._begun: dict[int, Attempt] = {}
         self.frames_cut = 0
         """How many frames have been cut into chunks so far."""

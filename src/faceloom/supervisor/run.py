@@ -27,9 +27,10 @@ from faceloom.media.excerpts import WHOLE
 from faceloom.media.listing import Inputs
 from faceloom.memory.usage import peak_bytes
 from faceloom.solver.plan import Plan, one_phase
-from faceloom.store.frames import STARVED, Counts
+from faceloom.store.frames import STARVED
 from faceloom.store.store import Store
 from faceloom.supervisor.faces_file import take_faces
+from faceloom.supervisor.fetching import Fetcher, Unfetched, scratch_bytes_below
 from faceloom.supervisor.inputs import ShouldStop, add_inputs
 from faceloom.supervisor.scheduler import Scheduler
 from faceloom.supervisor.survey import probe_bytes, refuse_starved
@@ -62,6 +63,9 @@ def run_job(
     """
     with _Run(order, store, on_event, should_stop) as run:
         run.add_frames(inputs)
+        if inputs.has_remote:
+            run.work()
+            run.add_waves(inputs)
         run.refuse_nothing(inputs)
         if look:
             run.look_again(look)
@@ -108,6 +112,10 @@ class _Run:
         self._budget = read_budget(order.memory_bytes, order.targets, reserve_bytes=order.reserve_bytes)
         self._notices: Counter[str] = Counter()
         self._pool = WorkerPool()
+        self._schedulers: list[Scheduler] = []
+        self._is_known = True
+        """Whether all inputs are listed: nobody has asked to stop before that."""
+        self._seen = self._skipped = 0
 
     def __enter__(self) -> Self:
         return self
@@ -124,18 +132,38 @@ class _Run:
         if order.derivation is not None:
             store.adopt(order.derivation.folder, raw=order.derivation.raw)
         else:
-            add_inputs(
-                inputs,
-                store,
-                self._pool,
-                excerpt=order.excerpt,
-                retry_failed=order.retry_failed,
-                worker_bytes=worker_bytes,
-                on_event=self._tell,
-                should_stop=self._should_stop,
-            )
+            self._add_inputs(inputs)
         if order.faces_file and not self._should_stop():
             take_faces(order.faces_file, store, self._pool, worker_bytes=worker_bytes, on_event=self._tell)
+
+    def _add_inputs(self, inputs: Inputs, unfetched: Sequence[Unfetched] = ()) -> None:
+        add_inputs(
+            inputs,
+            self._store,
+            self._pool,
+            unfetched=unfetched,
+            excerpt=self._order.excerpt,
+            retry_failed=self._order.retry_failed,
+            worker_bytes=probe_bytes(self._budget.host_bytes),
+            on_event=self._tell,
+            should_stop=self._should_stop,
+        )
+
+    def add_waves(self, inputs: Inputs) -> None:
+        """Fetches remote inputs, some at a time, and does each of these waves while the next one is fetched."""
+        store = self._store
+        fetcher = Fetcher(
+            inputs.find_remote(),
+            store.folder,
+            most_bytes=scratch_bytes_below(store.folder, self._order.scratch_bytes),
+            is_wanted=lambda one: store.sources.is_wanted(one.address),
+        )
+        with store.scratch(), fetcher:
+            for wave in fetcher.waves():
+                if self._should_stop():
+                    return
+                self._add_inputs(Inputs(found=wave.found), wave.unfetched)
+                self.work()
 
     def refuse_nothing(self, inputs: Inputs) -> None:
         """Raises an error if nothing has been done and nothing can be done; a shard of few inputs may have none.
@@ -195,13 +223,19 @@ class _Run:
             self._tell(Notice(kind=NOT_CARRIED, text=text))
 
     def go(self) -> Summary:
-        """Does what the store lists as still to be done, and returns how that ended."""
+        """Does what the store lists as still to be done, and returns how that ended, with all that was done before."""
+        self.work()
+        return self._summary()
+
+    def work(self) -> None:
+        """Does what the store lists as still to be done."""
         for worker in self._pool.used:
             self._pool.stop(worker)
-        is_known = not self._should_stop()
+        self._is_known = self._is_known and not self._should_stop()
         before = self._store.frames.counts()
-        scheduler = None
-        if before.pending and is_known:
+        self._skipped += before.done + before.failed - self._seen - self._store.sources.unreadable
+        self._store.sources.unreadable = 0
+        if before.pending and self._is_known:
             scheduler = Scheduler(
                 self._order,
                 self._store,
@@ -211,8 +245,10 @@ class _Run:
                 should_stop=self._should_stop,
             )
             scheduler.do()
+            self._schedulers.append(scheduler)
         self._pool.stop()
-        return self._summary(before, scheduler, is_known=is_known)
+        after = self._store.frames.counts()
+        self._seen = after.done + after.failed
 
     def _tell(self, event: Event) -> None:
         _LOG.log(_level(event), "%s", event)
@@ -221,7 +257,9 @@ class _Run:
             self._store.add_event(event.kind, {"text": event.text})
         self._on_event(event)
 
-    def _summary(self, before: Counts, scheduler: Scheduler | None, *, is_known: bool) -> Summary:
+    def _summary(self) -> Summary:
+        scheduler = self._schedulers[-1] if self._schedulers else None
+        images = sum((one.images for one in self._schedulers), Counter[str]())
         counts = self._store.frames.counts()
         _LOG.info("%d frames done, %d failed, %d to do", counts.done, counts.failed, counts.pending)
         held_bytes = peak_bytes() + self._pool.peak_bytes
@@ -230,16 +268,16 @@ class _Run:
             frames=counts.done + counts.failed,
             faces=counts.faces,
             failed=counts.failed,
-            skipped=before.done + before.failed - self._store.sources.unreadable,
+            skipped=self._skipped,
             seconds=time.monotonic() - self._started,
             peak_bytes=held_bytes,
-            predicted_peak_bytes=scheduler.predicted_peak_bytes if scheduler else held_bytes,
+            predicted_peak_bytes=max((one.predicted_peak_bytes for one in self._schedulers), default=held_bytes),
             budget_bytes=self._budget.host_bytes,
             events=dict(self._notices),
-            images=dict(scheduler.images) if scheduler else {},
+            images=dict(images),
             plan=scheduler.plan if scheduler else _nothing_to_do(self._order).to_json(),
             failures=tuple(f"{name}#{index}: {reason}" for name, index, reason in failures),
-            outcome="done" if is_known and not counts.pending else "interrupted",
+            outcome="done" if self._is_known and not counts.pending else "interrupted",
             cards=scheduler.cards if scheduler else {},
             device_frames=scheduler.device_frames if scheduler else {},
         )

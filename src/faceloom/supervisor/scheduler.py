@@ -58,7 +58,7 @@ class Scheduler:
         counts = store.frames.counts()
         self._frames = counts.pending
         self._dealt_to = self._devices[0]
-        self._queue = ChunkQueue(store.frames.pending(), self._chunk_frames)
+        self._queue = ChunkQueue(store.frames.pending(), self._chunk_frames, first=store.next_chunk)
         networks = order.flow.networks
         self._meter = ProgressMeter(
             counts,

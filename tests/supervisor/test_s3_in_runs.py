@@ -1,0 +1,184 @@
+"""Objects in a store that fails in the ways such stores fail: nothing is lost, and each fault is named."""
+
+import shutil
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from faceloom.api import extract
+from faceloom.events import Event, Notice
+from faceloom.media import remote
+from faceloom.store.reading import read_frames
+from jobs import exported, files_below
+
+pytest.importorskip("s3fs", reason="s3fs is not installed here: it is in the extra 'remote'")
+server_of_moto = pytest.importorskip("moto.server", reason="moto[server] is not installed here")
+pytestmark = [pytest.mark.slow, pytest.mark.filterwarnings("default")]  # moto and botocore warn of themselves
+BUCKET = "holiday"
+SLOW_DOWN = b"<?xml version='1.0'?><Error><Code>SlowDown</Code><Message>Reduce your request rate</Message></Error>"
+EXPIRED = b"<?xml version='1.0'?><Error><Code>ExpiredToken</Code><Message>The token has expired</Message></Error>"
+
+App = Callable[[dict[str, Any], Callable[..., Any]], Iterable[bytes]]
+
+
+class Faulty:
+    """A store that answers the next requests for an object as it is told to."""
+
+    def __init__(self, app: App) -> None:
+        self._app = app
+        self.faults: dict[str, list[Any]] = {}
+        """By the end of the object's name: a status with a body, or the bytes after which an answer breaks off."""
+        self.fetched: list[str] = []
+        self._lock = threading.Lock()
+
+    def __call__(self, environ: dict[str, Any], start: Callable[..., Any]) -> Iterable[bytes]:
+        name = environ["PATH_INFO"].rpartition("/")[2]
+        with self._lock:
+            is_get = environ["REQUEST_METHOD"] == "GET" and bool(name) and name != BUCKET
+            if is_get:
+                self.fetched.append(name)
+            faults = self.faults.get(name, []) if is_get else []
+            fault = faults.pop(0) if faults else None
+        if fault is None:
+            return self._app(environ, start)
+        if isinstance(fault, tuple):
+            status, body = fault
+            start(status, [("Content-Type", "application/xml"), ("Content-Length", str(len(body)))])
+            return [body]
+        return self._cut(environ, start, fault)
+
+    def _cut(self, environ: dict[str, Any], start: Callable[..., Any], length: int) -> Iterator[bytes]:
+        """An answer that promises all and ends early."""
+        whole = b"".join(self._app(environ, start))
+        yield whole[:length]
+
+
+@pytest.fixture(scope="module")
+def media(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("s3") / "media"
+    (folder / "deep").mkdir(parents=True)
+    shutil.copy(samples / "clip.mp4", folder / "deep")
+    for number in range(4):
+        content = (samples / "portrait.png").read_bytes() + bytes([number])
+        (folder / f"{number}.png").write_bytes(content)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def here(media: Path) -> Path:
+    extract(media, media.parent / "here", size=64)
+    return media.parent / "here"
+
+
+@pytest.fixture
+def store(media: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Faulty]:
+    """A bucket with the files, behind a server of this machine."""
+    import boto3
+    from moto.core import DEFAULT_ACCOUNT_ID
+    from moto.s3.models import s3_backends
+    from werkzeug.serving import make_server
+
+    faulty = Faulty(server_of_moto.DomainDispatcherApplication(server_of_moto.create_backend_app))
+    server = make_server("127.0.0.1", 0, faulty, threaded=True)
+    thread = threading.Thread(target=server.serve_forever)
+    thread.start()
+    for name, value in {
+        "AWS_ACCESS_KEY_ID": "testing",
+        "AWS_SECRET_ACCESS_KEY": "testing",
+        "AWS_DEFAULT_REGION": "us-east-1",
+        "AWS_ENDPOINT_URL": f"http://127.0.0.1:{server.server_port}",
+        "AWS_MAX_ATTEMPTS": "1",
+    }.items():
+        monkeypatch.setenv(name, value)
+    monkeypatch.setattr(remote, "FIRST_WAIT_S", 0.01)
+    client = boto3.client("s3")
+    client.create_bucket(Bucket=BUCKET)
+    for path in media.rglob("*"):
+        if path.is_file():
+            client.put_object(Bucket=BUCKET, Key=str(path.relative_to(media)), Body=path.read_bytes())
+    import fsspec
+
+    fsspec.get_filesystem_class("s3").clear_instance_cache()
+    yield faulty
+    s3_backends[DEFAULT_ACCOUNT_ID]["aws"].reset()
+    server.shutdown()
+    thread.join()
+
+
+def require_same(out: Path, here: Path) -> None:
+    for frames in (False, True):
+        assert exported(out, frames=frames) == exported(here, frames=frames)
+    assert files_below(out) == files_below(here)
+
+
+def test_a_bucket_is_done_like_a_folder_and_each_object_is_fetched_once(
+    store: Faulty, here: Path, tmp_path: Path
+) -> None:
+    extract(f"s3://{BUCKET}", tmp_path / "out", size=64, memory="500MiB")
+    require_same(tmp_path / "out", here)
+    assert sorted(store.fetched) == ["0.png", "1.png", "2.png", "3.png", "clip.mp4"]
+    summary = extract(f"s3://{BUCKET}", tmp_path / "out", size=64)
+    assert summary.skipped == summary.frames
+    assert len(store.fetched) == 5
+
+
+def test_faults_that_pass_cost_nothing(store: Faulty, here: Path, tmp_path: Path) -> None:
+    store.faults = {
+        "0.png": [("503 Slow Down", SLOW_DOWN)] * 3,
+        "1.png": [("500 Internal Server Error", b""), 1000],
+        "2.png": [0, 50_000],
+        "clip.mp4": [20_000, ("503 Slow Down", SLOW_DOWN)],
+    }
+    extract(f"s3://{BUCKET}", tmp_path / "out", size=64)
+    assert not any(store.faults.values()), "a fault was not met"
+    require_same(tmp_path / "out", here)
+
+
+def test_an_expired_token_and_a_store_that_is_down_are_named_and_mended(
+    store: Faulty, here: Path, tmp_path: Path
+) -> None:
+    store.faults = {
+        "0.png": [("400 Bad Request", EXPIRED)] * 50,
+        "1.png": [("503 Slow Down", SLOW_DOWN)] * 50,
+    }
+    summary = extract(f"s3://{BUCKET}", tmp_path / "out", size=64)
+    assert summary.failed == 2
+    reasons = {row["source"]: row["reason"] for row in read_frames(tmp_path / "out") if row["status"] == "failed"}
+    assert reasons.keys() == {"0.png", "1.png"}
+    assert "expired" in reasons["0.png"].lower()
+    assert "request rate" in reasons["1.png"].lower()
+    store.faults = {}
+    before = len(store.fetched)
+    assert extract(f"s3://{BUCKET}", tmp_path / "out", size=64).failed == 0
+    assert sorted(store.fetched[before:]) == ["0.png", "1.png"]
+    require_same(tmp_path / "out", here)
+
+
+def test_an_object_that_has_changed_is_done_again(store: Faulty, samples: Path, tmp_path: Path) -> None:
+    import boto3
+
+    extract(f"s3://{BUCKET}", tmp_path / "out", size=64)
+    before = len(store.fetched)
+    body = (samples / "crowd.jpg").read_bytes()
+    boto3.client("s3").put_object(Bucket=BUCKET, Key="0.png", Body=body)
+    told: list[Event] = []
+    extract(f"s3://{BUCKET}", tmp_path / "out", size=64, on_event=told.append)
+    assert store.fetched[before:] == ["0.png"]
+    assert [event.text for event in told if isinstance(event, Notice)] == [
+        "0.png has changed since it was last read; doing it again"
+    ]
+
+
+def test_a_changed_object_that_cannot_be_fetched_keeps_what_was_found(
+    store: Faulty, here: Path, samples: Path, tmp_path: Path
+) -> None:
+    import boto3
+
+    extract(f"s3://{BUCKET}", tmp_path / "out", size=64)
+    boto3.client("s3").put_object(Bucket=BUCKET, Key="0.png", Body=(samples / "crowd.jpg").read_bytes())
+    store.faults = {"0.png": [("503 Slow Down", SLOW_DOWN)] * 50}
+    extract(f"s3://{BUCKET}", tmp_path / "out", size=64)
+    require_same(tmp_path / "out", here)
