@@ -4,9 +4,15 @@ import functools
 import http.server
 import io
 import json
+import os
+import random
 import shutil
+import signal
+import subprocess
+import sys
 import tarfile
 import threading
+import time
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
@@ -16,10 +22,11 @@ import pytest
 
 from faceloom.api import extract
 from faceloom.cli.main import main
-from faceloom.errors import MediaError, RequestError
+from faceloom.errors import BudgetError, MediaError, RequestError
 from faceloom.events import Event, Notice
 from faceloom.media import remote
 from faceloom.store.checking import check
+from faceloom.store.forgetting import forget
 from faceloom.store.merging import merge
 from faceloom.store.reading import read_frames
 from jobs import exported, files_below
@@ -291,3 +298,53 @@ def test_an_address_that_is_none_is_refused(address: str, tmp_path: Path) -> Non
 def test_a_plan_and_a_second_look_take_no_addresses(bucket: str, tmp_path: Path) -> None:
     assert main(["plan", bucket]) == 2
     assert main(["extract", bucket, "--out", str(tmp_path / "out"), "--only-empty"]) == 2
+
+
+def test_a_run_over_remote_inputs_that_is_killed_goes_on(server: Server, here: Path, tmp_path: Path) -> None:
+    draw = random.Random(2)
+    names = ["deep/clip.mp4", "portrait.png", "cut.jpg", "broken.png"]
+    out = tmp_path / "out"
+    command = [sys.executable, "-m", "faceloom.cli.main", "extract", *(url(server, name) for name in names)]
+    command += ["--out", str(out), "--size", "64", "--quiet"]
+    started = time.monotonic()
+    for _ in range(4):
+        process = subprocess.Popen(
+            command, start_new_session=True, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL
+        )
+        try:
+            process.wait(draw.uniform(0.3, 1) * max(4.0, time.monotonic() - started))
+            break
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    assert subprocess.run(command, check=False, capture_output=True, timeout=300).returncode == 1  # broken.png
+    expected = exported(here).replace("deep/clip.mp4", "clip.mp4")
+    assert sorted(exported(out).splitlines()) == sorted(expected.splitlines())
+    assert not (out / ".scratch").exists()
+    assert not check(out).flaws
+
+
+def test_what_a_kill_leaves_in_the_scratch_goes_with_the_next_run_and_before_anything_is_forgotten(
+    bucket: str, tmp_path: Path
+) -> None:
+    extract(bucket, tmp_path / "out", size=64)
+    (tmp_path / "out/.scratch").mkdir()
+    (tmp_path / "out/.scratch/left.png").write_bytes(b"of portrait.png")
+    forget(tmp_path / "out", source="portrait.png")
+    assert not (tmp_path / "out/.scratch").exists()
+    extract(bucket, tmp_path / "out", size=64)
+    assert "portrait.png" not in exported(tmp_path / "out")
+
+
+def test_a_scratch_that_is_a_link_is_not_followed(bucket: str, tmp_path: Path) -> None:
+    extract(f"{bucket}/portrait.png", tmp_path / "out", size=64)
+    (tmp_path / "outside").mkdir()
+    (tmp_path / "outside/precious.png").write_bytes(b"irreplaceable")
+    (tmp_path / "out/.scratch").symlink_to(tmp_path / "outside")
+    extract(bucket, tmp_path / "out", size=64)
+    assert [path.name for path in (tmp_path / "outside").iterdir()] == ["precious.png"]
+
+
+def test_a_scratch_larger_than_the_disk_is_refused(bucket: str, tmp_path: Path) -> None:
+    with pytest.raises(BudgetError, match="lower --scratch"):
+        extract(bucket, tmp_path / "out", size=64, scratch="900TiB")

@@ -117,7 +117,8 @@ def require_same(out: Path, here: Path) -> None:
 def test_a_bucket_is_done_like_a_folder_and_each_object_is_fetched_once(
     store: Faulty, here: Path, tmp_path: Path
 ) -> None:
-    extract(f"s3://{BUCKET}", tmp_path / "out", size=64, memory="500MiB")
+    summary = extract(f"s3://{BUCKET}", tmp_path / "out", size=64, memory="500MiB")
+    assert summary.peak_bytes <= summary.budget_bytes
     require_same(tmp_path / "out", here)
     assert sorted(store.fetched) == ["0.png", "1.png", "2.png", "3.png", "clip.mp4"]
     summary = extract(f"s3://{BUCKET}", tmp_path / "out", size=64)
