@@ -104,7 +104,7 @@ class Inputs:
     """What has been come across already, of a wave of remote files."""
     remote: tuple[str, ...] = ()
     """Addresses: objects, all below a prefix, or the members of an archive."""
-    spool: AddressSpool = field(default_factory=AddressSpool)
+    spool: AddressSpool = field(default_factory=AddressSpool, repr=False, compare=False)
     """Where the addresses of the list are kept until its files are found."""
 
     @property

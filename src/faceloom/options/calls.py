@@ -5,7 +5,7 @@ from functools import partial
 from typing import Annotated, TypedDict
 
 from faceloom.choices import Sort
-from faceloom.options.inputs import InputOptions
+from faceloom.options.inputs import InputOptions, ScratchOptions
 from faceloom.options.machine import (
     CeilingOptions,
     DeviceOptions,
@@ -48,6 +48,7 @@ class OrderOptions(MachineOptions, PrecisionOptions, ChoiceOptions, ExcerptOptio
 
 class ExtractOptions(
     InputOptions,
+    ScratchOptions,
     FlowOptions,
     MachineOptions,
     PrecisionOptions,

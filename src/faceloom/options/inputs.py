@@ -29,15 +29,6 @@ class InputOptions(TypedDict, total=False):
             short="-0",
         ),
     ]
-    scratch: Annotated[
-        int | str | None,
-        _input(
-            help="how much of the disk below --out remote inputs may take while they are read",
-            usual="10GiB",
-            unit="SIZE",
-            example="1GiB",
-        ),
-    ]
     shard: Annotated[
         str | None,
         _input(
@@ -46,5 +37,19 @@ class InputOptions(TypedDict, total=False):
             usual="all",
             unit="I/N",
             example="2/7",
+        ),
+    ]
+
+
+class ScratchOptions(TypedDict, total=False):
+    """What remote inputs take of this machine."""
+
+    scratch: Annotated[
+        int | str | None,
+        _input(
+            help="how much of the disk below --out remote inputs may take while they are read",
+            usual="10GiB",
+            unit="SIZE",
+            example="1GiB",
         ),
     ]
