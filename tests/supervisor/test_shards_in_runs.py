@@ -21,7 +21,7 @@ from jobs import exported, files_below
 from reliability.kill_fuzz import write_media
 
 pytestmark = pytest.mark.slow
-COUNTS = range(1, 6) if "FACELOOM_LONG" in os.environ else (2, 5)
+COUNTS = range(1, 6) if "FACELOOM_LONG" in os.environ else (3,)
 
 
 @pytest.fixture(scope="module")
