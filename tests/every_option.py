@@ -37,6 +37,7 @@ COMPANIONS: Mapping[str, Mapping[str, Any]] = {
     "threshold": {"identify": "sface", "like": ["ann.jpg"]},
     "copy": {"folders": "people"},
     "null": {"from_list": "list.txt"},
+    "snapshot_every": {"publish": "memory://faces"},
     "pass_": {"identify": "sface", "mask": ["unet", "extended"]},
 }
 """What has to be asked for too, by option."""
@@ -64,6 +65,7 @@ WORDS: Mapping[str, list[str]] = {
     "folders": ["folder"],
     "verb": ["undo"],
     "words": ["1"],
+    "address": ["memory://elsewhere"],
 }
 """What is told without a flag, by the argument's name."""
 
@@ -204,6 +206,7 @@ class Notebook:
         patch.setattr(faceloom.orders.order, "choose_targets", self._noting("devices", (Target(),)))
         patch.setattr(faceloom.orders.order, "_weights", lambda *_: {})
         patch.setattr(api, "find_people", self._noting("people", None))
+        patch.setattr(api, "published_meanwhile", self._published)
         patch.setattr(api, "read_config", lambda _: dict(FOLDER_CONFIG))
         patch.setattr(api, "has_landmarks", lambda _: True)
         patch.setattr(api, "Store", self._store)
@@ -255,6 +258,11 @@ class Notebook:
             again=SimpleNamespace(stages=lambda _: []),
             find_lost_chips=lambda: False,
         )
+
+    @contextmanager
+    def _published(self, *told: Any, **options: Any) -> Iterator[None]:
+        self._noting("publish", None)(*told, **options)
+        yield
 
     @contextmanager
     def _live(self, *job: Any, **told: Any) -> Iterator[Any]:

@@ -79,6 +79,8 @@ if TYPE_CHECKING:
     from faceloom.store.merging import Merged as Merged
     from faceloom.store.merging import merge as merge
     from faceloom.store.origins import Origin as Origin
+    from faceloom.store.publishing import Published as Published
+    from faceloom.store.publishing import publish as publish
     from faceloom.supervisor.forecast import Forecast as Forecast
     from faceloom.version import VERSION as __version__  # noqa: N811
     from faceloom.worker.passes import Pass as Pass
@@ -111,6 +113,7 @@ _MODULES = {
     "faceloom.store.forgetting": "Forgotten forget",
     "faceloom.store.merging": "Merged merge",
     "faceloom.store.origins": "Origin",
+    "faceloom.store.publishing": "Published publish",
     "faceloom.supervisor.forecast": "Forecast",
     "faceloom.worker.passes": "Pass",
 }

@@ -43,6 +43,7 @@ from faceloom.store.configuration import LOOKS, SHARD, framing_of
 from faceloom.store.copies import CopyKind, note_made
 from faceloom.store.folder import DATABASE
 from faceloom.store.origins import Origin, find_origin
+from faceloom.store.publishing import published_meanwhile
 from faceloom.store.reading import has_landmarks, read_config
 from faceloom.store.store import Store
 from faceloom.supervisor.forecast import Forecast, forecast, measure_now
@@ -99,9 +100,10 @@ def extract(
         raise RequestError(f"the corrections of {out} are there already; --corrections names another folder")
     config = config_of(order) | ({"people": wanted.to_json()} if wanted else {})
     config |= {SHARD: str(given.shard)} if given.shard else {}
-    if options["only_empty"]:
-        return _look_again(order, given, Path(out), config, started, on_event=on_event, should_stop=should_stop)
-    return _run(order, given, Path(out), config, started, on_event=on_event, should_stop=should_stop)
+    go = _look_again if options["only_empty"] else _run
+    every_s = options["snapshot_every"]
+    with published_meanwhile(Path(out), options["publish"], every_s=every_s, on_event=on_event):
+        return go(order, given, Path(out), config, started, on_event=on_event, should_stop=should_stop)
 
 
 def _extraction(options: ExtractOptions, *, on_event: OnEvent) -> tuple[Order, Wanted | None]:

@@ -20,6 +20,7 @@ OTHER_VERSIONS = "other_versions"
 NOT_GROUPED = "not_grouped"
 CHIPS_LOST = "chips_lost"
 NOT_CARRIED = "not_carried"
+NOT_PUBLISHED = "not_published"
 _SIZES = ("peak_bytes", "predicted_peak_bytes", "budget_bytes")
 
 

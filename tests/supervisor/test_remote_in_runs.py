@@ -23,7 +23,7 @@ import pytest
 from faceloom.api import extract
 from faceloom.cli.main import main
 from faceloom.errors import BudgetError, MediaError, RequestError
-from faceloom.events import Event, Notice
+from faceloom.events import Event, Notice, Progress
 from faceloom.media import remote
 from faceloom.store.checking import check
 from faceloom.store.forgetting import forget
@@ -348,3 +348,37 @@ def test_a_scratch_that_is_a_link_is_not_followed(bucket: str, tmp_path: Path) -
 def test_a_scratch_larger_than_the_disk_is_refused(bucket: str, tmp_path: Path) -> None:
     with pytest.raises(BudgetError, match="lower --scratch"):
         extract(bucket, tmp_path / "out", size=64, scratch="900TiB")
+
+
+def test_a_run_is_published_while_it_goes_on_and_at_its_end(bucket: str, samples: Path, tmp_path: Path) -> None:
+    system = fsspec.filesystem("memory")
+    seen: list[int] = []
+
+    def look(event: Event) -> None:
+        if isinstance(event, Progress) and system.exists("/faces/faceloom.sqlite"):
+            seen.append(len(system.find("/faces/chips")))
+
+    extract(samples, tmp_path / "out", size=64, publish="memory://faces", snapshot_every=1.0, on_event=look)
+    assert seen, "nothing was published before the end"
+    copy = tmp_path / "copy"
+    for name in system.find("/faces"):
+        (copy / name.removeprefix("/faces/")).parent.mkdir(parents=True, exist_ok=True)
+        (copy / name.removeprefix("/faces/")).write_bytes(system.cat_file(name))
+    assert exported(copy) == exported(tmp_path / "out")
+    assert files_below(copy) == files_below(tmp_path / "out")
+    assert not check(copy).flaws
+
+
+def test_an_address_that_nothing_can_be_published_to_is_refused_before_the_run(samples: Path, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="nosuch"):
+        extract(samples, tmp_path / "out", size=64, publish="nosuch://faces")
+    assert not (tmp_path / "out").exists()
+
+
+def test_a_file_of_options_that_only_lies_there_publishes_nothing(
+    samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "faceloom.toml").write_text('[extract]\npublish = "memory://faces"\n')
+    assert main(["extract", str(samples), "--out", str(tmp_path / "out")]) == 2
+    assert "may not set publish" in capsys.readouterr().err

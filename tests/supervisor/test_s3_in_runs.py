@@ -11,6 +11,7 @@ import pytest
 from faceloom.api import extract
 from faceloom.events import Event, Notice
 from faceloom.media import remote
+from faceloom.store.publishing import publish
 from faceloom.store.reading import read_frames
 from jobs import exported, files_below
 
@@ -183,3 +184,19 @@ def test_a_changed_object_that_cannot_be_fetched_keeps_what_was_found(
     store.faults = {"0.png": [("503 Slow Down", SLOW_DOWN)] * 50}
     extract(f"s3://{BUCKET}", tmp_path / "out", size=64)
     require_same(tmp_path / "out", here)
+
+
+def test_a_result_is_published_to_a_bucket_and_what_is_there_is_left_alone(
+    store: Faulty, here: Path, tmp_path: Path
+) -> None:
+    import boto3
+
+    first = publish(here, f"s3://{BUCKET}/faces")
+    again = publish(here, f"s3://{BUCKET}/faces")
+    assert (first.known, again.files, again.known) == (0, 0, first.files)
+    client = boto3.client("s3")
+    for told in client.list_objects_v2(Bucket=BUCKET, Prefix="faces/")["Contents"]:
+        path = tmp_path / told["Key"]
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_bytes(client.get_object(Bucket=BUCKET, Key=told["Key"])["Body"].read())
+    require_same(tmp_path / "faces", here)

@@ -27,6 +27,7 @@ from faceloom.cli.parser import Parser
 from faceloom.cli.people import FORGET, GROUP
 from faceloom.cli.plan import PLAN
 from faceloom.cli.profile import PROFILE
+from faceloom.cli.publishing import PUBLISH
 from faceloom.cli.refusals import INTERRUPTED, refuse, tell
 from faceloom.cli.results import EXPORT, SHOW
 from faceloom.cli.terminal import say
@@ -47,6 +48,7 @@ COMMANDS = (
     CHECK,
     DERIVE,
     MERGE,
+    PUBLISH,
     GROUP,
     CORRECT,
     CORRECTIONS,
@@ -71,8 +73,8 @@ exit codes: 0 done; 1 done, but some items failed; 2 the request is wrong; 3 thi
   4 no input could be read; 5 weights; 6 a stage; 7 the store; {CRASHED} a bug, of which a report is written;
   {INTERRUPTED} interrupted, state kept (143 on SIGTERM)
 
-Everything stays on this machine; the network is used to fetch weights, each pinned by its sha256, and inputs that
-are named by address.
+Everything stays on this machine; the network is used to fetch weights, each pinned by its sha256, and for inputs
+and copies that are named by address.
 """
 
 

@@ -261,3 +261,47 @@ def listed_name(address: str) -> str:
     text = without_secrets(address).replace("::", "/").replace(MARK, "/")
     parts = (part for part in text.split("/") if part not in {"", ".", ".."})
     return printable("/".join(parts))
+
+
+class RemoteFolder:
+    """A place that files are copied to."""
+
+    def __init__(self, address: str) -> None:
+        self._address = address
+        self._system, self._root = _opened(address)
+
+    def sizes(self, below: str) -> dict[str, int]:
+        """The sizes in bytes of the files in a folder below it, by name; none where there is no such folder.
+
+        Raises:
+            MediaError: it cannot be listed.
+        """
+        place = f"{self._root}/{below}"
+        try:
+            entries = patiently(lambda: self._system.ls(place, detail=True))
+        except FileNotFoundError:
+            return {}
+        except Exception as error:
+            raise MediaError(f"{without_secrets(self._address)} cannot be listed: {in_words(error)}") from error
+        return {PurePosixPath(one["name"]).name: int(one.get("size") or 0) for one in entries if one["type"] == "file"}
+
+    def put(self, path: Path, below: str) -> None:
+        """Copies a file to a place below it, in the place of what is there.
+
+        Raises:
+            MediaError: it cannot be written.
+        """
+        place = f"{self._root}/{below}"
+
+        def put() -> None:
+            try:
+                self._system.put_file(str(path), place)
+            except FileNotFoundError:  # a store of objects has no folders, and others make none by themselves
+                self._system.makedirs(place.rpartition("/")[0], exist_ok=True)
+                self._system.put_file(str(path), place)
+
+        try:
+            patiently(put)
+        except Exception as error:
+            shown = f"{without_secrets(self._address)}/{below}"
+            raise MediaError(f"{shown} cannot be written: {in_words(error)}", path=path) from error

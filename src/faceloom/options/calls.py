@@ -5,7 +5,7 @@ from functools import partial
 from typing import Annotated, TypedDict
 
 from faceloom.choices import Sort
-from faceloom.options.inputs import InputOptions, ScratchOptions
+from faceloom.options.inputs import InputOptions, PublishOptions, ScratchOptions
 from faceloom.options.machine import (
     CeilingOptions,
     DeviceOptions,
@@ -55,6 +55,7 @@ class ExtractOptions(
     FileOptions,
     OverlayOptions,
     ShareOptions,
+    PublishOptions,
     PeopleOptions,
     total=False,
 ):

@@ -1,12 +1,13 @@
-"""Which inputs a job has, besides those that are named one by one."""
+"""Which inputs a job has besides those that are named one by one, and what it has to do with other machines."""
 
 from functools import partial
 from typing import Annotated, TypedDict
 
-from faceloom.options.option import Option
+from faceloom.options.option import Interval, Option
 from faceloom.options.stages import PathLike
 
 _input = partial(Option, group="inputs")
+_elsewhere = partial(Option, group="what is written")
 
 
 class InputOptions(TypedDict, total=False):
@@ -51,5 +52,28 @@ class ScratchOptions(TypedDict, total=False):
             usual="10GiB",
             unit="SIZE",
             example="1GiB",
+        ),
+    ]
+
+
+class PublishOptions(TypedDict, total=False):
+    """Where results are copied to."""
+
+    publish: Annotated[
+        PathLike | None,
+        _elsewhere(
+            help="also copy the result folder to this address, as in s3://bucket/faces, now and then and at the end",
+            unit="ADDRESS",
+            example="memory://faces",
+        ),
+    ]
+    snapshot_every: Annotated[
+        float,
+        _elsewhere(
+            help="seconds between two copies of it, each with a snapshot of the store",
+            default=600.0,
+            unit="SECONDS",
+            within=Interval(1),
+            example=60.0,
         ),
     ]

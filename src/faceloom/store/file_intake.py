@@ -47,6 +47,17 @@ def copy_files(
     return copied, tuple(lost)
 
 
+def files_of(given: GivenFolder, name: str, *, overlays: bool) -> Iterator[str]:
+    """The places of the files of a source: chips as the store tells them, overlays where they would lie.
+
+    Raises:
+        StoreError: a chip is told to lie elsewhere than runs lay it.
+    """
+    yield from _chips(given, name)
+    if overlays:
+        yield from _overlays(given, name)
+
+
 def _chips(given: GivenFolder, name: str) -> Iterator[str]:
     query = "SELECT chip FROM face WHERE source_id = (SELECT id FROM source WHERE name = ?) AND chip IS NOT NULL"
     for row in given.db.execute(query, (name,)):
