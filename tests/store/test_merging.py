@@ -169,6 +169,14 @@ def test_ended_at_any_step_the_same_call_goes_on(
     assert not (tmp_path / "out/.pending").exists()
 
 
+def test_every_table_is_merged_or_left_with_the_parts_on_purpose(whole: Path) -> None:
+    with closing(sqlite3.connect(whole / DATABASE)) as db:
+        names = {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE type = 'table'")}
+    of_parts = {"run", "chunk", "event", "known"}  # what runs did, and what a file told of sources by its own names
+    of_folders = {"meta"}  # the configuration, and what is forgotten: test by test
+    assert names == {*TABLES, *of_parts, *of_folders}
+
+
 def refusal(folders: list[Path], out: Path, **options: Any) -> str:
     """What is wrong, and that no folder was begun for it."""
     with pytest.raises(RequestError) as refused:
