@@ -30,6 +30,7 @@ class Part(StrEnum):
     SPREADS = "spreads of landmarks"
     POSES = "poses"
     SHARPNESS = "sharpness"
+    QUALITIES = "qualities"
     MADE_UP = "shares of chips beyond the frame"
     REJECTED = "rejected faces"
     AFFINES = "affine maps"
@@ -241,6 +242,17 @@ class FaceAttributes(Generic[MaskT]):
             presence=Presence.KNOWN,
             since=3,
             about="The share of the chip's square that lies beyond the frame, 0 to 1.",
+        ),
+    ] = None
+    quality: Annotated[
+        float | None,
+        Attribute(
+            kind=Kind.NUMBER,
+            digits=3,
+            part=Part.QUALITIES,
+            presence=Presence.KNOWN,
+            since=5,
+            about="How well the face will do to tell whose it is, 0 to 1.",
         ),
     ] = None
     rejected: Annotated[

@@ -86,6 +86,8 @@ class Filter(StrEnum):
     """Degrees by which the head is turned in the picture, at most."""
     ORDER = "order"
     """Whether eyes and corners of the mouth are left and right, and brows, eyes, nose, mouth and chin top down."""
+    QUALITY = "quality"
+    """How good the face is, at least; 0 to 1."""
     SPREAD = "spread"
     """How far the landmarks of several aligners are apart, at most; in distances of the outer corners of the eyes."""
 
@@ -93,6 +95,8 @@ class Filter(StrEnum):
 class Sort(StrEnum):
     """What stands first of a person's faces."""
 
+    QUALITY = "quality"
+    """The best, all in all."""
     SHARPNESS = "sharpness"
     """The sharpest."""
     SIZE = "size"

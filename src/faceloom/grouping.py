@@ -50,6 +50,7 @@ _TOLD_BYTES = 512
 _NUMBER_BYTES = 12
 """Of each number of an embedding: as read, as the mean of its cluster, and while means are joined (measured)."""
 SORTS: Mapping[Sort, Callable[[FaceTraits], float]] = {
+    Sort.QUALITY: lambda face: -(face.quality or 0),
     Sort.SHARPNESS: lambda face: -(face.sharpness or 0),
     Sort.SIZE: lambda face: -face.size_px,
     Sort.POSE: lambda face: float("inf") if face.yaw is None else abs(face.yaw) + abs(face.pitch or 0),

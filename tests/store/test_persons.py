@@ -104,6 +104,7 @@ def test_a_face_of_a_person_has_the_traits_of_its_row(made: list[FaceRow], out: 
         chip=last.chip,
         score=last.score,
         size_px=max(x1 - x0, y1 - y0),
+        quality=last.quality,
         sharpness=last.sharpness,
         yaw=last.pose.yaw,
         pitch=last.pose.pitch,

@@ -1,6 +1,7 @@
-"""How sharp a face is, by its pixels."""
+"""How sharp a face is, and how it is lit, by its pixels."""
 
 import math
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -28,8 +29,27 @@ _SIDE_EYES = 2
 _SIZE = EYES_PX * _SIDE_EYES
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Look:
+    """What the pixels between brows and mouth are like."""
+
+    sharpness: float
+    light: float
+    """Mean of the grey levels, 0 to 255."""
+    contrast: float
+    """Standard deviation of the grey levels."""
+
+
 def sharpness(pixels: NDArray[np.uint8], landmarks: Points) -> float:
-    """The variance of the Laplacian of a face's grey levels, 0 or more, over the hull of brows, eyes, nose and mouth.
+    """`look_of` a face, its sharpness alone."""
+    return look_of(pixels, landmarks).sharpness
+
+
+def look_of(pixels: NDArray[np.uint8], landmarks: Points) -> Look:
+    """How sharp a face is, and how it is lit.
+
+    Sharpness is the variance of the Laplacian of its grey levels, 0 or more, over the hull of brows, eyes, nose and
+    mouth.
 
     Every face is looked at upright with its eyes 48 pixels apart, so that how many pixels it had does not count, if it
     had as many; one with less is as soft as its enlargement. Outline, hair and what lies behind do not count either.
@@ -49,8 +69,10 @@ def sharpness(pixels: NDArray[np.uint8], landmarks: Points) -> float:
     inner = landmarks[INNER]
     pixels_to_square = _square(inner)
     inside = fill_hull(apply(pixels_to_square, inner), grow=0, size=_SIZE)
-    _, deviation = cv2.meanStdDev(cv2.Laplacian(_grey_square(pixels, pixels_to_square), cv2.CV_16S), mask=inside)
-    return float(deviation[0, 0]) ** 2
+    grey = _grey_square(pixels, pixels_to_square)
+    light, contrast = cv2.meanStdDev(grey, mask=inside)
+    _, deviation = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S), mask=inside)
+    return Look(sharpness=float(deviation[0, 0]) ** 2, light=float(light[0, 0]), contrast=float(contrast[0, 0]))
 
 
 def _square(inner: Points) -> Affine:

@@ -1,4 +1,4 @@
-"""Aligning: faces get landmarks, and what follows from landmarks and patch: pose, sharpness, and whether to go on."""
+"""Aligning: faces get landmarks, and what follows from them and the patch, and whether to go on."""
 
 import math
 from collections.abc import Sequence
@@ -17,10 +17,12 @@ from faceloom.geometry.five import are_plausible, on_mean_face
 from faceloom.geometry.landmarks import box_like, eye_centres
 from faceloom.geometry.lighting import even
 from faceloom.geometry.pose import fit_pose
-from faceloom.geometry.sharpness import sharpness
+from faceloom.geometry.quality import quality
+from faceloom.geometry.sharpness import look_of
 from faceloom.job import Outputs
 from faceloom.pipeline.faces import FaceStep
 from faceloom.pipeline.filters import why_rejected, with_border
+from faceloom.pipeline.quality import signs_of
 from faceloom.pipeline.several import with_sighting
 
 _REACH = 0.05
@@ -232,16 +234,18 @@ def _turned(boxes: Boxes, maps: NDArray[np.float64]) -> Boxes:
 
 
 def described(face: Face, limits: Sequence[Limit]) -> Face:
-    """Returns a face with its pose, its sharpness if it has pixels, and the filters' objections; it has landmarks.
+    """Returns a face with its pose, sharpness and quality if it has pixels, and filters' objections; it has landmarks.
 
     Raises:
         DegeneratePointsError: all landmarks coincide.
     """
     landmarks, patch = face.landmarks, face.patch
     assert landmarks is not None
-    sharp = None
-    if patch is not None:
-        sharp = sharpness(patch.pixels, landmarks - np.array([patch.x, patch.y], np.float32))
-    face = replace(face, pose=fit_pose(landmarks), sharpness=sharp)
+    face = replace(face, pose=fit_pose(landmarks))
+    if patch is None:
+        face = replace(face, sharpness=None, quality=None)
+    else:
+        look = look_of(patch.pixels, landmarks - np.array([patch.x, patch.y], np.float32))
+        face = replace(face, sharpness=look.sharpness, quality=quality(signs_of(face, look)))
     objection = why_rejected(face, limits)
     return face if objection == face.rejected else replace(face, rejected=objection)

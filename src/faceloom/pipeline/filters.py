@@ -23,9 +23,10 @@ DEFAULTS: Mapping[Filter, float | None] = {
     Filter.SCALE: 0.5,
     Filter.ROLL: 60.0,
     Filter.ORDER: None,
+    Filter.QUALITY: 0.5,
     Filter.SPREAD: 0.15,
 }
-_MOST = {Filter.CONFIDENCE: 1.0, Filter.SCALE: 1.0, Filter.ROLL: 180.0}
+_MOST = {Filter.CONFIDENCE: 1.0, Filter.QUALITY: 1.0, Filter.SCALE: 1.0, Filter.ROLL: 180.0}
 _ROWS = (("brows", slice(17, 27)), ("eyes", slice(36, 48)), ("nose", slice(31, 36)), ("mouth", slice(48, 60)))
 _CHIN = 8
 
@@ -128,6 +129,11 @@ def _against_order(face: Face, _: float) -> str:
     return ""
 
 
+def _against_quality(face: Face, least: float) -> str:
+    found = 1.0 if face.quality is None else face.quality
+    return f"{found:.2f}, less than {least:g}" if found < least else ""
+
+
 def _against_spread(face: Face, most: float) -> str:
     found = 0.0 if face.landmark_spread is None else face.landmark_spread
     return f"{found:.2f}, more than {most:g}" if found > most else ""
@@ -139,6 +145,7 @@ _CHECKS: Mapping[Filter, Callable[[Face, float], str]] = {
     Filter.SCALE: _against_scale,
     Filter.ROLL: _against_roll,
     Filter.ORDER: _against_order,
+    Filter.QUALITY: _against_quality,
     Filter.SPREAD: _against_spread,
 }
 

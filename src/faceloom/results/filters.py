@@ -26,6 +26,7 @@ class FaceFilter:
     min_score: float | None = None
     min_size: Length | None = None
     max_size: Length | None = None
+    min_quality: float | None = None
     min_sharpness: float | None = None
     max_pitch: float | None = None
     """Degrees, either way, like the next two."""
@@ -46,6 +47,7 @@ class FaceFilter:
                 yield f"{column} IN ({', '.join('?' * len(names))})", names
         for column, comparison, limit in (
             ("score", ">=", self.min_score),
+            ("quality", ">=", self.min_quality),
             ("sharpness", ">=", self.min_sharpness),
             ("abs(pitch)", "<=", self.max_pitch),
             ("abs(yaw)", "<=", self.max_yaw),

@@ -125,6 +125,7 @@ class Results:
         min_score: float | None = None,
         min_size: LengthLike | None = None,
         max_size: LengthLike | None = None,
+        min_quality: float | None = None,
         min_sharpness: float | None = None,
         max_pitch: float | None = None,
         max_yaw: float | None = None,
@@ -141,6 +142,7 @@ class Results:
             min_score: least score of the detector, 0 to 1.
             min_size: least length of the longer side of the box, in pixels or like `5%` of the frame's shorter side.
             max_size: greatest length, likewise.
+            min_quality: least quality, 0 to 1: how well a face will do to tell whose it is.
             min_sharpness: least sharpness between brows and mouth; around 100 is sharp, below 10 is a blur.
             max_pitch: degrees by which the head may look up or down.
             max_yaw: degrees by which it may look to either side.
@@ -156,6 +158,7 @@ class Results:
             min_score=share_of(min_score, "the least score"),
             min_size=size_of(min_size),
             max_size=size_of(max_size),
+            min_quality=share_of(min_quality, "the least quality"),
             min_sharpness=at_least_0(min_sharpness, "the least sharpness"),
             max_pitch=at_least_0(max_pitch, "the greatest pitch"),
             max_yaw=at_least_0(max_yaw, "the greatest yaw"),

@@ -31,6 +31,7 @@ class FaceTraits:
     score: float
     size_px: float
     """Longer side of its box."""
+    quality: float | None
     sharpness: float | None
     yaw: float | None
     """Degrees, as the next."""
@@ -197,17 +198,18 @@ def read_persons(folder: Path) -> dict[str, list[FaceTraits]]:
 
 def _traits(db: sqlite3.Connection) -> Iterator[tuple[str, FaceTraits]]:
     query = (
-        "SELECT person, name, frame_idx, idx, chip, score, max(x1 - x0, y1 - y0), sharpness, yaw, pitch"
+        "SELECT person, name, frame_idx, idx, chip, score, max(x1 - x0, y1 - y0), quality, sharpness, yaw, pitch"
         " FROM face JOIN source ON source.id = source_id WHERE person IS NOT NULL AND rejected IS NULL"
         " ORDER BY name, frame_idx, idx"
     )
-    for person, name, frame, index, chip, score, size, sharpness, yaw, pitch in db.execute(query):
+    for person, name, frame, index, chip, score, size, quality, sharpness, yaw, pitch in db.execute(query):
         face = FaceTraits(
             frame=FrameId(name, frame),
             index=index,
             chip=chip,
             score=score,
             size_px=size,
+            quality=quality,
             sharpness=sharpness,
             yaw=yaw,
             pitch=pitch,
