@@ -37,6 +37,10 @@ class NetworkMask(NetworkPlugin):
         require(masks.shape == images.shape[:3] and masks.dtype == np.uint8, self, "masks (N, S, S) uint8")
         return masks
 
+    def complete(self, mask: NDArray[np.uint8], landmarks: Points) -> NDArray[np.uint8]:
+        """What becomes of the mask (S, S) of one face by its landmarks (68, 2) in chip pixels; as a rule nothing."""
+        return mask
+
 
 @dataclass(frozen=True, kw_only=True)
 class LandmarkMask(Plugin):

@@ -12,13 +12,13 @@ from faceloom.choices import Border
 from faceloom.faces import Face, FrameId, Image, Images, Patch
 from faceloom.faults import Fault, fault_of
 from faceloom.frame import Frame
-from faceloom.geometry.affine import Affine, Points, fit_similarity
+from faceloom.geometry.affine import Affine, Points, apply, fit_similarity
 from faceloom.geometry.borders import cut_bordered, extent
 from faceloom.geometry.chips import COPIED_BYTES, PATCH_SCALE, cut, frame_to_chip, in_patch, patch_bounds
 from faceloom.geometry.landmarks import five_keypoints
 from faceloom.identify import Identifier
 from faceloom.mask import NetworkMask
-from faceloom.stage import Infer, NetworkPlugin
+from faceloom.stage import Infer, NetworkPlugin, require
 
 TOGETHER = 8
 """How many faces take a step together, in calls of the planned batch."""
@@ -163,7 +163,17 @@ class MaskStep(FaceStep):
         masks = (
             mask for chips in self.calls(faces, maps, size=size) for mask in self.plugin.segment(self.infer, chips)
         )
-        return [replace(face, masks={**face.masks, name: mask}) for face, mask in zip(faces, masks, strict=True)]
+        return [
+            replace(face, masks={**face.masks, name: self._complete(mask, face, face_to_chip)})
+            for face, mask, face_to_chip in zip(faces, masks, maps, strict=True)
+        ]
+
+    def _complete(self, mask: NDArray[np.uint8], face: Face, face_to_chip: Affine) -> NDArray[np.uint8]:
+        mask = self.plugin.complete(mask, apply(face_to_chip, _landmarks(face)))
+        require(
+            mask.shape == 2 * (self.plugin.input_size,) and mask.dtype == np.uint8, self.plugin, "a mask (S, S) uint8"
+        )
+        return mask
 
 
 @dataclass(frozen=True)
