@@ -1,4 +1,4 @@
-"""Places in a result folder, writing beside them, and who may read what is written."""
+"""WorkPlaces in a result folder, writing beside them, and who may read what is written."""
 
 import os
 from collections.abc import Callable, Iterator
@@ -10,7 +10,7 @@ import pytest
 from faceloom.errors import RequestError, StoreError
 from faceloom.store.beside import entries_of, new_file, new_folder, part_of, refuse_full
 from faceloom.store.folder import file_name, move_into_place, on_network, recover_files, remove_files, write_file
-from faceloom.store.places import Places, file_below, place_below, remove_below
+from faceloom.store.places import WorkPlaces, file_below, place_below, remove_below
 from faceloom.store.privacy import is_open_to_others, make_folder, make_private, opener
 
 
@@ -57,7 +57,7 @@ def test_places_of_one_folder_are_the_same_when_its_folders_are_looked_at_once(t
     (tmp_path / "away").mkdir()
     (tmp_path / "out").mkdir()
     (tmp_path / "out/link").symlink_to(tmp_path / "away")
-    places, wanted = Places(tmp_path / "out"), answer(lambda told: place_below(tmp_path / "out", told))
+    places, wanted = WorkPlaces(tmp_path / "out"), answer(lambda told: place_below(tmp_path / "out", told))
     assert [answer(places.place) for _ in range(2)] == [wanted, wanted]
 
 

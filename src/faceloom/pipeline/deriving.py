@@ -18,7 +18,7 @@ from faceloom.mask import LandmarkMask
 from faceloom.pipeline.faces import Failure, Seen
 from faceloom.pipeline.finishing import chip_path, write_pictures
 from faceloom.pipeline.lanes import Final
-from faceloom.store.places import Places
+from faceloom.store.places import WorkPlaces
 from faceloom.store.rows import FaceRow
 
 
@@ -32,7 +32,7 @@ class DeriveStep:
     """The stages of the masks that are drawn from landmarks."""
     derivation: Derivation
     outputs: Outputs
-    places: Places
+    places: WorkPlaces
     batch: int = 1
     together: int = 1
     stage: str = "chips"

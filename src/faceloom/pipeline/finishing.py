@@ -24,7 +24,7 @@ from faceloom.pipeline.faces import TOGETHER, Failure, cut_kept_chip, resize_mas
 from faceloom.pipeline.filters import with_border
 from faceloom.selection import People
 from faceloom.store.folder import CHIPS, OVERLAYS, file_name, write_file
-from faceloom.store.places import Places
+from faceloom.store.places import WorkPlaces
 from faceloom.store.rows import FaceRow
 from faceloom.version import VERSION
 
@@ -93,7 +93,7 @@ class FinishStep:
     models: Mapping[str, str]
     """What chips say of the networks: the sha256 of each stage's weights, by stage name."""
     outputs: Outputs
-    places: Places
+    places: WorkPlaces
     people: People | None = None
     batch: int = 1
     together: int = TOGETHER
@@ -143,7 +143,7 @@ def write_pictures(
     *,
     outputs: Outputs,
     models: Mapping[str, str],
-    places: Places,
+    places: WorkPlaces,
 ) -> None:
     """Writes the chip (S, S, 3 or 4) of a face, if its row says where; if wanted, also with the face drawn on it."""
     if row.chip is not None:

@@ -31,7 +31,7 @@ def place_below(folder: Path, told: object) -> Path:
     return folder.joinpath(*parts)
 
 
-class Places:
+class WorkPlaces:
     """Places below one folder for the files of one piece of work; each folder on the way is looked at once.
 
     Asking the system for every file anew takes as long as a small file itself.

@@ -31,7 +31,7 @@ from faceloom.pipeline.lanes import Bounds, Feed, Final, Lanes, Step, run_pipeli
 from faceloom.pipeline.steps import network_step
 from faceloom.solver.plan import HOST, Phase, Placement
 from faceloom.stage import Infer, Tensors
-from faceloom.store.places import Places
+from faceloom.store.places import WorkPlaces
 from faceloom.store.reading import stored_faces
 from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, Status
 from faceloom.units import MIB
@@ -126,7 +126,7 @@ class Worker:
             results = self._derive(self._job.derivation, chunk, folder, notes, keep_bytes=keep_bytes)
         else:
             finish = FinishStep(
-                flow=flow, models=flow.digests, outputs=outputs, places=Places(folder), people=self._job.people
+                flow=flow, models=flow.digests, outputs=outputs, places=WorkPlaces(folder), people=self._job.people
             )
             notes.told = told_by_chips(chunk.spans) if self._job.aligned else {}
             source = self._frames(chunk.spans, notes, by_frame(known))
@@ -160,7 +160,7 @@ class Worker:
                 flow=self._job.flow,
                 derivation=derivation,
                 outputs=self._job.outputs,
-                places=Places(folder),
+                places=WorkPlaces(folder),
             )
             results = self._pipeline(self._frames(chunk.spans, notes), [step], notes, keep_bytes=keep_bytes)
         notes.kept_bytes = sum(map(self._size_of, results))
