@@ -71,8 +71,8 @@ if TYPE_CHECKING:
     from faceloom.store.checking import Checked as Checked
     from faceloom.store.checking import Flaw as Flaw
     from faceloom.store.checking import check as check
-    from faceloom.store.corrections import Address as Address
     from faceloom.store.corrections import Correction as Correction
+    from faceloom.store.corrections import FaceAddress as FaceAddress
     from faceloom.store.corrections import Verb as Verb
     from faceloom.store.forgetting import Forgotten as Forgotten
     from faceloom.store.forgetting import forget as forget
@@ -109,7 +109,7 @@ _MODULES = {
     "faceloom.results.results": "FaceSelection Results open",
     "faceloom.store.carrying": "Carried",
     "faceloom.store.checking": "Checked Flaw check",
-    "faceloom.store.corrections": "Address Correction Verb",
+    "faceloom.store.corrections": "Correction FaceAddress Verb",
     "faceloom.store.forgetting": "Forgotten forget",
     "faceloom.store.merging": "Merged merge",
     "faceloom.store.origins": "Origin",

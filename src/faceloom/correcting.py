@@ -15,7 +15,7 @@ from faceloom.formats.record import encode_mask
 from faceloom.store.beside import new_file, refuse_full
 from faceloom.store.carrying import Carried, read_lines, take_in, write_lines
 from faceloom.store.copies import CopyKind, note_made
-from faceloom.store.corrections import Address, Correction, Verb, select_corrections, undone_last
+from faceloom.store.corrections import Correction, FaceAddress, Verb, select_corrections, undone_last
 from faceloom.store.database import connect
 from faceloom.store.origins import find_origin
 from faceloom.store.saying import FacePlace, all_names, fresh_name, is_somebody, mark, mask_square, say, saying
@@ -66,7 +66,7 @@ class Corrections:
         with connect(self._folder, read_only=True) as db:
             return int(db.execute("SELECT count(*) FROM correction").fetchone()[0])
 
-    def missing(self, said: Correction) -> tuple[Address, ...]:
+    def missing(self, said: Correction) -> tuple[FaceAddress, ...]:
         """Gives the faces of a correction that are not there, or not any more: of these it says nothing."""
         with connect(self._folder, read_only=True) as db:
             return tuple(face for face in said.faces if number_of(db, face) is None)

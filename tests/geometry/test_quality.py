@@ -12,11 +12,11 @@ from hypothesis import strategies as st
 import faceloom.geometry.quality
 from faceloom.geometry.pose import Pose
 from faceloom.geometry.quality import Signs, faults, quality
-from faceloom.geometry.sharpness import Look
+from faceloom.geometry.sharpness import Appearance
 
 GOOD = Signs(
     eyes_px=90.0,
-    look=Look(sharpness=100.0, light=128.0, contrast=50.0),
+    look=Appearance(sharpness=100.0, light=128.0, contrast=50.0),
     pose=Pose(0.0, 0.0, 0.0),
     confidence=1.0,
     score=0.95,

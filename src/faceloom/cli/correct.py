@@ -17,7 +17,7 @@ from faceloom.suggestions import or_else
 
 if TYPE_CHECKING:
     from faceloom.correcting import Corrections
-    from faceloom.store.corrections import Address, Correction
+    from faceloom.store.corrections import Correction, FaceAddress
 
 _EXAMPLES = """\
 A FACE is SOURCE#FRAME/INDEX, as exports number them, or the path of its chip.
@@ -102,7 +102,7 @@ def corrections(chosen: argparse.Namespace) -> int:
     return code
 
 
-def _listed(said: "Correction", missing: Sequence["Address"]) -> str:
+def _listed(said: "Correction", missing: Sequence["FaceAddress"]) -> str:
     """A correction in a line that says too of how many faces it says nothing."""
     return f"{_in_words(said)}{f' ({len(missing):,} of {len(said.faces):,} not here)' if missing else ''}"
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from importlib import resources
 
 from faceloom.geometry.pose import Pose
-from faceloom.geometry.sharpness import Look
+from faceloom.geometry.sharpness import Appearance
 
 _WEIGHTS: Mapping[str, Mapping[str, float]] = tomllib.loads(
     resources.files("faceloom.geometry").joinpath("quality.toml").read_text(encoding="utf-8")
@@ -26,7 +26,7 @@ class Signs:
 
     eyes_px: float
     """Between the outer corners of the eyes."""
-    look: Look
+    look: Appearance
     pose: Pose
     confidence: float
     """Of the aligner, 0 to 1."""

@@ -30,7 +30,7 @@ _SIZE = EYES_PX * _SIDE_EYES
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Look:
+class Appearance:
     """What the pixels between brows and mouth are like."""
 
     sharpness: float
@@ -45,7 +45,7 @@ def sharpness(pixels: NDArray[np.uint8], landmarks: Points) -> float:
     return look_of(pixels, landmarks).sharpness
 
 
-def look_of(pixels: NDArray[np.uint8], landmarks: Points) -> Look:
+def look_of(pixels: NDArray[np.uint8], landmarks: Points) -> Appearance:
     """How sharp a face is, and how it is lit.
 
     Sharpness is the variance of the Laplacian of its grey levels, 0 or more, over the hull of brows, eyes, nose and
@@ -72,7 +72,7 @@ def look_of(pixels: NDArray[np.uint8], landmarks: Points) -> Look:
     grey = _grey_square(pixels, pixels_to_square)
     light, contrast = cv2.meanStdDev(grey, mask=inside)
     _, deviation = cv2.meanStdDev(cv2.Laplacian(grey, cv2.CV_16S), mask=inside)
-    return Look(sharpness=float(deviation[0, 0]) ** 2, light=float(light[0, 0]), contrast=float(contrast[0, 0]))
+    return Appearance(sharpness=float(deviation[0, 0]) ** 2, light=float(light[0, 0]), contrast=float(contrast[0, 0]))
 
 
 def _square(inner: Points) -> Affine:

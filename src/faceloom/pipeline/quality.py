@@ -5,10 +5,10 @@ import numpy as np
 from faceloom.faces import Face
 from faceloom.geometry.landmarks import outer_eye_distance
 from faceloom.geometry.quality import Signs
-from faceloom.geometry.sharpness import Look
+from faceloom.geometry.sharpness import Appearance
 
 
-def signs_of(face: Face, look: Look) -> Signs:
+def signs_of(face: Face, look: Appearance) -> Signs:
     """What tells how good a face with landmarks, a pose and a patch is."""
     landmarks, pose, patch = face.landmarks, face.pose, face.patch
     assert landmarks is not None

@@ -17,8 +17,8 @@ from faceloom.formats import checks
 from faceloom.formats.record import decode_mask
 from faceloom.store.corrections import (
     NAMING,
-    Address,
     Correction,
+    FaceAddress,
     Verb,
     address_from_json,
     from_json,
@@ -40,7 +40,7 @@ class Witness:
     """A person as `faceloom group` named them in some folder, and their faces there."""
 
     person: str
-    faces: tuple[Address, ...]
+    faces: tuple[FaceAddress, ...]
 
     def to_json(self) -> dict[str, Any]:
         """Gives it as a line of `faceloom corrections --export`."""
@@ -74,7 +74,7 @@ def select_witnesses(db: sqlite3.Connection) -> Iterator[Witness]:
     for person in sorted(name for name in names if name is not None):
         rows = db.execute(f"SELECT {_ADDRESS} WHERE person = ? ORDER BY name, frame_idx, face.idx", (person,))
         faces = tuple(
-            Address(frame=FrameId(source, frame), sha256=sha256, index=index, box=(x0, y0, x1, y1))
+            FaceAddress(frame=FrameId(source, frame), sha256=sha256, index=index, box=(x0, y0, x1, y1))
             for source, sha256, frame, index, x0, y0, x1, y1 in rows
         )
         if faces:
@@ -158,7 +158,7 @@ def _take(db: sqlite3.Connection, said: Correction, names: Mapping[str, str | No
     carried.added += 1
 
 
-def _here(db: sqlite3.Connection, face: Address, said: Correction, carried: Carried) -> Address:
+def _here(db: sqlite3.Connection, face: FaceAddress, said: Correction, carried: Carried) -> FaceAddress:
     """Where a face is here; as it was if it is not, since it may come."""
     number = number_of(db, face)
     if number is None:

@@ -68,7 +68,7 @@ _AT_LEAST_TWO = frozenset({Verb.SAME, Verb.DIFFERENT})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
+class FaceAddress:
     """A face, by where it was found."""
 
     frame: FrameId
@@ -100,7 +100,7 @@ class Correction:
     at: str
     """When it was said, UTC."""
     verb: Verb
-    faces: tuple[Address, ...] = ()
+    faces: tuple[FaceAddress, ...] = ()
     persons: tuple[str, ...] = ()
     """Of whom it is said, where it is said of persons."""
     after: Any = None
@@ -205,7 +205,7 @@ def require_number(verb: Verb, faces: int, persons: int) -> None:
         raise ValueError(f"{verb.value} is not said of {faces} faces and {persons} persons")
 
 
-def address_from_json(told: Any) -> Address:
+def address_from_json(told: Any) -> FaceAddress:
     """A face, as a line names it.
 
     Raises:
@@ -216,7 +216,7 @@ def address_from_json(told: Any) -> Address:
     before = told.get("before")
     if len(json.dumps(before)) > checks.MAX_LINE_BYTES:
         raise ValueError("what held before is too long")
-    return Address(
+    return FaceAddress(
         frame=FrameId(checks.name(told["source"], "a source"), checks.whole(told["frame"], "a frame")),
         sha256=sha256,
         index=checks.whole(told["index"], "a face"),
@@ -237,7 +237,7 @@ def _mask(told: Any) -> dict[str, Any]:
 
 def address_of_row(
     source: Any, sha256: Any, frame: Any, index: Any, x0: Any, y0: Any, x1: Any, y1: Any, before: Any = None
-) -> Address:
+) -> FaceAddress:
     """A face, as the cells of a row name it.
 
     Raises:
@@ -343,7 +343,7 @@ def insert_correction(db: sqlite3.Connection, said: Correction) -> Correction:
     return replace(said, id=number)
 
 
-def insert_faces(db: sqlite3.Connection, number: int, faces: Iterable[Address]) -> None:
+def insert_faces(db: sqlite3.Connection, number: int, faces: Iterable[FaceAddress]) -> None:
     """Adds the faces of a correction that has none yet. Call it within a transaction."""
     rows = (
         (number, place, face.frame.source, face.sha256, face.frame.index, face.index, *face.box, _written(face.before))

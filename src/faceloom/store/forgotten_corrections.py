@@ -5,7 +5,15 @@ import sqlite3
 from collections.abc import Collection
 from dataclasses import replace
 
-from faceloom.store.corrections import NAMING, OF_PERSONS, Address, Correction, Verb, insert_faces, select_corrections
+from faceloom.store.corrections import (
+    NAMING,
+    OF_PERSONS,
+    Correction,
+    FaceAddress,
+    Verb,
+    insert_faces,
+    select_corrections,
+)
 from faceloom.store.lost import LostFaces
 from faceloom.store.view import found_again, looking_through
 
@@ -81,6 +89,6 @@ def _forget(
     return 0
 
 
-def _rewrite(db: sqlite3.Connection, number: int, faces: Collection[Address]) -> None:
+def _rewrite(db: sqlite3.Connection, number: int, faces: Collection[FaceAddress]) -> None:
     db.execute("DELETE FROM corrected_face WHERE correction_id = ?", (number,))
     insert_faces(db, number, faces)

@@ -19,8 +19,8 @@ from faceloom.geometry.affine import compose, scaling
 from faceloom.store.again import CHIP_FILES
 from faceloom.store.configuration import config_in, framing_of
 from faceloom.store.corrections import (
-    Address,
     Correction,
+    FaceAddress,
     Verb,
     insert_correction,
     redo_corrections,
@@ -75,7 +75,7 @@ def say(db: sqlite3.Connection, verb: Verb, places: Sequence[FacePlace], **told:
     return made
 
 
-def _addressed(db: sqlite3.Connection, now: Replayed, verb: Verb, frame: FrameId, index: int) -> Address:
+def _addressed(db: sqlite3.Connection, now: Replayed, verb: Verb, frame: FrameId, index: int) -> FaceAddress:
     row = db.execute(_FACE, (frame.source, frame.index, index)).fetchone()
     if row is None:
         raise RequestError(f"there is no face {index} in frame {frame}; faceloom export --to jsonl lists faces")
@@ -93,7 +93,9 @@ def _addressed(db: sqlite3.Connection, now: Replayed, verb: Verb, frame: FrameId
         case _:
             before = now.people.of(number)
     x0, y0, x1, y1 = box
-    return Address(frame=FrameId(name, frame.index), sha256=sha256, index=index, box=(x0, y0, x1, y1), before=before)
+    return FaceAddress(
+        frame=FrameId(name, frame.index), sha256=sha256, index=index, box=(x0, y0, x1, y1), before=before
+    )
 
 
 def queue_chips(db: sqlite3.Connection, said: Correction) -> None:

@@ -21,7 +21,7 @@ from faceloom.geometry.chips import Framing, frame_to_chip
 from faceloom.geometry.pose import fit_pose
 from faceloom.store.columns import OF_FACES
 from faceloom.store.configuration import config_in, framing_of
-from faceloom.store.corrections import Address, Correction, Said, address_of_row
+from faceloom.store.corrections import Correction, FaceAddress, Said, address_of_row
 from faceloom.store.database import connect
 from faceloom.store.replay import Replayed, replay
 from faceloom.store.soundness import DAMAGE
@@ -149,7 +149,7 @@ def found_again(db: sqlite3.Connection, said: Correction) -> dict[int, int]:
     return dict(sorted({**found, **find_again(db, elsewhere)}.items()))
 
 
-def find_again(db: sqlite3.Connection, faces: Mapping[int, Address]) -> dict[int, int]:
+def find_again(db: sqlite3.Connection, faces: Mapping[int, FaceAddress]) -> dict[int, int]:
     """The row numbers of faces, by their keys: each the face of its frame that overlaps most, by half or more."""
     frames: dict[tuple[str, str | None, int], list[int]] = {}
     for key, face in faces.items():
@@ -167,7 +167,7 @@ def find_again(db: sqlite3.Connection, faces: Mapping[int, Address]) -> dict[int
     return found
 
 
-def number_of(db: sqlite3.Connection, face: Address) -> int | None:
+def number_of(db: sqlite3.Connection, face: FaceAddress) -> int | None:
     """The row number of a face, found again if need be; None: it is not there."""
     row = db.execute(
         "SELECT face.id FROM main.source JOIN main.face ON face.source_id = source.id WHERE name = ?"
