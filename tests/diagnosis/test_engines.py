@@ -1,7 +1,6 @@
 import ctypes
 import sys
 from collections.abc import Callable, Mapping
-from importlib.metadata import PackageNotFoundError
 from types import ModuleType
 from typing import Any
 
@@ -21,13 +20,8 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
     """Makes exactly these distributions seem installed."""
 
     def pretend(versions: Mapping[str, str]) -> None:
-        def version(name: str) -> str:
-            if name not in versions:
-                raise PackageNotFoundError(name)
-            return versions[name]
-
-        monkeypatch.setattr(engines, "version", version)
-        monkeypatch.setattr(runtime, "version", version)
+        monkeypatch.setattr(engines, "version_of", versions.get)
+        monkeypatch.setattr(runtime, "version_of", versions.get)
 
     return pretend
 

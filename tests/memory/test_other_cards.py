@@ -1,5 +1,4 @@
 import platform
-from importlib.metadata import PackageNotFoundError
 from pathlib import Path
 
 import pytest
@@ -43,12 +42,7 @@ def test_the_variable_hides_some_and_the_names_count_what_is_left(drm: Path, mon
 def test_a_card_is_called_as_what_drives_it_calls_it(
     torch: str | None, kind: str, drm: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def version(_: str) -> str:
-        if torch is None:
-            raise PackageNotFoundError
-        return torch
-
-    monkeypatch.setattr(other_cards, "version", version)
+    monkeypatch.setattr(other_cards, "version_of", lambda _: torch)
     assert [name for name, *_ in amd_cards(drm)] == [f"{kind}:0", f"{kind}:1"]
 
 
