@@ -16,7 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from faceloom.errors import FaceloomError, MediaError, RequestError
-from faceloom.media.sources import Address, printable
+from faceloom.media.sources import RemoteAddress, printable
 
 MARK = "://"
 """What an address has and no path that the file system gives."""
@@ -48,7 +48,7 @@ class RemoteFile:
 
     name: str
     """Below the address that was given, as files below a folder."""
-    address: Address
+    address: RemoteAddress
     """Without what is secret in it."""
     files: "RemoteFiles | None" = None
     path: str = ""
@@ -119,7 +119,7 @@ def find_remote(address: str, *, prefix: str | None = None) -> Iterator[RemoteFi
     except MediaError as error:
         if prefix is None:
             raise
-        told = Address(url=printable(shown), size_bytes=0, tag=1)
+        told = RemoteAddress(url=printable(shown), size_bytes=0, tag=1)
         yield RemoteFile(name=prefix, address=told, problem=str(error))
 
 
@@ -149,7 +149,7 @@ def _single(files: "RemoteFiles", path: str, name: str, address: str) -> RemoteF
     try:
         return _file(files, path, name, shown, patiently(lambda: files.system.info(path)))
     except Exception as error:
-        told = Address(url=printable(shown), size_bytes=0, tag=1)
+        told = RemoteAddress(url=printable(shown), size_bytes=0, tag=1)
         return RemoteFile(name=name, address=told, problem=in_words(error))
 
 
@@ -236,7 +236,7 @@ def _file(files: RemoteFiles, path: str, name: str, address: str, facts: Mapping
     text = tag.isoformat() if isinstance(tag, datetime) else str(tag)
     number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
     # Zero is what is said of a file that is gone.
-    told = Address(url=printable(address), size_bytes=int(facts.get("size") or 0), tag=number or 1)
+    told = RemoteAddress(url=printable(address), size_bytes=int(facts.get("size") or 0), tag=number or 1)
     return RemoteFile(name=name, address=told, files=files, path=path)
 
 

@@ -30,7 +30,7 @@ class SourceKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Address:
+class RemoteAddress:
     """Where a file comes from that was fetched, and what tells that it is another now."""
 
     url: str
@@ -51,7 +51,7 @@ class Source:
     """Seconds a tick of the presentation times, as a fraction; None for a picture."""
     notes: tuple[str, ...] = ()
     """What is known to have been done to it, see `Note`."""
-    address: Address | None = None
+    address: RemoteAddress | None = None
     """Where it was fetched from, when it is taken up; None for a file of this machine."""
 
     @property

@@ -13,7 +13,7 @@ from typing import Any
 from faceloom.errors import StoreError
 from faceloom.faults import Fault
 from faceloom.media.notes import Note
-from faceloom.media.sources import Address, PassedOver, Shape, Source, SourceKind, VideoIndex, longer_names
+from faceloom.media.sources import PassedOver, RemoteAddress, Shape, Source, SourceKind, VideoIndex, longer_names
 from faceloom.store.again import Again
 from faceloom.store.database import transaction
 from faceloom.store.folder import remove_files
@@ -202,7 +202,7 @@ class Sources:
         if shape is not None:
             self._size(source, shape)
 
-    def is_wanted(self, address: Address) -> bool:
+    def is_wanted(self, address: RemoteAddress) -> bool:
         """Whether the content of an object is wanted; if all its frames are done it is one of this run's without that.
 
         One that was forgotten is not.
