@@ -150,8 +150,8 @@ class Job:
     """Of what detectors find."""
     raw_colours: bool = False
     """Whether the colours of pictures stay as they are stored, whatever their profiles say."""
-    has_loose_heap: bool = False
-    """Whether a worker process keeps what it frees, which is faster."""
+    trim_above_bytes: int = 0
+    """A worker process keeps what it frees, which is faster, until it holds more than this; 0 if it keeps nothing."""
     people: People | None = None
     """Whose faces are kept; everybody's if left out."""
     derivation: Derivation | None = None

@@ -8,7 +8,8 @@ from faceloom.errors import BudgetError
 from faceloom.flow import build_flow
 from faceloom.memory.footprints import Footprint, HostFootprint, card_base_bytes
 from faceloom.supervisor.costs import WAITING_LANES, Work, at_work
-from faceloom.supervisor.planning import Planned, Room, make_plan
+from faceloom.supervisor.planning import Planned, make_plan
+from faceloom.supervisor.rooms import Room
 from faceloom.units import GIB, KIB, MIB
 
 FLOW = build_flow(["detect/yunet", "align/facemesh"])

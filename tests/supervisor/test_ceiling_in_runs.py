@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -40,9 +41,14 @@ def smallest(inputs: Path, out: Path) -> int:
         if code == 0:
             return budget
         assert code == BudgetError.exit_code
-        words = answer["error"]["message"]
-        budget = int(words.partition("would do is ")[2].partition(" MiB")[0].replace(",", "")) * MIB
+        budget = named(answer)
     return budget
+
+
+def named(answer: dict[str, Any]) -> int:
+    """The budget that a refusal names."""
+    words: str = answer["error"]["message"]
+    return int(words.partition("would do is ")[2].partition(" MiB")[0].replace(",", "")) * MIB
 
 
 def write_growing(path: Path) -> Path:
@@ -107,3 +113,35 @@ def test_a_worker_that_has_said_nothing_yet_counts_with_what_it_holds() -> None:
             pass
         pool.stop()
         assert pool.peak_bytes >= 8 * MIB
+
+
+def write_grown_unsaid(path: Path) -> Path:
+    """A video whose later frames are larger, where no keyframe says so in a way that is read: MPEG-4, part 2."""
+    packets = []
+    for shape, first in (((240, 320), 0), ((1440, 2560), 12)):
+        coder = av.CodecContext.create("mpeg4", "w")
+        coder.height, coder.width, coder.pix_fmt, coder.time_base = *shape, "yuv420p", Fraction(1, 25)
+        for i in range(12):
+            frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(shaded(*shape)), format="rgb24")
+            frame.pts = first + i
+            packets += coder.encode(frame)
+        packets += coder.encode(None)
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream("mpeg4", rate=25)
+        stream.height, stream.width, stream.time_base = 240, 320, Fraction(1, 25)
+        for packet in packets:
+            packet.stream, packet.time_base = stream, Fraction(1, 25)
+            container.mux(packet)
+    return path
+
+
+def test_frames_that_grow_unsaid_are_planned_for_when_they_come_and_stay_below_the_budget(tmp_path: Path) -> None:
+    inputs = write_grown_unsaid(tmp_path / "grown.avi")
+    assert run(inputs, tmp_path / "first", 1024 * MIB)[0] == 0
+    budget = named(run(inputs, tmp_path / "refused", MIB)[1])
+    code, tight = run(inputs, tmp_path / "tight", budget)
+    assert code in {0, 1}
+    assert tight["peak_bytes"]["cpu"] <= budget
+    code, ample = run(inputs, tmp_path / "ample", budget + 48 * MIB)
+    assert (code, ample["failed"]) == (0, 0)
+    assert ample["peak_bytes"]["cpu"] <= budget + 48 * MIB

@@ -6,9 +6,11 @@ from hypothesis import strategies as st
 
 from faceloom.errors import BudgetError
 from faceloom.flow import Flow, build_flow
+from faceloom.geometry.chips import COPIED_BYTES
 from faceloom.memory.footprints import Footprint
 from faceloom.supervisor.costs import Work
-from faceloom.supervisor.planning import KEEP_BYTES, Planned, Room, frugal_plan, make_plan
+from faceloom.supervisor.planning import KEEP_BYTES, Planned, frugal_plan, make_plan
+from faceloom.supervisor.rooms import Room
 from faceloom.units import GIB, KIB, MIB
 
 FLOW = build_flow(["detect/centerface", "align/facemesh", "mask/unet", "mask/extended"])
@@ -65,6 +67,7 @@ works = st.builds(
     st.just(WORK),
     frames=st.integers(1, 100_000),
     frame_bytes=st.integers(1, 100 * MIB),
+    heap_frame_bytes=st.integers(0, 8 * MIB),
     decoder_bytes=st.integers(0, 100 * MIB),
     reading_bytes=st.integers(0, 100 * MIB),
     faces_a_frame=st.floats(0.01, 100),
@@ -162,6 +165,66 @@ def test_a_heap_is_loose_only_where_a_worker_has_room_for_it_and_costs_no_worker
     tight = made.plan.peak_bytes - made.plan.workers * made.loose_heap_bytes
     assert tight == SUPERVISOR_BYTES + made.plan.workers * made.share.peak_bytes
     assert made.share.peak_bytes + made.loose_heap_bytes <= made.worker_bytes
+    if made.loose_heap_bytes:
+        assert made.share.peak_bytes < made.trim_above_bytes
+        assert made.trim_above_bytes + work.heap_frame_bytes <= made.share.peak_bytes + made.loose_heap_bytes
+
+
+def test_no_heap_is_loose_where_frames_are_too_large_to_be_kept() -> None:
+    large = plan(4 * GIB, replace(WORK, frame_bytes=24 * MIB))
+    small = plan(4 * GIB, replace(WORK, heap_frame_bytes=WORK.frame_bytes))
+    assert large is not None
+    assert small is not None
+    assert not large.loose_heap_bytes
+    assert small.loose_heap_bytes
+
+
+@given(works, st.integers(100 * MIB, 2 * GIB))
+def test_between_phases_there_is_room_for_the_patches_of_one_frame_more(work: Work, budget_bytes: int) -> None:
+    made = plan(budget_bytes, work)
+    if made is not None and len(made.plan.phases) > 1:
+        kept = made.plan.keep_bytes + min(COPIED_BYTES, work.frame_bytes)
+        assert made.problem.base_bytes >= FOOTPRINTS["mask/unet"].process_bytes + work.decoder_bytes + kept
+
+
+def test_one_frame_alone_needs_less_than_the_last_of_many() -> None:
+    (last, alone) = (plan(GIB, replace(WORK, frames=1, is_one_frame=is_one)) for is_one in (False, True))
+    assert last is not None
+    assert alone is not None
+    assert alone.plan.peak_bytes < last.plan.peak_bytes
+
+
+def arena(*, fixed: int, outside: int) -> Footprint:
+    """Sizes in MiB: what lies in the arena, and outside of it."""
+    return replace(
+        footprint(weights=1, item=0, seconds=0.01),
+        fixed_bytes=(fixed + outside) * MIB,
+        arena_fixed_bytes=fixed * MIB,
+        arena_item_bytes=0,
+        load_spike=0.0,
+    )
+
+
+def test_what_an_arena_reserves_for_one_stage_is_held_while_another_one_needs_room_outside_of_it() -> None:
+    footprints = {"detect/centerface": arena(fixed=10, outside=60), "align/facemesh": arena(fixed=50, outside=1)}
+    flow = build_flow(["detect/centerface", "align/facemesh"])
+
+    def made(budget_bytes: int) -> Planned:
+        return make_plan(flow, footprints, replace(WORK, frame_bytes=0, reading_bytes=0), room(budget_bytes))
+
+    together = made(GIB)
+    assert len(together.plan.phases) == 1
+    weights, largest, outside = 2 * MIB, 50 * MIB, 60 * MIB
+    assert together.share.peak_bytes == together.problem.base_bytes + weights + largest + outside
+    with pytest.raises(BudgetError) as refused:
+        made(MIB)
+    assert refused.value.needed_bytes is not None
+    enough = made(refused.value.needed_bytes)
+    assert enough.plan.peak_bytes <= refused.value.needed_bytes
+    with pytest.raises(BudgetError):
+        made(refused.value.needed_bytes - 1)
+    less = made(together.share.peak_bytes + SUPERVISOR_BYTES - 1)
+    assert len(less.plan.phases) == 2
 
 
 def test_of_two_plans_as_fast_the_one_that_needs_less_memory_is_made() -> None:

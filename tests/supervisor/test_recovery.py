@@ -16,6 +16,7 @@ from PIL import Image
 
 from faceloom import targets
 from faceloom.api import extract
+from faceloom.errors import BudgetError
 from faceloom.events import Event, Notice, Progress
 from faceloom.job import EngineJob, Job, Outputs
 from faceloom.media.chunks import Chunk, PendingFrame, cut_chunks
@@ -218,7 +219,32 @@ def test_a_picture_that_is_too_large_for_the_budget_fails_alone_with_its_size(sa
     assert failures(tmp_path / "out")["large.png"].startswith(
         "not enough memory: a frame of 9000 x 6000 does not fit into"
     )
+    assert "all frames are done in " in failures(tmp_path / "out")["large.png"]
     assert exported(tmp_path / "out") == exported(tmp_path / "whole")
+
+
+def refused_bytes(inputs: Path, out: Path, budget_bytes: int) -> int:
+    """The smallest budget that a refusal names."""
+    done = faceloom("extract", inputs, "--out", out, "--memory", budget_bytes, "--size", 64)
+    assert done.returncode == BudgetError.exit_code, done.stderr
+    told = re.search(r"the smallest budget that would do is ([\d,]+) MiB", done.stderr)
+    assert told
+    return int(told[1].replace(",", "")) * MIB
+
+
+def test_frames_that_nearly_fit_do_not_fail_one_by_one(samples: Path, tmp_path: Path) -> None:
+    needed = smallest_budget(samples, tmp_path)
+    assert refused_bytes(samples, tmp_path / "out", needed - 2 * MIB) == pytest.approx(needed, abs=MIB)
+
+
+def test_where_most_frames_are_too_large_the_run_is_refused(samples: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "in"
+    folder.mkdir()
+    shutil.copy(samples / "crowd.jpg", folder)
+    needed = smallest_budget(folder, tmp_path)
+    for name in ("a", "b"):
+        Image.new("RGB", (9000, 6000)).save(folder / f"{name}.png", compress_level=1)
+    assert refused_bytes(folder, tmp_path / "out", needed + 40 * MIB) > 1.25 * needed
 
 
 def ram_with(free_bytes: int) -> Ram:

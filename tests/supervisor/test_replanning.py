@@ -16,8 +16,8 @@ from faceloom.solver.plan import Plan
 from faceloom.store.rows import ChunkRows, FrameRow, Status
 from faceloom.supervisor import replanning as planners
 from faceloom.supervisor.costs import Work
-from faceloom.supervisor.planning import Room
 from faceloom.supervisor.replanning import Holding, Planner
+from faceloom.supervisor.rooms import Room
 from faceloom.targets import Target, device_budget_bytes
 from faceloom.units import GIB, KIB, MIB
 

@@ -34,10 +34,13 @@ class ProcessCeiling:
         """The most that was held before the system was last made to forget that."""
         self.tighten()
 
-    def tighten(self) -> None:
-        """Leaves to this process what lies between what it holds now and the ceiling."""
+    def tighten(self, *, holes_bytes: int = 0) -> None:
+        """Leaves to this process what lies between what it holds now and the ceiling.
+
+        Less the holes in its heap, if their pages have just been given back: they are filled again without asking.
+        """
         if self._process_bytes:
-            self._leave(max(0, self._process_bytes - held_bytes()))
+            self._leave(max(0, self._process_bytes - held_bytes() - holes_bytes))
 
     def forget_peak(self) -> None:
         """Has the system begin its peak again at what is held now, and remembers the one that ends here."""

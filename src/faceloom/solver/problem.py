@@ -78,6 +78,9 @@ class StageCost:
     items_per_frame: float
     batch_s: Mapping[int, float]
     """The seconds of a call, for every batch that is offered."""
+    arena_fixed_bytes: int = 0
+    arena_item_bytes: int = 0
+    """What of `fixed_bytes` and `item_bytes` lies in an arena that stages share, of which the solver knows nothing."""
     host: HostShare = HostShare()
     """What the stage holds of the host's memory as well."""
     on_host: HostCost | None = None
@@ -98,6 +101,10 @@ class StageCost:
     def held_bytes(self, batch: int) -> int:
         """Returns what is held beside the weights while batches of this size run."""
         return self.fixed_bytes + self.item_bytes * batch
+
+    def arena_bytes(self, batch: int) -> int:
+        """Returns what of that lies in the arena."""
+        return min(self.held_bytes(batch), self.arena_fixed_bytes + self.arena_item_bytes * batch)
 
     @property
     def least_bytes(self) -> int:

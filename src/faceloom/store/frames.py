@@ -103,19 +103,15 @@ class FrameStates:
         for kind, height, width, reading_bytes in self._db.execute(query, (self._round.run_id,)):
             yield SourceKind(kind), Shape(height=height, width=width, reading_bytes=reading_bytes)
 
-    def largest(self, count: int) -> Iterator[tuple[SourceKind, Shape]]:
-        """The shapes of this run's frames that are still to be done and are largest, each as often as frames have it.
-
-        No more than `count` of each.
-        """
+    def counted(self) -> Iterator[tuple[SourceKind, Shape, int]]:
+        """Every shape of this run's frames that are still to be done, and how many of them have it."""
         query = (
             "SELECT kind, height, width, reading_bytes, count(*) FROM frame JOIN source ON source.id = source_id"
             f" WHERE {self._round.to_do} AND run_id = ? AND height IS NOT NULL AND reading_bytes IS NOT NULL"
             " GROUP BY kind, height, width, reading_bytes"
         )
         for kind, height, width, reading_bytes, frames in self._db.execute(query, (self._round.run_id,)):
-            shape = Shape(height=height, width=width, reading_bytes=reading_bytes)
-            yield from [(SourceKind(kind), shape)] * min(count, frames)
+            yield SourceKind(kind), Shape(height=height, width=width, reading_bytes=reading_bytes), frames
 
     def starved_shapes(self) -> Iterator[tuple[SourceKind, Shape]]:
         """Every shape of this run's frames for which there was too little memory, as far as it is known."""

@@ -21,6 +21,10 @@ class Work:
     frames: int
     frame_bytes: int
     """The size of the largest frame as RGB."""
+    heap_frame_bytes: int = 0
+    """That of the largest frame that is small enough for a heap to keep its block when it is freed."""
+    is_one_frame: bool = False
+    """Whether the whole run, and not only what is left of it, is a single frame."""
     less_bytes: tuple[int, ...] = ()
     """By how much less than that one takes each of the largest frames, the first 0: no two workers do the same one."""
     decoder_bytes: int
@@ -74,6 +78,8 @@ def _stage_cost(flow: Flow, stage: Stage, footprint: Footprint, work: Work, lane
         item_bytes=footprint.item_bytes + (0 if host else waiting),
         items_per_frame=work.looks_a_frame if reads_frames else work.faces_a_frame,
         batch_s=dict(footprint.batch_s),
+        arena_fixed_bytes=0 if host else footprint.arena_fixed_bytes,
+        arena_item_bytes=0 if host else footprint.arena_item_bytes,
         host=_host_share(host, waiting, scratch, lanes) if host else HostShare(),
         on_host=_host_cost(footprint.on_host, waiting, scratch, lanes) if host and footprint.on_host else None,
     )

@@ -17,6 +17,7 @@ from faceloom.solver.wishes import FREE
 from faceloom.store.frames import STARVED
 from faceloom.store.store import Store
 from faceloom.supervisor.planning import Planned
+from faceloom.supervisor.refusals import rounded_up
 from faceloom.supervisor.replanning import Holding, Planner
 from faceloom.supervisor.survey import Survey, plan_what_fits
 from faceloom.supervisor.workers import PooledWorker, WorkerPool
@@ -118,7 +119,7 @@ class DeviceRun:
             derivation=self._order.derivation,
             aligned=self._order.aligned,
             chips_of=self._order.chips_of,
-            has_loose_heap=planned.loose_heap_bytes > 0,
+            trim_above_bytes=planned.trim_above_bytes,
             has_videos=self._has_videos,
         )
         self.start()
@@ -190,14 +191,21 @@ def assemble_devices(
             for stage, needed in candidate.planned.tried_anyway.items():
                 text = f"{stage} is thought to need a budget of {format_bytes(needed)}; trying it in what there is"
                 on_event(Notice(kind=TRIED_ANYWAY, text=text))
-    for kind, shape in next(e.survey.too_large for e in candidates if len(e.survey.too_large) == most):
+    survey = next(e.survey for e in candidates if len(e.survey.too_large) == most)
+    for kind, shape in survey.too_large:
         reason = f"a frame of {shape.width} x {shape.height} does not fit into {format_bytes(budget.host_bytes)}"
-        store.frames.give_up(kind, shape, STARVED + reason)
+        store.frames.give_up(kind, shape, f"{STARVED}{reason}{_what_would_do(survey)}")
     names = {run.name for run in runs}
     for worker in tuple(pool.workers):
         if worker.target.name not in names:
             pool.stop(worker)
     return runs
+
+
+def _what_would_do(survey: Survey) -> str:
+    """Says which budget does all frames, where that is known: a card's is another matter."""
+    needed = survey.refusal.needed_bytes if survey.refusal else None
+    return f"; all frames are done in {rounded_up(needed)}" if needed and not survey.is_for_a_card else ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,8 +13,9 @@ from faceloom.memory.usage import held_bytes
 from faceloom.solver.plan import Plan
 from faceloom.store.frames import Counts
 from faceloom.supervisor.costs import Work
-from faceloom.supervisor.planning import Planned, Room
+from faceloom.supervisor.planning import Planned
 from faceloom.supervisor.replanning import Planner
+from faceloom.supervisor.rooms import Room
 from faceloom.supervisor.survey import Listing, Survey
 from faceloom.supervisor.workers import WorkerPool
 from faceloom.targets import device_budget_bytes
@@ -45,9 +46,9 @@ class Alike:
         """Every shape of them."""
         return iter(self.known)
 
-    def largest(self, count: int) -> Iterator[tuple[SourceKind, Shape]]:
-        """Every shape of them, `count` times: any number of frames may have it."""
-        return iter([one for one in self.known for _ in range(count)])
+    def counted(self) -> Iterator[tuple[SourceKind, Shape, int]]:
+        """Every shape of them; any number of frames may have it."""
+        return iter([(kind, shape, self.number) for kind, shape in self.known])
 
     def starved_shapes(self) -> Iterator[tuple[SourceKind, Shape]]:
         """None: what cannot be counted fails where it is read."""

@@ -13,21 +13,15 @@ from faceloom.errors import BudgetError
 from faceloom.flow import Flow
 from faceloom.geometry.chips import COPIED_BYTES
 from faceloom.memory.footprints import Footprint, card_base_bytes
-from faceloom.solver.plan import HOST, Phase, Plan, decode_threads
+from faceloom.solver.plan import Phase, Plan, decode_threads
 from faceloom.solver.problem import LARGEST, Arena, Host, Problem, StageCost
 from faceloom.solver.solve import solve
-from faceloom.solver.wishes import (
-    FREE,
-    Wishes,
-    in_words,
-    largest_phase,
-    smallest_wished_budget,
-    solve_wished,
-    squeezed,
-    with_batches,
-)
+from faceloom.solver.wishes import FREE, Wishes, squeezed, with_batches
+from faceloom.supervisor.arenas import solve_reserved, with_smallest_batches
 from faceloom.supervisor.costs import Work, at_work, stage_costs
-from faceloom.units import KIB, MIB, format_bytes
+from faceloom.supervisor.refusals import refusal
+from faceloom.supervisor.rooms import Room, whole_peak_bytes, within, worker_bytes_of
+from faceloom.units import MIB
 
 CHUNK_FRAMES = 64
 """A second or two of work: little is lost by an end of any kind, and a transaction costs next to nothing."""
@@ -39,41 +33,17 @@ KEEP_BYTES = tuple(2**i * MIB for i in range(2, 10))
 """The bounds that are tried for patches between phases; the first one also bounds the rows of a chunk."""
 _HEAP_BYTES = 5 * MIB
 """What a worker's heap keeps in holes between blocks, which come and go in sizes of their own (measured)."""
+_HEAP_OF_ONE_BYTES = 2 * MIB
+_ROWS_OF_ONE_BYTES = 1 * MIB
+"""The same, and what is kept for the store, where all that there is to do is one frame."""
 _LOOSE_HEAP_BYTES = 5 * MIB
-_LOOSE_HEAP_FRAMES = 1.0
-"""What a loose heap keeps beyond that, at most: these bytes, and so many frames (measured at 1080p and 4K)."""
-_FROM_RUN_TO_RUN_BYTES = 600 * KIB
-"""By how much the supervisor of one run holds more than that of another (measured: up to 500 KiB)."""
-_LARGEST_KEPT_BYTES = 32 * MIB
-"""Larger blocks no heap keeps (glibc, M_MMAP_THRESHOLD)."""
+"""What a loose heap keeps beyond that between two steps, at most: whatever is more it gives back (measured)."""
 _PROCESS_BYTES = 112 * MIB
 """What a worker that runs no network holds with everything imported (measured: 107 to 110 MiB)."""
 _NO_NETWORK_S = 0.016
 """Seconds to read a frame of 1080p and write its chip (measured); above 0, so that more workers are worth having."""
 _ONE_PHASE = 1e15
 """Seconds for a switch between phases that forbid any switch."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Room:
-    """The memory and the workers that a plan may use."""
-
-    budget_bytes: int
-    """The budget of the host's memory, for all processes together."""
-    supervisor_bytes: int
-    """What the process that plans and writes the store holds."""
-    workers: int
-    """The largest number of workers."""
-    memory_bytes: int | None = None
-    """The budget that was asked for, if one was; `budget_bytes` is less while other programs take what it needs."""
-    device: str = HOST
-    """The name of the device on which the workers' networks run, as plans have it."""
-    device_bytes: int | None = None
-    """The budget on a device that has a memory of its own; all other sizes here are of the host's memory."""
-    device_memory_bytes: int | None = None
-    """What was asked for of the device's memory, if anything was."""
-    lanes: int = 1
-    """The largest number of lanes of a worker on a device that has a memory of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -89,6 +59,8 @@ class Planned:
     """The most that each worker may hold of the host's memory."""
     loose_heap_bytes: int = 0
     """What each worker's heap keeps of what is freed, which is faster, at most; 0 where there is no room for that."""
+    trim_above_bytes: int = 0
+    """What a worker with such a heap may hold between two steps before its heap gives back what it keeps."""
     tried_anyway: Mapping[str, int] = field(default_factory=dict)
     """Stages that are too large even alone and are run nevertheless, with the budget that each is thought to need."""
 
@@ -131,14 +103,14 @@ def make_plan(
     found = [planned for some in candidates for planned in some]
     if not found:
         between = _loaded_first(stages, work, besides_bytes=0)
-        problem = _problem(between, footprints, work, room, keep_bytes=KEEP_BYTES[0], frames=1)
+        together = _problem(_loaded_once(stages, work), footprints, work, room, keep_bytes=KEEP_BYTES[0], frames=1)
+        problem = _with_patches(replace(together, stages=between), work)
         if stages and wishes.tries_anyway:
             found = _anyway(problem, footprints, work, room, wishes)
         if not found:
-            whole = replace(problem, stages=_loaded_once(stages, work))
             unwished = replace(problem, stages=_loaded_first(free, work, besides_bytes=0))
             is_measured = all(one.is_measured for one in footprints.values())
-            raise _refusal(problem, unwished, whole, room, wishes, is_measured=is_measured)
+            raise refusal(problem, unwished, together, room, wishes, is_measured=is_measured)
     # Where it makes no difference to the seconds, more lanes: they make up for what takes longer now and then.
     best = min(found, key=lambda one: (round(one.plan.seconds, 6), -one.plan.lanes, one.plan.peak_bytes))
     return _with_loose_heap(best, work)
@@ -153,43 +125,33 @@ def _anyway(
     problem: Problem, footprints: Mapping[str, Footprint], work: Work, room: Room, wishes: Wishes
 ) -> list[Planned]:
     """The plans of one worker in which the stages that are too large even alone are believed to fit just so."""
-    believed, needed = squeezed(_within(problem, room, _worker_bytes(room, 1)))
+    believed, needed = squeezed(within(problem, room, worker_bytes_of(room, 1)))
     found = _candidates(believed.stages, footprints, work, room, 1, wishes, lanes=1)
     beside = 0 if problem.host else room.supervisor_bytes
     tried = {stage: size + beside for stage, size in needed.items()}
     return [replace(planned, tried_anyway=tried) for planned in found]
 
 
-def _refusal(
-    problem: Problem, free: Problem, whole: Problem, room: Room, wishes: Wishes, *, is_measured: bool
-) -> BudgetError:
-    """Why no plan fits, or why none that is as wished does; `free` is without wishes, `whole` all in one phase."""
-    if problem.host:
-        return _too_large_for_device(problem, room, wishes)
-    if wishes.phases_of(problem.stages):
-        return _not_as_wished(problem, free, room, wishes)
-    return _does_not_fit(problem, free, whole, room, is_measured=is_measured)
-
-
 def _with_loose_heap(planned: Planned, work: Work) -> Planned:
-    """The same plan with heaps that keep what is freed, if there is room for the holes in them."""
-    kept = work.frame_bytes if work.frame_bytes <= _LARGEST_KEPT_BYTES else 0
-    holes = round(_LOOSE_HEAP_BYTES + _LOOSE_HEAP_FRAMES * kept)
+    """The same plan with heaps that keep what is freed, if frames are small enough and there is room for the holes."""
+    # The next frame may not fit into the hole that the one before has left, since small blocks lie in it by then.
+    holes = _LOOSE_HEAP_BYTES + work.heap_frame_bytes
     share, plan = planned.share, planned.plan
-    if (share.host_peak_bytes or share.peak_bytes) + holes > planned.worker_bytes:
+    held = share.host_peak_bytes or share.peak_bytes
+    if not work.heap_frame_bytes or held + holes > planned.worker_bytes:
         return planned
+    planned = replace(planned, loose_heap_bytes=holes, trim_above_bytes=held + _LOOSE_HEAP_BYTES)
     more = plan.workers * holes
     if planned.problem.host:
-        return replace(planned, plan=replace(plan, host_peak_bytes=plan.host_peak_bytes + more), loose_heap_bytes=holes)
+        return replace(planned, plan=replace(plan, host_peak_bytes=plan.host_peak_bytes + more))
     phases = tuple(replace(phase, peak_bytes=phase.peak_bytes + more) for phase in plan.phases)
-    plan = replace(plan, phases=phases, peak_bytes=plan.peak_bytes + more)
-    return replace(planned, plan=plan, loose_heap_bytes=holes)
+    return replace(planned, plan=replace(plan, phases=phases, peak_bytes=plan.peak_bytes + more))
 
 
 def frugal_plan(flow: Flow, footprints: Mapping[str, Footprint], work: Work, room: Room) -> Planned:
     """Makes the plan for a chunk that no better plan could do: one worker, one stage and one item at a time."""
     stages = stage_costs(flow, footprints, work)
-    problem = _problem(stages, footprints, work, room, keep_bytes=KEEP_BYTES[0], frames=1)
+    problem = _with_patches(_problem(stages, footprints, work, room, keep_bytes=KEEP_BYTES[0], frames=1), work)
     alone = [
         replace(
             stage,
@@ -222,7 +184,7 @@ def frugal_plan(flow: Flow, footprints: Mapping[str, Footprint], work: Work, roo
 
 def _alone(problem: Problem, room: Room) -> Phase:
     """The phase of a problem's one stage, on the device if it fits there."""
-    without_end = _within(problem, room, LARGEST)
+    without_end = within(problem, room, LARGEST)
     try:
         return solve(without_end, device=room.device).phases[0]
     except BudgetError:
@@ -242,12 +204,11 @@ def _candidates(
     """The plan in which everything fits together, or those with more phases, one for each size of chunk."""
     frames = -(-work.frames // workers)
     start_s = max(footprint.start_s for footprint in footprints.values())
-    budget = _worker_bytes(room, workers)
+    budget = worker_bytes_of(room, workers)
     once = _loaded_once(stages, work)
     whole = _problem(once, footprints, work, room, keep_bytes=KEEP_BYTES[0], frames=frames, lanes=lanes)
-    try:
-        one = solve_wished(replace(_within(whole, room, budget), switch_s=_ONE_PHASE), wishes, device=room.device)
-    except BudgetError:
+    one = _in_one_phase(replace(within(whole, room, budget), switch_s=_ONE_PHASE), wishes, room)
+    if one is None:
         return
     if len(one.phases) == 1:
         chunk_frames = max(1, min(CHUNK_FRAMES, -(-frames // CHUNKS_A_WORKER)))
@@ -262,10 +223,10 @@ def _candidates(
         # No more than is expected, with something for chunks that hold more: the plan is to be near the truth.
         kept = min(keep_bytes, max(KEEP_BYTES[0], math.ceil(1.2 * chunk_frames * work.kept_bytes_a_frame)))
         between = _loaded_first(stages, work, besides_bytes=0)
-        problem = _problem(between, footprints, work, room, keep_bytes=kept, frames=chunk_frames, lanes=lanes)
-        try:
-            several = solve_wished(_within(problem, room, budget), wishes, device=room.device)
-        except BudgetError:
+        alone = _problem(between, footprints, work, room, keep_bytes=kept, frames=chunk_frames, lanes=lanes)
+        problem = _with_patches(alone, work)
+        several = solve_reserved(within(problem, room, budget), wishes, device=room.device)
+        if several is None:
             return
         if len(several.phases) > 1:
             several = replace(several, lanes=lanes)
@@ -276,9 +237,18 @@ def _candidates(
             return
 
 
+def _in_one_phase(problem: Problem, wishes: Wishes, room: Room) -> Plan | None:
+    """The plan of one phase, if there is one, with smaller batches if need be; or else one of more; or none."""
+    one = solve_reserved(problem, wishes, device=room.device)
+    if one is None or len(one.phases) == 1:
+        return one
+    smaller = solve_reserved(with_smallest_batches(problem), wishes, device=room.device)
+    return smaller if smaller and len(smaller.phases) == 1 else one
+
+
 def _loaded_once(stages: tuple[StageCost, ...], work: Work) -> tuple[StageCost, ...]:
     """The same stages, loaded at the start of a run: there is nothing yet of what a worker holds besides networks."""
-    return _loaded_first(stages, work, besides_bytes=_HEAP_BYTES + work.decoder_bytes + KEEP_BYTES[0])
+    return _loaded_first(stages, work, besides_bytes=work.decoder_bytes + _left_over_bytes(work, KEEP_BYTES[0]))
 
 
 def _loaded_first(stages: tuple[StageCost, ...], work: Work, *, besides_bytes: int) -> tuple[StageCost, ...]:
@@ -295,11 +265,26 @@ def _loaded_first(stages: tuple[StageCost, ...], work: Work, *, besides_bytes: i
     )
 
 
+def _with_patches(problem: Problem, work: Work) -> Problem:
+    """The problem with what comes beyond the bound on patches between phases: it is looked at after each frame."""
+    more = min(COPIED_BYTES, work.frame_bytes)
+    if problem.host:
+        return replace(problem, host=replace(problem.host, base_bytes=problem.host.base_bytes + more))
+    return replace(problem, base_bytes=problem.base_bytes + more)
+
+
+def _left_over_bytes(work: Work, keep_bytes: int) -> int:
+    """Holes in the heap, and what is kept, at most so much."""
+    if work.is_one_frame:
+        return _HEAP_OF_ONE_BYTES + min(keep_bytes, _ROWS_OF_ONE_BYTES)
+    return _HEAP_BYTES + keep_bytes
+
+
 def _without_networks(work: Work, room: Room, workers: int) -> Iterator[Planned]:
     """The only plan of so many workers where no stage runs a network, if it fits."""
     frames = -(-work.frames // workers)
     problem = _problem((), {}, work, room, keep_bytes=KEEP_BYTES[0], frames=frames)
-    if problem.base_bytes <= _worker_bytes(room, workers):
+    if problem.base_bytes <= worker_bytes_of(room, workers):
         chunk_frames = max(1, min(CHUNK_FRAMES, -(-frames // CHUNKS_A_WORKER)))
         keep_bytes, plan = KEEP_BYTES[0], _no_network(problem)
         yield _planned(
@@ -333,7 +318,7 @@ def _problem(
     moment = max(0, max(work.reading_bytes, min(COPIED_BYTES, work.frame_bytes)) - transient)
     # A thread of a decoder has a frame in hand, and while one chunk is finished another is begun.
     decoder = work.decoder_bytes + (decode_threads(lanes) - 1) * work.frame_bytes
-    besides = _HEAP_BYTES + decoder + lanes * (moment + waiting) + min(2, lanes) * keep_bytes
+    besides = decoder + lanes * (moment + waiting) + _left_over_bytes(work, min(2, lanes) * keep_bytes)
     host_process = max((one.host.process_bytes for one in footprints.values() if one.host), default=0)
     has_host = room.device_bytes is not None
     return Problem(
@@ -349,14 +334,6 @@ def _problem(
         stages=stages,
         host=Host(budget_bytes=0, base_bytes=host_process - spared + besides) if has_host else None,
     )
-
-
-def _within(problem: Problem, room: Room, worker_bytes: int) -> Problem:
-    """The problem with the budgets of a worker that may hold so much of the host's memory."""
-    if problem.host is None or room.device_bytes is None:
-        return replace(problem, budget_bytes=worker_bytes)
-    host = replace(problem.host, budget_bytes=worker_bytes)
-    return replace(problem, budget_bytes=room.device_bytes, host=host)
 
 
 def _planned(
@@ -384,9 +361,9 @@ def _planned(
             placements=phase.placements,
             peak_bytes=phase.peak_bytes
             if has_host
-            else _whole_peak(phase.peak_bytes, room, workers) - less(phase, phase.peak_bytes),
+            else whole_peak_bytes(phase.peak_bytes, room, workers) - less(phase, phase.peak_bytes),
             seconds=phase.seconds * chunks,
-            host_peak_bytes=_whole_peak(phase.host_peak_bytes, room, workers) if has_host else 0,
+            host_peak_bytes=whole_peak_bytes(phase.host_peak_bytes, room, workers) if has_host else 0,
         )
         for phase in plan.phases
     )
@@ -402,8 +379,8 @@ def _planned(
         host_budget_bytes=room.budget_bytes if has_host else 0,
         host_peak_bytes=max(phase.host_peak_bytes for phase in phases),
     )
-    worker_bytes = _worker_bytes(room, workers)
-    return Planned(plan=whole, share=plan, problem=_within(problem, room, worker_bytes), worker_bytes=worker_bytes)
+    worker_bytes = worker_bytes_of(room, workers)
+    return Planned(plan=whole, share=plan, problem=within(problem, room, worker_bytes), worker_bytes=worker_bytes)
 
 
 def _without_frames(problem: Problem, phase: Phase, work: Work) -> int:
@@ -413,94 +390,3 @@ def _without_frames(problem: Problem, phase: Phase, work: Work) -> int:
     most = max((s.fixed_bytes + s.item_bytes * batch for s, batch in held if not s.reads_frames), default=0)
     weights = sum(stage.weights_bytes for stage, _ in held)
     return max(0, problem.base_bytes - work.decoder_bytes - work.reading_bytes) + weights + most
-
-
-def _worker_bytes(room: Room, workers: int) -> int:
-    return max(0, room.budget_bytes - room.supervisor_bytes) // workers
-
-
-def _whole_peak(worker_peak_bytes: int, room: Room, workers: int) -> int:
-    return room.supervisor_bytes + workers * worker_peak_bytes
-
-
-def _too_large_for_device(problem: Problem, room: Room, wishes: Wishes) -> BudgetError:
-    """Why no plan fits a device and its host, as the whole run has them."""
-    assert problem.host
-    assert room.device_bytes is not None
-    if problem.base_bytes > room.device_bytes:
-        message = (
-            f"the budget on {room.device} is {format_bytes(room.device_bytes)}, and its context and libraries alone"
-            f" take {_rounded_up(problem.base_bytes)}: raise --memory, free the device, or use --device cpu"
-        )
-        return BudgetError(message, needed_bytes=problem.base_bytes, budget_bytes=room.device_bytes)
-    host = replace(problem.host, base_bytes=_whole_peak(problem.host.base_bytes, room, 1))
-    try:
-        solve_wished(_within(replace(problem, host=host), room, room.budget_bytes), wishes, device=room.device)
-    except BudgetError as error:
-        return error
-    raise AssertionError("a problem that fits has no plan")
-
-
-def _not_as_wished(problem: Problem, free: Problem, room: Room, wishes: Wishes) -> BudgetError:
-    """Why no plan has the wished phases: the stages of one do not fit together; and what would do without the wish."""
-    needed = _whole_peak(smallest_wished_budget(problem, wishes), room, 1)
-    names = largest_phase(problem, wishes)
-    do, together = ("do", " together") if len(names) > 1 else ("does", "")
-    message = (
-        f"{in_words(names)} {do} not fit{together} into {format_bytes(room.budget_bytes)}, as {wishes} has it;"
-        f" the smallest budget that would do is {_rounded_up(needed)}{_without_wishes(free, room, needed)}: raise"
-        " --memory, or leave it to the plan"
-    )
-    return BudgetError(message, stage=names[-1], needed_bytes=needed, budget_bytes=room.budget_bytes)
-
-
-def _without_wishes(free: Problem, room: Room, needed: int) -> str:
-    """Says what would do if nothing were wished, where that is less."""
-    least = _whole_peak(smallest_wished_budget(free, FREE), room, 1)
-    return f", and {_rounded_up(least)} without that wish" if least < needed else ""
-
-
-def _does_not_fit(problem: Problem, free: Problem, whole: Problem, room: Room, *, is_measured: bool) -> BudgetError:
-    """Why no plan fits: one stage alone is too large, or reading and writing are; `whole` is all in one phase."""
-    if not problem.stages:
-        needed = _whole_peak(problem.base_bytes, room, 1)
-        message = (
-            f"reading frames and writing what is found does not fit into {format_bytes(room.budget_bytes)};"
-            f" the smallest budget that would do is {_rounded_up(needed)}: raise --memory"
-        )
-        return BudgetError(message, needed_bytes=needed, budget_bytes=room.budget_bytes)
-    try:
-        solve(problem)
-    except BudgetError as error:
-        least = min(error.needed_bytes, _together_bytes(whole))
-        base, needed = (_whole_peak(size, room, 1) for size in (problem.base_bytes, least))
-        guessed = "" if is_measured else ", by a guess"
-        batch = next(stage.smallest_batch for stage in problem.stages if stage.stage == error.stage)
-        how = "one item at a time" if batch == 1 else f"{batch} items at a time"
-        message = (
-            f"{error.stage} does not fit into {format_bytes(room.budget_bytes)}: alone, {how}, it takes"
-            f" {format_bytes(needed - base)}, and processes, decoding and what waits to be stored {format_bytes(base)};"
-            f" the smallest budget that would do is {_rounded_up(needed)}{guessed}"
-            f"{_without_wishes(free, room, needed)}: raise --memory, or choose a smaller plugin"
-        )
-        return BudgetError(message, stage=error.stage, needed_bytes=needed, budget_bytes=room.budget_bytes)
-    raise AssertionError("a problem without a budget has no plan")
-
-
-def _together_bytes(problem: Problem) -> int:
-    """What a worker holds at most with all networks loaded, one item at a time, or while they are loaded."""
-    most = max(stage.fixed_bytes + stage.item_bytes * min(stage.batch_s) for stage in problem.stages)
-    spikes = sorted((stage.load_spike * stage.weights_bytes, stage.weights_bytes) for stage in problem.stages)
-    loaded = 0
-    for spike, weights in reversed(spikes):
-        loaded += weights
-        most = max(most, math.ceil(loaded + spike) - sum(weights for _, weights in spikes))
-    return problem.base_bytes + loaded + most
-
-
-def _rounded_up(size: int) -> str:
-    """Rounds up, so that the number that users read and copy into the next command has a plan.
-
-    Also if the processes of that one happen to hold a little more by themselves.
-    """
-    return f"{-(-(size + _FROM_RUN_TO_RUN_BYTES) // MIB):,} MiB"

@@ -15,7 +15,8 @@ from faceloom.solver.plan import HOST, Placement, Plan
 from faceloom.solver.wishes import FREE, Wishes
 from faceloom.store.rows import ChunkRows
 from faceloom.supervisor.costs import Work
-from faceloom.supervisor.planning import Planned, Room, frugal_plan, make_plan
+from faceloom.supervisor.planning import Planned, frugal_plan, make_plan
+from faceloom.supervisor.rooms import Room
 from faceloom.targets import Target, device_budget_bytes
 from faceloom.units import MIB, format_bytes
 

@@ -164,7 +164,9 @@ class Scheduler:
         _LOG.info("on %s from here on: %s", device.name, plan.to_json())
         supervisor = max(one.planner.supervisor_bytes for one in self._devices)
         host = sum(one.planned.plan.host_bytes - one.planner.supervisor_bytes for one in self._devices)
-        self.predicted_peak_bytes = max(self.predicted_peak_bytes, supervisor + host)
+        # The plan of a chunk that nothing fits is tried within the budget all the same.
+        predicted = min(supervisor + host, self._budget.host_bytes)
+        self.predicted_peak_bytes = max(self.predicted_peak_bytes, predicted)
         self._store.note_plan(self.plan)
         self._meter.follow(device.name, plan, budget_bytes=self._budget.host_bytes)
 

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from faceloom.canvases import looks_a_frame
 from faceloom.detect import Detector
+from faceloom.engines.heap import LARGEST_KEPT_BYTES
 from faceloom.errors import BudgetError
 from faceloom.events import OnEvent
 from faceloom.geometry.chips import PATCH_SCALE
@@ -18,9 +19,10 @@ from faceloom.solver.plan import HOST
 from faceloom.store.frames import Counts
 from faceloom.supervisor.costs import WAITING_LANES, Work
 from faceloom.supervisor.host_seconds import face_s, reading_s
-from faceloom.supervisor.planning import Planned, Room
+from faceloom.supervisor.planning import Planned
 from faceloom.supervisor.profiling import Profiler, network_shape
 from faceloom.supervisor.replanning import Planner
+from faceloom.supervisor.rooms import Room
 from faceloom.supervisor.workers import WorkerPool
 from faceloom.targets import Target
 from faceloom.units import KIB, MIB
@@ -34,6 +36,10 @@ SUPERVISOR_MORE_BYTES = 3 * MIB
 LEAST_WORKER_BYTES = 96 * MIB
 """No worker has been seen to do anything with less: without a network and a frame it holds 86 to 112 MiB (measured), 17
 less where there are no videos; a plan adds 10, and the smallest network and its frame more than that."""
+_OVERLAY_FRAMES = 1.5
+"""What drawing on a frame takes besides: a copy of it, and that as JPEG."""
+NEARLY = 1.25
+"""A run is refused where its largest frames need so many times the budget or less; where they need more, they fail."""
 TYPICAL = Shape(height=1080, width=1920, reading_bytes=48 * MIB)
 """The shape that is assumed of frames about which nothing is known."""
 
@@ -44,8 +50,8 @@ class ListedFrames(Protocol):
     def shapes(self) -> Iterator[tuple[SourceKind, Shape]]:
         """Every shape of them."""
 
-    def largest(self, count: int) -> Iterator[tuple[SourceKind, Shape]]:
-        """Every shape of them, each as often as frames have it, but no more than `count` times."""
+    def counted(self) -> Iterator[tuple[SourceKind, Shape, int]]:
+        """Every shape of them, and how many have it."""
 
     def starved_shapes(self) -> Iterator[tuple[SourceKind, Shape]]:
         """Every shape of those for which there was too little memory even to count them."""
@@ -94,16 +100,21 @@ class Survey:
             (kind, shape) for kind, shape in known if most_bytes is not None and _takes(kind, shape) > most_bytes
         ]
         """The shapes that are left out, each with the kind of its sources."""
+        self.refusal: BudgetError | None = None
+        """Why they are left out."""
         reading = [_reading(kind, shape) for kind, shape in shapes]
         self._canvas_of = _largest_canvas(order, [(shape.height, shape.width) for _, shape in shapes])
+        largest_bytes = max(shape.frame_bytes for _, shape in shapes)
         self._work = Work(
             frames=max(1, store.frames.counts().pending),
-            less_bytes=_less(store.frames.largest(order.cores), shapes),
-            frame_bytes=max(shape.frame_bytes for _, shape in shapes),
+            is_one_frame=store.frames.counts().pending == 1,
+            less_bytes=_less(store.frames.counted(), shapes, order.cores),
+            frame_bytes=largest_bytes,
+            heap_frame_bytes=_heap_frame_bytes(shape for _, shape in shapes),
             decoder_bytes=max(decoder for decoder, _ in reading),
-            reading_bytes=max(*(moment for _, moment in reading), _writing_bytes(order.outputs)),
+            reading_bytes=max(*(moment for _, moment in reading), _writing_bytes(order.outputs, largest_bytes)),
             faces_a_frame=EXPECTED_FACES,
-            kept_bytes_a_frame=_kept_bytes(order, max(shape.frame_bytes for _, shape in shapes)),
+            kept_bytes_a_frame=_kept_bytes(order, largest_bytes),
             decode_s=reading_s(store.frames.pixels()),
             face_s=face_s(order.outputs),
             looks_a_frame=_looks_a_frame(order, self._canvas_of),
@@ -115,6 +126,23 @@ class Survey:
     def work(self) -> Work:
         """What there is to do, as a plan sees it."""
         return self._work
+
+    @property
+    def is_for_a_card(self) -> bool:
+        """Whether it is for a device with a memory of its own."""
+        return self._target.has_memory
+
+    def nearly_fits(self, refusal: BudgetError, budget_bytes: int) -> bool:
+        """Whether all frames would be done with a little more than was asked for, which is to be had."""
+        asked, needed = self._order.memory_bytes, refusal.needed_bytes or 0
+        is_to_be_had = asked is not None and asked <= budget_bytes and not self.is_for_a_card
+        return is_to_be_had and needed <= NEARLY * budget_bytes
+
+    @property
+    def leaves_most_out(self) -> bool:
+        """Whether more frames are too large than are done."""
+        counted = list(self._store.frames.counted())
+        return 2 * sum(n for kind, shape, n in counted if (kind, shape) in self.too_large) > sum(n for *_, n in counted)
 
     def up_to(self, most_bytes: int) -> "Survey":
         """A survey of the frames that take no more than `most_bytes`."""
@@ -169,7 +197,8 @@ def plan_what_fits(
     """The best plan for all frames, or else for all but the largest: one huge picture does not refuse the others.
 
     Raises:
-        BudgetError: not even the smallest frames fit; it says what all of them would need.
+        BudgetError: not even the smallest frames fit, or most do not, or all would with a little more than was asked
+            for; it says what all of them need.
     """
 
     def attempt(some: Survey, footprints: Mapping[str, Footprint]) -> tuple[Survey, Planner, Planned]:
@@ -186,6 +215,8 @@ def plan_what_fits(
         refusal = error
     if survey.planner(costs, budget_bytes=budget_bytes, device_bytes=device_bytes).would_fit_without_wishes:
         raise refusal  # no frame is given up for a wish
+    if survey.nearly_fits(refusal, budget_bytes):
+        raise refusal
     sizes = survey.sizes
     best = None
     low, high = 0, len(sizes) - 1  # the last does not fit
@@ -200,8 +231,9 @@ def plan_what_fits(
             high = middle
         else:
             low = middle + 1
-    if best is None:
+    if best is None or best[0].leaves_most_out:
         raise refusal
+    best[0].refusal = refusal
     return best
 
 
@@ -238,13 +270,24 @@ def _supervisor_bytes() -> int:
     return peak_bytes() + SUPERVISOR_MORE_BYTES
 
 
+def _heap_frame_bytes(shapes: Iterable[Shape]) -> int:
+    return max((shape.frame_bytes for shape in shapes if shape.frame_bytes <= LARGEST_KEPT_BYTES), default=0)
+
+
 def _takes(kind: SourceKind, shape: Shape) -> int:
     return shape.frame_bytes + sum(_reading(kind, shape))
 
 
-def _less(largest: Iterable[tuple[SourceKind, Shape]], shapes: Sequence[tuple[SourceKind, Shape]]) -> tuple[int, ...]:
+def _less(
+    counted: Iterable[tuple[SourceKind, Shape, int]], shapes: Sequence[tuple[SourceKind, Shape]], workers: int
+) -> tuple[int, ...]:
     """By how much less than the largest frame takes each of the next ones, which workers have beside it."""
-    there = [_takes(*one) for one in largest if one in shapes]
+    there = [
+        takes
+        for kind, shape, number in counted
+        if (kind, shape) in shapes
+        for takes in [_takes(kind, shape)] * min(workers, number)
+    ]
     most = max(_takes(*one) for one in shapes)
     return tuple(most - takes for takes in sorted(there, reverse=True))
 
@@ -257,11 +300,12 @@ def _reading(kind: SourceKind, shape: Shape) -> tuple[int, int]:
     return shape.reading_bytes - shape.frame_bytes, shape.frame_bytes
 
 
-def _writing_bytes(outputs: Outputs) -> int:
-    """What making a chip takes for a moment: nothing else of a frame is then under way."""
+def _writing_bytes(outputs: Outputs, frame_bytes: int) -> int:
+    """What making a chip or an overlay takes for a moment: nothing else of a frame is then under way."""
+    overlay = round(_OVERLAY_FRAMES * frame_bytes) if outputs.overlay else 0
     if not outputs.write_chips:
-        return 0
-    return writing_bytes(outputs.chip_format, size=outputs.chip_size, border=outputs.border)
+        return overlay
+    return max(overlay, writing_bytes(outputs.chip_format, size=outputs.chip_size, border=outputs.border))
 
 
 def _kept_bytes(order: Order, frame_bytes: int) -> float:

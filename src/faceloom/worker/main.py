@@ -141,7 +141,7 @@ def _serve(requests: "queue.SimpleQueue[Request | BaseException]", speaker: _Spe
                 from faceloom.engines.heap import keep_freed
                 from faceloom.worker.worker import Worker
 
-                if job.has_loose_heap:
+                if job.trim_above_bytes:
                     keep_freed()
                 if job.plan.lanes > 1:
                     sys.setswitchinterval(_SWITCH_S)

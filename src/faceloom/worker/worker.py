@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from faceloom.engines.engine import Engine, Network
+from faceloom.engines.heap import hole_bytes, trim_heap
 from faceloom.engines.start import start_engine
 from faceloom.faces import Face, FrameId
 from faceloom.faults import Fault
@@ -18,7 +19,7 @@ from faceloom.mask import NetworkMask
 from faceloom.media.chunks import Chunk, Span, Unreadable, split
 from faceloom.media.reading import FrameReader, Read, can_read_side_by_side
 from faceloom.memory.ceilings import NO_CEILING, ProcessCeiling
-from faceloom.memory.usage import peak_bytes
+from faceloom.memory.usage import held_bytes, peak_bytes
 from faceloom.messages import Held
 from faceloom.pipeline.aligned import AlignedStep, told_by_chips
 from faceloom.pipeline.chip_reads import chip_reads
@@ -212,7 +213,7 @@ class Worker:
             in_flight_bytes=self._job.in_flight_bytes,
             read_bytes=self._job.read_bytes,
             keep_bytes=keep_bytes,
-            tighten=self._ceiling.tighten,
+            tighten=self._hold,
         )
         make_room = partial(self._make_room, notes)
         try:
@@ -235,9 +236,17 @@ class Worker:
         placements = (placement for phase in self._job.plan.phases for placement in phase.placements)
         return frozenset(placement.stage for placement in placements if placement.device != HOST)
 
+    def _hold(self) -> None:
+        """Keeps this process to what it may hold, before it takes more; a heap that keeps too much gives that back."""
+        most = self._job.trim_above_bytes
+        if most and held_bytes() > most:
+            trim_heap()
+        self._ceiling.tighten()
+
     def _make_room(self, notes: ChunkNotes, stage: str, batch: int) -> None:
         notes.starved.append((stage, batch))
         self._shrink()
+        self._ceiling.tighten(holes_bytes=hole_bytes())
 
     def _shrink(self) -> None:
         self._ceiling.relax(_ANSWER_BYTES)
