@@ -196,6 +196,9 @@ INPUTS: Mapping[str, Callable[[Path], None]] = {
     "h264-4k": _videos("clip.mp4", _UHD, "libx264", options=_X264),
     "hevc10-4k": _videos("clip.mp4", _UHD, "libx265", options=_X265, pixels="yuv420p10le"),
     "av1-4k": _videos("clip.mp4", _UHD, "libsvtav1", options={"preset": "12", "crf": "40"}),
+    "vp9-4k": _videos(
+        "clip.webm", _UHD, "libvpx-vp9", options={"deadline": "realtime", "cpu-used": "8", "row-mt": "1"}
+    ),
     "vp9-10-4k": _videos(
         "clip.webm",
         _UHD,
