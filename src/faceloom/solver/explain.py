@@ -5,7 +5,7 @@ from itertools import pairwise
 from faceloom.solver.phases import Phases, mask_of
 from faceloom.solver.places import place
 from faceloom.solver.plan import HOST, Phase, Plan
-from faceloom.solver.problem import Problem
+from faceloom.solver.problem import Problem, most_held_bytes
 from faceloom.units import format_bytes
 
 
@@ -29,9 +29,9 @@ def explain(plan: Plan, problem: Problem) -> tuple[str, ...]:
 def _why_split(phases: Phases, earlier: Phase, later: Phase, *, last: bool) -> str:
     both = _set_of(phases, earlier) | _set_of(phases, later)
     names, others = _names(phases, later), _names(phases, earlier)
-    least_bytes, budget_bytes, host = phases.least_bytes(both), phases.problem.budget_bytes, phases.problem.host
+    least_bytes, budget_bytes, host = _least_bytes(phases, both), phases.problem.budget_bytes, phases.problem.host
     where = ""
-    if phases.fits(both):
+    if phases.fits(both) and (host or least_bytes <= budget_bytes):
         return f"{names} would fit beside {others}, but {_loss(phases, earlier, later, last=last)}"
     if least_bytes <= budget_bytes and host:
         least_bytes, budget_bytes, where = phases.least_host_bytes(both), host.budget_bytes, " of RAM"
@@ -39,6 +39,14 @@ def _why_split(phases: Phases, earlier: Phase, later: Phase, *, last: bool) -> s
     verb = "does" if len(_weighty(phases, later)) == 1 else "do"
     needed = f"{format_bytes(least_bytes)}{where} at {_smallest_batches(phases, both)}"
     return f"{names} {verb} not fit beside {others}: together they need {needed}, {format_bytes(excess_bytes)} too much"
+
+
+def _least_bytes(phases: Phases, both: int) -> int:
+    """What a phase needs, with what an arena keeps for one of its stages beside what another holds outside of it."""
+    stages = phases.stages_of(both)
+    held = most_held_bytes((stage, stage.smallest_batch) for stage in stages)
+    real = phases.problem.base_bytes + sum(stage.weights_bytes for stage in stages) + held
+    return phases.least_bytes(both) if phases.problem.host else max(phases.least_bytes(both), real)
 
 
 def _loss(phases: Phases, earlier: Phase, later: Phase, *, last: bool) -> str:

@@ -1,7 +1,7 @@
 """The planning problem: what every stage costs, and what the job is (docs/memory.md)."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -114,6 +114,15 @@ class StageCost:
     def calls(self, frames: int, batch: int) -> int:
         """Returns how many calls the items of these frames take; noise in a float never makes it one more."""
         return max(0, math.ceil(frames * self.items_per_frame / batch - 1e-9))
+
+
+def most_held_bytes(stages: Iterable[tuple[StageCost, int]]) -> int:
+    """What the stages of a phase hold beside their weights, each at its batch, one after another: an arena that they
+    share keeps what the one that wants most of it takes, and what another holds outside of it comes on top.
+    """
+    held = [(stage.arena_bytes(batch), stage.held_bytes(batch)) for stage, batch in stages]
+    arena = max((arena for arena, _ in held), default=0)
+    return arena + max((whole - own for own, whole in held), default=0)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,22 +4,25 @@
 wants most of it, and stays so while another stage runs, which may hold more outside: frames, canvases, tensors.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from itertools import product
 
 from faceloom.errors import BudgetError
 from faceloom.solver.plan import Phase, Plan
-from faceloom.solver.problem import Problem, StageCost
+from faceloom.solver.problem import Problem, StageCost, most_held_bytes
 from faceloom.solver.wishes import Wishes, solve_wished
 
 _TRIES = 6
+_MANY = 5
+"""From so many stages and one on, not all ways to lay them are tried."""
 
 
 def solve_reserved(problem: Problem, wishes: Wishes, *, device: str) -> Plan | None:
     """The best plan that is found, with the peaks that it really has; None if there is none.
 
-    What the solver does not know of is taken off the budget until its plan fits; then the smallest batches are tried,
-    and those with each stage in a phase of its own, where nothing is left out.
+    What the solver does not know of is taken off the budget until its plan fits. If that leaves too little, the ways to
+    lay the stages in phases are tried, the smallest batches too.
     """
     plan = _solved(problem, problem, wishes, device)
     if problem.host or plan is None or plan.peak_bytes <= problem.budget_bytes:
@@ -31,23 +34,21 @@ def solve_reserved(problem: Problem, wishes: Wishes, *, device: str) -> Plan | N
         plan = _solved(tried, problem, wishes, device)
         if plan is None or plan.peak_bytes <= problem.budget_bytes:
             break
-    smallest = with_smallest_batches(problem)
-    alone = replace(wishes, phases=wishes.phases or tuple(frozenset({stage.stage}) for stage in _in_order(problem)))
-    more = (_solved(smallest, problem, wanted, device) for wanted in (wishes, alone))
-    return next((one for one in (plan, *more) if one and one.peak_bytes <= problem.budget_bytes), None)
+    if plan is not None and plan.peak_bytes <= problem.budget_bytes:
+        return plan
+    laid = (
+        _solved(some, problem, way, device)
+        for way in _ways(problem, wishes)
+        for some in (problem, with_smallest_batches(problem))
+    )
+    fitting = [one for one in laid if one and one.peak_bytes <= problem.budget_bytes]
+    return min(fitting, key=lambda one: (one.seconds, one.peak_bytes), default=None)
 
 
 def with_smallest_batches(problem: Problem) -> Problem:
     """The problem in which no stage has another batch than its smallest."""
     stages = tuple(replace(s, batch_s={s.smallest_batch: s.batch_s[s.smallest_batch]}) for s in problem.stages)
     return replace(problem, stages=stages)
-
-
-def most_held_bytes(stages: Iterable[tuple[StageCost, int]]) -> int:
-    """What the stages of a phase hold beside their weights, each at its batch, one after another."""
-    held = [(stage.arena_bytes(batch), stage.held_bytes(batch)) for stage, batch in stages]
-    arena = max((arena for arena, _ in held), default=0)
-    return arena + max((whole - own for own, whole in held), default=0)
 
 
 def _solved(tried: Problem, problem: Problem, wishes: Wishes, device: str) -> Plan | None:
@@ -66,6 +67,21 @@ def _with_arena(phase: Phase, problem: Problem, stages: Sequence[StageCost]) -> 
     held = most_held_bytes(zip(stages, (placement.batch for placement in phase.placements), strict=True))
     peak = problem.base_bytes + sum(stage.weights_bytes for stage in stages) + held
     return replace(phase, peak_bytes=max(phase.peak_bytes, peak))
+
+
+def _ways(problem: Problem, wishes: Wishes) -> Iterator[Wishes]:
+    """The ways to cut the stages, in their order, into phases; of many stages only all cuts or none."""
+    if wishes.phases:
+        yield wishes
+        return
+    names = [stage.stage for stage in _in_order(problem)]
+    gaps = len(names) - 1
+    every = product((True, False), repeat=gaps) if gaps < _MANY else [(True,) * gaps, (False,) * gaps]
+    for cuts in every:
+        phases = [[names[0]]]
+        for name, is_cut in zip(names[1:], cuts, strict=True):
+            phases = [*phases, [name]] if is_cut else [*phases[:-1], [*phases[-1], name]]
+        yield replace(wishes, phases=tuple(map(frozenset, phases)))
 
 
 def _in_order(problem: Problem) -> list[StageCost]:

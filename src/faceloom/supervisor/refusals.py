@@ -4,10 +4,9 @@ import math
 from dataclasses import replace
 
 from faceloom.errors import BudgetError
-from faceloom.solver.problem import Problem
+from faceloom.solver.problem import Problem, most_held_bytes
 from faceloom.solver.solve import solve
 from faceloom.solver.wishes import FREE, Wishes, in_words, largest_phase, smallest_wished_budget, solve_wished
-from faceloom.supervisor.arenas import most_held_bytes
 from faceloom.supervisor.rooms import Room, whole_peak_bytes, within
 from faceloom.units import KIB, MIB, format_bytes
 
