@@ -64,6 +64,13 @@ def test_a_line_says_why(budget_mib: int, line: str) -> None:
     assert explain(solve(job(budget_mib)), job(budget_mib)) == (line,)
 
 
+def test_what_is_written_between_phases_counts_for_the_split() -> None:
+    """Patches of 100 frames, which nobody reads if there is one phase."""
+    written = replace(job(6400), patch_write_s=0.05)
+    (line,) = explain(solve(written), written)
+    assert line.endswith("with align/fan at batch 1 instead of 4: 69.0 s slower")
+
+
 @given(st.builds(random_problem, st.integers(0, 2**32)))
 def test_there_is_a_line_for_every_boundary(problem: Problem) -> None:
     enough = replace(problem, budget_bytes=max(problem.budget_bytes, smallest_budget(problem)))

@@ -204,3 +204,14 @@ def test_a_plan_beside_a_card_is_as_fast_as_the_best_of_all(seed: int) -> None:
     else:
         found = solve(problem)
         assert (round(found.seconds * 1e6), len(found.phases)) == (best.microseconds, best.phases)
+
+
+def test_what_is_wrong_of_a_stage_on_the_host_is_named_by_its_place() -> None:
+    problems = (random_placed_problem(seed) for seed in range(200))
+    problem = next(one for one in problems if one.stages[0].on_host)
+    told = problem_to_json(problem)
+    for field in ("weights_bytes", "load_spike", "load_s", "fixed_bytes", "item_bytes", "more"):
+        changed = json.loads(json.dumps(told))
+        changed["stages"][0]["on_host"][field] = -1
+        with pytest.raises(RequestError, match=rf"stages\[0\]\.on_host.*{field}"):
+            read_problem(json.dumps(changed))

@@ -1,4 +1,4 @@
-from faceloom.solver.plan import Phase, Placement, Plan, one_phase
+from faceloom.solver.plan import Phase, Placement, Plan, decode_threads, one_phase
 
 
 def test_a_plan_is_told_with_seconds_to_the_microsecond() -> None:
@@ -37,3 +37,7 @@ def test_all_stages_together_take_one_item_a_call_on_the_cpu() -> None:
     plan = one_phase(["detect/a", "align/b"], chunk_frames=5, lanes=2)
     placements = tuple(Placement(stage=stage, device="cpu", batch=1) for stage in ("detect/a", "align/b"))
     assert plan == Plan(phases=(Phase(placements=placements),), chunk_frames=5, lanes=2)
+
+
+def test_every_second_lane_has_a_thread_that_decodes() -> None:
+    assert [decode_threads(lanes) for lanes in (1, 2, 3, 4, 8)] == [1, 1, 1, 2, 4]

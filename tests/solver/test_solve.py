@@ -213,6 +213,8 @@ def test_a_refusal_names_the_stage_that_needs_most() -> None:
     with pytest.raises(BudgetError, match="'mask' needs 1 MiB at batch 1") as raised:
         solve(job(stage("detect"), stage("mask", "detect", weights_bytes=400), budget_bytes=200))
     assert (raised.value.stage, raised.value.needed_bytes, raised.value.budget_bytes) == ("mask", 410, 200)
+    with pytest.raises(BudgetError, match="the budget on cuda:1 is"):
+        solve(job(stage("detect"), budget_bytes=20), device="cuda:1")
 
 
 def test_no_frames_take_no_time_but_loading() -> None:

@@ -13,6 +13,7 @@ from faceloom.solver.wishes import (
     FREE,
     BatchWish,
     Wishes,
+    in_words,
     largest_phase,
     smallest_wished_budget,
     solve_wished,
@@ -144,3 +145,32 @@ def test_wishes_are_told_as_they_were_asked_for() -> None:
     assert str(wishes) == "--batch mask/unet=4! --batch detect/yunet=2 --passes together"
     assert wishes
     assert not FREE
+
+
+def test_a_batch_that_is_wished_holds_on_the_host_too() -> None:
+    seen = 0
+    for seed in range(200):
+        problem = random_placed_problem(seed)
+        for stage in problem.stages:
+            wishes = Wishes(batches={stage.stage: BatchWish(batch=3, is_forced=True)})
+            (held,) = (one for one in with_batches(problem.stages, wishes) if one.stage == stage.stage)
+            assert set(held.batch_s) == {3}
+            assert (held.on_host is None) == (stage.on_host is None)
+            if held.on_host:
+                seen += 1
+                assert set(held.on_host.batch_s) == {3}
+    assert seen
+
+
+@given(st.builds(random_placed_problem, st.integers(0, 2**32)))
+def test_what_is_too_large_beside_a_host_is_squeezed_into_both_budgets(problem: Problem) -> None:
+    assume(problem.host and problem.host.base_bytes <= problem.host.budget_bytes)
+    assume(problem.base_bytes <= problem.budget_bytes)
+    small, too_large = squeezed(problem)
+    plan = solve(small)
+    assert plan.peak_bytes <= problem.budget_bytes
+    assert {stage.stage for stage in problem.stages} >= set(too_large)
+
+
+def test_names_are_listed_as_in_a_sentence() -> None:
+    assert [in_words(names) for names in (["a"], ["a", "b"], ["a", "b", "c"])] == ["a", "a and b", "a, b and c"]
