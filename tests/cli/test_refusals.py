@@ -1,4 +1,5 @@
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -119,7 +120,7 @@ def test_a_bug_leaves_a_report_without_a_pixel(
     assert "in broken" in text
     for told in (text, error["message"]):
         assert "cannot use" in told
-        assert "103" not in told
+        assert not re.search(r"103\D{1,3}104", told)
         assert "\\x80" not in told
         assert "hijk" not in told
 

@@ -1,6 +1,5 @@
 import importlib.util
 from collections.abc import Callable, Mapping
-from importlib.metadata import PackageNotFoundError
 from typing import Any
 
 import pytest
@@ -18,12 +17,7 @@ def install(monkeypatch: pytest.MonkeyPatch) -> Install:
     """Makes exactly these distributions seem installed."""
 
     def pretend(versions: Mapping[str, str]) -> None:
-        def version(name: str) -> str:
-            if name not in versions:
-                raise PackageNotFoundError(name)
-            return versions[name]
-
-        monkeypatch.setattr(runtime, "version", version)
+        monkeypatch.setattr(runtime, "version_of", versions.get)
         spec = importlib.util.find_spec("json") if "torch" in versions else None
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: spec)
 
