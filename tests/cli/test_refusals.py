@@ -120,7 +120,7 @@ def test_a_bug_leaves_a_report_without_a_pixel(
     assert "in broken" in text
     for told in (text, error["message"]):
         assert "cannot use" in told
-        assert not re.search(r"103\D{1,3}104", told)
+        assert "103" not in re.sub(r"line \d+|pytest-\d+", "", told)
         assert "\\x80" not in told
         assert "hijk" not in told
 

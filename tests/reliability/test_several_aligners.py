@@ -1,6 +1,5 @@
 """Several aligners in one order: the mean of what each finds alone, under every plan and after every end."""
 
-import os
 import shutil
 from pathlib import Path
 from typing import Any
@@ -104,10 +103,9 @@ def test_a_folder_is_gone_on_with_whichever_aligner_is_named_first_and_with_no_o
 def test_a_run_that_is_killed_at_random_moments_ends_as_one_in_peace(samples: Path, tmp_path: Path) -> None:
     media = write_media(samples, tmp_path / "media")
     flags = [flag for name in PAIR for flag in ("--align", name)]
-    rounds = 5 if os.environ.get("FACELOOM_LONG") else 2
-    tally = Fuzz(media, tmp_path, seed=5, flags=flags).run(rounds)
+    tally = Fuzz(media, tmp_path, seed=5, flags=flags).run(5)
     assert not tally.problems, str(tally)
-    assert sum(tally.kills.values()) >= 1
+    assert tally.finished
 
 
 def test_filters_look_at_the_mean(media: Path, tmp_path: Path) -> None:

@@ -1,6 +1,5 @@
 """Random corrections, undone and said again in random order, against a model that knows nothing of their tables."""
 
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -166,7 +165,7 @@ class Correcting(RuleBasedStateMachine):
 
 TestCorrecting = Correcting.TestCase
 TestCorrecting.settings = settings(
-    stateful_step_count=500 if os.environ.get("FACELOOM_LONG") else 150,
+    stateful_step_count=500,
     max_examples=1,
     derandomize=False,
     deadline=None,

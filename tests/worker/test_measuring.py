@@ -42,7 +42,12 @@ def test_measuring_stays_below_the_ceiling_however_much_larger_batches_seem_to_g
     weights = cache.prepare(detector.weights)
     whole = measured(weights, 0)
     assert max(map(int, whole["batch_s"])) == 16
-    room = whole["process_bytes"] + whole["weights_bytes"] + whole["fixed_bytes"] + 5 * whole["item_bytes"]
-    bounded = measured(weights, room)
-    assert bounded["peak_bytes"] <= room
-    assert 1 < max(map(int, bounded["batch_s"])) <= 4  # how many items there is room for depends on what two runs held
+    room = whole["process_bytes"] + whole["weights_bytes"] + whole["fixed_bytes"] + 6 * whole["item_bytes"]
+    largest = 0
+    for _ in range(3):  # a busy machine may have one process hold more than another
+        bounded = measured(weights, room)
+        assert bounded["peak_bytes"] <= room
+        largest = max(largest, *map(int, bounded["batch_s"]))
+        if largest >= 4:
+            break
+    assert largest == 4
