@@ -221,8 +221,3 @@ def _squeezed(stage: StageCost, problem: Problem) -> StageCost:
         host=share,
         on_host=None,
     )
-
-
-def alone_in_order(stages: Sequence[str]) -> tuple[frozenset[str], ...]:
-    """A phase for each stage."""
-    return tuple(frozenset({stage}) for stage in stages)
