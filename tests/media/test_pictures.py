@@ -354,10 +354,10 @@ def jpeg_header(height: int, width: int) -> bytes:
 
 @pytest.mark.parametrize("content", [png_header(30000, 30000), jpeg_header(30000, 30000)], ids=["PNG", "JPEG"])
 def test_a_picture_that_declares_too_many_pixels_is_refused_before_it_is_decoded(content: bytes) -> None:
-    start = time.perf_counter()
+    start = time.process_time()
     with pytest.raises(MediaError, match="declares"):
         read_picture(content, PATH)
-    assert time.perf_counter() - start < 0.5
+    assert time.process_time() - start < 0.5
 
 
 @pytest.mark.parametrize(("height", "width"), [(9_000, 10_000), (15_000, 15_000)])
