@@ -117,6 +117,22 @@ def test_a_folder_is_held_to_the_content_of_its_references(
         extract(pictures, tmp_path / "out", like=[blair], threshold=0.5, **options)
 
 
+def test_a_reference_may_be_named_through_a_link(
+    pictures: Path, blair: Path, options: dict[str, Any], tmp_path: Path
+) -> None:
+    (tmp_path / "people").symlink_to(blair.parent)
+    (tmp_path / "Blair.jpg").symlink_to(blair)
+    options |= {"max_faces": 1}
+    extract(pictures, tmp_path / "by folder", like=tmp_path / "people" / blair.name, **options)
+    extract(pictures, tmp_path / "by name", unlike=tmp_path / "Blair.jpg", **options)
+    assert kept(tmp_path / "by folder") == {f"Tony_Blair_{number:04}.jpg" for number in range(1, 5)}
+    assert kept(tmp_path / "by name").isdisjoint(kept(tmp_path / "by folder"))
+    with sqlite3.connect(tmp_path / "by name/faceloom.sqlite") as db:
+        rejected = [why for (why,) in db.execute("SELECT rejected FROM face WHERE rejected IS NOT NULL")]
+    assert rejected
+    assert all(why.startswith("like Blair.jpg: cosine ") for why in rejected)
+
+
 @pytest.fixture
 def stand_in(tmp_path: Path) -> dict[str, Any]:
     return {"identify": "sface", "weights": {"identify/sface": write_sface(tmp_path / "sface.onnx")}, "size": 64}

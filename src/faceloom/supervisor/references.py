@@ -23,6 +23,7 @@ from faceloom.stage import Stage
 from faceloom.store.database import connect
 from faceloom.store.reading import read_faces
 from faceloom.store.rows import FaceRow
+from faceloom.store.spelling import true_path
 from faceloom.store.store import Store
 from faceloom.supervisor.run import run_job
 
@@ -77,15 +78,19 @@ def find_people(order: Order, wanted: Wanted, *, on_event: OnEvent) -> People:
         As `find_references`.
     """
     found = find_references(order, [*wanted.like, *wanted.unlike], on_event=on_event)
+
+    def named(path: Path) -> Reference:
+        return replace(found[true_path(path)], name=path.name)
+
     return People(
-        like=[found[path.absolute()] for path in wanted.like],
-        unlike=[found[path.absolute()] for path in wanted.unlike],
+        like=[named(path) for path in wanted.like],
+        unlike=[named(path) for path in wanted.unlike],
         threshold=wanted.threshold,
     )
 
 
 def find_references(order: Order, paths: Sequence[Path], *, on_event: OnEvent) -> dict[Path, Reference]:
-    """The one face of each picture, by its absolute path, found under the order's own budget; what it took is gone
+    """The one face of each picture, by its true path, found under the order's own budget; what it took is gone
     afterwards.
 
     Raises:
