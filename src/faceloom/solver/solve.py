@@ -1,8 +1,9 @@
 """The best plan of a problem, exactly.
 
 Of all ways to cut the stages into phases the fastest is found first (`search`). Then the budget is lowered as long as
-there is a plan as fast: the last one needs least memory. In the end stages are moved to the earliest phase that they
-can run in at no cost (`climb`).
+there is a plan as fast: the last one needs least memory. Many stages whose activations share a block are gone through
+set by set instead, in tables (`subsets`). In the end stages are moved to the earliest phase that they can run in at no
+cost (`climb`).
 """
 
 from collections.abc import Sequence
@@ -17,6 +18,7 @@ from faceloom.solver.plan import HOST, Phase, Placement, Plan
 from faceloom.solver.problem import Problem, in_order
 from faceloom.solver.rank import Rank, Sets, rank
 from faceloom.solver.search import faster, smallest
+from faceloom.solver.subsets import by_subsets
 from faceloom.solver.ticks import Ticks
 from faceloom.units import MIB, format_bytes
 
@@ -61,21 +63,19 @@ def _heaviest_first(problem: Problem) -> Problem:
 
 def _best(phases: Phases) -> Rank:
     """Finds the best plan: the fastest, in the least memory in which one is as fast."""
-    best = _fastest(phases)
-    if best.phases > 1 or phases.problem.host:
-        best = smallest(phases, best)
+    best = climb(phases, together(phases))
+    if best.phases > 1 or best.ticks > LowerBounds(phases).least_ticks(phases.everything):
+        sets = by_subsets(phases)
+        best = rank(phases, sets) if sets else _searched(phases, best)
     return climb(phases.within(best.peak_bytes), best.sets)
 
 
-def _fastest(phases: Phases) -> Rank:
-    """Finds a plan of least seconds and, among equals, of fewest phases."""
-    least_ticks = LowerBounds(phases).least_ticks(phases.everything)
-    best = climb(phases, together(phases))
-    if best.phases == 1 and best.ticks == least_ticks:
-        return best
+def _searched(phases: Phases, best: Rank) -> Rank:
+    """Finds the best plan by branch and bound, given one to begin with."""
     best = min(best, climb(phases, apart(phases)))
     sets = faster(phases, best.cost)
-    return rank(phases, sets) if sets else best
+    best = rank(phases, sets) if sets else best
+    return smallest(phases, best) if best.phases > 1 or phases.problem.host else best
 
 
 def _best_placed(problem: Problem, device: str) -> tuple[Phases, Rank]:

@@ -11,6 +11,7 @@ from faceloom.memory.footprints import Footprint
 from faceloom.memory.ram import read_ram
 from faceloom.memory.usage import held_bytes
 from faceloom.solver.plan import Plan
+from faceloom.solver.subsets import planning_bytes
 from faceloom.store.frames import Counts
 from faceloom.supervisor.costs import Work
 from faceloom.supervisor.planning import Planned
@@ -88,7 +89,7 @@ def plan_here(order: Order, listing: Listing, *, keeps_frames: bool, on_event: O
         costs = survey.measure(worker_bytes=budget - held_bytes(), device_bytes=device_bytes)
     room = Room(
         budget_bytes=budget,
-        supervisor_bytes=held_bytes() + _MORE_BYTES,
+        supervisor_bytes=held_bytes() + _MORE_BYTES + planning_bytes(len(order.flow.stages)),
         workers=1,
         memory_bytes=order.memory_bytes,
         device=target.name,

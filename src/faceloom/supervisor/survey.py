@@ -16,6 +16,7 @@ from faceloom.media.sources import Shape, SourceKind
 from faceloom.memory.footprints import Footprint
 from faceloom.memory.usage import peak_bytes
 from faceloom.solver.plan import HOST
+from faceloom.solver.subsets import planning_bytes
 from faceloom.store.frames import Counts
 from faceloom.supervisor.costs import WAITING_LANES, Work
 from faceloom.supervisor.host_seconds import face_s, reading_s
@@ -176,7 +177,7 @@ class Survey:
         cards = sum(target.runtime.kind != HOST for target in self._order.targets)
         room = Room(
             budget_bytes=budget_bytes,
-            supervisor_bytes=_supervisor_bytes(),
+            supervisor_bytes=_supervisor_bytes() + planning_bytes(len(self._order.flow.stages)),
             workers=max(1, self._order.cores - cards) if self._target.name == HOST else 1,
             memory_bytes=self._order.memory_bytes,
             device=self._target.name,
