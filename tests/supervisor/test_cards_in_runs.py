@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 
 from cards import simulated_cards
+from conftest import prepared
 from faceloom.api import extract
 from faceloom.api import plan as plan_inputs
 from faceloom.errors import BudgetError, DeviceLostError
@@ -18,6 +19,7 @@ from faceloom.job import Outputs
 from faceloom.media.listing import Inputs
 from faceloom.memory.footprints import Footprint
 from faceloom.memory.usage import peak_bytes
+from faceloom.models.weights import WeightCache
 from faceloom.orders.flows import make_flow
 from faceloom.orders.order import make_order
 from faceloom.store.summary import read_summary
@@ -33,6 +35,12 @@ CARDS = {"a": 2 * GIB, "b": 512 * MIB, "c": 24 * GIB}
 CONTEXT_BYTES = 96 * MIB
 FACES: Any = {"size": 64, "mask": ["unet", "extended"], "max_faces": 1}
 """One of each frame: what runs where, and what is lost with a card, is the same with many."""
+
+
+@pytest.fixture(scope="module", autouse=True)
+def unet(cache: WeightCache) -> None:
+    """Every test here runs it."""
+    prepared(cache, "unet")
 
 
 @pytest.fixture
