@@ -3,7 +3,7 @@
 import functools
 import gc
 import os
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 
 import pytest
@@ -50,6 +50,7 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeightCache]:
 def heap() -> Iterator[None]:
     """What a module's tests held goes back to the system: two processes run them side by side in 1.5 GiB."""
     yield
+    gc.unfreeze()  # a command that is called in this process leaves what there is out of the collection
     gc.collect()
     trim_heap()
 
@@ -75,6 +76,29 @@ def prepared(cache: WeightCache, name: str) -> Path:
     if isinstance(found, str):
         pytest.skip(found)
     return found
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_setup(item: pytest.Item) -> Generator[None]:
+    """Fixtures that run what needs weights are as tests."""
+    return (yield from skipped_without_weights(item))
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None]:
+    """A test that ends because weights cannot be had on this machine is skipped; where they can be, it has failed."""
+    return (yield from skipped_without_weights(item))
+
+
+def skipped_without_weights(item: pytest.Item) -> Generator[None]:
+    try:
+        return (yield)
+    except WeightsError as error:
+        cache = getattr(item, "funcargs", {}).get("cache")  # the session's own, whatever the test has the command use
+        is_known = error.name in CATALOG or error.name in files_of_plugins()
+        if cache is not None and is_known and isinstance(why := tried(cache, error.name), str):
+            pytest.skip(why)
+        raise
 
 
 @functools.cache

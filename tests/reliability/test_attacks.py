@@ -88,7 +88,8 @@ def test_the_pip_of_the_current_folder_fetches_no_weights(pictures: Path, tmp_pa
 def test_networks_are_converted_away_from_the_current_folder(
     pictures: Path, tmp_path: Path, cache: WeightCache
 ) -> None:
-    assert cache.mirrors, "there are no weights here to convert"
+    if not cache.mirrors:
+        pytest.skip("FACELOOM_WEIGHTS names no folder, so that there is nothing to convert without the network")
     if not _COMMAND.exists():
         pytest.skip("the command is not installed beside this Python")
     done = run_in(pictures, [_COMMAND, "pull", "facemesh"], FACELOOM_CACHE=str(tmp_path / "cache"))
