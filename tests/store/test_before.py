@@ -20,6 +20,7 @@ from typing import Any
 
 import pytest
 
+from conftest import prepared
 from faceloom.attributes import ATTRIBUTES
 from faceloom.cli.main import main
 from faceloom.errors import WeightsError
@@ -137,7 +138,8 @@ def test_the_same_command_goes_on_with_a_folder_of_before(before: Path) -> None:
 
 @pytest.mark.slow
 @pytest.mark.usefixtures("weights")
-def test_a_folder_of_before_takes_another_stage(before: Path) -> None:
+def test_a_folder_of_before_takes_another_stage(before: Path, cache: WeightCache) -> None:
+    prepared(cache, "unet")
     out = before / "faces"
     assert main(["extract", str(before / "media"), "--out", str(out), *SAME]) == 0
     old = {(line["source"], line["frame"], line["index"]): line for line in lines(exported(out))}

@@ -11,12 +11,14 @@ import numpy as np
 import pytest
 
 import faceloom
+from conftest import prepared
 from faceloom.api import _live_order
 from faceloom.errors import BudgetError, RequestError
 from faceloom.faces import Face, Image
 from faceloom.frame import Frame
 from faceloom.live_runs import PassRun
 from faceloom.media.sources import Shape, SourceKind
+from faceloom.models.weights import WeightCache
 from faceloom.options.calls import PassesOptions
 from faceloom.options.declared import filled
 from faceloom.supervisor.in_process import Alike, plan_here
@@ -176,7 +178,8 @@ print(passes)
 """
 
 
-def test_a_process_of_the_callers_stays_within_the_budget_chunk_by_chunk(samples: Path) -> None:
+def test_a_process_of_the_callers_stays_within_the_budget_chunk_by_chunk(samples: Path, cache: WeightCache) -> None:
+    prepared(cache, "unet")
     command = [sys.executable, "-c", SCRIPT, str(samples / "clip.mp4")]
     result = subprocess.run(command, capture_output=True, text=True, check=True)
     first, second = result.stdout.splitlines()
