@@ -34,8 +34,14 @@ settings.load_profile("shared machines")
 
 @pytest.fixture(scope="session", autouse=True)
 def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeightCache]:
-    """An empty weight cache for the whole session, so that a user's own is neither used nor touched."""
-    folder = tmp_path_factory.mktemp("cache")
+    """An empty weight cache for the whole session, so that a user's own is neither used nor touched.
+
+    Processes that run tests side by side share it, as those of a user do: what one has prepared or measured the others
+    have. So no test changes what is in it.
+    """
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    folder.mkdir(exist_ok=True)
     mirrors = os.environ.get("FACELOOM_WEIGHTS", "")
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("FACELOOM_CACHE", str(folder))

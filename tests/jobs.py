@@ -2,6 +2,7 @@
 
 import io
 import os
+import shutil
 import sys
 import textwrap
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from faceloom.models.weights import WeightCache
 from faceloom.store.exports import export
 
 
@@ -28,6 +30,12 @@ def files_below(folder: Path) -> dict[str, bytes]:
         for path in sorted((folder / kind).rglob("*"))
         if path.is_file()
     }
+
+
+def copy_of_cache(cache: WeightCache, folder: Path) -> None:
+    """What is prepared and measured so far, in a folder in which a test may change it."""
+    shutil.copytree(cache.folder, folder, ignore=shutil.ignore_patterns("*.part"))
+    (folder / "footprints").mkdir(exist_ok=True)
 
 
 @contextmanager

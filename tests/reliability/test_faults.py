@@ -18,7 +18,7 @@ from faceloom.models.catalog import CATALOG
 from faceloom.models.made import sha256_of
 from faceloom.models.weights import WeightCache
 from faceloom.units import MIB
-from jobs import exported, files_below
+from jobs import copy_of_cache, exported, files_below
 
 LONGEST_S = 120
 
@@ -258,8 +258,7 @@ def test_damaged_weights_that_are_nowhere_else_are_refused(
 def test_damaged_footprints_are_measured_again(
     content: bytes, cache: WeightCache, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shutil.copytree(cache.folder, tmp_path / "cache")
-    (tmp_path / "cache" / "footprints").mkdir(exist_ok=True)
+    copy_of_cache(cache, tmp_path / "cache")
     monkeypatch.setenv("FACELOOM_CACHE", str(tmp_path / "cache"))
     faceloom("profile", samples)
     kept = sorted((tmp_path / "cache" / "footprints").iterdir())

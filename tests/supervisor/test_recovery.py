@@ -5,7 +5,7 @@ import re
 import shutil
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from itertools import chain, repeat
 from pathlib import Path
 from typing import Any
@@ -31,7 +31,7 @@ from faceloom.store.reading import read_frames
 from faceloom.supervisor import replanning
 from faceloom.supervisor.workers import WorkerPool
 from faceloom.units import GIB, MIB
-from jobs import exported
+from jobs import copy_of_cache, exported
 
 ARENA_OF_ONE = 40 * MIB
 """Enough for the default detector at a batch of one on the clip's canvas, not at eight."""
@@ -108,23 +108,24 @@ def test_a_frame_that_the_process_limit_forbids_is_said_to_be_read_in_vain(tmp_p
 
 
 @pytest.fixture
-def lies(cache: WeightCache) -> Iterator[Callable[[str, float], None]]:
-    """Multiplies what is kept of a stage's footprint, as if it had been measured wrongly; puts the truth back after."""
-    truth: dict[Path, str] = {}
+def lies(
+    cache: WeightCache, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Callable[[str, float], None]:
+    """Multiplies what is kept of a stage's footprint, as if it had been measured wrongly, in a cache of its own."""
+    own = tmp_path_factory.mktemp("lies") / "cache"
+    copy_of_cache(cache, own)
+    monkeypatch.setenv("FACELOOM_CACHE", str(own))
 
     def lie(stage: str, factor: float) -> None:
-        for path in (cache.folder / "footprints").iterdir():
+        for path in (own / "footprints").iterdir():
             kept = json.loads(path.read_text())
             if kept["traits"]["stage"] != stage:
                 continue
-            truth.setdefault(path, path.read_text())
             sizes = ("fixed_bytes", "item_bytes", "arena_fixed_bytes", "arena_item_bytes")
             kept["footprint"].update({size: round(kept["footprint"][size] * factor) for size in sizes})
             path.write_text(json.dumps(kept))
 
-    yield lie
-    for path, text in truth.items():
-        path.write_text(text)
+    return lie
 
 
 def faceloom(*arguments: str | Path | int) -> subprocess.CompletedProcess[str]:
