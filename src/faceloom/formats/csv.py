@@ -2,6 +2,8 @@
 
 import csv
 import io
+import itertools
+import math
 import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
@@ -24,31 +26,44 @@ _ONLY_NAMES = frozenset(one.key for one in ATTRIBUTES if one.kind is Kind.MASKS)
 def write_rows(lines: Iterable[dict[str, Any]]) -> Iterator[Piece]:
     """A row for each line: nested numbers become columns of their own, masks only their names."""
     text = io.StringIO()
-    writer = None
+    writer = csv.writer(text, lineterminator="\n")
+    widths: dict[str, int] = {}
     for line in lines:
-        flat = dict(_flatten(line))
-        if writer is None:
-            writer = csv.DictWriter(text, fieldnames=list(flat), restval="", lineterminator="\n")
-            writer.writeheader()
-        writer.writerow(flat)
+        cells = {key: _cells(key, value) for key, value in line.items()}
+        if not widths:
+            writer.writerow(name for key, value in line.items() for name in _names(key, value))
+            widths = {key: len(some) for key, some in cells.items()}
+        if any(len(some) > widths.get(key, 0) for key, some in cells.items()):
+            raise ValueError("a face has numbers for which there are no columns")
+        writer.writerow(itertools.chain.from_iterable(_wide(cells.get(key, []), width) for key, width in widths.items()))
         yield "", text.getvalue().encode()
         text.seek(0)
         text.truncate()
 
 
-def _flatten(value: Any, name: str = "") -> Iterator[tuple[str, Any]]:
-    if value is None and name in _SHAPES:
-        value = np.full(_SHAPES[name], None).tolist()
-    if name in _ONLY_NAMES:
-        yield name, _guarded(" ".join(sorted(value)))
-    elif isinstance(value, dict):
-        for key, inner in value.items():
-            yield from _flatten(inner, f"{name}_{key}" if name else key)
-    elif isinstance(value, list):
-        for i, inner in enumerate(value):
-            yield from _flatten(inner, f"{name}_{i}")
-    else:
-        yield name, _guarded(value) if isinstance(value, str) else value
+def _names(key: str, value: Any) -> Iterator[str]:
+    """Of the columns of a value."""
+    shape = _SHAPES[key] if key in _SHAPES else (len(value),) if _is_array(key, value) else ()
+    yield from ("_".join(map(str, (key, *place))) for place in np.ndindex(shape))
+
+
+def _cells(key: str, value: Any) -> list[Any]:
+    """What stands in the columns of a value."""
+    if value is None and key in _SHAPES:
+        return [None] * math.prod(_SHAPES[key])
+    if _is_array(key, value):
+        return [cell for row in value for cell in row] if value and isinstance(value[0], list) else value
+    if key in _ONLY_NAMES:
+        value = " ".join(sorted(value))
+    return [_guarded(value) if isinstance(value, str) else value]
+
+
+def _is_array(key: str, value: Any) -> bool:
+    return isinstance(value, list) and key not in _ONLY_NAMES
+
+
+def _wide(cells: list[Any], width: int) -> list[Any]:
+    return cells if len(cells) == width else [*cells, *[""] * (width - len(cells))]
 
 
 def _guarded(text: str) -> str:
@@ -69,7 +84,7 @@ def _write(frames: Frames) -> Iterator[Piece]:
         if (first := next((value for value in values if value is not None), None)) is not None:
             absent[attribute.key] = [None] * len(first)
     return write_rows(
-        line | {name: value for name, value in absent.items() if name not in line} for line in jsonl.face_lines(frames)
+        line | {name: value for name, value in absent.items() if name not in line} for line in jsonl.named_lines(frames)
     )
 
 

@@ -31,6 +31,13 @@ def face_lines(frames: Frames) -> Iterator[dict[str, Any]]:
             yield _line(frame.id, frame.time, face, _IN_LINES)
 
 
+def named_lines(frames: Frames) -> Iterator[dict[str, Any]]:
+    """Every face as a line with the names of its masks alone, which are not drawn for it."""
+    for frame in frames:
+        for face in frame.faces:
+            yield _line(frame.id, frame.time, face, _WITH_NAMES)
+
+
 def chip_line(frame: FrameId, time: float | None, face: FaceRecord) -> dict[str, Any]:
     """What a chip file says of its face."""
     return _line(frame, time, face, _IN_CHIPS)
@@ -74,6 +81,10 @@ _WRITERS: Mapping[Kind, Callable[[Any, Any], Any]] = {
     Kind.MASKS: _masks_to_json,
 }
 _IN_LINES = tuple(_told(attribute) for attribute in ATTRIBUTES)
+_WITH_NAMES = tuple(
+    (name, key, is_always, (lambda masks, _: list(masks)) if name == "masks" else write, digits)
+    for name, key, is_always, write, digits in _IN_LINES
+)
 _IN_CHIPS = tuple(_told(attribute) for attribute in ATTRIBUTES if attribute.in_chips)
 
 

@@ -1,6 +1,6 @@
 """Filters: which faces of a result folder are asked for, as a condition of its store."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TypeAlias
 
@@ -42,9 +42,11 @@ class FaceFilter:
         return "".join(f" AND {text}" for text, _ in parts), tuple(value for _, values in parts for value in values)
 
     def _parts(self) -> Iterator[tuple[str, tuple[Value, ...]]]:
-        for column, names in (("name", self.sources), ("coalesce(person, '')", self.persons)):
-            if names is not None:
-                yield f"{column} IN ({', '.join('?' * len(names))})", names
+        if self.sources is not None:
+            yield f"name IN ({', '.join('?' * len(self.sources))})", self.sources
+        if self.persons is not None:
+            nobodys = " OR person IS NULL" if "" in self.persons else ""
+            yield f"(person IN ({', '.join('?' * len(self.persons))}){nobodys})", self.persons
         for column, comparison, limit in (
             ("score", ">=", self.min_score),
             ("quality", ">=", self.min_quality),
@@ -64,20 +66,19 @@ class FaceFilter:
 EVERY = FaceFilter()
 
 
-def names_of(asked: Names | None, known: Iterable[str], *, what: str) -> tuple[str, ...] | None:
-    """Names that are asked for, each of which has to be known.
+def names_of(asked: Names | None) -> tuple[str, ...] | None:
+    """Names that are asked for, one or several."""
+    return (asked,) if isinstance(asked, str) else None if asked is None else tuple(asked)
+
+
+def refuse_unknown(name: str | None, known: Callable[[], Iterable[str]], *, what: str) -> None:
+    """Refuses a name that is not there, if any is; all that are there are only read for the message then.
 
     Raises:
-        RequestError: one is not; the message has the nearest that is.
+        RequestError: there is one; the message has the nearest that is there.
     """
-    if asked is None:
-        return None
-    names = (asked,) if isinstance(asked, str) else tuple(asked)
-    there = tuple(known)
-    for name in names:
-        if name not in there:
-            raise RequestError(f"there is no {what} {name!r} among these results; {or_else(name, there)}")
-    return names
+    if name is not None:
+        raise RequestError(f"there is no {what} {name!r} among these results; {or_else(name, known())}")
 
 
 def share_of(value: float | None, what: str) -> float | None:

@@ -2,7 +2,7 @@
 
 import itertools
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,10 @@ from faceloom.results.filters import EVERY, FaceFilter
 from faceloom.store.reading import read_chip_size, select_faces
 from faceloom.store.rows import FaceRow, Status
 from faceloom.store.times import time_of
-from faceloom.store.view import connect_corrected
+from faceloom.store.view import connect_corrected, of_persons
 
 _TABLES = (
-    "FROM source CROSS JOIN face ON face.source_id = source.id"
+    "FROM face JOIN source ON face.source_id = source.id"
     " JOIN frame ON frame.source_id = source.id AND frame.idx = frame_idx"
 )
 _HAS_FACES = (
@@ -30,6 +30,7 @@ _OF_SOURCES = "FROM source CROSS JOIN frame ON frame.source_id = source.id WHERE
 def read_faces(folder: Path, asked: FaceFilter, *, raw: bool = False) -> Iterator[ResultFace]:
     """The faces that are asked for, sorted by source, frame and index."""
     with connect_corrected(folder, raw=raw) as db:
+        db.execute("BEGIN")  # what a run writes meanwhile is not seen
         for row, time in _rows(db, asked):
             yield result_face(row, time, folder=folder)
 
@@ -78,8 +79,41 @@ def count_faces(folder: Path, asked: FaceFilter = EVERY, *, raw: bool = False) -
     """How many faces are asked for."""
     where, values = asked.condition
     with connect_corrected(folder, raw=raw) as db:
-        query = f"SELECT count(*) {_TABLES} WHERE (rejected IS NULL OR ?){where}"
-        return int(db.execute(query, (asked.rejected, *values)).fetchone()[0])
+        tables = _TABLES if where else "FROM face"
+        if asked.persons is not None:
+            candidates, names = of_persons(db, asked.persons)
+            where, values = f"{where} AND face.id IN ({candidates})", (*values, *names)
+        rejected = "" if asked.rejected else " AND rejected IS NULL"
+        return int(db.execute(f"SELECT count(*) {tables} WHERE 1{rejected}{where}", values).fetchone()[0])
+
+
+def require_readable(folder: Path, *, raw: bool = False) -> None:
+    """Looks whether there is a store that can be read, without reading all of it.
+
+    Raises:
+        StoreError: there is none.
+    """
+    with connect_corrected(folder, raw=raw) as db:
+        db.execute("SELECT 1 FROM source, frame, face LIMIT 1").fetchone()
+
+
+def missing_source(folder: Path, names: Iterable[str]) -> str | None:
+    """The first of these that is no source's name; None: all are."""
+    with connect_corrected(folder, raw=True) as db:
+        query = "SELECT 1 FROM source WHERE name = ?"
+        return next((name for name in names if db.execute(query, (name,)).fetchone() is None), None)
+
+
+def missing_person(folder: Path, names: Iterable[str], *, raw: bool = False) -> str | None:
+    """The first of these that no face is called by; None: there is none. "" are those that are nobody's, always there."""
+    with connect_corrected(folder, raw=raw) as db:
+
+        def is_there(name: str) -> bool:
+            candidates, values = of_persons(db, [name])
+            query = f"SELECT 1 FROM face WHERE id IN ({candidates}) AND person = ? AND rejected IS NULL LIMIT 1"
+            return db.execute(query, (*values, name)).fetchone() is not None
+
+        return next((name for name in names if name and not is_there(name)), None)
 
 
 def read_sources(folder: Path) -> tuple[str, ...]:
@@ -100,7 +134,7 @@ def read_person_names(folder: Path, *, raw: bool = False) -> tuple[str, ...]:
 
 def _rows(db: sqlite3.Connection, asked: FaceFilter) -> Iterator[tuple[FaceRow, Fraction | None]]:
     where, values = asked.condition
-    return select_faces(db, where, values, rejected=asked.rejected)
+    return select_faces(db, where, values, rejected=asked.rejected, persons=asked.persons)
 
 
 def _frame(row: Any, faces: tuple[ResultFace, ...]) -> ResultFrame:

@@ -12,7 +12,7 @@ from faceloom.errors import RequestError, StoreError
 from faceloom.faces import Image
 from faceloom.results import reading, tables
 from faceloom.results.faces import ResultFace, ResultFrame
-from faceloom.results.filters import EVERY, FaceFilter, Names, at_least_0, names_of, share_of, size_of
+from faceloom.results.filters import EVERY, FaceFilter, Names, at_least_0, names_of, refuse_unknown, share_of, size_of
 from faceloom.results.pictures import read_chip
 from faceloom.selection import LengthLike
 from faceloom.store.folder import DATABASE
@@ -45,9 +45,8 @@ def open(folder: str | Path, *, raw: bool = False) -> "Results":  # noqa: A001  
     if not (place / DATABASE).is_file():
         message = f"{folder} holds no results of faceloom (no {DATABASE}); name a folder that faceloom.extract made"
         raise StoreError(message, path=place)
-    results = Results(place, raw=raw)
-    len(results)  # a store that cannot be read is told of now
-    return results
+    reading.require_readable(place, raw=raw)  # a store that cannot be read is told of now
+    return Results(place, raw=raw)
 
 
 class Results:
@@ -154,7 +153,7 @@ class Results:
         """
         asked = FaceFilter(
             sources=self._sources(source),
-            persons=None if person is None else names_of(person, ("", *self.persons), what="person"),
+            persons=self._persons(person),
             min_score=share_of(min_score, "the least score"),
             min_size=size_of(min_size),
             max_size=size_of(max_size),
@@ -218,7 +217,16 @@ class Results:
         return self.faces()._repr_html_()
 
     def _sources(self, asked: Names | None) -> tuple[str, ...] | None:
-        return None if asked is None else names_of(asked, self.sources, what="source")
+        names = names_of(asked)
+        missing = None if names is None else reading.missing_source(self.folder, names)
+        refuse_unknown(missing, lambda: self.sources, what="source")
+        return names
+
+    def _persons(self, asked: Names | None) -> tuple[str, ...] | None:
+        names = names_of(asked)
+        missing = None if names is None else reading.missing_person(self.folder, names, raw=self._raw)
+        refuse_unknown(missing, lambda: ("", *self.persons), what="person")
+        return names
 
     def _require_own(self, face: ResultFace) -> None:
         if face.folder != self.folder:

@@ -1,5 +1,6 @@
 """Checking: whether a result folder is whole, and what a run would make again."""
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import closing
@@ -11,9 +12,10 @@ from faceloom.errors import DamagedStoreError, ForeignSchemaError, MediaError, S
 from faceloom.media.chip_files import is_whole, read_chip_metadata
 from faceloom.options.outputs import CHIP_SIZE
 from faceloom.options.stages import PathLike
+from faceloom.store.chips import ChipPaths
 from faceloom.store.corrections import Verb, select_corrections, unsound_corrections
 from faceloom.store.database import APPLICATION_ID, SCHEMA_VERSION, connect, create_schema
-from faceloom.store.folder import DATABASE, LOCK, OVERLAYS, PENDING, file_name
+from faceloom.store.folder import DATABASE, LOCK, OVERLAYS, PENDING
 from faceloom.store.places import file_below
 from faceloom.store.scratch import SCRATCH
 from faceloom.store.view import found_again
@@ -84,17 +86,19 @@ def _checked(db: sqlite3.Connection, folder: Path) -> Checked:
     if flaws:  # what its rows say counts for nothing
         return Checked(flaws=tuple(flaws), chips=0, frames_again=0, frames_pending=0)
     lost: set[tuple[str, int]] = set()
-    named: set[str] = set()
-    for chip, flaw, frame in _of_chips(db, folder):
-        named.add(chip)
+    paths, chips, odd = ChipPaths(db), 0, set[str]()
+    for chip, flaw, number, frame in _of_chips(db, folder):
+        chips += 1
+        if paths.face(chip) != number:
+            odd.add(chip)
         if flaw:
             flaws.append(flaw)
             if flaw.kind != "other" and not is_whole(folder / chip):
                 lost.add(frame)
-    flaws += _of_files(db, folder, named)
+    flaws += sorted(_of_files(db, folder, odd), key=lambda flaw: (flaw.kind == "orphan", flaw.what))
     flaws += [Flaw(kind="database", what=DATABASE, detail=text) for text in unsound_corrections(db)]
     (pending,) = db.execute("SELECT count(*) FROM frame WHERE status = 'pending'").fetchone()
-    return Checked(flaws=tuple(flaws), chips=len(named), frames_again=len(lost), frames_pending=pending)
+    return Checked(flaws=tuple(flaws), chips=chips, frames_again=len(lost), frames_pending=pending)
 
 
 def _of_database(db: sqlite3.Connection) -> Iterator[Flaw]:
@@ -135,8 +139,8 @@ def _shape_of(db: sqlite3.Connection) -> dict[str, Any]:
     }
 
 
-def _of_chips(db: sqlite3.Connection, folder: Path) -> Iterator[tuple[str, Flaw | None, tuple[str, int]]]:
-    """Every chip that the store names, what is wrong with it, and its frame."""
+def _of_chips(db: sqlite3.Connection, folder: Path) -> Iterator[tuple[str, Flaw | None, int, tuple[str, int]]]:
+    """Every chip that the store names, what is wrong with it, the row number of its face, and its frame."""
     query = (
         "SELECT face.id, chip, name, frame_idx, idx, x0, y0, x1, y1 FROM face JOIN source ON source.id = source_id"
         " WHERE chip IS NOT NULL ORDER BY name, frame_idx, idx"
@@ -144,7 +148,7 @@ def _of_chips(db: sqlite3.Connection, folder: Path) -> Iterator[tuple[str, Flaw 
     moved = _moved_boxes(db)
     for number, chip, name, frame, index, *box in db.execute(query):
         boxes = [box, *moved.get(number, ())]
-        yield chip, _flaw_of(folder, chip, (name, frame, index), boxes), (name, frame)
+        yield chip, _flaw_of(folder, chip, (name, frame, index), boxes), number, (name, frame)
 
 
 def _moved_boxes(db: sqlite3.Connection) -> dict[int, list[list[float]]]:
@@ -196,17 +200,26 @@ def _is_near(told: Any, box: list[float]) -> bool:
         return False
 
 
-def _of_files(db: sqlite3.Connection, folder: Path, named: set[str]) -> Iterator[Flaw]:
-    """Files that no row names, and what runs that were killed have left."""
-    pending = folder / PENDING
-    if pending.is_dir():
+def _of_files(db: sqlite3.Connection, folder: Path, odd: set[str]) -> Iterator[Flaw]:
+    """Files that no row names, and what runs that were killed have left; of some chips, the names are odd."""
+    if (folder / PENDING).is_dir():
         yield Flaw(kind="leftover", what=PENDING, detail="of a run that was killed, or is going on")
-    overlays = {file_name(name) for (name,) in db.execute("SELECT name FROM source")}
-    for path in sorted(folder.rglob("*")):
-        below = path.relative_to(folder)
+    paths = ChipPaths(db)
+    for below in _files_below(folder):
         top = below.parts[0]
-        if top in _SIDE_FILES or (path.is_dir() and not path.is_symlink()):
+        if top in _SIDE_FILES or str(below) in odd or paths.face(str(below)) is not None:
             continue
-        is_ours = str(below) in named or (top == OVERLAYS and str(Path(*below.parts[1:-1])) in overlays)
-        if not is_ours:
+        if top != OVERLAYS or not paths.is_source(str(Path(*below.parts[1:-1]))):
             yield Flaw(kind="orphan", what=str(below), detail="no row names it")
+
+
+def _files_below(folder: Path, below: Path = Path()) -> Iterator[Path]:  # noqa: B008  # a path does not change
+    """All that is no folder, one after the other, in no order: there may be a million."""
+    with os.scandir(folder / below) as entries:
+        for entry in entries:
+            path = below / entry.name
+            if entry.is_dir(follow_symlinks=False):
+                if path.parts[0] not in _SIDE_FILES:
+                    yield from _files_below(folder, path)
+            else:
+                yield path

@@ -18,7 +18,7 @@ _ENDINGS = ("", "-wal", "-shm", "-journal")
 """Of the files that SQLite keeps of one database."""
 APPLICATION_ID = 0x46414C4D
 """Marks our files among SQLite's, in `PRAGMA application_id`."""
-_TABLES_VERSION = 6
+_TABLES_VERSION = 7
 """The last version that changed more than columns of attributes; the steps to it are in `migrations`."""
 SCHEMA_VERSION = max(_TABLES_VERSION, *(attribute.since for attribute in ATTRIBUTES))
 
@@ -125,7 +125,7 @@ def create_schema(connection: sqlite3.Connection) -> None:
     """Makes the tables of a new file, or brings those of an older version up to this one, in one transaction."""
     (found,) = connection.execute("PRAGMA user_version").fetchone()
     if found != SCHEMA_VERSION:
-        texts = _steps(connection, found) if found else [_text("schema.sql")]
+        texts = [*(_steps(connection, found) if found else [_text("schema.sql")]), _text("indexes.sql")]
         pragmas = f"PRAGMA application_id = {APPLICATION_ID}; PRAGMA user_version = {SCHEMA_VERSION};"
         connection.executescript(f"BEGIN; {' '.join(texts)} {pragmas} COMMIT;")
 

@@ -26,7 +26,8 @@ OVERLAYS = "overlays"
 LOCK = "faceloom.lock"
 PENDING = ".pending"
 _NUMBER = re.compile(r"\d{1,18}", re.ASCII)
-_LONGEST_NAME_BYTES = 160
+LONGEST_NAME_BYTES = 160
+"""Of a part of a source's name, which is the name of a folder."""
 _NETWORK_FILE_SYSTEMS = frozenset(["9p", "afs", "cifs", "fuse.sshfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"])
 
 
@@ -196,9 +197,9 @@ def _write(path: Path, content: bytes) -> None:
 
 def _short(part: str) -> str:
     content = part.encode()
-    if len(content) <= _LONGEST_NAME_BYTES:
+    if len(content) <= LONGEST_NAME_BYTES:
         return part
-    return content[:_LONGEST_NAME_BYTES].decode(errors="ignore") + "~" + hashlib.sha256(content).hexdigest()[:12]
+    return content[:LONGEST_NAME_BYTES].decode(errors="ignore") + "~" + hashlib.sha256(content).hexdigest()[:12]
 
 
 def _entries(folder: Path) -> list[Path]:

@@ -10,6 +10,7 @@ from faceloom.errors import MediaError
 from faceloom.media.chip_files import read_chip_metadata
 from faceloom.media.chunks import Span
 from faceloom.media.sources import RESULT_MARK, Source, SourceKind, printable
+from faceloom.store.chips import face_of_chip
 from faceloom.store.folder import CHIPS
 from faceloom.store.times import time_of
 from faceloom.store.view import connect_corrected
@@ -17,7 +18,7 @@ from faceloom.store.view import connect_corrected
 _QUERY = (
     "SELECT name, path, kind, sha256, time_base, frame_idx, ticks, seek_ticks, face.idx, x0, y0, x1, y1"
     " FROM face JOIN source ON source.id = face.source_id"
-    " JOIN frame ON frame.source_id = source.id AND frame.idx = frame_idx WHERE chip = ?"
+    " JOIN frame ON frame.source_id = source.id AND frame.idx = frame_idx WHERE face.id = ?"
 )
 
 
@@ -83,8 +84,8 @@ def _result_folder(chip: Path) -> Path | None:
 
 def _by_store(chip: Path, folder: Path) -> Origin | None:
     with connect_corrected(folder) as db:
-        row = db.execute(_QUERY, (chip.absolute().relative_to(folder).as_posix(),)).fetchone()
-        return None if row is None else _origin(row, chip, folder)
+        number = face_of_chip(db, chip.absolute().relative_to(folder).as_posix())
+        return None if number is None else _origin(db.execute(_QUERY, (number,)).fetchone(), chip, folder)
 
 
 def _origin(row: tuple[Any, ...], chip: Path, folder: Path) -> Origin:

@@ -2,7 +2,7 @@
 
 import itertools
 import sqlite3
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from fractions import Fraction
@@ -20,16 +20,14 @@ from faceloom.store.database import connect
 from faceloom.store.rows import FaceRow, Status
 from faceloom.store.said_masks import SaidMasks
 from faceloom.store.times import time_of
-from faceloom.store.view import connect_corrected
+from faceloom.store.view import connect_corrected, of_persons
 
 # CROSS JOIN holds SQLite to this order of the tables, in which rows come sorted: otherwise it writes all to a temporary
 # file first.
-_FACES = (
-    f"SELECT {', '.join(f'face.{name}' for name in OF_FACES.names)}, face.id, name, frame_idx, ticks, time_base"
-    " FROM source CROSS JOIN face ON face.source_id = source.id"
-    " JOIN frame ON frame.source_id = source.id AND frame.idx = frame_idx"
-    " WHERE (rejected IS NULL OR ?)"
-)
+_CELLS = f"SELECT {', '.join(f'face.{name}' for name in OF_FACES.names)}, face.id, name, frame_idx, ticks, time_base"
+_AND_FRAMES = "JOIN frame ON frame.source_id = source.id AND frame.idx = frame_idx WHERE (rejected IS NULL OR ?)"
+_FACES = f"{_CELLS} FROM source CROSS JOIN face ON face.source_id = source.id {_AND_FRAMES}"
+_ONE_FACE = f"{_CELLS} FROM face CROSS JOIN source ON face.source_id = source.id {_AND_FRAMES} AND face.id = ?"
 _MASKS = (
     "SELECT name, size, png, 1 FROM mask WHERE face_id = ?"
     " UNION ALL SELECT name, size, drawing, 0 FROM drawn_mask WHERE face_id = ? ORDER BY 1, 4"
@@ -88,16 +86,27 @@ def stored_faces(folder: Path, *, raw: bool = False) -> Iterator[Callable[[Frame
 
 
 def select_faces(
-    db: sqlite3.Connection, condition: str = "", values: tuple[Any, ...] = (), *, rejected: bool = False
+    db: sqlite3.Connection,
+    condition: str = "",
+    values: tuple[Any, ...] = (),
+    *,
+    rejected: bool = False,
+    persons: Sequence[str] | None = None,
 ) -> Iterator[tuple[FaceRow, Fraction | None]]:
     """The faces of an open store, each with its frame's time, sorted by source, frame and index.
 
     They are as they are corrected if the store looks through corrections. Only those that are not rejected, unless they
-    are asked for too; and only those that meet a condition over source, face and frame, as in ` AND score >= ?`.
+    are asked for too; only those that meet a condition over source, face and frame, as in ` AND score >= ?`; and only
+    those of these persons, which are looked up without going through all others.
     """
-    is_grouped = db.execute("SELECT 1 FROM face WHERE person IS NOT NULL LIMIT 1").fetchone() is not None
+    is_grouped = _is_grouped(db)
     masks, framing, said = db.cursor(), framing_of(config_in(db)), SaidMasks(db)
-    for row in db.execute(f"{_FACES} {condition} {_IN_ORDER}", (rejected, *values)):
+    found: Iterable[tuple[Any, ...]]
+    if persons is None:
+        found = db.execute(f"{_FACES} {condition} {_IN_ORDER}", (rejected, *values))
+    else:
+        found = _rows_of(db, persons, f"{_ONE_FACE} {condition}", (rejected, *values))
+    for row in found:
         face_id, source, frame, ticks, time_base = row[-5:]
         attributes = OF_FACES.values(row)
         if is_grouped and attributes["person"] is None:
@@ -113,6 +122,25 @@ def select_faces(
         if face_id in said:
             attributes["masks"] = said.corrected(face_id, attributes, framing)
         yield FaceRow(**attributes), time_of(ticks, time_base)
+
+
+def _is_grouped(db: sqlite3.Connection) -> bool:
+    """Whether any face is somebody's, as it is corrected."""
+    return db.execute("SELECT 1 FROM face WHERE person IS NOT NULL LIMIT 1").fetchone() is not None
+
+
+def _rows_of(
+    db: sqlite3.Connection, persons: Sequence[str], query: str, values: tuple[Any, ...]
+) -> Iterator[tuple[Any, ...]]:
+    """What a query finds, whose second value is a row number, of the faces that may be these persons', in order.
+
+    The numbers are sorted and not the rows, whose blobs SQLite would write to a temporary file with them.
+    """
+    candidates, names = of_persons(db, persons)
+    some = f"SELECT face.id FROM main.face JOIN source ON source.id = source_id WHERE face.id IN ({candidates})"
+    rows = db.cursor()
+    for (number,) in db.execute(f"{some} {_IN_ORDER}", names):
+        yield from rows.execute(query, (values[0], number, *values[1:])).fetchall()
 
 
 def _drawn(told: str, size: Any, landmarks: Points | None, framing: Framing) -> MaskRecord:

@@ -14,8 +14,9 @@ from faceloom.store.rows import Status
 from faceloom.store.view import connect_corrected
 
 _MASKS = (
-    "SELECT name, count(*) FROM (SELECT name, face_id FROM mask UNION SELECT name, face_id FROM drawn_mask)"
-    " GROUP BY name ORDER BY name"
+    "SELECT name, sum(number) FROM (SELECT name, count(*) AS number FROM drawn_mask GROUP BY name"
+    " UNION ALL SELECT name, count(*) FROM mask WHERE NOT EXISTS (SELECT 1 FROM drawn_mask AS drawn"
+    " WHERE drawn.face_id = mask.face_id AND drawn.name = mask.name) GROUP BY name) GROUP BY name ORDER BY name"
 )
 _NAMES = 3
 """Of what is passed over for one reason, that are told."""

@@ -110,6 +110,23 @@ def looking_through(db: sqlite3.Connection) -> Iterator[None]:
             db.execute(f"DROP TABLE IF EXISTS temp.{name}")
 
 
+def of_persons(db: sqlite3.Connection, names: Sequence[str]) -> tuple[str, tuple[str, ...]]:
+    """A query over an open store for the row numbers of all faces that may be these persons', and its values.
+
+    It is answered by an index, also through corrections; "" are the faces that are nobody's.
+    """
+    marks = ", ".join("?" * len(names))
+    parts = [f"SELECT id FROM main.face WHERE person IN ({marks})"]
+    parts += ["SELECT id FROM main.face WHERE person IS NULL"] if "" in names else []
+    values = tuple(names)
+    if db.execute("SELECT 1 FROM temp.sqlite_master WHERE name = 'said'").fetchone():
+        called = f"SELECT found FROM temp.called WHERE person IN ({marks})"
+        parts += [f"SELECT id FROM main.face WHERE person IN ({called})"]
+        parts += ["SELECT face_id FROM temp.said WHERE has_person"]
+        values *= 2
+    return " UNION ".join(parts), values
+
+
 def replayed(db: sqlite3.Connection) -> Replayed:
     """What the corrections of an open store make of its faces.
 

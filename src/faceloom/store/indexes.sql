@@ -1,0 +1,5 @@
+-- Over columns of attributes, which older stores are only given on the way: made last, in these and in new ones.
+
+-- All that is counted of a million faces, or asked of one person or frame: else each would read every row, blobs and all.
+CREATE INDEX IF NOT EXISTS face_person ON face (person, rejected, roll);
+CREATE INDEX IF NOT EXISTS face_shown ON face (source_id, frame_idx, rejected);

@@ -1,0 +1,1 @@
+-- From version 6 of the schema to 7: indexes alone, see indexes.sql.
