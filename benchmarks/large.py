@@ -1,8 +1,8 @@
-"""Whether reading results stays fast and flat as they grow: `python benchmarks/large.py [--faces 10000,100000,1000000]`.
+"""Whether reading results stays fast and flat as they grow: `python benchmarks/large.py [--faces 10000,100000]`.
 
-Makes result folders of so many faces below `out/large` (`large_stores.py`; a million faces take 5 GB), and has a process
-of its own read each in every way. CPU-seconds are those of that process, imports and all (an empty `faceloom.open` shows
-how much that is); the peak is the most that it ever held at once, by the kernel's account.
+Makes result folders of so many faces below `out/large` (`large_stores.py`; a million faces take 5 GB), and has a
+process of its own read each in every way. CPU-seconds are those of that process, imports and all (an empty
+`faceloom.open` shows how much that is); the peak is the most that it ever held at once, by the kernel's account.
 """
 
 import argparse

@@ -1,8 +1,8 @@
 """Result folders of any number of faces, made of the rows of a real one: `python large_stores.py SEED OUT FACES`.
 
-Half of the faces are in videos of 2,500 frames with two faces each, half in pictures of one face. Rows are copies of the
-seed's in turn; embeddings are of synthetic people whose cosines, within a person and between two, have the means and
-spreads of the seed's.
+Half of the faces are in videos of 2,500 frames with two faces each, half in pictures of one face. Rows are copies of
+the seed's in turn; embeddings are of synthetic people whose cosines, within a person and between two, have the means
+and spreads of the seed's.
 """
 
 import itertools
@@ -76,7 +76,7 @@ def people_like(cosines: Cosines, *, faces: int, seed: int) -> Iterator[tuple[ND
     for start in range(0, faces, _BLOCK):
         number = min(_BLOCK, faces - start)
         whose = random.choice(count, number, p=weights / weights.sum())
-        # The cosine of a face with its person: of two faces the product of theirs, so their spread is about 1 / sqrt(2).
+        # The cosine of a face with its person; that of two faces is the product of theirs.
         kept = random.normal(np.sqrt(person_share), cosines.same_spread / np.sqrt(2 * cosines.same), number)
         kept = np.clip(kept, 0.05, 0.97)[:, None]
         base = np.sqrt(max(cosines.other, 0))
@@ -133,7 +133,9 @@ class _Seed:
     def read(cls, seed: Path) -> "_Seed":
         with faceloom.open(seed) as results:
             first = {face.frame.source: face for face in reversed(list(results))}
-            chips = [(results.chip(face), read_chip_metadata(seed / str(face.chip))) for face in results]
+            chips: list[tuple[Image, Mapping[str, Any]]] = [
+                (results.chip(face), read_chip_metadata(seed / str(face.chip))) for face in results
+            ]
         people = [name.partition("/")[0] for name in first]
         embeddings = np.stack([np.asarray(face.embedding, np.float32) for face in first.values()])
         names = ", ".join(f"face.{name}" for name in OF_FACES.names)

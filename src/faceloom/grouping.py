@@ -15,6 +15,7 @@ from faceloom.choices import Sort
 from faceloom.errors import BudgetError, RequestError
 from faceloom.flow import find_plugin
 from faceloom.geometry.linkage import Ties, average_linkage
+from faceloom.geometry.nearest import MOST_ROWS
 from faceloom.identify import Identifier
 from faceloom.media.sources import printable
 from faceloom.memory.budget import budget_bytes_of
@@ -170,9 +171,11 @@ def _kept_names(labels: Sequence[int], told: Attributions) -> dict[int, str]:
 
 
 def _require_room(folder: Path, budget_bytes: int | None) -> None:
+    faces, numbers = count_embeddings(folder)
+    if faces > MOST_ROWS:
+        raise RequestError(f"{faces:,} faces are too many to be grouped at once: {MOST_ROWS:,} at most")
     if budget_bytes is None:
         return
-    faces, numbers = count_embeddings(folder)
     face_bytes = _FACE_BYTES + _NUMBER_BYTES * numbers + (_TOLD_BYTES if is_corrected(folder) else 0)
     needed = held_bytes() + _GROUPING_BYTES + faces * face_bytes
     if needed > budget_bytes:

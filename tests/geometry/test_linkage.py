@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from faceloom.geometry import linkage
+from faceloom.geometry import linkage, nearest
 from faceloom.geometry.linkage import Ties, average_linkage
 
 
@@ -39,18 +39,26 @@ def test_clusters_are_those_of_scipy(seed: int, count: int, each: int, spread: f
     np.testing.assert_array_equal(same(found), same(theirs))
 
 
-@given(st.integers(0, 100), st.integers(1, 7))
-def test_blocks_of_any_size_give_the_same(seed: int, rows: int) -> None:
+@given(st.integers(0, 100), st.integers(1, 7), st.integers(1, 4), st.floats(-1, 0.9))
+def test_blocks_and_lists_of_any_size_give_the_same(seed: int, rows: int, kept: int, threshold: float) -> None:
     vectors = people(seed, count=5, each=5, spread=0.5)
-    whole = average_linkage(vectors, threshold=0.5)
+    whole = average_linkage(vectors, threshold=threshold)
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(linkage, "_BLOCK_BYTES", rows * 4 * len(vectors))
-        np.testing.assert_array_equal(average_linkage(vectors, threshold=0.5), whole)
+        for name, value in (("_TILE", rows), ("_SLAB", 2), ("_FOLD", 3 * rows), ("_SLICE", rows), ("_KEPT", kept)):
+            patch.setattr(nearest, name, value)
+        patch.setattr(linkage, "_DOTS", rows)
+        np.testing.assert_array_equal(average_linkage(vectors, threshold=threshold), whole)
 
 
 def test_equal_vectors_are_one_whatever_their_number() -> None:
     vectors = np.repeat(people(0, count=3, each=1, spread=0), 50, axis=0)
     assert average_linkage(vectors, threshold=0.999).tolist() == [0] * 50 + [1] * 50 + [2] * 50
+
+
+def test_lists_that_are_short_are_those_of_scipy_too() -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(nearest, "_KEPT", 2)
+        test_clusters_are_those_of_scipy()
 
 
 def test_labels_are_in_order_of_first_appearance() -> None:

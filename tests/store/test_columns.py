@@ -48,7 +48,7 @@ def test_cells_stand_in_the_order_of_the_columns_they_are_written_to(face: FaceR
         ("ALTER TABLE face DROP COLUMN sharpness", "face.sharpness is missing, not REAL"),
         ("ALTER TABLE known RENAME COLUMN landmarks TO points", "known.landmarks is missing, not BLOB"),
         (
-            "ALTER TABLE face DROP COLUMN person; ALTER TABLE face ADD COLUMN person REAL",
+            "DROP INDEX face_person; ALTER TABLE face DROP COLUMN person; ALTER TABLE face ADD COLUMN person REAL",
             "face.person is REAL, not TEXT",
         ),
     ],

@@ -35,7 +35,9 @@ def write_rows(lines: Iterable[dict[str, Any]]) -> Iterator[Piece]:
             widths = {key: len(some) for key, some in cells.items()}
         if any(len(some) > widths.get(key, 0) for key, some in cells.items()):
             raise ValueError("a face has numbers for which there are no columns")
-        writer.writerow(itertools.chain.from_iterable(_wide(cells.get(key, []), width) for key, width in widths.items()))
+        writer.writerow(
+            itertools.chain.from_iterable(_wide(cells.get(key, []), width) for key, width in widths.items())
+        )
         yield "", text.getvalue().encode()
         text.seek(0)
         text.truncate()

@@ -38,6 +38,12 @@ def named_lines(frames: Frames) -> Iterator[dict[str, Any]]:
             yield _line(frame.id, frame.time, face, _WITH_NAMES)
 
 
+def sizes_line(frame: FrameRecord, face: FaceRecord) -> dict[str, Any]:
+    """A face as a line with the sizes of its masks alone, for formats that have these in files of their own."""
+    sizes = {name: {"size": mask.size} for name, mask in face.masks.items()}
+    return _line(frame.id, frame.time, face, _WITH_NAMES) | {"masks": sizes}
+
+
 def chip_line(frame: FrameId, time: float | None, face: FaceRecord) -> dict[str, Any]:
     """What a chip file says of its face."""
     return _line(frame, time, face, _IN_CHIPS)

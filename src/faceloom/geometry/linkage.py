@@ -1,15 +1,35 @@
-"""Average linkage of unit vectors: which of many are of one kind, in memory that grows with their number alone."""
+"""Average linkage of unit vectors: which of many are of one kind, exactly, in memory that grows with their number.
 
+Two clusters are one as long as the mean cosine over their pairs is a threshold or more, the most alike first. That mean
+is the dot product of the clusters' means, so no matrix of all pairs is needed. And it is reducible: no third cluster
+comes nearer to two by their merger. Two things follow from that.
+
+Clusters that are each other's nearest can be merged at once, in any order. And what is known of the nearest of a
+cluster holds on: each keeps a list of some that are nearest to it, and a limit that no other exceeds, now or ever. A
+cosine in a list may be one of before a merger, so at most too high, until it is the first of its list and somebody has
+to know; then it is computed. Where all of a list have fallen below the limit, all clusters are looked at again, when
+nothing else can be done and there are fewer.
+
+Source: Murtagh 1983, The Computer Journal 26(4), "A survey of recent advances in hierarchical clustering algorithms",
+reciprocal nearest neighbours; the lists are ours.
+"""
+
+import hashlib
+import math
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-_BLOCK_BYTES = 8 << 20
-"""Of cosines that are held at a time, whatever may be held: how they are cut decides their last bits."""
-_STEPS = 2.0**20
-"""To which cosines are rounded, so that those of equal vectors are equal however they were added."""
+from faceloom.geometry.nearest import GRID, NONE, Keys, NearestLists, Steps, keys_of, numbers_of, steps_of
+
+_DOTS = 1 << 10
+"""Pairs whose vectors are held at a time."""
+_AT_ONCE = 8
+"""Of a list whose first is older, so many are computed together, since the next are soon first."""
+_MARGIN = 64
+"""Steps by which the square of a vector of unit length may miss 1."""
+_DIGEST_BYTES = 16
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
@@ -27,75 +47,225 @@ class Ties:
 def average_linkage(vectors: NDArray[np.float32], *, threshold: float, ties: Ties | None = None) -> NDArray[np.intp]:
     """(N,) a label from 0 for each of the vectors (N, D) of unit length, in order of first appearance.
 
-    Two clusters are one as long as the mean cosine over their pairs is `threshold` or more, the most alike first. That
-    mean is the dot product of the clusters' means, so no matrix of all pairs is needed; and clusters that are each
-    other's nearest can be merged at once, in any order, since this linkage is reducible: no other cluster comes nearer
-    by a merger. So only clusters whose nearest is gone look again. Ties forbid some mergers, and a merger forbids more:
-    that too brings none nearer.
-
-    Source: Murtagh 1983, The Computer Journal 26(4), "A survey of recent advances in hierarchical clustering
-    algorithms", reciprocal nearest neighbours.
+    Ties forbid some mergers, and a merger forbids more: that too brings none nearer.
     """
-    labels, means, sizes, bounds = _begun(vectors, ties)
-    nearest, cosines = _nearest(means, np.arange(len(means)), bounds)
-    while True:
-        pairs = _pairs(nearest, cosines, threshold)
-        if not len(pairs):
-            return _in_order(labels)
-        first, second = pairs.T
-        total = sizes[first] + sizes[second]
-        shares = (sizes[first] / total)[:, None], (sizes[second] / total)[:, None]
-        means[first] = means[first] * shares[0] + means[second] * shares[1]
-        sizes[first] = total
-        into = np.arange(len(means))
-        into[second] = first
-        is_changed = np.zeros(len(means), np.bool_)
-        is_changed[pairs] = True
-        is_stale = is_changed | is_changed[nearest]
-        # What is gone leaves the arrays, and all indexes become those of what stays.
-        stays = into == np.arange(len(means))
-        places = np.cumsum(stays) - 1
-        labels = places[into][labels]
-        bounds = bounds and bounds.merged(pairs, places[into], stays)
-        means, sizes, is_stale = means[stays], sizes[stays], is_stale[stays]
-        nearest, cosines = places[into[nearest]][stays], cosines[stays]
-        again = np.flatnonzero(is_stale)
-        nearest[again], cosines[again] = _nearest(means, again, bounds)
+    least = math.ceil(threshold * GRID)
+    labels, means, sizes, bounds = _begun(vectors, ties, least)
+    clusters = _Clusters(means, sizes, bounds, least=least)
+    while len(pairs := clusters.pairs()):
+        clusters.merge(pairs)
+    return _in_order(clusters.ends()[labels])
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class _Bounds:
     """Which clusters can be none with which."""
 
-    colours: NDArray[np.intp]
-    """(C,) of clusters; -1: of none."""
-    apart: NDArray[np.intp]
-    """(P, 2) clusters, both ways."""
+    def __init__(self, colours: NDArray[np.intp], apart: NDArray[np.intp]) -> None:
+        """Of clusters the colours (C,), -1 for none, and pairs (P, 2) that stay apart."""
+        self._colours = colours
+        self._apart = apart
+        self._keys = self._sorted()
 
-    def merged(self, pairs: NDArray[np.intp], places: NDArray[np.intp], stays: NDArray[np.bool_]) -> "_Bounds":
-        """After pairs have become one each, and all have moved to their places."""
-        colours = self.colours.copy()
-        colours[pairs[:, 0]] = np.maximum(colours[pairs[:, 0]], colours[pairs[:, 1]])
-        return _Bounds(colours[stays], np.unique(places[self.apart], axis=0))
+    def _sorted(self) -> NDArray[np.intp]:
+        low, high = np.sort(self._apart, axis=1).T
+        return np.unique(low * len(self._colours) + high)
 
-    def forbid(self, found: NDArray[np.floating[Any]], block: NDArray[np.intp]) -> None:
-        """Has the cosines (B, C) of some rows say that what is forbidden is infinitely far."""
-        own = self.colours[block]
-        found[(own[:, None] >= 0) & (self.colours >= 0) & (own[:, None] != self.colours)] = -np.inf
-        rows = np.full(len(self.colours), -1)
-        rows[block] = np.arange(len(block))
-        here = self.apart[rows[self.apart[:, 0]] >= 0]
-        found[rows[here[:, 0]], here[:, 1]] = -np.inf
+    def merge(self, names: NDArray[np.intp], others: NDArray[np.intp]) -> None:
+        """Others have become one with these, one each."""
+        self._colours[names] = np.maximum(self._colours[names], self._colours[others])
+        if len(self._apart):
+            into = np.arange(len(self._colours))
+            into[others] = names
+            self._apart = into[self._apart]
+            self._keys = self._sorted()
+
+    def forbid(self, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Which pairs can be none."""
+        one, other = self._colours[first], self._colours[second]
+        is_forbidden = (one >= 0) & (other >= 0) & (one != other)
+        if len(self._keys):
+            keys = np.minimum(first, second) * len(self._colours) + np.maximum(first, second)
+            places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
+            is_forbidden |= self._keys[places] == keys
+        return np.asarray(is_forbidden)
+
+
+class _Clusters:
+    """Clusters that can still grow. Each has the row of the first of its vectors, and a number that is new with each
+    merger: a neighbour whose number is no more is at most as near as it was.
+    """
+
+    def __init__(
+        self, means: NDArray[np.float32], sizes: NDArray[np.float64], bounds: _Bounds | None, *, least: int
+    ) -> None:
+        count = len(means)
+        self._means, self._sizes, self._bounds, self._least = means, sizes, bounds, least
+        self._rows = np.arange(count)
+        self._numbers = np.arange(count)
+        """Of rows."""
+        self._now = np.arange(2 * count)
+        """Of numbers, those that they have become."""
+        self._places = np.arange(2 * count)
+        """Of numbers, their rows."""
+        self._next = count
+        self._merged = np.zeros(0, np.intp)
+        """Rows that have become what they are just now."""
+        self._lists = NearestLists(count, least=least - 1)
+        self._lists.fill(means, self._forbidden)
+
+    def ends(self) -> NDArray[np.intp]:
+        """Of each row of the beginning the number of the cluster that it is in."""
+        while not np.array_equal(further := self._now[self._now], self._now):
+            self._now = further
+        return self._now[: len(self._means)]
+
+    def pairs(self) -> NDArray[np.intp]:
+        """(P, 2) rows of clusters that are each other's nearest and alike enough, the first before the second.
+
+        Not all there are: only what the nearest of some depends on is computed. From one to its nearest, and on to that
+        one's, cosines grow until two are each other's.
+        """
+        self._compute(self._merged)
+        while True:
+            firsts, limits = self._lists.keys[self._rows, 0], self._lists.limits[self._rows]
+            steps = steps_of(firsts)
+            is_near = steps >= np.maximum(self._least, limits)
+            is_short = (steps < limits) & (limits >= self._least)
+            is_older = self._is_older(firsts, limits)
+            older, short = self._rows[is_older], self._rows[is_short]
+            known = self._rows[is_near & ~is_older]
+            # Who has nobody left who is alike enough will never have, and takes no part any more.
+            self._rows = self._rows[is_near | is_short]
+            pairs = self._mutual(self._followed(known))
+            if len(pairs):
+                return pairs
+            if len(older):
+                self._compute(older)
+            elif len(short):  # when nothing else can be done, and there are fewer to look at
+                self._lists.look_again(short, self._rows, self._numbers, self._means, self._forbidden)
+            elif len(known):  # three or more that are equally near
+                best = known[steps_of(self._lists.keys[known, 0]).argmax()]
+                return np.sort(np.array([[best, self._nearest(best)]], np.intp))
+            else:
+                return np.zeros((0, 2), np.intp)
+
+    def _followed(self, known: NDArray[np.intp]) -> NDArray[np.intp]:
+        """Rows whose nearest are known, and all to which one comes from them, as far as that is known."""
+        found = [known]
+        while len(known):
+            others = np.unique(self._nearest(known))
+            known = others[self._is_older(self._lists.keys[others, 0], self._lists.limits[others])]
+            self._compute(known)
+            steps = steps_of(self._lists.keys[known, 0])
+            known = known[steps >= np.maximum(self._least, self._lists.limits[known])]
+            found.append(known)
+        return np.concatenate(found)
+
+    def _nearest(self, rows: NDArray[np.intp]) -> NDArray[np.intp]:
+        return np.asarray(self._places[numbers_of(self._lists.keys[rows, 0])])
+
+    def _mutual(self, known: NDArray[np.intp]) -> NDArray[np.intp]:
+        nearest = np.full(len(self._means), -1)
+        nearest[known] = self._nearest(known)
+        rows = np.unique(known)
+        others = nearest[rows]
+        is_mutual = (nearest[others] == rows) & (rows < others)
+        return np.stack([rows[is_mutual], others[is_mutual]], axis=1)
+
+    def _compute(self, rows: NDArray[np.intp]) -> None:
+        """Has the first of each list be as near as it says, where that is alike enough."""
+        while len(rows := rows[self._is_older(self._lists.keys[rows, 0], self._lists.limits[rows])]):
+            for start in range(0, len(rows), _DOTS):
+                some = rows[start : start + _DOTS]
+                lists = self._lists.keys[some]
+                i, j = np.nonzero(self._is_older(lists[:, :_AT_ONCE], self._lists.limits[some, None]))
+                numbers = self._latest(numbers_of(lists[i, j]))
+                steps, is_possible = self._steps(some[i], self._places[numbers])
+                lists[i, j] = np.where(is_possible, keys_of(steps, numbers), NONE)
+                self._lists.keys[some] = np.sort(lists, axis=1)
+
+    def _is_older(self, keys: Keys, limits: Steps) -> NDArray[np.bool_]:
+        """Which neighbours may be farther than they were, of those that are near enough to matter."""
+        is_near = steps_of(keys) >= np.maximum(self._least, limits)
+        numbers = np.where(is_near, numbers_of(keys), 0)
+        return np.asarray(is_near & ((keys & np.uint64(1) == 1) | (self._now[numbers] != numbers)))
+
+    def _latest(self, numbers: NDArray[np.intp]) -> NDArray[np.intp]:
+        """What numbers have become."""
+        now = self._now[numbers]
+        while (further := self._now[now]).tobytes() != now.tobytes():
+            now = further
+        self._now[numbers] = now
+        return np.asarray(now)
+
+    def _steps(self, first: NDArray[np.intp], second: NDArray[np.intp]) -> tuple[Steps, NDArray[np.bool_]]:
+        """The cosines of pairs of rows, and which of them can be one."""
+        found = np.empty(len(first), np.float32)
+        for start in range(0, len(first), _DOTS):
+            some = slice(start, start + _DOTS)
+            found[some] = np.einsum("ij,ij->i", self._means[first[some]], self._means[second[some]])
+        steps = np.rint(found * np.float32(GRID)).astype(np.int64)
+        return steps, (first != second) & ~self._forbidden(first, second)
+
+    def _forbidden(self, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.bool_]:
+        return np.zeros(len(first), np.bool_) if self._bounds is None else self._bounds.forbid(first, second)
+
+    def merge(self, pairs: NDArray[np.intp]) -> None:
+        """Makes one of each pair of rows."""
+        for start in range(0, len(pairs), _DOTS):
+            some = pairs[start : start + _DOTS]
+            shares = self._sizes[some] / self._sizes[some].sum(axis=1, keepdims=True)
+            self._join(some, shares)
+            one, other = self._means[some[:, 0]], self._means[some[:, 1]]
+            self._means[some[:, 0]] = one * shares[:, :1] + other * shares[:, 1:]
+        first, second = pairs.T
+        self._merged = first
+        self._sizes[first] += self._sizes[second]
+        if self._bounds is not None:
+            self._bounds.merge(first, second)
+        is_gone = np.zeros(len(self._means), np.bool_)
+        is_gone[second] = True
+        self._rows = self._rows[~is_gone[self._rows]]
+
+    def _join(self, pairs: NDArray[np.intp], shares: NDArray[np.float64]) -> None:
+        """Gives pairs a new number and one list each: all whom one of the two knows, as near as they can be at most."""
+        numbers = np.arange(self._next, self._next + len(pairs))
+        self._next += len(pairs)
+        self._now[self._numbers[pairs]] = numbers[:, None]
+        self._numbers[pairs[:, 0]] = numbers
+        self._places[numbers] = pairs[:, 0]
+        keys = self._lists.keys[pairs].reshape(len(pairs), -1)
+        is_there = keys != NONE
+        known = self._latest(np.where(is_there, numbers_of(keys), 0))
+        steps = np.where(is_there, steps_of(keys), 0)
+        is_other = is_there & (known != numbers[:, None])
+        keys = np.where(is_other, keys_of(steps, known) | np.uint64(1), NONE)
+        limits = (self._lists.limits[pairs] * shares).sum(axis=1)
+        self._lists.limits[pairs[:, 0]] = np.ceil(limits).astype(np.int64)
+        self._lists.put(pairs[:, 0], _each_once(keys))
+
+
+def _each_once(keys: Keys) -> Keys:
+    """Lists (P, K) in which each neighbour is as near as it was in one of its places."""
+    keys = np.sort(keys, axis=1)
+    numbers = np.where(keys == NONE, -1, numbers_of(keys))
+    order = np.argsort(numbers, axis=1, kind="stable")
+    ordered = np.take_along_axis(numbers, order, axis=1)
+    is_double = np.zeros(keys.shape, np.bool_)
+    np.put_along_axis(is_double, order[:, 1:], ordered[:, 1:] == ordered[:, :-1], axis=1)
+    return np.where(is_double, NONE, keys)
 
 
 _Begun = tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.float64], _Bounds | None]
 
 
-def _begun(vectors: NDArray[np.float32], ties: Ties | None) -> _Begun:
+def _begun(vectors: NDArray[np.float32], ties: Ties | None, least: int) -> _Begun:
     """Labels, means and sizes of the clusters that there are from the beginning, and what may not be one."""
     alone = np.arange(len(vectors))
     if ties is None:
-        return alone, vectors.astype(np.float32, copy=True), np.ones(len(vectors)), None
+        labels = _copies(vectors, least)
+        kept, labels = np.unique(labels, return_inverse=True)
+        return labels, vectors[kept].astype(np.float32), np.bincount(labels, minlength=len(kept)).astype(float), None
     firsts = np.full(ties.together.max(initial=-1) + 1, len(vectors))
     is_tied = ties.together >= 0
     np.minimum.at(firsts, ties.together[is_tied], alone[is_tied])
@@ -107,38 +277,18 @@ def _begun(vectors: NDArray[np.float32], ties: Ties | None) -> _Begun:
     np.add.at(means, labels, vectors)
     means /= sizes[:, None].astype(np.float32)
     apart = labels[ties.apart.reshape(-1, 2)]
-    apart = apart[apart[:, 0] != apart[:, 1]]
-    bounds = _Bounds(ties.colours[kept], np.concatenate([apart, apart[:, ::-1]]))
-    return labels, means, sizes, bounds
+    return labels, means, sizes, _Bounds(ties.colours[kept], apart[apart[:, 0] != apart[:, 1]])
 
 
-def _nearest(
-    means: NDArray[np.float32], rows: NDArray[np.intp], bounds: _Bounds | None
-) -> tuple[NDArray[np.intp], NDArray[np.float64]]:
-    """The nearest other mean of some, and its cosine; where there is no other, any at minus infinity."""
-    nearest, cosines = np.zeros(len(rows), np.intp), np.full(len(rows), -np.inf)
-    step = max(1, _BLOCK_BYTES // (4 * max(1, len(means))))
-    for start in range(0, len(rows), step):
-        block = rows[start : start + step]
-        found = (means[block] * np.float32(_STEPS)) @ means.T
-        np.rint(found, out=found)
-        found[np.arange(len(block)), block] = -np.inf
-        if bounds is not None:
-            bounds.forbid(found, block)
-        best = found.argmax(axis=1)
-        nearest[start : start + step] = best
-        cosines[start : start + step] = found[np.arange(len(block)), best] / _STEPS
-    return nearest, cosines
-
-
-def _pairs(nearest: NDArray[np.intp], cosines: NDArray[np.float64], threshold: float) -> NDArray[np.intp]:
-    """(P, 2) clusters that are each other's nearest and alike enough, the lower index first."""
-    everyone = np.arange(len(nearest))
-    is_mutual = (nearest[nearest] == everyone) & (everyone < nearest) & (cosines >= threshold)
-    if not is_mutual.any() and len(cosines) and cosines.max() >= threshold:  # three or more that are equally near
-        best = int(cosines.argmax())
-        return np.sort(np.array([[best, nearest[best]]], np.intp))
-    return np.stack([everyone[is_mutual], nearest[is_mutual]], axis=1)
+def _copies(vectors: NDArray[np.float32], least: int) -> NDArray[np.intp]:
+    """(N,) the first vector that is the same, bit for bit; itself where that is not alike enough to itself."""
+    firsts, places = np.arange(len(vectors)), dict[bytes, int]()
+    for place, vector in enumerate(vectors):
+        square = round(float(vector @ vector) * GRID)
+        if square >= least and abs(square - GRID) <= _MARGIN:
+            digest = hashlib.blake2b(vector.tobytes(), digest_size=_DIGEST_BYTES).digest()
+            firsts[place] = places.setdefault(digest, place)
+    return firsts
 
 
 def _in_order(labels: NDArray[np.intp]) -> NDArray[np.intp]:

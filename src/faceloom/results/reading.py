@@ -105,7 +105,7 @@ def missing_source(folder: Path, names: Iterable[str]) -> str | None:
 
 
 def missing_person(folder: Path, names: Iterable[str], *, raw: bool = False) -> str | None:
-    """The first of these that no face is called by; None: there is none. "" are those that are nobody's, always there."""
+    """The first of these whom no face is; None: all are there, as "" always is, for faces that are nobody's."""
     with connect_corrected(folder, raw=raw) as db:
 
         def is_there(name: str) -> bool:

@@ -205,7 +205,7 @@ def _of_files(db: sqlite3.Connection, folder: Path, odd: set[str]) -> Iterator[F
     if (folder / PENDING).is_dir():
         yield Flaw(kind="leftover", what=PENDING, detail="of a run that was killed, or is going on")
     paths = ChipPaths(db)
-    for below in _files_below(folder):
+    for below in _files_below(folder, Path()):
         top = below.parts[0]
         if top in _SIDE_FILES or str(below) in odd or paths.face(str(below)) is not None:
             continue
@@ -213,7 +213,7 @@ def _of_files(db: sqlite3.Connection, folder: Path, odd: set[str]) -> Iterator[F
             yield Flaw(kind="orphan", what=str(below), detail="no row names it")
 
 
-def _files_below(folder: Path, below: Path = Path()) -> Iterator[Path]:  # noqa: B008  # a path does not change
+def _files_below(folder: Path, below: Path) -> Iterator[Path]:
     """All that is no folder, one after the other, in no order: there may be a million."""
     with os.scandir(folder / below) as entries:
         for entry in entries:
