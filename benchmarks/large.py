@@ -22,6 +22,8 @@ WEIGHTS = Path(__file__).parents[2] / "shared/weights/fr_feature.onnx"
 VIDEO = "videos/00000.mp4"
 PICTURE = "pictures/0001/0001234.jpg"
 PERSON = "person 7"
+CHIP_EVERY = 20
+"""Of so many faces one has a chip file."""
 _INTERVAL_S = 0.01
 _PEAK = re.compile(r"^VmHWM:\s+(\d+) kB$", re.MULTILINE)
 _OPEN = "import faceloom, sys\nwith faceloom.open(sys.argv[1]) as results:\n    "
@@ -34,6 +36,8 @@ class Reading:
     name: str
     arguments: tuple[str, ...]
     """Of `faceloom`; `DIR` is the folder, and a chip in it `CHIP`."""
+    most: int = 10**9
+    """Of more faces it is not asked."""
 
     @classmethod
     def script(cls, name: str, line: str) -> "Reading":
@@ -67,6 +71,7 @@ READINGS = (
     Reading(name="export --to csv", arguments=("export", "DIR", "--to", "csv")),
     Reading(name="export --frames --to jsonl", arguments=("export", "DIR", "--to", "jsonl", "--frames")),
     Reading(name="export --to jsonl", arguments=("export", "DIR", "--to", "jsonl")),
+    Reading(name="group", arguments=("group", "DIR"), most=100_000),
 )
 
 
@@ -82,14 +87,17 @@ def main() -> int:
     print(f"| --- |{' ---: |' * len(numbers)}")
     for reading in READINGS:
         if chosen.only in reading.name:
-            cells = [measured(reading, folder) for folder in folders]
+            cells = [
+                measured(reading, folder) if number <= reading.most else "-"
+                for number, folder in zip(numbers, folders, strict=True)
+            ]
             print(f"| {reading.name} | {' | '.join(cells)} |", flush=True)
     return 0
 
 
-def made(out: Path, faces: int) -> Path:
+def made(out: Path, faces: int, *, chip_every: int = CHIP_EVERY) -> Path:
     """A result folder of so many faces, made once."""
-    seed, folder = out / "seed", out / str(faces)
+    seed, folder = out / "seed", out / (str(faces) if chip_every == CHIP_EVERY else f"{faces}-{chip_every}")
     if not seed.exists():
         extract = ["extract", str(SET), "--out", str(seed), "--identify", "arcface", "--size", "128", "--quiet"]
         given = ["--weights", f"identify/arcface={WEIGHTS}"]
@@ -98,7 +106,7 @@ def made(out: Path, faces: int) -> Path:
         part = folder.with_name(f"{folder.name}.part")
         shutil.rmtree(part, ignore_errors=True)
         script = Path(__file__).with_name("large_stores.py")
-        subprocess.run([sys.executable, str(script), str(seed), str(part), str(faces)], check=True)
+        subprocess.run([sys.executable, str(script), str(seed), str(part), str(faces), str(chip_every)], check=True)
         part.rename(folder)
     return folder
 

@@ -1,8 +1,8 @@
-"""Result folders of any number of faces, made of the rows of a real one: `python large_stores.py SEED OUT FACES`.
+"""Result folders of any number of faces, made of the rows of a real one: `python large_stores.py SEED OUT FACES N`.
 
-Half of the faces are in videos of 2,500 frames with two faces each, half in pictures of one face. Rows are copies of
-the seed's in turn; embeddings are of synthetic people whose cosines, within a person and between two, have the means
-and spreads of the seed's.
+Half of the faces are in videos of 2,500 frames with two faces each, half in pictures of one face; every Nth has a chip.
+Rows are copies of the seed's in turn; embeddings are of synthetic people whose cosines, within a person and between
+two, have the means and spreads of the seed's.
 """
 
 import itertools
@@ -26,8 +26,6 @@ from faceloom.store.folder import DATABASE, file_name
 
 FACES_OF_VIDEO = 5000
 _FACES_OF_FRAME = 2
-CHIP_EVERY = 20
-"""Of so many faces one has a chip file."""
 _FACES_OF_PERSON = 200
 _BLOCK = 10_000
 
@@ -85,8 +83,8 @@ def people_like(cosines: Cosines, *, faces: int, seed: int) -> Iterator[tuple[ND
         yield whose, np.asarray(faces_of / np.linalg.norm(faces_of, axis=1, keepdims=True), np.float32)
 
 
-def write_store(seed: Path, out: Path, *, faces: int) -> None:
-    """A result folder of so many faces."""
+def write_store(seed: Path, out: Path, *, faces: int, chip_every: int) -> None:
+    """A result folder of so many faces, of so many of which one has a chip file."""
     out.mkdir(parents=True, exist_ok=True)
     shutil.copy(seed / DATABASE, out / DATABASE)
     known = _Seed.read(seed)
@@ -98,7 +96,9 @@ def write_store(seed: Path, out: Path, *, faces: int) -> None:
         for whose, embeddings in people_like(known.cosines, faces=faces, seed=0):
             rows: dict[str, list[Any]] = {"source": [], "frame": [], "face": [], "drawn_mask": []}
             for person, embedding in zip(whose.tolist(), embeddings, strict=True):
-                known.add(rows, next(numbers), next(places), person=person, embedding=embedding.tobytes(), out=out)
+                number, place = next(numbers), next(places)
+                chip = known.write_chip(out, number, place) if number % chip_every == 0 else None
+                known.add(rows, number, place, person=person, embedding=embedding.tobytes(), chip=chip)
             for table, some in rows.items():
                 into = f"face (id, source_id, frame_idx, {OF_FACES})" if table == "face" else table
                 if some:
@@ -160,9 +160,9 @@ class _Seed:
         *,
         person: int,
         embedding: bytes,
-        out: Path,
+        chip: str | None,
     ) -> None:
-        """Adds the rows of a face, of its frame and of its source, and writes its chip if it has one."""
+        """Adds the rows of a face, of its frame and of its source."""
         source, name, frame, index = place
         if frame == index == 0:
             told = list(self.sources[source % len(self.sources)])
@@ -173,15 +173,19 @@ class _Seed:
             rows["frame"].append((source, frame, ticks, ticks, *self.frames[source % len(self.frames)][4:]))
         chosen = number % len(self.faces)
         cells = dict(zip(OF_FACES.names, self.faces[chosen][1:], strict=True))
-        chip = f"chips/{file_name(name)}/{frame:06}_{index}.jpg" if number % CHIP_EVERY == 0 else None
         cells |= {"idx": index, "embedding": embedding, "person": f"person {person + 1}", "chip": chip}
         rows["face"].append((number, source, frame, *cells.values()))
         rows["drawn_mask"] += [(number, *mask[1:]) for mask in self.masks[chosen]]
-        if chip:
-            image, metadata = self.chips[chosen]
-            told_of = {**metadata, "source": name, "frame": frame, "index": index}
-            (out / chip).parent.mkdir(parents=True, exist_ok=True)
-            (out / chip).write_bytes(encode_chip(image, ChipFormat.JPG, told_of))
+
+    def write_chip(self, out: Path, number: int, place: tuple[int, str, int, int]) -> str:
+        """Writes the chip of a face; its path below the folder."""
+        _, name, frame, index = place
+        image, metadata = self.chips[number % len(self.chips)]
+        chip = f"chips/{file_name(name)}/{frame:06}_{index}.jpg"
+        (out / chip).parent.mkdir(parents=True, exist_ok=True)
+        told = {**metadata, "source": name, "frame": frame, "index": index}
+        (out / chip).write_bytes(encode_chip(image, ChipFormat.JPG, told))
+        return chip
 
 
 def _units(random: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.float32]:
@@ -190,4 +194,4 @@ def _units(random: np.random.Generator, shape: tuple[int, int]) -> NDArray[np.fl
 
 
 if __name__ == "__main__":
-    write_store(Path(sys.argv[1]), Path(sys.argv[2]), faces=int(sys.argv[3]))
+    write_store(Path(sys.argv[1]), Path(sys.argv[2]), faces=int(sys.argv[3]), chip_every=int(sys.argv[4]))

@@ -107,6 +107,12 @@ Frames: TypeAlias = Iterable[FrameRecord]
 """Sorted by source and index; may be gone through more than once."""
 Piece: TypeAlias = tuple[str, bytes]
 """Some bytes of a file: its path below the folder ("" for a format of one file), and what comes next in it."""
+ChipReader: TypeAlias = Callable[[str], bytes]
+"""The content of a chip file, by its path below the result folder; StoreError where it is not there."""
+
+
+def _takes_no_chips(_frames: Frames, _read_chip: ChipReader) -> Iterator[Piece]:
+    raise RequestError("this format holds no chips")
 
 
 def _is_not_written(_frames: Frames) -> Iterator[Piece]:
@@ -129,6 +135,8 @@ class Format:
     """What a way there and back changes of what is kept."""
     write: Callable[[Frames], Iterator[Piece]] = _is_not_written
     """The pieces of one file after the other; left out where the format can only be read."""
+    write_with_chips: Callable[[Frames, ChipReader], Iterator[Piece]] = _takes_no_chips
+    """In place of `write`, where chips are copied into the format's files."""
     read: Callable[[Path], Iterator[FrameRecord]] = _is_not_read
     """The frames of a file or folder; MediaError where it is not of this format, or beyond a limit. Left out where the
     format can only be written."""
@@ -140,7 +148,12 @@ class Format:
     @property
     def is_written(self) -> bool:
         """Whether it can be written."""
-        return self.write is not _is_not_written
+        return self.write is not _is_not_written or self.takes_chips
+
+    @property
+    def takes_chips(self) -> bool:
+        """Whether chips are copied into its files."""
+        return self.write_with_chips is not _takes_no_chips
 
     @property
     def is_read(self) -> bool:

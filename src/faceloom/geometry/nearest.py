@@ -19,7 +19,7 @@ MOST_ROWS = 1 << 20
 """Of which a row, the number of another, up to twice as high, and a product fit into 64 bits to be sorted by."""
 _KEPT = 64
 """Neighbours in a list: with fewer everything is looked at more often, more take memory (measured)."""
-_TILE = 2048
+_TILE = 1024
 """Rows and columns that are multiplied at a time: how they are cut decides the last bits of products."""
 _SLAB = 128
 """Rows of a tile that are looked through at a time."""

@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any, TextIO
 
 from faceloom.attributes import ATTRIBUTES, Kind, Part
-from faceloom.errors import RequestError
+from faceloom.errors import RequestError, StoreError
 from faceloom.formats import csv, jsonl
 from faceloom.formats.record import Format, Piece
 from faceloom.formats.registry import format_to_write
 from faceloom.store.beside import new_file, new_folder
-from faceloom.store.places import place_below
+from faceloom.store.places import file_below, place_below
 from faceloom.store.privacy import make_folder, opener
 from faceloom.store.reading import read_frames, stored_frames
 from faceloom.store.view import connect_corrected
+from faceloom.units import MIB, format_bytes
 
 _FRAME_FORMATS: Mapping[str, Callable[[Iterator[dict[str, Any]]], Iterator[Piece]]] = {
     "jsonl": jsonl.write_lines,
@@ -35,6 +36,7 @@ _QUESTIONS: Mapping[Part, str] = {
     },
 }
 """Whether a store has any of it."""
+_MOST_CHIP_BYTES = 256 * MIB
 
 
 def export(folder: Path, out: TextIO, *, to: str, frames: bool, rejected: bool = False, raw: bool = False) -> None:
@@ -74,7 +76,10 @@ def export_to(
     """
     chosen = _format_of(to, rejected=rejected)
     with stored_frames(folder, rejected=rejected, raw=raw) as stored:
-        pieces = chosen.write(stored)
+        if chosen.takes_chips:
+            pieces = chosen.write_with_chips(stored, lambda chip: _content(folder, chip))
+        else:
+            pieces = chosen.write(stored)
         first = next(pieces, ("", b""))  # whatever forbids this export is known before there is a file
         whole = itertools.chain([first], pieces)
         if not chosen.is_folder:
@@ -85,6 +90,24 @@ def export_to(
             raise FileExistsError(target)
         with new_folder(target, share=share) as part:
             _fill(part, whole, share=share)
+
+
+def _content(folder: Path, chip: str) -> bytes:
+    """What a chip file holds.
+
+    Raises:
+        StoreError: it is not there, or too large to be a chip.
+    """
+    path = file_below(folder, chip)
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MOST_CHIP_BYTES + 1)
+    except OSError as error:
+        message = f"the chip {chip} cannot be read ({error.strerror}); faceloom check {folder} tells what is missing"
+        raise StoreError(message, path=path) from error
+    if len(content) > _MOST_CHIP_BYTES:
+        raise StoreError(f"{chip} has more than {format_bytes(_MOST_CHIP_BYTES)}, and is no chip", path=path)
+    return content
 
 
 def _fill(folder: Path, pieces: Iterator[Piece], *, share: bool) -> None:
