@@ -1,6 +1,7 @@
 """Lists of the nearest of many vectors, by the dot product, block by block and without a matrix of all pairs."""
 
 from collections.abc import Callable, Iterator
+from itertools import pairwise
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -23,7 +24,7 @@ _TILE = 1024
 """Rows and columns that are multiplied at a time: how they are cut decides the last bits of products."""
 _SLAB = 128
 """Rows of a tile that are looked through at a time."""
-_FOLD = 1 << 18
+_FOLD = 1 << 20
 """Neighbours that are found before they are sorted into lists."""
 _SLICE = 1 << 12
 """Lists that are changed at a time."""
@@ -33,6 +34,8 @@ NONE = np.uint64((1 << 64) - 1)
 """The key of no neighbour."""
 _ONE = np.uint64(1)
 _ABOVE_NUMBER = np.uint64(33)
+_ABOVE_STEPS = np.uint64(43)
+"""Where the row stands before 22 bits of steps and 21 of a number, while neighbours are sorted."""
 _NUMBER = np.uint64((1 << 32) - 1)
 
 
@@ -98,7 +101,7 @@ class NearestLists:
         """Takes up neighbours of rows, as far as they are nearer than what the lists hold."""
         kept = (steps > self.limits[rows]) & ~is_forbidden
         far = (_FAR - steps[kept]).astype(np.uint64)
-        places = (rows[kept].astype(np.uint64) << np.uint64(43)) | numbers[kept].astype(np.uint64)
+        places = (rows[kept].astype(np.uint64) << _ABOVE_STEPS) | numbers[kept].astype(np.uint64)
         self._found.append(places | (far << np.uint64(21)))
         self._count += len(far)
         if self._count >= _FOLD:
@@ -106,20 +109,27 @@ class NearestLists:
 
     def _fold(self) -> None:
         """Sorts what was found into the lists."""
-        found = np.sort(np.concatenate([*self._found, np.zeros(0, np.uint64)]))
+        if not self._count:
+            return
+        found = np.concatenate(self._found)
         self._found, self._count = [], 0
-        far = (found >> np.uint64(21)) & np.uint64((1 << 22) - 1)
-        keys = (far << _ABOVE_NUMBER) | ((found & np.uint64((1 << 21) - 1)) << _ONE)
-        touched, firsts, counts = np.unique(found >> np.uint64(43), return_index=True, return_counts=True)
-        ranks = np.arange(len(found)) - np.repeat(firsts, counts)
-        places = np.repeat(np.arange(len(touched)), counts)
-        keys, places, ranks = (each[ranks < _KEPT] for each in (keys, places, ranks))
-        for start in range(0, len(touched), _SLICE):
-            rows = touched[start : start + _SLICE].astype(np.intp)
-            here = slice(*np.searchsorted(places, [start, start + _SLICE]))
-            fresh = np.full((len(rows), _KEPT), NONE)
-            fresh[places[here] - start, ranks[here]] = keys[here]
-            self.put(rows, np.concatenate([self.keys[rows], fresh], axis=1))
+        found.sort()
+        ends = np.arange(0, len(self.keys) + _SLICE, _SLICE).astype(np.uint64) << _ABOVE_STEPS
+        for start, end in pairwise(np.searchsorted(found, ends).tolist()):
+            if start < end:
+                self._fold_some(found[start:end])
+
+    def _fold_some(self, found: Keys) -> None:
+        """Sorts neighbours that are sorted by row into the lists of these rows."""
+        rows = (found >> _ABOVE_STEPS).astype(np.intp)
+        firsts = np.flatnonzero(np.diff(rows, prepend=-1))
+        places = np.cumsum(np.bincount(firsts, minlength=len(rows))) - 1
+        ranks = np.arange(len(rows)) - firsts[places]
+        kept = ranks < _KEPT
+        far = (found[kept] >> np.uint64(21)) & np.uint64((1 << 22) - 1)
+        fresh = np.full((len(firsts), _KEPT), NONE)
+        fresh[places[kept], ranks[kept]] = (far << _ABOVE_NUMBER) | ((found[kept] & np.uint64((1 << 21) - 1)) << _ONE)
+        self.put(rows[firsts], np.concatenate([self.keys[rows[firsts]], fresh], axis=1))
 
     def put(self, rows: Rows, keys: Keys) -> None:
         """Keeps the nearest of keys as the lists of rows; limits rise to the nearest of those that are left out."""
