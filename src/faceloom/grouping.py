@@ -42,14 +42,14 @@ from faceloom.store.places import file_below
 from faceloom.store.privacy import make_folder, opener
 from faceloom.units import MIB, format_bytes
 
-_GROUPING_BYTES = 24 * MIB
-"""Of cosines that are looked at, and what goes with them (measured: 17 MiB)."""
-_FACE_BYTES = 2048
-"""Of a face's row, its names and what faces are sorted by."""
+_GROUPING_BYTES = 64 * MIB
+"""Of cosines that are looked at, and what goes with them (measured: 50 MiB)."""
+_FACE_BYTES = 2560
+"""Of a face's row, its names, what faces are sorted by, and the list of its nearest."""
 _TOLD_BYTES = 512
 """Of what was said of the persons of a face, and what was found."""
-_NUMBER_BYTES = 12
-"""Of each number of an embedding: as read, as the mean of its cluster, and while means are joined (measured)."""
+_NUMBER_BYTES = 10
+"""Of each number of an embedding: as read, as the mean of its cluster, and while it is looked at (measured)."""
 SORTS: Mapping[Sort, Callable[[FaceTraits], float]] = {
     Sort.QUALITY: lambda face: -(face.quality or 0),
     Sort.SHARPNESS: lambda face: -(face.sharpness or 0),
