@@ -16,6 +16,7 @@ import faceloom.correcting
 import faceloom.grouping
 import faceloom.live_runs
 import faceloom.orders.order
+import faceloom.review.serving
 import faceloom.store.exports
 import faceloom.store.forgetting
 import faceloom.store.merging
@@ -222,6 +223,7 @@ class Notebook:
             patch.setattr(faceloom.store.exports, name, self._ending(name, list))
         patch.setattr(faceloom.store.merging, "merge", self._ending("merge", nothing_merged))
         patch.setattr(faceloom.grouping, "group", self._ending("group", list))
+        patch.setattr(faceloom.review.serving, "serve", self._ending("serve", list))
         patch.setattr(faceloom.store.forgetting, "forget", self._ending("forget", faceloom.store.forgetting.Forgotten))
 
     def _noting(self, what: str, answer: Any) -> Callable[..., Any]:

@@ -31,6 +31,7 @@ ROWS = (
     ("supervisor",),
     ("orders",),
     ("samples", "live_runs", "api"),
+    ("review",),
     ("diagnosis",),
     ("cli",),
     ("__main__",),

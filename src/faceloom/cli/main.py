@@ -30,6 +30,7 @@ from faceloom.cli.profile import PROFILE
 from faceloom.cli.publishing import PUBLISH
 from faceloom.cli.refusals import INTERRUPTED, refuse, tell
 from faceloom.cli.results import EXPORT, SHOW
+from faceloom.cli.review import REVIEW
 from faceloom.cli.terminal import say
 from faceloom.cli.where import WHERE
 from faceloom.errors import BudgetError, FaceloomError, StoreError
@@ -52,6 +53,7 @@ COMMANDS = (
     GROUP,
     CORRECT,
     CORRECTIONS,
+    REVIEW,
     FORGET,
     MODELS,
     PULL,

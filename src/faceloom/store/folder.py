@@ -85,6 +85,17 @@ def locked(folder: Path, *, share: bool = False) -> Iterator[None]:
         yield
 
 
+def is_held(folder: Path, locks: Path = Path("/proc/locks")) -> bool:
+    """Whether a run holds the folder, seen without touching its lock, which a run that begins could meet (Linux)."""
+    try:
+        number = (folder / LOCK).stat().st_ino
+        lines = locks.read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):
+        return False
+    fields = [line.split() for line in lines if "->" not in line]  # which only waits
+    return any(len(told) > 5 and told[1] == "FLOCK" and told[5].rpartition(":")[2] == str(number) for told in fields)
+
+
 def pending_folder(folder: Path, run_id: int, number: int) -> Path:
     """Where the files of a chunk wait for its transaction.
 
