@@ -51,7 +51,11 @@ class ReviewedFolder:
         self._said: Corrections = corrections(folder)
         self._listings: OrderedDict[str, NDArray[np.int64]] = OrderedDict()
         self._stack = ExitStack()
-        self._open()
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Closes the store."""

@@ -55,13 +55,20 @@ class ReviewServer:
         self._store = ThreadPoolExecutor(1, "store")
         self._frames = ThreadPoolExecutor(1, "frames")
         self._chips = ThreadPoolExecutor(2, "chips")
-        self._reviewed = self._store.submit(ReviewedFolder, folder, budget_bytes=budget_bytes).result()
+        try:
+            self._reviewed = self._store.submit(ReviewedFolder, folder, budget_bytes=budget_bytes).result()
+        except BaseException:
+            self._end()
+            raise
         self._pictures = FramePictures(folder, budget_bytes=budget_bytes)
 
     def close(self) -> None:
         """Ends the threads, each when it has done what it was asked."""
         self._store.submit(self._reviewed.close)
         self._frames.submit(self._pictures.close)
+        self._end()
+
+    def _end(self) -> None:
         for threads in (self._store, self._frames, self._chips):
             threads.shutdown()
 

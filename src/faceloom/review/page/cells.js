@@ -99,7 +99,8 @@ export class Cells {
       this.anchor = this.active;
     }
     this.active = Math.max(0, Math.min(this.active, total - 1));
-    this.forget();
+    if (keep) for (const page of this.pages.values()) page.isOld = true;
+    else this.forget();
     this.resize();
     if (!keep) this.reveal(this.active, "start");
     this.changed?.();
@@ -114,6 +115,19 @@ export class Cells {
     for (const page of this.pages.values()) page.abort?.abort();
     this.pages.clear();
     for (const cell of this.shown.values()) cell.stamp = null;
+  }
+
+  // What was chosen is taken by whoever asks: what comes next is not said of it too. It comes back if that was in vain.
+  takeChosen() {
+    const taken = this.selected;
+    this.selected = new Ranges();
+    this.lay();
+    this.changed?.();
+    return () => {
+      this.selected = taken;
+      this.lay();
+      this.changed?.();
+    };
   }
 
   // Rows anew, cells where they are: nothing moves.

@@ -207,9 +207,10 @@ export class FacesPage {
       this.app.warn(`choose two faces or more to say that they are ${verb}`);
       return;
     }
+    const chosen = this.chosen;
     this.shown(verb, told);
-    await this.app.say({ verb, ...this.chosen, ...told });
-    this.cells.selectNone();
+    const giveBack = this.cells.takeChosen();
+    if ((await this.app.say({ verb, ...chosen, ...told })) === null) giveBack();
   }
 
   // What is said is seen at once; what the server makes of it comes a moment later.

@@ -122,10 +122,14 @@ class App {
   }
 
   async changed() {
-    this.state = await ask("api/state").catch(() => this.state);
-    this.version = this.state.version;
-    this.tell();
-    await this.page?.renew();
+    try {
+      this.state = await ask("api/state");
+      this.version = this.state.version;
+      this.tell();
+      await this.page?.renew();
+    } catch (error) {
+      if (find("notice").hidden) this.warn(error.message);
+    }
   }
 
   // What others have said or found: another tab, a command, a run.

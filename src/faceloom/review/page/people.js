@@ -68,7 +68,9 @@ export class PeoplePage {
 
   async list({ keep = false } = {}) {
     const { sort, search } = this.told;
+    const mine = (this.asked = (this.asked ?? 0) + 1);
     const first = await ask("api/people", { sort, search, first: 0, count: 60 });
+    if (mine !== this.asked) return; // something else has been typed since
     this.total = first.total;
     this.cells.reset(first.total, { keep });
     this.tell();
@@ -159,8 +161,8 @@ export class PeoplePage {
 
   async say(told) {
     if (told.persons && !told.persons.length) return;
-    await this.app.say(told);
-    this.cells.selectNone();
+    const giveBack = this.cells.takeChosen();
+    if ((await this.app.say(told)) === null) giveBack();
   }
 
   renew() {

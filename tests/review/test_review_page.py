@@ -1,0 +1,236 @@
+"""The page in a real browser: where there is none, or Playwright is not installed, these tests say how to get it."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import numpy as np
+import pytest
+
+import faceloom
+from faceloom.isolation import module_command, module_environment
+from review.made_review import HOSTILE, PERSONS, PICTURES, write_review
+
+HOW = "pip install 'faceloom[review,browser]', and a browser: apt-get install chromium chromium-driver"
+pytest.importorskip("starlette", reason=HOW)
+playwright = pytest.importorskip("playwright.sync_api", reason=HOW)
+expect = playwright.expect
+Browser: TypeAlias = Any
+Tab: TypeAlias = Any
+CHROMIUM = shutil.which("chromium")
+pytestmark = pytest.mark.skipif(CHROMIUM is None, reason=f"there is no Chromium here: {HOW}")
+SHOTS = os.environ.get("FACELOOM_SHOTS")
+"""A folder for pictures of the pages, as docs/review.md shows them."""
+NOTE = "<script>document.title='owned'</script>"
+
+
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_review(tmp_path_factory.mktemp("page"))
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with playwright.sync_playwright() as drivers:
+        found = drivers.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox"])
+        yield found
+        found.close()
+
+
+class Served:
+    """A folder and the process that serves it."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.start()
+
+    def start(self, *options: str) -> None:
+        command = module_command("faceloom", "review", str(self.folder), "--no-browser", *options)
+        self.process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=module_environment())
+        assert self.process.stdout
+        self.address = self.process.stdout.readline().strip()
+        assert self.address.startswith("http://127.0.0.1:")
+
+    def end(self) -> None:
+        self.process.kill()
+        self.process.wait()
+        assert self.process.stdout
+        self.process.stdout.close()
+
+    @property
+    def persons(self) -> list[str]:
+        with faceloom.open(self.folder) as results:
+            return list(results.persons)
+
+    def face(self, number: int) -> Any:
+        with faceloom.open(self.folder) as results:
+            return list(results.faces(rejected=True))[number]
+
+
+@pytest.fixture
+def served(made: Path, tmp_path: Path) -> Iterator[Served]:
+    found = Served(Path(shutil.copytree(made, tmp_path / "out")))
+    yield found
+    found.end()
+
+
+@pytest.fixture
+def tab(browser: Browser, served: Served) -> Iterator[Tab]:
+    opened = browser.new_page(viewport={"width": 1280, "height": 720})
+    problems: list[str] = []
+    opened.on("pageerror", lambda error: problems.append(str(error)))
+    opened.on("console", lambda told: problems.append(told.text) if "Content Security" in told.text else None)
+    opened.goto(served.address)
+    expect(cells(opened).first).to_contain_text("person 1")
+    yield opened
+    opened.close()
+    assert not problems
+
+
+def saved(tab: Tab) -> None:
+    expect(tab.locator("#saved")).to_have_text("saved")
+
+
+def cells(tab: Tab) -> Any:
+    return tab.locator(".cell:visible")
+
+
+def go_to_faces(tab: Tab) -> None:
+    tab.keyboard.press("Alt+2")
+    expect(tab.locator(".face").first).to_contain_text("person")
+
+
+def test_people_are_named_searched_and_merged_by_keys_and_by_dragging(tab: Tab, served: Served) -> None:
+    tab.keyboard.press("n")
+    tab.keyboard.type("Ann")
+    tab.keyboard.press("Enter")
+    saved(tab)
+    expect(tab.get_by_role("option", name="Ann, ")).to_be_visible()
+    cells(tab).filter(has_text="person 4").drag_to(cells(tab).filter(has_text="person 3"))
+    expect(cells(tab)).to_have_count(PERSONS - 1)
+    tab.keyboard.press("z")
+    expect(cells(tab)).to_have_count(PERSONS)
+    assert sorted(served.persons) == ["Ann", "person 2", "person 3", "person 4"]
+    tab.keyboard.press("/")
+    tab.keyboard.type("person 2")
+    expect(cells(tab)).to_have_count(1)
+    expect(cells(tab).first).to_contain_text("person 2")
+    tab.keyboard.press("Enter")
+    tab.keyboard.press("m")
+    tab.locator("#dialogs input").fill("An")
+    expect(tab.locator("#who li")).to_have_count(1)
+    tab.keyboard.press("ArrowDown")
+    tab.keyboard.press("Enter")
+    expect(cells(tab)).to_have_count(0)
+    assert sorted(served.persons) == ["Ann", "person 3", "person 4"]
+
+
+def test_faces_are_rejected_assigned_and_noted_and_the_page_is_where_it_was_when_loaded_anew(
+    tab: Tab, served: Served
+) -> None:
+    go_to_faces(tab)
+    tab.keyboard.press("x")
+    saved(tab)
+    expect(cells(tab).first.locator(".mark")).to_be_visible()
+    assert served.face(0).rejected == "hand"
+    tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("Shift+ArrowRight")
+    tab.keyboard.press("m")
+    tab.keyboard.type("Eve")
+    tab.keyboard.press("Enter")
+    expect(cells(tab).filter(has_text="Eve")).to_have_count(2)
+    tab.keyboard.press("n")
+    tab.keyboard.type(NOTE)
+    tab.keyboard.press("Enter")
+    expect(tab.locator(".noted")).to_have_count(1)
+    tab.reload()
+    expect(cells(tab).first.locator(".mark")).to_be_visible()
+    expect(cells(tab).filter(has_text="Eve")).to_have_count(2)
+    assert [served.face(i).person for i in (1, 2)] == ["Eve", "Eve"]
+    tab.keyboard.press("u")
+    saved(tab)
+    expect(tab.locator(".mark")).to_have_count(0)
+    assert served.face(0).rejected is None
+
+
+def test_hostile_names_and_notes_are_shown_as_text(tab: Tab, served: Served) -> None:
+    faceloom.corrections(served.folder).name("person 2", NOTE)
+    with faceloom.open(served.folder) as results:
+        (hostile,) = results.faces(source=HOSTILE)
+    faceloom.corrections(served.folder).note(hostile, NOTE)
+    tab.reload()
+    expect(tab.get_by_text(NOTE)).to_be_visible()
+    tab.goto(f"{served.address}#faces?by=source&of={HOSTILE.replace('=', '%3D')}")
+    expect(tab.locator(".title")).to_have_text(HOSTILE)
+    expect(tab.locator(".noted")).to_have_attribute("title", NOTE)
+    cells(tab).first.dblclick()
+    expect(tab.locator(".title")).to_contain_text(HOSTILE)
+    tab.keyboard.press("Alt+5")
+    expect(tab.locator(".history li").first).to_contain_text(NOTE)
+    assert "faceloom" in tab.title()
+
+
+def test_landmarks_and_box_are_moved_by_pointer_and_keys_and_saved(tab: Tab, served: Served) -> None:
+    go_to_faces(tab)
+    tab.keyboard.press("Enter")
+    dot = tab.locator("[data-point='30']")
+    expect(dot).to_be_visible()
+    before = served.face(0)
+    place = dot.bounding_box()
+    assert place
+    x, y = place["x"] + place["width"] / 2, place["y"] + place["height"] / 2
+    tab.mouse.move(x, y)
+    tab.mouse.down()
+    tab.mouse.move(x + 30, y + 12, steps=3)
+    tab.mouse.up()
+    expect(tab.get_by_text("moved, not saved")).to_be_visible()
+    tab.keyboard.press("5")  # the mouth
+    tab.keyboard.press("Shift+ArrowDown")
+    tab.keyboard.press("Enter")
+    saved(tab)
+    moved = served.face(0).landmarks - before.landmarks
+    assert abs(moved[48:] - np.array([0, 5])).max() < 1e-3
+    assert abs(moved[30] - moved[30][0] * np.array([1, 12 / 30])).max() < 0.05
+    assert moved[30][0] > 1
+    assert abs(moved[:30]).max() < 1e-3
+    tab.keyboard.press("b")
+    tab.keyboard.press("ArrowRight")
+    tab.keyboard.press("Enter")
+    expect(tab.get_by_text("moved, not saved")).to_be_hidden()
+    saved(tab)
+    expect(tab.locator("#undo")).to_be_enabled()
+    assert abs(served.face(0).box - before.box - np.array([1, 0, 1, 0])).max() < 1e-3
+
+
+def test_two_tabs_show_what_either_says_and_one_outlives_the_server(tab: Tab, browser: Browser, served: Served) -> None:
+    other = browser.new_page()
+    other.goto(served.address)
+    tab.keyboard.press("n")
+    tab.keyboard.type("Ann")
+    tab.keyboard.press("Enter")
+    expect(other.get_by_role("option", name="Ann, ")).to_be_visible(timeout=15_000)
+    other.close()
+    served.process.kill()
+    tab.keyboard.press("n")
+    tab.keyboard.type("Bob")
+    tab.keyboard.press("Enter")
+    expect(tab.locator("#saved")).to_have_text("not saved")
+    assert "Ann" in served.persons
+
+
+def test_keys_are_listed_and_the_page_is_dark_or_light(tab: Tab, served: Served) -> None:
+    tab.keyboard.press("?")
+    expect(tab.get_by_role("dialog", name="Keys")).to_be_visible()
+    tab.keyboard.press("Escape")
+    expect(tab.get_by_role("dialog")).to_have_count(0)
+    tab.keyboard.press("t")
+    dark = tab.locator("html").get_attribute("data-theme")
+    tab.reload()
+    expect(tab.locator("html")).to_have_attribute("data-theme", str(dark))
+    expect(cells(tab)).to_have_count(PERSONS)
+    tab.keyboard.press("Alt+4")
+    expect(tab.get_by_text("this is no picture")).to_be_visible()
+    assert sum(PICTURES.values()) > 0
