@@ -16,6 +16,7 @@ import faceloom.correcting
 import faceloom.grouping
 import faceloom.live_runs
 import faceloom.orders.order
+import faceloom.review.report
 import faceloom.review.serving
 import faceloom.store.exports
 import faceloom.store.forgetting
@@ -49,6 +50,7 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
     "extend": {"mask": ["unet", "extended"]},
     "export": {"to": "jsonl"},
     "forget": {"source": "b.jpg"},
+    "report": {"out": "report.html"},
 }
 """What a command cannot do without."""
 EXAMPLES: Mapping[tuple[str, str], Any] = {
@@ -223,6 +225,7 @@ class Notebook:
             patch.setattr(faceloom.store.exports, name, self._ending(name, list))
         patch.setattr(faceloom.store.merging, "merge", self._ending("merge", nothing_merged))
         patch.setattr(faceloom.grouping, "group", self._ending("group", list))
+        patch.setattr(faceloom.review.report, "report", self._ending("report", list))
         patch.setattr(faceloom.review.serving, "serve", self._ending("serve", list))
         patch.setattr(faceloom.store.forgetting, "forget", self._ending("forget", faceloom.store.forgetting.Forgotten))
 

@@ -30,7 +30,7 @@ from faceloom.cli.profile import PROFILE
 from faceloom.cli.publishing import PUBLISH
 from faceloom.cli.refusals import INTERRUPTED, refuse, tell
 from faceloom.cli.results import EXPORT, SHOW
-from faceloom.cli.review import REVIEW
+from faceloom.cli.review import REPORT, REVIEW
 from faceloom.cli.terminal import say
 from faceloom.cli.where import WHERE
 from faceloom.errors import BudgetError, FaceloomError, StoreError
@@ -54,6 +54,7 @@ COMMANDS = (
     CORRECT,
     CORRECTIONS,
     REVIEW,
+    REPORT,
     FORGET,
     MODELS,
     PULL,

@@ -6,7 +6,10 @@ from typing import Annotated, TypedDict
 
 from faceloom.cli.commands import Argument, Command, keywords
 from faceloom.cli.terminal import say
+from faceloom.options.calls import RawOptions
 from faceloom.options.option import Interval, Option
+from faceloom.options.outputs import ShareOptions
+from faceloom.options.stages import PathLike
 
 _EXAMPLES = """\
 Needs pip install 'faceloom[review]'. Whatever is done on the page is kept as corrections (docs/corrections.md).
@@ -52,6 +55,23 @@ def review(chosen: argparse.Namespace) -> int:
     return 0
 
 
+class ReportFlags(RawOptions, ShareOptions, total=False):
+    """What `faceloom report` takes."""
+
+    out: Annotated[
+        PathLike,
+        Option(help="write the page to this new file", unit="FILE", is_required=True, example="report.html"),
+    ]
+
+
+def report(chosen: argparse.Namespace) -> int:
+    """Writes the report, and says where."""
+    from faceloom.review.report import report as write
+
+    say(write(Path(chosen.folder), Path(chosen.out), raw=chosen.raw, share=chosen.share))
+    return 0
+
+
 REVIEW = Command(
     name="review",
     help="look at what was found in the browser, and put it right",
@@ -60,4 +80,13 @@ REVIEW = Command(
     arguments=(Argument(name="folder", metavar="DIR", help="a result folder"),),
     options=ReviewFlags,
     run=review,
+)
+REPORT = Command(
+    name="report",
+    help="write one page of what was found: counts, people, plots, worst faces, problems",
+    description="Writes a report of a result folder: one HTML file that needs nothing beside it.",
+    examples="  faceloom report faces --out report.html\n",
+    arguments=(Argument(name="folder", metavar="DIR", help="a result folder"),),
+    options=ReportFlags,
+    run=report,
 )
