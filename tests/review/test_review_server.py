@@ -17,6 +17,7 @@ import pytest
 import faceloom
 from faceloom.errors import BudgetError
 from faceloom.geometry.chips import cut, frame_to_chip
+from faceloom.geometry.landmarks import MEAN_FACE
 from faceloom.isolation import module_command, module_environment
 from faceloom.store.folder import is_held, locked
 
@@ -184,6 +185,19 @@ def test_one_goes_from_frame_to_frame_with_faces_and_back(page: Page) -> None:
         at = page.get("api/frame?source={}&frame={}".format(*at["before"]))
         back.append((at["source"], at["frame"]))
     assert back == way[::-1]
+
+
+def test_a_sheet_has_the_chips_of_a_list_side_by_side(page: Page) -> None:
+    listing = page.get("api/list?by=all&sort=quality")["listing"]
+    some = page.get(f"api/rows?listing={listing}&first=4&count=5")["faces"]
+    page.say(verb="landmarks", faces=[some[1]["id"]], landmarks=(MEAN_FACE * 20 + 100).tolist())
+    sheet = decoded(page.ask(f"sheet/{listing}?first=4&count=6&across=3&size=32").body)
+    tiles = [sheet[y : y + 32, x : x + 32].astype(int) for y in (0, 32) for x in (0, 32, 64)]
+    for place in (0, 2, 3, 4):
+        alone = decoded(page.ask(f"chip/{some[place]['id']}?size=32").body)
+        assert np.abs(tiles[place][4:-4, 4:-4] - alone[4:-4, 4:-4]).mean() < 12  # as far as JPEG goes, on noise
+    assert np.abs(tiles[1][8:-8, 8:-8] - 128).max() < 40  # its chip shows another square than it should
+    assert page.ask("sheet/0123?first=0&count=6").status == 410
 
 
 def test_a_list_stays_as_it_is_whatever_is_said_of_its_faces(page: Page, folder: Path) -> None:

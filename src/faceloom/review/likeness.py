@@ -2,13 +2,19 @@
 
 import sqlite3
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
+from faceloom.errors import FaceloomError
+from faceloom.flow import find_plugin
+from faceloom.identify import Identifier
 from faceloom.review.table import FaceTable, Rows
+from faceloom.store.persons import read_identifier
 
 _AT_ONCE = 1024
+_FAR = 0.5
 
 
 def distances(db: sqlite3.Connection, table: FaceTable) -> NDArray[np.float32]:
@@ -35,16 +41,14 @@ def distances(db: sqlite3.Connection, table: FaceTable) -> NDArray[np.float32]:
     return found
 
 
-def centres(db: sqlite3.Connection, table: FaceTable) -> NDArray[np.float32]:
-    """The mean direction of each person's faces (P, D), of unit length; zeros where nothing is known."""
-    sums = np.zeros((len(table.names), 0), np.float32)
-    for rows, embeddings in _embeddings(db, table):
-        if not sums.shape[1]:
-            sums = np.zeros((len(table.names), embeddings.shape[1]), np.float32)
-        counted = table.is_shown[rows]
-        np.add.at(sums, table.persons[rows][counted], embeddings[counted])
-    norms = np.linalg.norm(sums, axis=1, keepdims=True)
-    return np.asarray(sums / np.where(norms > 0, norms, 1), np.float32)
+def farthest_alike(folder: Path) -> float:
+    """The distance from the centre of a person beyond which the folder's identifier takes faces for others'."""
+    try:
+        plugin = find_plugin(*read_identifier(folder).split("/", 1))
+    except FaceloomError:  # none is told, or it is not installed here
+        return _FAR
+    alike = plugin.same_person if issubclass(plugin, Identifier) else None
+    return _FAR if alike is None else 1 - alike
 
 
 def _embeddings(db: sqlite3.Connection, table: FaceTable) -> Iterator[tuple[Rows, NDArray[np.float32]]]:

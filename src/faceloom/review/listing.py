@@ -15,8 +15,6 @@ DOUBTFUL_SCORE = 0.7
 DOUBTFUL_QUALITY = 0.3
 TURNED_DEG = 60.0
 MADE_UP_SHARE = 0.2
-FAR = 0.5
-"""Distance from the centre of a person, 1 less the cosine, from which on a face is far from it."""
 _BEST_FIRST = {"quality": "quality", "score": "score", "size": "size", "sharpness": "sharpness"}
 _DOUBT = "doubt"
 SORTS = ("time", "quality", "-quality", "size", "-size", "score", "-score", "sharpness", "-sharpness", "pose", _DOUBT)
@@ -27,7 +25,7 @@ PROBLEMS: Mapping[str, str] = {
     "turned": f"turned by more than {TURNED_DEG:g} degrees",
     "border": f"more than {MADE_UP_SHARE:.0%} of the chip lies beyond the frame",
     "landmarks": "no landmarks or chip, and not rejected",
-    "far": f"far from the other faces of its person (cosine below {1 - FAR:g})",
+    "far": "farther from the centre of its person than the identifier takes for one person",
     "rejected": "rejected by a filter, or by hand",
 }
 """What faces can be looked at for, and what is said of it."""
@@ -66,7 +64,15 @@ def query_of(told: Mapping[str, Any]) -> FaceQuery:
     return FaceQuery(by=by, of=None if of is None else str(of), sort=sort, rejected=bool(told.get("rejected", True)))
 
 
-def problem_rows(table: FaceTable, problem: str, doubts: NDArray[np.float32] | None) -> NDArray[np.bool_]:
+@dataclass(frozen=True, slots=True, eq=False)
+class Doubts:
+    """How far faces are from the others of their person, and how far is too far."""
+
+    distances: NDArray[np.float32]
+    limit: float
+
+
+def problem_rows(table: FaceTable, problem: str, doubts: Doubts | None) -> NDArray[np.bool_]:
     """Which faces have a problem."""
     numbers = table.numbers
     with np.errstate(invalid="ignore"):  # what nobody knows is no problem
@@ -76,16 +82,14 @@ def problem_rows(table: FaceTable, problem: str, doubts: NDArray[np.float32] | N
             "turned": lambda: (abs(numbers["yaw"]) > TURNED_DEG) | (abs(numbers["roll"]) > TURNED_DEG),
             "border": lambda: numbers["made_up"] > MADE_UP_SHARE,
             "landmarks": lambda: ~table.has_chip,
-            "far": lambda: np.zeros(len(table), np.bool_) if doubts is None else doubts > FAR,
+            "far": lambda: np.zeros(len(table), np.bool_) if doubts is None else doubts.distances > doubts.limit,
         }
         if problem == "rejected":
             return ~table.is_shown
         return np.asarray(found[problem]() & table.is_shown)
 
 
-def listed(
-    table: FaceTable, query: FaceQuery, *, source_id: int | None = None, doubts: NDArray[np.float32] | None = None
-) -> Rows:
+def listed(table: FaceTable, query: FaceQuery, *, source_id: int | None = None, doubts: Doubts | None = None) -> Rows:
     """The places of the faces that are asked for, in order; faces of which the order is not known come last."""
     if query.by == "person":
         chosen = table.of_person(query.of)
@@ -103,12 +107,12 @@ def listed(
     return rows[np.argsort(_keys(table, rows, query.sort, doubts), kind="stable")]
 
 
-def _keys(table: FaceTable, rows: Rows, sort: str, doubts: NDArray[np.float32] | None) -> NDArray[np.float32]:
+def _keys(table: FaceTable, rows: Rows, sort: str, doubts: Doubts | None) -> NDArray[np.float32]:
     """What comes first has the least; NaN comes last."""
     numbers = table.numbers
     if sort == "pose":
         return np.asarray(abs(numbers["yaw"][rows]) + abs(numbers["pitch"][rows]), np.float32)
     if sort == _DOUBT:
-        return np.zeros(len(rows), np.float32) if doubts is None else -doubts[rows]
+        return np.zeros(len(rows), np.float32) if doubts is None else -doubts.distances[rows]
     values = numbers[_BEST_FIRST[sort.removeprefix("-")]][rows]
     return values if sort.startswith("-") else -values

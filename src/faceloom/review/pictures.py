@@ -1,6 +1,7 @@
 """Pictures of a result folder as the page shows them: chips, frames, and chips that are cut of frames at once."""
 
 import sqlite3
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -44,10 +45,28 @@ def thumbnail(folder: Path, chip: str, *, longest: int) -> bytes:
         StoreError: the file is gone, or lies outside the folder.
         MediaError: it is no picture any more.
     """
+    return encode_jpeg(np.ascontiguousarray(_tile(folder, chip, longest)))
+
+
+def sheet(folder: Path, chips: Sequence[str | None], *, across: int, size: int) -> bytes:
+    """Chips side by side in rows, each scaled down to a square, as one JPEG; of a chip that is not there, nothing."""
+    tiles = np.full((-(-max(1, len(chips)) // across), across, size, size, 3), 128, np.uint8)
+    for place, chip in enumerate(chips):
+        if chip is None:
+            continue
+        try:
+            small = _tile(folder, chip, size)
+        except FaceloomError:  # of one that is shown alone the reason is told
+            continue
+        tiles[place // across, place % across, : small.shape[0], : small.shape[1]] = small
+    rows = tiles.shape[0]
+    return encode_jpeg(np.ascontiguousarray(tiles.transpose(0, 2, 1, 3, 4)).reshape(rows * size, across * size, 3))
+
+
+def _tile(folder: Path, chip: str, size: int) -> Image:
     path = file_below(folder, chip)
-    if path.suffix == ".jpg" and (small := _small_jpeg(path, longest)) is not None:
-        return encode_jpeg(shrink(small, longest=longest))
-    return encode_jpeg(shrink(read_chip(folder, chip), longest=longest))
+    small = _small_jpeg(path, size) if path.suffix == ".jpg" else None
+    return shrink(read_chip(folder, chip) if small is None else small, longest=size)[..., :3]
 
 
 def _small_jpeg(path: Path, longest: int) -> Image | None:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from faceloom.correcting import Corrections, corrections
 from faceloom.errors import BudgetError, RequestError
 from faceloom.memory.usage import held_bytes
-from faceloom.review.likeness import distances
-from faceloom.review.listing import PROBLEMS, FaceQuery, listed, problem_rows, query_of
+from faceloom.review.likeness import distances, farthest_alike
+from faceloom.review.listing import PROBLEMS, Doubts, FaceQuery, listed, problem_rows, query_of
 from faceloom.review.people import PersonList
 from faceloom.review.table import FACE_BYTES, FaceTable, corrected, read_table
 from faceloom.store.corrections import Verb, select_corrections
@@ -86,7 +86,7 @@ class ReviewedFolder:
         self._now: Replayed = replayed(self._db)
         self.table: FaceTable = corrected(self._found, self._now)
         self._notes = self._read_notes()
-        self._doubts: NDArray[np.float32] | None = None
+        self._doubts: Doubts | None = None
         self._people: PersonList | None = None
         self._changes = changes
         self.version += 1
@@ -103,10 +103,10 @@ class ReviewedFolder:
             )
             raise BudgetError(message, stage="review", needed_bytes=needed, budget_bytes=self._budget_bytes)
 
-    def doubts(self) -> NDArray[np.float32]:
+    def doubts(self) -> Doubts:
         """Of each face, how far it is from the others of its person."""
         if self._doubts is None:
-            self._doubts = distances(self._db, self.table)
+            self._doubts = Doubts(distances(self._db, self.table), farthest_alike(self.folder))
         return self._doubts
 
     def people(self) -> PersonList:
@@ -211,7 +211,7 @@ class ReviewedFolder:
             "chip": bool(table.has_chip[place]),
             "look": self.look_of(face),
             "notes": self._notes.get(face, []),
-            "doubt": None if self._doubts is None else _rounded(self._doubts[place]),
+            "doubt": None if self._doubts is None else _rounded(self._doubts.distances[place]),
             **numbers,
         }
 
@@ -230,6 +230,13 @@ class ReviewedFolder:
         if row is None:
             raise RequestError(f"there is no face {face}")
         return None if row[0] is None or face in self._now.landmarks else str(row[0])
+
+    def chips(self, listing: str, first: int, count: int) -> list[str | None]:
+        """Gives the paths of the chips of some faces of a list, as `chip_of`."""
+        ids = self._listing(listing)[first : first + count].tolist()
+        query = f"SELECT id, chip FROM main.face WHERE id IN ({', '.join('?' * len(ids))})"
+        found = dict(self._db.execute(query, ids))
+        return [None if face in self._now.landmarks else found.get(face) for face in ids]
 
     def _read_notes(self) -> dict[int, list[str]]:
         query = "SELECT id FROM main.correction WHERE verb = ? AND NOT undone > 0 AND persons IS NULL ORDER BY id"

@@ -13,7 +13,7 @@ import numpy as np
 from faceloom.errors import BudgetError, FaceloomError, GeometryError, MediaError, RequestError, StoreError
 from faceloom.formats import checks
 from faceloom.review.frames import place_of_face, read_frame
-from faceloom.review.pictures import FramePictures, thumbnail
+from faceloom.review.pictures import FramePictures, sheet, thumbnail
 from faceloom.review.reviewed import MOST_ROWS, ReviewedFolder, StaleListingError
 from faceloom.store.soundness import DAMAGE
 
@@ -44,6 +44,8 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (FaceloomError, 500),
 )
 _CHIP_PX = (16, 1024)
+_TILE_PX = (16, 256)
+_MOST_TILES = 120
 _FRAME_PX = (64, 4096)
 
 
@@ -93,6 +95,7 @@ class ReviewServer:
         routes += [Route("/api/say", _as_json(self._say), methods=["POST"])]
         routes += [Route("/api/preview", _as_jpeg(self._preview), methods=["POST"])]
         routes += [Route("/chip/{face:int}", _as_jpeg(self._chip))]
+        routes += [Route("/sheet/{listing}", _as_jpeg(self._sheet))]
         routes += [Route("/frame/{source:int}/{frame:int}", _as_jpeg(self._frame_picture))]
         routes += [Route(f"/{path}", _page_file(*told)) for path, told in _PAGE.items()]
         return Starlette(routes=routes)
@@ -113,7 +116,7 @@ class ReviewServer:
 
         def ask(of: ReviewedFolder) -> Any:
             of.refresh()
-            doubts = of.doubts() if sort == "doubt" else None
+            doubts = of.doubts().distances if sort == "doubt" else None
             answer = of.people().page(sort=sort, search=search, first=first, count=count, doubts=doubts)
             return {**answer, "version": of.version}
 
@@ -173,6 +176,15 @@ class ReviewServer:
             return await self._of_frames(lambda of: of.face(face, size=size))
         loop = asyncio.get_running_loop()
         return await loop.run_in_executor(self._chips, lambda: thumbnail(self._folder, chip, longest=size))
+
+    async def _sheet(self, request: "Request") -> bytes:
+        told, name = request.query_params, request.path_params["listing"]
+        first, count = _whole(told, "first", 0), min(_whole(told, "count", 30), _MOST_TILES)
+        across, size = _between(_whole(told, "across", 6), 1, 16), _between(_whole(told, "size", 128), *_TILE_PX)
+        chips = await self._of_store(lambda of: of.chips(name, first, count))
+        padded = [*chips, *[None] * (count - len(chips))]  # so that tiles of every sheet are where they are
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._chips, lambda: sheet(self._folder, padded, across=across, size=size))
 
     async def _frame_picture(self, request: "Request") -> bytes:
         told, place = request.query_params, (request.path_params["source"], request.path_params["frame"])

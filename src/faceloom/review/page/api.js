@@ -32,6 +32,11 @@ export async function ask(path, told = {}, signal = undefined) {
   return (await answer(response)).json();
 }
 
+export async function askPicture(path, told, signal = undefined) {
+  const response = await answer(await fetch(`${path}?${new URLSearchParams(told)}`, { signal }));
+  return URL.createObjectURL(await response.blob());
+}
+
 export async function post(path, told, signal = undefined) {
   const headers = { "content-type": "application/json" };
   return answer(await fetch(path, { method: "POST", headers, body: JSON.stringify(told), signal }));

@@ -2,11 +2,13 @@
 
 import { el } from "./dom.js";
 
-const PAGE = 60;
-const MOST_PAGES = 24;
+const PAGE = 36;
+const MOST_PAGES = 40;
+export const SHEET = 6; // tiles in a row of the picture of a page, and rows
 const MOST_CELLS = 280;
 const MOST_PX = 30_000_000; // browsers lay nothing out beyond about 33 million
 const MARGIN = 1;
+const MARGIN_MS = 400;
 
 export class Ranges {
   // Places in a list, as ranges: all of a million are one.
@@ -53,8 +55,8 @@ export class Ranges {
 }
 
 export class Cells {
-  constructor({ label, width, height, fetchRows, draw, open, changed, lasso = false, drop = null }) {
-    Object.assign(this, { fetchRows, draw, open, changed, drop });
+  constructor({ label, width, height, fetchRows, fetchSheet, draw, open, changed, lasso = false, drop = null }) {
+    Object.assign(this, { fetchRows, fetchSheet, draw, open, changed, drop });
     this.wanted = { width, height };
     this.total = 0;
     this.active = 0;
@@ -108,12 +110,18 @@ export class Cells {
 
   close() {
     this.watch.disconnect();
-    for (const page of this.pages.values()) page.abort?.abort();
+    for (const number of [...this.pages.keys()]) this.dropPage(number);
+  }
+
+  dropPage(number) {
+    const page = this.pages.get(number);
+    page.abort?.abort();
+    page.sheet?.then((address) => address && URL.revokeObjectURL(address)).catch(() => undefined);
+    this.pages.delete(number);
   }
 
   forget() {
-    for (const page of this.pages.values()) page.abort?.abort();
-    this.pages.clear();
+    for (const number of [...this.pages.keys()]) this.dropPage(number);
     for (const cell of this.shown.values()) cell.stamp = null;
   }
 
@@ -187,8 +195,15 @@ export class Cells {
     if (!this.cell) return;
     const top = this.element.scrollTop;
     const offset = top - top * this.stretch;
-    const first = Math.max(0, Math.floor((top * this.stretch) / this.cell.height) - MARGIN) * this.columns;
-    const rows = Math.ceil(this.element.clientHeight / this.cell.height) + 1 + 2 * MARGIN;
+    const row = Math.floor((top * this.stretch) / this.cell.height);
+    const screen = Math.ceil(this.element.clientHeight / this.cell.height) + 1;
+    // After a jump what is in view comes first, and what lies above and below it a moment later.
+    const isFar = Math.abs(row - (this.row ?? row)) > screen;
+    const margin = isFar ? 0 : MARGIN;
+    this.row = row;
+    if (isFar) setTimeout(() => this.soon(), MARGIN_MS);
+    const first = Math.max(0, row - margin) * this.columns;
+    const rows = screen + 2 * margin;
     const last = Math.min(this.total, first + rows * this.columns);
     for (const [place, cell] of this.shown) {
       if (place < first || place >= last) {
@@ -229,6 +244,7 @@ export class Cells {
     if (cell.stamp !== stamp) {
       if (item !== null || cell.stamp === null) this.draw(cell, item, place);
       cell.stamp = stamp;
+      this.tile(place, cell);
     }
     const isSelected = this.selected.has(place);
     cell.setAttribute("aria-selected", isSelected);
@@ -241,15 +257,12 @@ export class Cells {
     const to = Math.floor(Math.max(first, last - 1) / PAGE);
     for (const [number, page] of this.pages) {
       if (number < from || number > to) {
-        if (page.abort) {
-          page.abort.abort();
-          this.pages.delete(number);
-        }
+        if (page.abort) this.dropPage(number);
       }
     }
     for (const number of this.pages.keys()) {
       if (this.pages.size <= MOST_PAGES) break;
-      if (number < from || number > to) this.pages.delete(number);
+      if (number < from || number > to) this.dropPage(number);
     }
     for (let number = from; number <= to && last > first; number += 1) {
       const page = this.pages.get(number);
@@ -259,13 +272,19 @@ export class Cells {
 
   async fetchPage(number, before) {
     const abort = new AbortController();
-    const page = { items: before?.items ?? null, abort };
+    const page = { items: before?.items ?? null, sheet: before?.sheet, abort };
     this.pages.set(number, page);
+    this.loadSheet(number, page);
     try {
       const items = await this.fetchRows(number * PAGE, PAGE, abort.signal);
       if (this.pages.get(number) !== page) return;
+      const isStale = before?.items && items.some((item, i) => before.items[i]?.look && !item.look);
       page.items = items;
       page.abort = null;
+      if (isStale) {
+        page.sheet = undefined;
+        this.loadSheet(number, page);
+      }
       if (page.isOld) this.soon();
       for (const [place, cell] of this.shown) if (Math.floor(place / PAGE) === number) this.fill(place, cell);
       this.changed?.();
@@ -273,6 +292,34 @@ export class Cells {
       if (this.pages.get(number) === page) this.pages.delete(number);
       if (error.name !== "AbortError") this.failed?.(error);
     }
+  }
+
+  // The pictures of a page are one: that is one request, and one picture to decode.
+  loadSheet(number, page) {
+    page.sheet ??= this.fetchSheet?.(number * PAGE, PAGE, page.abort?.signal);
+    page.sheet?.then((address) => this.showSheet(number, page, address)).catch(() => (page.sheet = undefined));
+  }
+
+  showSheet(number, page, address) {
+    page.address = address;
+    const now = this.pages.get(number);
+    if (now?.sheet !== page.sheet) return;
+    now.address = address;
+    for (const [place, cell] of this.shown) if (Math.floor(place / PAGE) === number) this.tile(place, cell);
+  }
+
+  // The part of its page's picture that is a cell's.
+  tile(place, cell) {
+    const picture = cell.querySelector(".tile");
+    const address = this.pages.get(Math.floor(place / PAGE))?.address;
+    if (!picture || !address || picture.dataset.from === address) return;
+    const at = place % PAGE;
+    picture.dataset.of = place;
+    picture.dataset.from = address;
+    picture.style.backgroundImage = `url(${address})`;
+    picture.style.backgroundSize = `${SHEET * 100}%`;
+    const part = (i) => `${(i * 100) / (SHEET - 1)}%`;
+    picture.style.backgroundPosition = `${part(at % SHEET)} ${part(Math.floor(at / SHEET))}`;
   }
 
   // What is chosen.

@@ -1,7 +1,7 @@
 // Faces: all of them, of a person, of a source, or with a problem. A list stays as it is while its faces are corrected.
 
-import { ask, Refused } from "./api.js";
-import { Cells } from "./cells.js";
+import { ask, askPicture, Refused } from "./api.js";
+import { Cells, SHEET } from "./cells.js";
 import { askPerson, askText } from "./dialogs.js";
 import { button, choice, counted, el, timed } from "./dom.js";
 import { MOVING, OF_FACES } from "./keys.js";
@@ -19,6 +19,7 @@ const SORTS = [
   ["sharpness", "sharpest first"],
   ["-sharpness", "most blurred first"],
 ];
+const TILE_PX = 128;
 const VALUES = { quality: "quality", size: "size", score: "score", sharpness: "sharpness", doubt: "doubt" };
 
 export class FacesPage {
@@ -37,6 +38,8 @@ export class FacesPage {
       width: 124,
       height: 156,
       fetchRows: (first, count, signal) => this.fetch(first, count, signal),
+      fetchSheet: (first, count, signal) =>
+        askPicture(`sheet/${this.listing}`, { first, count, across: SHEET, size: TILE_PX }, signal),
       draw: (cell, item, place) => this.draw(cell, item, place),
       open: (_, item) => item?.source && this.app.go("frame", { face: item.id }),
       changed: () => this.tell(),
@@ -148,16 +151,17 @@ export class FacesPage {
     cell.setAttribute("aria-label", label.join(", "));
     cell.title = label.join("\n");
     // The picture of a cell that is drawn anew stays the same element: nothing flickers.
-    const address = `chip/${face.id}?size=128&look=${face.look}`;
-    const before = cell.querySelector("img");
-    const isSame = before?.getAttribute("src") === address;
-    const image = isSame ? before : el("img", { src: address, alt: "", draggable: "false" });
+    const isTile = face.chip && !face.look;
+    const address = isTile ? null : `chip/${face.id}?size=128&look=${face.look}`;
+    const before = cell.querySelector(isTile ? ".tile" : "img");
+    const isSame = isTile ? before?.dataset.of === `${place}` : before?.getAttribute("src") === address;
+    const image = isSame ? before : isTile ? el("div", { class: "tile" }) : el("img", { src: address, alt: "", draggable: "false" });
     const isOut = face.rejected !== null;
     cell.replaceChildren(
       el(
         "div",
         { class: `card face${isOut ? " out" : ""}` },
-        image,
+        el("div", { class: "crop" }, image),
         el("span", { class: "tick", "aria-hidden": "true" }),
         face.notes.length ? el("span", { class: "noted", title: face.notes.join("\n") }, "✎") : null,
         isOut ? el("span", { class: "mark" }, "rejected") : null,
