@@ -9,6 +9,7 @@ and `browser`, and Chromium.
 
 import argparse
 import json
+import os
 import shutil
 import sqlite3
 import statistics
@@ -16,7 +17,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from contextlib import closing
+from collections.abc import Iterator
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -76,14 +78,15 @@ def measure(folder: Path, chromium: str) -> dict[str, Any]:
             with sync_playwright() as playwright:
                 browser = playwright.chromium.launch(executable_path=chromium, args=["--no-sandbox"])
                 tab = browser.new_page(viewport={"width": 1280, "height": 720})
-                begun = time.perf_counter()
-                tab.goto(address)
-                expect(tab.locator(".person img").first).to_be_visible()
-                found["first_paint_s"] = time.perf_counter() - begun
+                with _clocked(found, "first_paint", server.pid):
+                    tab.goto(address)
+                    expect(tab.locator(".person img").first).to_be_visible()
                 tab.goto(f"{address}#faces?by=all&sort=time")
                 expect(tab.locator(".face .tile").first).to_be_visible()
-                found |= _jumps(tab)
-                found |= _actions(tab)
+                with _clocked(found, "all_jumps", server.pid):
+                    found |= _jumps(tab)
+                with _clocked(found, "all_actions", server.pid):
+                    found |= _actions(tab)
                 found["cells"] = tab.locator(".cell").count()
                 found["server_mib"].append(held_bytes(server.pid) / MIB)
                 browser.close()
@@ -91,6 +94,39 @@ def measure(folder: Path, chromium: str) -> dict[str, Any]:
         finally:
             server.kill()
     return found
+
+
+@contextmanager
+def _clocked(found: dict[str, Any], name: str, server: int) -> Iterator[None]:
+    """Notes the seconds that something took, and the CPU-seconds of the server and of the browser."""
+    begun, server_before, browser_before = time.perf_counter(), _cpu_s([server]), _cpu_s(_below(os.getpid(), server))
+    yield
+    found[f"{name}_s"] = time.perf_counter() - begun
+    found[f"{name}_cpu_s"] = {
+        "server": _cpu_s([server]) - server_before,
+        "browser": _cpu_s(_below(os.getpid(), server)) - browser_before,
+    }
+
+
+def _below(parent: int, server: int) -> list[int]:
+    """The processes that a process has begun, and theirs, but for the server's."""
+    parents: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(OSError):
+            parents[int(path.parent.name)] = int(path.read_text().rpartition(")")[2].split()[1])
+    found = [parent]
+    for one in found:
+        found += [child for child, of in parents.items() if of == one and child != server]
+    return found[1:]
+
+
+def _cpu_s(processes: list[int]) -> float:
+    ticks = 0
+    for process in processes:
+        with suppress(OSError):
+            fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+            ticks += int(fields[11]) + int(fields[12])
+    return ticks / os.sysconf("SC_CLK_TCK")
 
 
 _JUMP = """async (share) => {

@@ -40,7 +40,8 @@ def histogram(values: NDArray[np.float32], axis: Axis) -> str:
     edges[0], edges[-1] = least, most  # as powers round
     counts, _ = np.histogram(inside, edges)
     middle = math.sqrt(least * most) if axis.is_log else (least + most) / 2
-    label = f"{axis.title}: {len(known):,} face{'s' * (len(known) != 1)}, median {_short(float(np.median(known)))}{axis.unit}"
+    number = f"{len(known):,} face{'s' * (len(known) != 1)}"
+    label = f"{axis.title}: {number}, median {_short(float(np.median(known)))}{axis.unit}"
     marks = zip((least, middle, most), (0, _WIDTH / 2, _WIDTH), ("start", "middle", "end"), strict=True)
     texts = "".join(
         f'<text x="{x:g}" y="{_HEIGHT + _FOOT - 3}" text-anchor="{anchor}">{_short(value)}{axis.unit}</text>'

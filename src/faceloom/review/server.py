@@ -40,6 +40,7 @@ _STATUS: tuple[tuple[type[Exception], int], ...] = (
     (GeometryError, 400),
     (MediaError, 422),
     (BudgetError, 507),
+    (MemoryError, 507),
     (StoreError, 503),
     (FaceloomError, 500),
 )
@@ -249,7 +250,7 @@ def _guarded(answer: _Endpoint) -> _Endpoint:
     async def guarded(request: "Request") -> "Response":
         try:
             return await answer(request)
-        except (FaceloomError, sqlite3.Error, *DAMAGE) as error:
+        except (FaceloomError, sqlite3.Error, MemoryError, *DAMAGE) as error:
             status = next((code for kind, code in _STATUS if isinstance(error, kind)), 500)
             if isinstance(error, sqlite3.OperationalError):
                 status = 503
