@@ -53,7 +53,7 @@ def report(folder: Path, out: Path, *, raw: bool = False, share: bool = False) -
         StoreError: the folder holds no results that can be read.
     """
     with connect(folder, read_only=True) as db:
-        found = _Found.of(db, folder, raw=raw)
+        found = _Reported.of(db, folder, raw=raw)
         try:
             with new_file(out, share=share) as part, part.open("w", encoding="utf-8") as file:
                 file.writelines(_page(found))
@@ -67,7 +67,7 @@ def report(folder: Path, out: Path, *, raw: bool = False, share: bool = False) -
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Found:
+class _Reported:
     """What a report tells of."""
 
     db: sqlite3.Connection
@@ -78,7 +78,7 @@ class _Found:
     summary: dict[str, Any] = field(repr=False)
 
     @classmethod
-    def of(cls, db: sqlite3.Connection, folder: Path, *, raw: bool) -> "_Found":
+    def of(cls, db: sqlite3.Connection, folder: Path, *, raw: bool) -> "_Reported":
         table = read_table(db)
         table = table if raw else corrected(table, replayed(db))
         return cls(
@@ -109,7 +109,7 @@ class _Found:
         return f"{name}#{self.table.frames[row]}/{self.table.indexes[row]}"
 
 
-def _page(found: _Found) -> Iterator[str]:
+def _page(found: _Reported) -> Iterator[str]:
     title = f"Faces in {html.escape(found.folder.resolve().name)}"
     style = resources.files("faceloom.review").joinpath("report.css").read_text(encoding="utf-8")
     yield '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
@@ -125,7 +125,7 @@ def _page(found: _Found) -> Iterator[str]:
     yield f"<footer>faceloom {html.escape(VERSION)}</footer></body></html>\n"
 
 
-def _counts(found: _Found) -> Iterator[str]:
+def _counts(found: _Reported) -> Iterator[str]:
     summary, frames = found.summary, found.summary["frames"]
     told = {
         **{f"{kind}{'s' * (number != 1)}": number for kind, number in sorted(summary["sources"].items())},
@@ -143,7 +143,7 @@ def _counts(found: _Found) -> Iterator[str]:
     yield f'<dl class="counts">{cells}</dl>\n'
 
 
-def _people(found: _Found) -> Iterator[str]:
+def _people(found: _Reported) -> Iterator[str]:
     if not len(found.people):
         return
     page = found.people.page(sort="size", search="", first=0, count=_MOST_PEOPLE)
@@ -156,7 +156,7 @@ def _people(found: _Found) -> Iterator[str]:
     yield "</ul>\n"
 
 
-def _strips(found: _Found) -> Iterator[str]:
+def _strips(found: _Reported) -> Iterator[str]:
     """Where each person is, through all frames with faces in the order of sources and frames."""
     table = found.table
     if len(found.people) < 2:
@@ -172,14 +172,14 @@ def _strips(found: _Found) -> Iterator[str]:
     yield "</table>\n"
 
 
-def _plots(found: _Found) -> Iterator[str]:
+def _plots(found: _Reported) -> Iterator[str]:
     shown = found.table.is_shown
     plots = [histogram(found.table.numbers[name][shown], axis) for name, axis in _AXES.items()]
     if any(plots):
         yield f'<h2>What they are like</h2><div class="plots">{"".join(plots)}</div>\n'
 
 
-def _worst(found: _Found) -> Iterator[str]:
+def _worst(found: _Reported) -> Iterator[str]:
     for title, sort, name in (
         ("Poorest faces", "-quality", "quality"),
         ("Least certain faces", "-score", "score"),
@@ -192,7 +192,7 @@ def _worst(found: _Found) -> Iterator[str]:
         )
 
 
-def _faces(found: _Found, title: str, rows: Sequence[int], values: NDArray[np.float32]) -> Iterator[str]:
+def _faces(found: _Reported, title: str, rows: Sequence[int], values: NDArray[np.float32]) -> Iterator[str]:
     if not rows:
         return
     yield f'<h2>{title}</h2><ul class="faces">'
@@ -203,7 +203,7 @@ def _faces(found: _Found, title: str, rows: Sequence[int], values: NDArray[np.fl
     yield "</ul>\n"
 
 
-def _problems(found: _Found) -> Iterator[str]:
+def _problems(found: _Reported) -> Iterator[str]:
     counts = [(PROBLEMS[name], int(problem_rows(found.table, name, found.doubts).sum())) for name in PROBLEMS]
     yield '<h2>Problems</h2><table class="problems">'
     for about, count in counts:
