@@ -2,6 +2,7 @@
 
 import os
 import shutil
+import sqlite3
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
@@ -156,6 +157,26 @@ def test_faces_are_rejected_assigned_and_noted_and_the_page_is_where_it_was_when
     saved(tab)
     expect(tab.locator(".mark")).to_have_count(0)
     assert served.face(0).rejected is None
+
+
+def test_who_is_the_same_is_asked_and_answered_by_keys(browser: Browser, served: Served) -> None:
+    with sqlite3.connect(served.folder / "faceloom.sqlite") as db:  # everybody looks like everybody
+        db.execute("UPDATE face SET embedding = (SELECT embedding FROM face WHERE id = 1)")
+    db.close()
+    tab = browser.new_page()
+    tab.goto(served.address)
+    expect(cells(tab).first).to_contain_text("person 1")
+    tab.keyboard.press("q")
+    expect(tab.locator(".pair figure")).to_have_count(2)
+    first = tab.locator(".pair strong").all_inner_texts()
+    tab.keyboard.press("Space")
+    expect(tab.locator(".pair strong")).not_to_have_text(first)
+    tab.keyboard.press("y")
+    expect(cells(tab)).to_have_count(PERSONS - 1)
+    tab.keyboard.press("Escape")
+    expect(tab.get_by_role("dialog")).to_have_count(0)
+    assert len(served.persons) == PERSONS - 1
+    tab.close()
 
 
 def test_hostile_names_and_notes_are_shown_as_text(tab: Tab, served: Served) -> None:

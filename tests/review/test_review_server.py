@@ -92,6 +92,30 @@ def test_outliers_come_first_by_the_distance_from_the_centre_of_their_person(pag
     assert {key(face): face["doubt"] for face in found} == pytest.approx(expected, abs=1e-3)
 
 
+def test_those_are_asked_about_who_may_be_one_and_not_again(page: Page, folder: Path) -> None:
+    rng = np.random.default_rng(0)
+    directions = np.eye(16)[[0, 0, 1, 2]]  # persons 1 and 2 look alike, the others like nobody
+    with sqlite3.connect(folder / "faceloom.sqlite") as db:
+        for face, person in db.execute("SELECT id, person FROM face").fetchall():
+            vector = directions[int(person.split()[1]) - 1] + rng.normal(0, 0.02, 16)
+            content = (vector / np.linalg.norm(vector)).astype("<f4").tobytes()
+            db.execute("UPDATE face SET embedding = ? WHERE id = ?", (content, face))
+    db.close()
+
+    def asked() -> list[set[str]]:
+        return [{pair["one"]["name"], pair["other"]["name"]} for pair in page.get("api/pairs?count=9")["pairs"]]
+
+    (pair,) = page.get("api/pairs")["pairs"]
+    assert asked() == [{"person 1", "person 2"}]
+    assert pair["cosine"] == pytest.approx(1, abs=0.01)
+    page.say(verb="merge", person="person 1", persons=["person 2"])
+    assert asked() == []
+    page.say(verb="undo")
+    assert asked() == [{"person 1", "person 2"}]
+    page.say(verb="different", faces=[pair["one"]["cover"], pair["other"]["cover"]])
+    assert asked() == []
+
+
 def test_people_are_shown_by_their_best_face_and_found_by_name(page: Page, folder: Path) -> None:
     page.say(verb="name", person="person 2", name="Ann <b>Ä</b>")
     people = page.get("api/people?sort=size&count=60")

@@ -59,7 +59,7 @@ class PersonList:
         means = None if doubts is None else self.doubts_of(doubts)
         ordered = self._ordered(there, sort, means)
         some = ordered[max(0, first) : max(0, first) + count]
-        return {"total": len(there), "first": max(0, first), "people": [self._told(code, means) for code in some]}
+        return {"total": len(there), "first": max(0, first), "people": [self.told(code, means) for code in some]}
 
     def _ordered(self, there: NDArray[np.int64], sort: str, means: NDArray[np.float32] | None) -> list[int]:
         codes = there.tolist()
@@ -71,7 +71,8 @@ class PersonList:
             return sorted(codes, key=lambda code: -float(means[code]))
         return sorted(codes, key=lambda code: (-int(self._counts[code]), _natural(self._names[code])))
 
-    def _told(self, code: int, means: NDArray[np.float32] | None) -> dict[str, Any]:
+    def told(self, code: int, means: NDArray[np.float32] | None = None) -> dict[str, Any]:
+        """Gives what is shown of a person, by their place in the table's names."""
         return {
             "name": self._names[code],
             "faces": int(self._counts[code]),

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from faceloom.correcting import Corrections, corrections
 from faceloom.errors import BudgetError, RequestError
 from faceloom.memory.usage import held_bytes
-from faceloom.review.likeness import distances, farthest_alike
+from faceloom.review.likeness import distances, farthest_alike, likely_pairs
 from faceloom.review.listing import PROBLEMS, Doubts, FaceQuery, listed, problem_rows, query_of
 from faceloom.review.people import PersonList
 from faceloom.review.table import FACE_BYTES, FaceTable, corrected, read_table
@@ -114,6 +114,19 @@ class ReviewedFolder:
         if self._people is None:
             self._people = PersonList(self.table)
         return self._people
+
+    def pairs(self, count: int) -> list[dict[str, Any]]:
+        """Gives persons who may be one, two by two, those first of whom an answer settles most."""
+        self.refresh()
+        table, people = self.table, self.people()
+        faces = table.rows_of(np.array(self._now.people.apart, np.int64).reshape(-1)).reshape(-1, 2)
+        apart = {frozenset(pair) for pair in table.persons[faces[(faces >= 0).all(axis=1)]].tolist()}
+        alike = 1 - farthest_alike(self.folder)
+        found = likely_pairs(self._db, table, alike=alike, apart=apart, most=min(count, MOST_ROWS))
+        return [
+            {"one": people.told(one), "other": people.told(other), "cosine": round(cosine, 3)}
+            for one, other, cosine in found
+        ]
 
     def state(self) -> dict[str, Any]:
         """Gives what the page shows around everything else."""

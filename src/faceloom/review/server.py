@@ -24,14 +24,12 @@ if TYPE_CHECKING:
 
 _Answer = TypeVar("_Answer")
 _Endpoint: TypeAlias = "Callable[[Request], Awaitable[Response]]"
+_SCRIPTS = ("main", "api", "cells", "dialogs", "dom", "frame", "grid", "history", "keys", "pairs", "people", "problems")
 _PAGE = {
     "": ("index.html", "text/html; charset=utf-8"),
     "icon.svg": ("icon.svg", "image/svg+xml"),
     "review.css": ("review.css", "text/css; charset=utf-8"),
-    **{
-        f"{name}.js": (f"{name}.js", "text/javascript; charset=utf-8")
-        for name in ("main", "api", "dom", "cells", "people", "grid", "frame", "problems", "history", "keys", "dialogs")
-    },
+    **{f"{name}.js": (f"{name}.js", "text/javascript; charset=utf-8") for name in _SCRIPTS},
 }
 """Every file of the page by its path, and what it is. Nothing else of the disk has an address."""
 _STATUS: tuple[tuple[type[Exception], int], ...] = (
@@ -84,6 +82,7 @@ class ReviewServer:
         asked: Mapping[str, Callable[[Request], Awaitable[Any]]] = {
             "/api/state": self._state,
             "/api/people": self._people,
+            "/api/pairs": self._pairs,
             "/api/list": self._list,
             "/api/rows": self._rows,
             "/api/place": self._place,
@@ -122,6 +121,10 @@ class ReviewServer:
             return {**answer, "version": of.version}
 
         return await self._of_store(ask)
+
+    async def _pairs(self, request: "Request") -> Any:
+        count = _whole(request.query_params, "count", 20)
+        return await self._of_store(lambda of: {"pairs": of.pairs(count)})
 
     async def _list(self, request: "Request") -> Any:
         told = dict(request.query_params)

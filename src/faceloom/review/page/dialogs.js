@@ -6,7 +6,7 @@ import { el } from "./dom.js";
 const home = () => document.getElementById("dialogs");
 const SHOWN = 8;
 
-function opened(title, ...content) {
+export function opened(title, ...content) {
   const before = document.activeElement;
   const dialog = el("dialog", { "aria-label": title }, el("h2", {}, title), ...content);
   home().replaceChildren(dialog);

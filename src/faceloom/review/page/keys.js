@@ -20,6 +20,7 @@ export const OF_PEOPLE = [
   ["/", "search"],
   ["N", "name"],
   ["M", "merge: those chosen, or with somebody else"],
+  ["Q", "who is the same? Y same, N different, Space later"],
 ];
 export const OF_FACES = [
   ["X", "reject: no face, or not wanted"],

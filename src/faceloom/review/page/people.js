@@ -5,6 +5,7 @@ import { Cells } from "./cells.js";
 import { askPerson, askText } from "./dialogs.js";
 import { button, choice, counted, el } from "./dom.js";
 import { MOVING, OF_PEOPLE } from "./keys.js";
+import { askPairs } from "./pairs.js";
 
 const SORTS = [
   ["size", "most faces"],
@@ -54,6 +55,7 @@ export class PeoplePage {
         choice("Sort", SORTS, this.told.sort, (sort) => this.change({ sort })),
         this.count,
         el("span", { class: "gap" }),
+        button("Who is the same?", "Q", () => askPairs(this.app)),
         button("Name", "N", () => this.name()),
         button("Merge", "M", () => this.merge()),
       ),
@@ -170,7 +172,7 @@ export class PeoplePage {
   }
 
   key(event) {
-    const acts = { "/": () => this.search.focus(), n: () => this.name(), m: () => this.merge() };
+    const acts = { "/": () => this.search.focus(), n: () => this.name(), m: () => this.merge(), q: () => askPairs(this.app) };
     return acts[event.key.toLowerCase()];
   }
 
