@@ -228,6 +228,32 @@ def test_landmarks_and_box_are_moved_by_pointer_and_keys_and_saved(tab: Tab, ser
     assert abs(served.face(0).box - before.box - np.array([1, 0, 1, 0])).max() < 1e-3
 
 
+def test_a_mask_is_painted_by_pointer_and_keys_and_saved(tab: Tab, served: Served) -> None:
+    go_to_faces(tab)
+    tab.keyboard.press("Enter")
+    expect(tab.locator("[data-point='30']")).to_be_visible()
+    tab.keyboard.press("p")
+    square = tab.locator(".square")
+    expect(square).to_be_focused()
+    place = square.bounding_box()
+    assert place
+    before = served.face(0).masks["components"].astype(int)
+    for _ in range(7):  # until the brush is hard, and four pixels wide
+        tab.keyboard.press("]")
+        tab.keyboard.press("}")
+    x, y, step = place["x"], place["y"], place["width"] / 8
+    tab.mouse.move(x + 1.5 * step, y + 1.5 * step)
+    tab.mouse.down()
+    tab.mouse.move(x + 6.5 * step, y + 1.5 * step, steps=4)
+    tab.mouse.up()
+    tab.keyboard.press("Enter")
+    saved(tab)
+    expect(square).to_have_count(0)
+    after = served.face(0).masks["components"].astype(int)
+    assert (after[1, 2:6] == 255).all()
+    assert (after[5:] == before[5:]).all()
+
+
 def test_two_tabs_show_what_either_says_and_one_outlives_the_server(tab: Tab, browser: Browser, served: Served) -> None:
     other = browser.new_page()
     other.goto(served.address)

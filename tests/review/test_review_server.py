@@ -1,3 +1,4 @@
+import base64
 import json
 import shutil
 import signal
@@ -186,6 +187,31 @@ def decoded(content: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
     image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     assert image is not None
     return np.asarray(image[..., ::-1], np.uint8)
+
+
+def test_a_mask_is_painted_over_the_square_of_the_chip(page: Page, folder: Path) -> None:
+    face = page.faces(by="source", of="bob.png")[0]["id"]
+    assert page.get(f"api/masks?face={face}")["masks"] == ["components", "extended"]
+    before = cv2.imdecode(np.frombuffer(page.ask(f"mask/{face}?name=extended").body, np.uint8), cv2.IMREAD_UNCHANGED)
+    with faceloom.open(folder) as results:
+        (row,) = results.faces(source="bob.png")
+        assert np.array_equal(np.asarray(before), row.masks["extended"])
+    painted = np.asarray(before).copy()
+    painted[2:5, 1:7] = 200
+
+    def paint(content: bytes, **told: Any) -> int:
+        told = {"name": "extended", "png_base64": base64.b64encode(content).decode(), **told}
+        return page.ask("api/say", {"verb": "mask", "faces": [face], **told}).status
+
+    assert paint(cv2.imencode(".png", painted)[1].tobytes()) == 200
+    with faceloom.open(folder) as results:
+        (row,) = results.faces(source="bob.png")
+        assert np.array_equal(row.masks["extended"], painted)
+        assert set(row.masks) == {"components", "extended"}
+    assert paint(cv2.imencode(".png", painted[:4])[1].tobytes()) == 400  # no square
+    assert paint(cv2.imencode(".jpg", painted)[1].tobytes()) == 400
+    assert paint(b"", png_base64="???") == paint(b"", png_base64=None) == paint(b"\x89PNG\r\n\x1a\n") == 400
+    assert page.ask(f"mask/{face}?name=nothing").status == page.ask("mask/99999?name=extended").status == 400
 
 
 def test_a_frame_of_a_video_is_the_one_of_its_index(page: Page) -> None:

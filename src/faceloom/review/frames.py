@@ -1,12 +1,15 @@
 """A frame under review: its faces as they are corrected, and the frames before and after it."""
 
 import sqlite3
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from faceloom.errors import RequestError
+from faceloom.formats.record import MaskRecord
+from faceloom.store.reading import select_faces
 from faceloom.store.times import time_of
 from faceloom.store.view import connect_corrected
 
@@ -64,6 +67,19 @@ def place_of_face(folder: Path, face: int) -> tuple[int, int]:
     if row is None:
         raise RequestError(f"there is no face {face}")
     return int(row[0]), int(row[1])
+
+
+def masks_of(folder: Path, face: int) -> Mapping[str, MaskRecord]:
+    """The masks of a face, over the square of its chip, as they are corrected.
+
+    Raises:
+        RequestError: there is no such face.
+    """
+    with connect_corrected(folder) as db:
+        found = next(select_faces(db, "AND face.id = ?", (face,), rejected=True), None)
+    if found is None:
+        raise RequestError(f"there is no face {face}")
+    return found[0].masks
 
 
 def _face(row: tuple[Any, ...]) -> dict[str, Any]:

@@ -1,7 +1,8 @@
 """Pictures of a result folder as the page shows them: chips, frames, and chips that are cut of frames at once."""
 
 import sqlite3
-from collections.abc import Sequence
+import struct
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,7 @@ from faceloom.memory.ceilings import ProcessCeiling, is_out_of_memory
 from faceloom.memory.usage import held_bytes
 from faceloom.results.pictures import read_chip
 from faceloom.store.configuration import config_in, framing_of
+from faceloom.store.corrections import png_of
 from faceloom.store.database import connect
 from faceloom.store.notes import read_notes
 from faceloom.store.places import file_below
@@ -34,6 +36,8 @@ _MOST_KEPT_BYTES = 40 << 20
 """A frame of more is read anew for each picture of it."""
 _MOST_CHIP_PX = 4096
 _MOST_FILE_BYTES = 64 << 20
+_MOST_MASK_PX = 1024
+_PNG = b"\x89PNG\r\n\x1a\n"
 _BOX_SCALE = 1.4
 """Side of the square that shows a face without landmarks, over the longer side of its box."""
 
@@ -83,6 +87,26 @@ def _small_jpeg(path: Path, longest: int) -> Image | None:
         return np.asarray(simplejpeg.decode_jpeg(content, min_height=longest, min_width=longest), np.uint8)
     except (OSError, ValueError):
         return None
+
+
+def painted(told: Mapping[str, Any]) -> NDArray[np.uint8]:
+    """The mask that the page has painted: a grey PNG.
+
+    Raises:
+        RequestError: it is none, or not of a mask's size.
+    """
+    import cv2
+
+    try:
+        content = png_of(told)
+    except (LookupError, TypeError, ValueError) as error:
+        raise RequestError(f"there is no mask in this: {error}") from error
+    if content[:8] != _PNG or max(struct.unpack(">II", content[16:24].ljust(8, b"\0"))) > _MOST_MASK_PX:
+        raise RequestError(f"a mask is a PNG of at most {_MOST_MASK_PX} pixels a side")
+    pixels = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_GRAYSCALE)
+    if pixels is None:
+        raise RequestError("a mask is a PNG, and this is none")
+    return np.asarray(pixels, np.uint8)
 
 
 class FramePictures:

@@ -19,6 +19,7 @@ from faceloom.memory.usage import held_bytes
 from faceloom.review.likeness import distances, farthest_alike, likely_pairs
 from faceloom.review.listing import PROBLEMS, Doubts, FaceQuery, listed, problem_rows, query_of
 from faceloom.review.people import PersonList
+from faceloom.review.pictures import painted
 from faceloom.review.table import FACE_BYTES, FaceTable, corrected, read_table
 from faceloom.store.corrections import Verb, select_corrections
 from faceloom.store.database import connect
@@ -401,6 +402,7 @@ _SAYING: Mapping[str, Callable[[ReviewedFolder, Corrections, Mapping[str, Any]],
     "restore": lambda of, said, told: said.restore(of.faces_of(told)),
     "box": lambda of, said, told: said.move_box(of.faces_of(told)[0], _required(told, "box")),
     "landmarks": lambda of, said, told: said.move_landmarks(of.faces_of(told)[0], _required(told, "landmarks")),
+    "mask": lambda of, said, told: said.draw_mask(of.faces_of(told)[0], _text(told, "name"), painted(told)),
     "note": lambda of, said, told: said.note(of.faces_of(told), _text(told, "text")),
     "undo": lambda of, said, told: said.undo(*_numbers(told)),
     "redo": lambda of, said, told: said.redo(*_numbers(told)),

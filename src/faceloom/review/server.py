@@ -12,7 +12,8 @@ import numpy as np
 
 from faceloom.errors import BudgetError, FaceloomError, GeometryError, MediaError, RequestError, StoreError
 from faceloom.formats import checks
-from faceloom.review.frames import place_of_face, read_frame
+from faceloom.formats.record import encode_mask
+from faceloom.review.frames import masks_of, place_of_face, read_frame
 from faceloom.review.pictures import FramePictures, sheet, thumbnail
 from faceloom.review.reviewed import MOST_ROWS, ReviewedFolder, StaleListingError
 from faceloom.store.soundness import DAMAGE
@@ -24,7 +25,21 @@ if TYPE_CHECKING:
 
 _Answer = TypeVar("_Answer")
 _Endpoint: TypeAlias = "Callable[[Request], Awaitable[Response]]"
-_SCRIPTS = ("main", "api", "cells", "dialogs", "dom", "frame", "grid", "history", "keys", "pairs", "people", "problems")
+_SCRIPTS = (
+    "main",
+    "api",
+    "cells",
+    "dialogs",
+    "dom",
+    "frame",
+    "grid",
+    "history",
+    "keys",
+    "mask",
+    "pairs",
+    "people",
+    "problems",
+)
 _PAGE = {
     "": ("index.html", "text/html; charset=utf-8"),
     "icon.svg": ("icon.svg", "image/svg+xml"),
@@ -90,13 +105,15 @@ class ReviewServer:
             "/api/problems": self._problems,
             "/api/history": self._history,
             "/api/frame": self._frame,
+            "/api/masks": self._masks,
         }
         routes = [Route(path, _as_json(ask)) for path, ask in asked.items()]
         routes += [Route("/api/say", _as_json(self._say), methods=["POST"])]
-        routes += [Route("/api/preview", _as_jpeg(self._preview), methods=["POST"])]
-        routes += [Route("/chip/{face:int}", _as_jpeg(self._chip))]
-        routes += [Route("/sheet/{listing}", _as_jpeg(self._sheet))]
-        routes += [Route("/frame/{source:int}/{frame:int}", _as_jpeg(self._frame_picture))]
+        routes += [Route("/api/preview", _as_picture(self._preview), methods=["POST"])]
+        routes += [Route("/chip/{face:int}", _as_picture(self._chip))]
+        routes += [Route("/mask/{face:int}", _as_picture(self._mask, "image/png"))]
+        routes += [Route("/sheet/{listing}", _as_picture(self._sheet))]
+        routes += [Route("/frame/{source:int}/{frame:int}", _as_picture(self._frame_picture))]
         routes += [Route(f"/{path}", _page_file(*told)) for path, told in _PAGE.items()]
         return Starlette(routes=routes)
 
@@ -159,6 +176,21 @@ class ReviewServer:
             if "face" in told:
                 return read_frame(folder, *place_of_face(folder, _whole(told, "face", 0)))
             return read_frame(folder, _whole(told, "source", 0), _whole(told, "frame", 0))
+
+        return await self._of_frames(ask)
+
+    async def _masks(self, request: "Request") -> Any:
+        face = _whole(request.query_params, "face", 0)
+        return await self._of_frames(lambda _: {"masks": sorted(masks_of(self._folder, face))})
+
+    async def _mask(self, request: "Request") -> bytes:
+        face, name = request.path_params["face"], request.query_params.get("name", "")
+
+        def ask(_: FramePictures) -> bytes:
+            masks = masks_of(self._folder, face)
+            if name not in masks:
+                raise RequestError(f"there is no mask {name!r} of face {face}")
+            return encode_mask(masks[name].pixels())
 
         return await self._of_frames(ask)
 
@@ -237,11 +269,11 @@ def _as_json(ask: "Callable[[Request], Awaitable[Any]]") -> _Endpoint:
     return _guarded(answer)
 
 
-def _as_jpeg(ask: "Callable[[Request], Awaitable[bytes]]") -> _Endpoint:
+def _as_picture(ask: "Callable[[Request], Awaitable[bytes]]", kind: str = "image/jpeg") -> _Endpoint:
     from starlette.responses import Response
 
     async def answer(request: "Request") -> "Response":
-        return Response(await ask(request), media_type="image/jpeg")
+        return Response(await ask(request), media_type=kind)
 
     return _guarded(answer)
 

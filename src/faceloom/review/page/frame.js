@@ -3,7 +3,8 @@
 import { ask, post } from "./api.js";
 import { askPerson, askText } from "./dialogs.js";
 import { button, el, svg, timed } from "./dom.js";
-import { OF_FRAME } from "./keys.js";
+import { OF_FRAME, OF_MASK } from "./keys.js";
+import { MaskBrush } from "./mask.js";
 
 const PARTS = { jaw: [0, 17], brows: [17, 27], nose: [27, 36], eyes: [36, 48], mouth: [48, 68] };
 const LINES = [
@@ -23,7 +24,10 @@ const DETAIL_MS = 180;
 const partOf = (i) => Object.keys(PARTS).find((name) => i < PARTS[name][1]);
 
 export class FramePage {
-  keys = [["Frame", OF_FRAME]];
+  keys = [
+    ["Frame", OF_FRAME],
+    ["Mask", OF_MASK],
+  ];
 
   constructor(told, app) {
     this.app = app;
@@ -83,6 +87,7 @@ export class FramePage {
         button("Restore", "U", () => this.act("restore")),
         button("Whose it is", "M", () => this.move()),
         button("Note", "N", () => this.note()),
+        button("Mask", "P", () => this.paint()),
       ),
       this.list,
     );
@@ -474,8 +479,24 @@ export class FramePage {
     if (text) await this.act("note", { text });
   }
 
+  // The mask lies over the square of the chip, and is painted there.
+  async paint() {
+    if (!this.face?.landmarks || this.brush) return;
+    if (this.isMoved.landmarks || this.isMoved.box) await this.keep();
+    const { masks } = await ask("api/masks", { face: this.face.id });
+    const done = () => {
+      this.brush?.element.remove();
+      this.brush = null;
+      this.stage.focus({ preventScroll: true });
+    };
+    this.brush = new MaskBrush({ face: this.face.id, names: masks, look: this.app.version, done, app: this.app });
+    this.stage.parentElement.prepend(this.brush.element);
+    await this.brush.start();
+  }
+
   turnTo(i) {
     if (!this.frame?.faces.length) return;
+    this.brush?.done();
     this.active = (i + this.frame.faces.length) % this.frame.faces.length;
     this.take();
     this.app.remember("frame", { face: this.face.id });
@@ -512,6 +533,7 @@ export class FramePage {
   }
 
   key(event) {
+    if (this.brush) return this.brush.key(event) ?? (/^[?t]$/i.test(event.key) ? undefined : () => undefined);
     const step = event.shiftKey ? 5 : event.altKey ? 0.2 : 1;
     const acts = {
       ",": () => this.step("before"),
@@ -543,6 +565,7 @@ export class FramePage {
       u: () => this.act("restore"),
       m: () => this.move(),
       n: () => this.note(),
+      p: () => this.paint(),
       g: () => this.app.go("faces", this.app.last.faces),
       ...(event.target.closest?.("button, a") ? {} : { enter: () => this.keep() }),
     };

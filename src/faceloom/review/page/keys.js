@@ -45,5 +45,14 @@ export const OF_FRAME = [
   ["Enter", "save"],
   ["Esc", "as it was"],
   ["X U M N", "reject, restore, whose it is, note"],
+  ["P", "paint a mask"],
   ["G", "back to the faces"],
+];
+export const OF_MASK = [
+  ["E", "erase, or paint"],
+  ["[ ]", "a smaller, larger brush"],
+  ["{ }", "a softer, harder one"],
+  ["Arrows, Space", "move the brush, paint with it"],
+  ["Z", "a step back"],
+  ["Enter, Esc", "save, leave"],
 ];
