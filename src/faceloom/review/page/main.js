@@ -34,12 +34,14 @@ class App {
 
   go(page, told = {}) {
     const address = this.address(page, told);
+    this.isLeaving = true; // until the page is there: where the one before was counts no more
     if (location.hash === address) this.show();
     else location.hash = address;
   }
 
   // Where one is stands in the address, so that a page that is loaded anew is where it was.
   remember(page, told) {
+    if (this.isLeaving) return;
     this.last[page] = told;
     history.replaceState(null, "", this.address(page, told));
   }
@@ -50,6 +52,7 @@ class App {
     const told = Object.fromEntries(new URLSearchParams(query ?? ""));
     this.last[page] = told;
     this.page?.close();
+    this.isLeaving = false;
     this.notice("");
     const [title, Page] = PAGES[page];
     document.title = `${title} · ${this.state.folder} · faceloom`;

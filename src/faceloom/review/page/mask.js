@@ -141,7 +141,8 @@ export class MaskBrush {
     const { size, soft, isErasing } = this.brush;
     const radius = size / 2;
     const context = this.context;
-    const fill = context.createRadialGradient(x, y, radius * (1 - soft), x, y, radius);
+    const inner = Math.min(1 - soft, 0.999) * radius; // a gradient between equal circles paints nothing
+    const fill = context.createRadialGradient(x, y, inner, x, y, radius);
     fill.addColorStop(0, `rgba(${COLOUR}, 1)`);
     fill.addColorStop(1, `rgba(${COLOUR}, ${soft ? 0 : 1})`);
     context.globalCompositeOperation = isErasing ? "destination-out" : "source-over";
