@@ -21,6 +21,7 @@ HOW = "pip install 'faceloom[review,browser]', and a browser: apt-get install ch
 pytest.importorskip("starlette", reason=HOW)
 playwright = pytest.importorskip("playwright.sync_api", reason=HOW)
 expect = playwright.expect
+expect.set_options(timeout=30_000)  # where many work on few cores
 Browser: TypeAlias = Any
 Tab: TypeAlias = Any
 CHROMIUM = shutil.which("chromium")
@@ -260,7 +261,7 @@ def test_two_tabs_show_what_either_says_and_one_outlives_the_server(tab: Tab, br
     tab.keyboard.press("n")
     tab.keyboard.type("Ann")
     tab.keyboard.press("Enter")
-    expect(other.get_by_role("option", name="Ann, ")).to_be_visible(timeout=15_000)
+    expect(other.get_by_role("option", name="Ann, ")).to_be_visible()
     other.close()
     served.process.kill()
     tab.keyboard.press("n")

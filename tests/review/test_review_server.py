@@ -2,8 +2,10 @@ import base64
 import json
 import shutil
 import signal
+import socket
 import sqlite3
 import subprocess
+import sys
 import threading
 import urllib.request
 from collections.abc import Callable, Iterator
@@ -16,6 +18,7 @@ import numpy as np
 import pytest
 
 import faceloom
+from faceloom.cli.main import main
 from faceloom.errors import BudgetError
 from faceloom.geometry.chips import cut, frame_to_chip
 from faceloom.geometry.landmarks import MEAN_FACE
@@ -364,6 +367,23 @@ def test_a_damaged_frame_and_one_that_is_gone_are_told_in_words(page: Page, fold
     assert (answered.status, "picture" in answered.json["error"]) == (422, True)
     assert page.ask("frame/1/999").status == 400
     assert page.ask("api/frame?face=99999").status == 400
+
+
+def test_others_are_let_in_only_with_a_password(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["review", str(folder), "--host", "0.0.0.0", "--no-browser"]) == 2
+    assert "--password" in capsys.readouterr().err
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = str(taken.getsockname()[1])
+        assert main(["review", str(folder), "--port", port, "--no-browser"]) == 2
+    assert "--port" in capsys.readouterr().err
+
+
+def test_a_page_without_the_extra_says_how_to_get_it(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setitem(sys.modules, "uvicorn", None)
+    assert main(["review", str(folder), "--no-browser"]) == 2
+    assert "faceloom[review]" in capsys.readouterr().err
 
 
 def test_of_what_was_acknowledged_nothing_is_lost_when_the_server_is_killed(folder: Path) -> None:

@@ -83,7 +83,7 @@ export class Cells {
     this.element.addEventListener("pointerdown", (event) => this.pointed(event));
     this.element.addEventListener("dblclick", (event) => {
       const place = this.placeOf(event.target);
-      if (place !== null) this.open(place, this.item(place));
+      if (place !== null) this.openSoon(place);
     });
     this.lasso = lasso ? el("div", { class: "lasso", hidden: true }) : null;
     if (this.lasso) this.space.append(this.lasso);
@@ -288,6 +288,7 @@ export class Cells {
       if (page.isOld) this.soon();
       for (const [place, cell] of this.shown) if (Math.floor(place / PAGE) === number) this.fill(place, cell);
       this.changed?.();
+      if (this.awaited === this.active && this.item(this.active) !== null) this.openSoon(this.active);
     } catch (error) {
       if (this.pages.get(number) === page) this.pages.delete(number);
       if (error.name !== "AbortError") this.failed?.(error);
@@ -320,6 +321,13 @@ export class Cells {
     picture.style.backgroundSize = `${SHEET * 100}%`;
     const part = (i) => `${(i * 100) / (SHEET - 1)}%`;
     picture.style.backgroundPosition = `${part(at % SHEET)} ${part(Math.floor(at / SHEET))}`;
+  }
+
+  // What is to be opened and is not there yet is opened when it is, unless one has gone on.
+  openSoon(place) {
+    const item = this.item(place);
+    this.awaited = item === null ? place : null;
+    if (item !== null) this.open(place, item);
   }
 
   // What is chosen.
@@ -388,7 +396,7 @@ export class Cells {
     };
     if (event.key in steps) this.activate(this.active + steps[event.key], { extend: event.shiftKey });
     else if (event.key === " ") this.activate(this.active, { toggle: true });
-    else if (event.key === "Enter") this.open(this.active, this.item(this.active));
+    else if (event.key === "Enter") this.openSoon(this.active);
     else if (event.key.toLowerCase() === "a" && (event.ctrlKey || event.metaKey)) this.selectAll();
     else if (event.key === "Escape" && this.selected.size) this.selectNone();
     else return;

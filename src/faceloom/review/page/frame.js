@@ -147,7 +147,7 @@ export class FramePage {
     this.points = face?.landmarks?.map((point) => [...point]) ?? null;
     this.box = face ? [...face.box] : null;
     this.isMoved = { landmarks: false, box: false };
-    this.chosen.clear();
+    this.chosen = new Set();
     this.isBox = false;
     this.showChip();
     this.showFacts();
@@ -520,13 +520,13 @@ export class FramePage {
   async renew() {
     if (!this.frame || this.isMoved.landmarks || this.isMoved.box) return;
     const { source_id: source, frame } = this.frame;
-    const kept = { chosen: this.chosen, isBox: this.isBox, id: this.face?.id };
     const now = await ask("api/frame", { source, frame });
     if (this.isMoved.landmarks || this.isMoved.box) return;
+    const kept = { chosen: this.chosen, isBox: this.isBox, id: this.face?.id };
     this.frame = now;
     this.active = Math.max(0, now.faces.findIndex((face) => face.id === kept.id));
     this.take();
-    this.chosen = kept.chosen;
+    this.chosen = new Set(kept.chosen);
     this.isBox = kept.isBox;
     this.tell();
     this.draw();

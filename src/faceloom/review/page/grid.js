@@ -76,7 +76,7 @@ export class FacesPage {
         el("span", { class: "gap" }),
         button("All", "Ctrl A", () => this.cells.selectAll()),
         button("None", "Esc", () => this.cells.selectNone()),
-        button("Frame", "Enter", () => this.cells.open(this.cells.active, this.cells.item(this.cells.active))),
+        button("Frame", "Enter", () => this.cells.openSoon(this.cells.active)),
       ),
       this.cells.element,
     );
