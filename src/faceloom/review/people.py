@@ -25,6 +25,7 @@ class PersonList:
         self._covers = self._first_by(_worth(table, shown))
         self._appear = self._first_by(np.arange(len(shown)))
         self._there = np.flatnonzero(self._counts)
+        self._last: tuple[tuple[str, str], list[int]] | None = None
 
     def __len__(self) -> int:
         return len(self._there)
@@ -52,17 +53,16 @@ class PersonList:
         """
         if sort not in ORDERS:
             raise RequestError(f"there is no order {sort!r}; {or_else(sort, ORDERS)}")
-        there = self._there
-        if search:
-            wanted = search.casefold()
-            there = np.array([code for code in there.tolist() if wanted in self._names[code].casefold()], np.int64)
         means = None if doubts is None else self.doubts_of(doubts)
-        ordered = self._ordered(there, sort, means)
+        if self._last is None or self._last[0] != (sort, search):  # page after page of it is asked for
+            wanted = search.casefold()
+            there = [code for code in self._there.tolist() if wanted in self._names[code].casefold()]
+            self._last = (sort, search), self._ordered(there, sort, means)
+        ordered = self._last[1]
         some = ordered[max(0, first) : max(0, first) + count]
-        return {"total": len(there), "first": max(0, first), "people": [self.told(code, means) for code in some]}
+        return {"total": len(ordered), "first": max(0, first), "people": [self.told(code, means) for code in some]}
 
-    def _ordered(self, there: NDArray[np.int64], sort: str, means: NDArray[np.float32] | None) -> list[int]:
-        codes = there.tolist()
+    def _ordered(self, codes: list[int], sort: str, means: NDArray[np.float32] | None) -> list[int]:
         if sort == "name":
             return sorted(codes, key=lambda code: _natural(self._names[code]))
         if sort == "time":

@@ -89,6 +89,7 @@ class ReviewedFolder:
         self._notes = self._read_notes()
         self._doubts: Doubts | None = None
         self._people: PersonList | None = None
+        self._counts: tuple[Any, ...] | None = None
         self._changes = changes
         self.version += 1
 
@@ -133,11 +134,12 @@ class ReviewedFolder:
         """Gives what the page shows around everything else."""
         self.refresh()
         table, shown = self.table, self.table.is_shown
-        (last,) = self._db.execute("SELECT max(id) FROM main.correction WHERE undone = 0").fetchone()
-        pending, failed = self._db.execute(
-            "SELECT count(*) FILTER (WHERE status = 'pending'), count(*) FILTER (WHERE status = 'failed')"
-            " FROM main.frame"
-        ).fetchone()
+        if self._counts is None:
+            self._counts = self._db.execute(
+                "SELECT count(*) FILTER (WHERE status = 'pending'), count(*) FILTER (WHERE status = 'failed'),"
+                " (SELECT max(id) FROM main.correction WHERE undone = 0) FROM main.frame"
+            ).fetchone()
+        pending, failed, last = self._counts
         return {
             "folder": self.folder.resolve().name,
             "version": self.version,

@@ -81,6 +81,10 @@ export class Cells {
       this.space,
     );
     this.element.addEventListener("pointerdown", (event) => this.pointed(event));
+    this.element.addEventListener("click", (event) => {
+      const place = this.placeOf(event.target);
+      if (this.isTouched && place !== null) this.activate(place, { toggle: true });
+    });
     this.element.addEventListener("dblclick", (event) => {
       const place = this.placeOf(event.target);
       if (place !== null) this.openSoon(place);
@@ -412,7 +416,8 @@ export class Cells {
   }
 
   pointed(event) {
-    if (event.button !== 0 || event.target === this.element) return;
+    this.isTouched = event.pointerType === "touch"; // which scrolls, and chooses only when it was a tap
+    if (event.button !== 0 || event.target === this.element || this.isTouched) return;
     const place = this.placeOf(event.target);
     this.element.focus({ preventScroll: true });
     if (place !== null) {

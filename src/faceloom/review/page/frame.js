@@ -60,6 +60,8 @@ export class FramePage {
       this.place,
       this.state,
       el("span", { class: "gap" }),
+      button("Nearer", "+", () => this.zoom(1.25)),
+      button("Farther", "-", () => this.zoom(0.8)),
       button("Face", "F", () => this.fitFace()),
       button("Whole", "0", () => this.fit()),
     );
