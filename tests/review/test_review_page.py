@@ -283,6 +283,16 @@ def test_keys_are_listed_and_the_page_is_dark_or_light(tab: Tab, served: Served)
     expect(cells(tab)).to_have_count(PERSONS)
     tab.keyboard.press("Alt+4")
     expect(tab.get_by_text("this is no picture")).to_be_visible()
+    tab.keyboard.press("Alt+6")
+    plot = tab.locator("svg[data-name='quality']")
+    expect(plot).to_be_focused()
+    for _ in range(13):
+        tab.keyboard.press("ArrowRight")
+    expect(plot).to_have_attribute("aria-label", "quality: 0.5 to 1")
+    tab.keyboard.press("Enter")
+    with faceloom.open(served.folder) as results:
+        good = len(results.faces(min_quality=0.5))
+    expect(tab.locator(".count")).to_have_text(f"{good} faces")
     assert sum(PICTURES.values()) > 0
 
 

@@ -23,6 +23,7 @@ from faceloom.errors import BudgetError
 from faceloom.geometry.chips import cut, frame_to_chip
 from faceloom.geometry.landmarks import MEAN_FACE
 from faceloom.isolation import module_command, module_environment
+from faceloom.review import server
 from faceloom.store.folder import is_held, locked
 
 pytest.importorskip("starlette", reason="the page needs Starlette: pip install 'faceloom[review]'")
@@ -303,6 +304,25 @@ def test_another_command_and_another_run_are_seen(page: Page, folder: Path) -> N
     assert page.get("api/state")["rejected"] == 1
 
 
+def test_plots_count_the_faces_that_lists_of_their_ranges_have(page: Page) -> None:
+    page.say(verb="reject", faces=[page.faces(by="all")[0]["id"]])
+    told = page.get("api/looks")
+    plots = {plot["name"]: plot for plot in told["plots"]}
+    assert told["total"] == ALL - 1
+    assert {sum(plot["all"]) for plot in plots.values()} == {ALL - 1}
+    edges = plots["quality"]["edges"]
+    for first, end in ((0, 5), (3, 17), (10, 26)):
+        ranges = f"quality:{edges[first]}:{edges[end]},yaw:-10:90"
+        now = page.get(f"api/looks?ranges={ranges}")
+        some = page.faces(by="all", ranges=ranges, rejected="0")
+        assert len(some) == now["total"]
+        assert all(edges[first] - 1e-4 <= face["quality"] <= edges[end] + 1e-4 and face["yaw"] >= -10 for face in some)
+        (quality,) = (plot for plot in now["plots"] if plot["name"] == "quality")
+        assert sum(quality["now"][first:end]) == pytest.approx(now["total"], abs=1)  # an edge is of two bins
+        assert sum(quality["now"]) == len([f for f in page.faces(by="all", rejected="0") if f["yaw"] >= -10])
+    assert page.ask("api/list?ranges=beauty:0:1").status == page.ask("api/looks?ranges=quality:a:b").status == 400
+
+
 def test_problems_are_counted_and_frames_that_failed_have_their_reason(page: Page) -> None:
     told = page.get("api/problems")
     for problem in told["faces"]:
@@ -347,7 +367,11 @@ def test_every_answer_forbids_whatever_the_page_does_not_need(page: Page) -> Non
 
 
 def test_every_file_of_the_page_is_there_and_names_no_other_place(page: Page) -> None:
-    for name in ("", "review.css", "icon.svg", "main.js", "cells.js", "grid.js", "frame.js", "people.js"):
+    files = [path.name for path in (Path(server.__file__).parent / "page").iterdir()]
+    assert len(files) > 10
+    for name in ("", *files):
+        if name == "index.html":  # which is the page itself
+            continue
         answered = page.ask(name)
         assert answered.status == 200
         text = answered.body.decode().replace("http://www.w3.org/2000/svg", "")

@@ -1,6 +1,6 @@
 """Lists of faces: which of them, in which order."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.errors import RequestError
+from faceloom.review.plots import AXES
 from faceloom.review.table import FaceTable, Rows
 from faceloom.suggestions import or_else
 
@@ -43,6 +44,9 @@ class FaceQuery:
     rejected: bool = True
     """Whether faces that are rejected are among them, where that is not the problem itself."""
 
+    ranges: tuple[tuple[str, float, float], ...] = ()
+    """Numbers that have to lie between two others, which are among them."""
+
     @property
     def needs_doubts(self) -> bool:
         """Whether embeddings have to be looked at."""
@@ -61,7 +65,42 @@ def query_of(told: Mapping[str, Any]) -> FaceQuery:
             raise RequestError(f"there is no {word!r}; {or_else(word, known)}")
     if by == "problem" and of not in PROBLEMS:
         raise RequestError(f"there is no problem {of!r}; {or_else(str(of), PROBLEMS)}")
-    return FaceQuery(by=by, of=None if of is None else str(of), sort=sort, rejected=bool(told.get("rejected", True)))
+    return FaceQuery(
+        by=by,
+        of=None if of is None else str(of),
+        sort=sort,
+        rejected=bool(told.get("rejected", True)),
+        ranges=ranges_of(str(told.get("ranges", ""))),
+    )
+
+
+def ranges_of(text: str) -> tuple[tuple[str, float, float], ...]:
+    """Ranges as the page writes them: `quality:0.1:0.3,yaw:-20:20`.
+
+    Raises:
+        RequestError: this is none.
+    """
+    found = []
+    for part in text.split(",") if text else ():
+        name, _, limits = part.partition(":")
+        low, _, high = limits.partition(":")
+        if name not in AXES:
+            raise RequestError(f"there is no number {name!r}; {or_else(name, AXES)}")
+        try:
+            found.append((name, float(low), float(high)))
+        except ValueError as error:
+            raise RequestError(f"{part!r} is no range, as in quality:0.1:0.3") from error
+    return tuple(found)
+
+
+def within(table: FaceTable, ranges: Iterable[tuple[str, float, float]]) -> NDArray[np.bool_]:
+    """Which faces have numbers within ranges; of which nobody knows the number, are not among them."""
+    chosen = np.ones(len(table), np.bool_)
+    for name, low, high in ranges:
+        values = table.numbers[name]
+        with np.errstate(invalid="ignore"):
+            chosen &= (values >= np.float32(low)) & (values <= np.float32(high))
+    return chosen
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -99,6 +138,8 @@ def listed(table: FaceTable, query: FaceQuery, *, source_id: int | None = None, 
         chosen = problem_rows(table, str(query.of), doubts)
     else:
         chosen = np.ones(len(table), np.bool_)
+    if query.ranges:
+        chosen = chosen & within(table, query.ranges)
     if not query.rejected and query.of != "rejected":
         chosen = chosen & table.is_shown
     rows = np.flatnonzero(chosen)

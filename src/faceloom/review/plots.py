@@ -1,7 +1,7 @@
 """Plots as SVG that stands in a page: histograms, and where in a sequence something is."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -26,19 +26,45 @@ class Axis:
     """Whether each bin is as many times as wide as the one before it."""
 
 
-def histogram(values: NDArray[np.float32], axis: Axis) -> str:
-    """How often values occur; those that nobody knows are left out. Empty without any."""
+AXES: Mapping[str, Axis] = {
+    "quality": Axis(title="quality", least=0, most=1),
+    "score": Axis(title="score of the detector", least=0, most=1),
+    "size": Axis(title="size of the box", unit=" px", is_log=True),
+    "yaw": Axis(title="yaw: to either side", unit="°", least=-90, most=90),
+    "pitch": Axis(title="pitch: up or down", unit="°", least=-90, most=90),
+    "sharpness": Axis(title="sharpness", is_log=True),
+}
+"""What faces are shown by, by the name of the number."""
+
+
+def edges_of(values: NDArray[np.float32], axis: Axis) -> NDArray[np.float64] | None:
+    """Where the bins of a histogram begin, and where the last ends; None where nothing is known."""
     known = values[np.isfinite(values)].astype(np.float64)
     known = known[known > 0] if axis.is_log else known
     if not len(known):
-        return ""
+        return None
     least = float(known.min()) if axis.least is None else axis.least
     most = float(known.max()) if axis.most is None else axis.most
     most = most if most > least else least + 1
-    inside = np.clip(known, least, most)
     edges = np.geomspace(least, most, _BINS + 1) if axis.is_log else np.linspace(least, most, _BINS + 1)
     edges[0], edges[-1] = least, most  # as powers round
-    counts, _ = np.histogram(inside, edges)
+    return edges
+
+
+def counted(values: NDArray[np.float32], edges: NDArray[np.float64]) -> NDArray[np.int64]:
+    """How many values lie in each bin; those beyond the edges in the first and the last."""
+    known = values[np.isfinite(values)].astype(np.float64)
+    known = known[known > 0] if edges[0] > 0 else known
+    return np.histogram(np.clip(known, edges[0], edges[-1]), edges)[0]
+
+
+def histogram(values: NDArray[np.float32], axis: Axis) -> str:
+    """How often values occur; those that nobody knows are left out. Empty without any."""
+    edges = edges_of(values, axis)
+    if edges is None:
+        return ""
+    least, most, counts = float(edges[0]), float(edges[-1]), counted(values, edges)
+    known = values[np.isfinite(values) & ((values > 0) | (not axis.is_log))]
     middle = math.sqrt(least * most) if axis.is_log else (least + most) / 2
     number = f"{len(known):,} face{'s' * (len(known) != 1)}"
     label = f"{axis.title}: {number}, median {_short(float(np.median(known)))}{axis.unit}"

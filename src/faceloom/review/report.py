@@ -17,7 +17,7 @@ from faceloom.review.likeness import distances, farthest_alike
 from faceloom.review.listing import PROBLEMS, Doubts, FaceQuery, listed, problem_rows
 from faceloom.review.people import PersonList
 from faceloom.review.pictures import thumbnail
-from faceloom.review.plots import Axis, histogram, strip
+from faceloom.review.plots import AXES, histogram, strip
 from faceloom.review.table import FaceTable, corrected, read_table
 from faceloom.store.beside import new_file, refuse_full
 from faceloom.store.copies import CopyKind, note_made
@@ -28,14 +28,6 @@ from faceloom.version import VERSION
 
 _COVER_PX, _FACE_PX = 96, 88
 _MOST_PEOPLE, _MOST_STRIPS, _MOST_FACES, _MOST_FRAMES = 60, 12, 24, 200
-_AXES = {
-    "quality": Axis(title="quality", least=0, most=1),
-    "score": Axis(title="score of the detector", least=0, most=1),
-    "size": Axis(title="size of the box", unit=" px", is_log=True),
-    "yaw": Axis(title="yaw: to either side", unit="°", least=-90, most=90),
-    "pitch": Axis(title="pitch: up or down", unit="°", least=-90, most=90),
-    "sharpness": Axis(title="sharpness", is_log=True),
-}
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"
 
 
@@ -174,7 +166,7 @@ def _strips(found: _Reported) -> Iterator[str]:
 
 def _plots(found: _Reported) -> Iterator[str]:
     shown = found.table.is_shown
-    plots = [histogram(found.table.numbers[name][shown], axis) for name, axis in _AXES.items()]
+    plots = [histogram(found.table.numbers[name][shown], axis) for name, axis in AXES.items()]
     if any(plots):
         yield f'<h2>What they are like</h2><div class="plots">{"".join(plots)}</div>\n'
 

@@ -17,9 +17,10 @@ from faceloom.correcting import Corrections, corrections
 from faceloom.errors import BudgetError, RequestError
 from faceloom.memory.usage import held_bytes
 from faceloom.review.likeness import distances, farthest_alike, likely_pairs
-from faceloom.review.listing import PROBLEMS, Doubts, FaceQuery, listed, problem_rows, query_of
+from faceloom.review.listing import PROBLEMS, Doubts, FaceQuery, listed, problem_rows, query_of, ranges_of, within
 from faceloom.review.people import PersonList
 from faceloom.review.pictures import painted
+from faceloom.review.plots import AXES, counted, edges_of
 from faceloom.review.table import FACE_BYTES, FaceTable, corrected, read_table
 from faceloom.store.corrections import Verb, select_corrections
 from faceloom.store.database import connect
@@ -279,6 +280,21 @@ class ReviewedFolder:
             "frames": [dict(zip(keys, row, strict=True)) for row in frames],
             "total": total,
         }
+
+    def looks(self, ranges: str) -> dict[str, Any]:
+        """Gives what faces are like that nobody rejected: counts of all, and of those within all ranges but its own."""
+        self.refresh()
+        table, asked = self.table, ranges_of(ranges)
+        plots = []
+        for name, axis in AXES.items():
+            values = table.numbers[name]
+            edges = edges_of(values[table.is_shown], axis)
+            if edges is not None:
+                others = within(table, [one for one in asked if one[0] != name]) & table.is_shown
+                told = {"all": counted(values[table.is_shown], edges), "now": counted(values[others], edges)}
+                counts = {key: some.tolist() for key, some in told.items()}
+                plots.append({"name": name, "title": axis.title, "unit": axis.unit, "edges": edges.tolist(), **counts})
+        return {"plots": plots, "total": int((within(table, asked) & table.is_shown).sum()), "version": self.version}
 
     def sources(self, search: str, count: int) -> list[str]:
         """Gives the names of sources with faces that have a text in them, the first of them."""

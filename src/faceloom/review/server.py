@@ -26,19 +26,8 @@ if TYPE_CHECKING:
 _Answer = TypeVar("_Answer")
 _Endpoint: TypeAlias = "Callable[[Request], Awaitable[Response]]"
 _SCRIPTS = (
-    "main",
-    "api",
-    "cells",
-    "dialogs",
-    "dom",
-    "frame",
-    "grid",
-    "history",
-    "keys",
-    "mask",
-    "pairs",
-    "people",
-    "problems",
+    *("main", "api", "cells", "dialogs", "dom", "keys"),
+    *("people", "pairs", "grid", "frame", "mask", "problems", "history", "looks"),
 )
 _PAGE = {
     "": ("index.html", "text/html; charset=utf-8"),
@@ -103,6 +92,7 @@ class ReviewServer:
             "/api/place": self._place,
             "/api/sources": self._sources,
             "/api/problems": self._problems,
+            "/api/looks": self._looks,
             "/api/history": self._history,
             "/api/frame": self._frame,
             "/api/masks": self._masks,
@@ -165,6 +155,10 @@ class ReviewServer:
     async def _problems(self, request: "Request") -> Any:
         first, count = _whole(request.query_params, "first", 0), _whole(request.query_params, "count", 100)
         return await self._of_store(lambda of: of.problems(first, count))
+
+    async def _looks(self, request: "Request") -> Any:
+        ranges = request.query_params.get("ranges", "")
+        return await self._of_store(lambda of: of.looks(ranges))
 
     async def _history(self, request: "Request") -> Any:
         return await self._of_store(lambda of: {"corrections": of.history(), "version": of.version})

@@ -58,7 +58,7 @@ export class FacesPage {
         this.title,
         button("Whose", "", () => this.choosePerson()),
         button("Source", "", () => this.chooseSource()),
-        this.told.by === "all" ? null : button("All", "", () => this.app.go("faces", { sort: this.told.sort })),
+        this.told.by === "all" && !this.told.ranges ? null : button("All", "", () => this.app.go("faces", { sort: this.told.sort })),
         choice("Sort", SORTS, this.told.sort, (sort) => this.change({ sort })),
         el("label", { class: "choice" }, rejected, el("span", {}, "rejected too")),
         this.count,
@@ -93,12 +93,13 @@ export class FacesPage {
     if (by === "person") return of === undefined ? "Nobody's" : of;
     if (by === "source") return of;
     if (by === "problem") return `Problem: ${of}`;
+    if (this.told.ranges) return `Faces of ${this.told.ranges.replace(/:/g, " ").replace(/,/g, ", ")}`;
     return "All faces";
   }
 
   async list({ at = 0 } = {}) {
-    const { by, of, sort, rejected } = this.told;
-    const answer = await ask("api/list", { by, of, sort, rejected });
+    const { by, of, sort, rejected, ranges } = this.told;
+    const answer = await ask("api/list", { by, of, sort, rejected, ranges });
     this.listing = answer.listing;
     this.cells.reset(answer.total, { at });
     this.tell();

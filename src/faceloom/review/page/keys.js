@@ -2,7 +2,7 @@
 
 export const EVERYWHERE = [
   ["?", "this list"],
-  ["1 … 5 with Alt", "People, Faces, Frame, Problems, History"],
+  ["1 … 6 with Alt", "People, Faces, Frame, Problems, History, Looks"],
   ["Z", "undo what was said last"],
   ["Shift Z", "say again what was undone last"],
   ["T", "dark or light"],
@@ -55,4 +55,10 @@ export const OF_MASK = [
   ["Arrows, Space", "move the brush, paint with it"],
   ["Z", "a step back"],
   ["Enter, Esc", "save, leave"],
+];
+export const OF_LOOKS = [
+  ["Tab", "the next plot"],
+  ["← →", "where it begins; with Shift where it ends"],
+  ["Delete", "all of it again"],
+  ["Enter", "the faces"],
 ];

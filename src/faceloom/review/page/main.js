@@ -7,6 +7,7 @@ import { FramePage } from "./frame.js";
 import { FacesPage } from "./grid.js";
 import { HistoryPage } from "./history.js";
 import { EVERYWHERE } from "./keys.js";
+import { LooksPage } from "./looks.js";
 import { PeoplePage } from "./people.js";
 import { ProblemsPage } from "./problems.js";
 
@@ -16,6 +17,7 @@ const PAGES = {
   frame: ["Frame", FramePage],
   problems: ["Problems", ProblemsPage],
   history: ["History", HistoryPage],
+  looks: ["Looks", LooksPage],
 };
 const LOOK_MS = 4000;
 const find = (id) => document.getElementById(id);
@@ -197,8 +199,9 @@ class App {
   key(event) {
     if (isOpen()) return;
     const isTyping = event.target.matches?.("input:not([type=checkbox]), textarea, select");
-    if (event.altKey && /^Digit[1-5]$/.test(event.code)) {
-      this.go(...Object.keys(PAGES).slice(event.code.at(-1) - 1, event.code.at(-1)), this.last[Object.keys(PAGES)[event.code.at(-1) - 1]]);
+    if (event.altKey && /^Digit[1-6]$/.test(event.code)) {
+      const page = Object.keys(PAGES)[event.code.at(-1) - 1];
+      this.go(page, this.last[page]);
       event.preventDefault();
       return;
     }
