@@ -5,7 +5,7 @@ import os
 import secrets
 import sqlite3
 from collections import OrderedDict
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -19,9 +19,9 @@ from faceloom.memory.usage import held_bytes
 from faceloom.review.likeness import distances, farthest_alike, likely_pairs
 from faceloom.review.listing import PROBLEMS, Doubts, FaceQuery, listed, problem_rows, query_of, ranges_of, within
 from faceloom.review.people import PersonList
-from faceloom.review.pictures import painted
 from faceloom.review.plots import AXES, counted, edges_of
 from faceloom.review.table import FACE_BYTES, FaceTable, corrected, read_table
+from faceloom.review.verbs import SAYINGS
 from faceloom.store.corrections import Verb, select_corrections
 from faceloom.store.database import connect
 from faceloom.store.folder import DATABASE, is_held
@@ -333,9 +333,9 @@ class ReviewedFolder:
         """
         self.refresh()  # what others have changed is read as a whole; what is said here is laid over it
         verb = str(told.get("verb"))
-        if verb not in _SAYING:
+        if verb not in SAYINGS:
             raise RequestError(f"there is no verb {verb!r}")
-        answer = _SAYING[verb](self, self._said, told)
+        answer = SAYINGS[verb](self._said, self.faces_of, told)
         self._take(self._changes_now())
         some = answer if isinstance(answer, list) else [answer]
         numbers = [one.id for one in some]
@@ -382,47 +382,3 @@ def _text_in(after: str | None) -> str | None:
         return None
     text = json.loads(after)
     return text if isinstance(text, str) else None
-
-
-def _text(told: Mapping[str, Any], key: str) -> str:
-    text = told.get(key)
-    if not isinstance(text, str) or not text.strip():
-        raise RequestError(f"{key} is missing")
-    return text.strip()
-
-
-def _required(told: Mapping[str, Any], key: str) -> Any:
-    if told.get(key) is None:
-        raise RequestError(f"{key} is missing")
-    return told[key]
-
-
-def _or_none(told: Mapping[str, Any], key: str) -> str | None:
-    return _text(told, key) if told.get(key) else None
-
-
-def _numbers(told: Mapping[str, Any]) -> list[int]:
-    return [int(number) for number in told.get("numbers", ())]
-
-
-def _persons(told: Mapping[str, Any]) -> Sequence[str]:
-    return [str(person) for person in told.get("persons", ())]
-
-
-_SAYING: Mapping[str, Callable[[ReviewedFolder, Corrections, Mapping[str, Any]], Any]] = {
-    "name": lambda of, said, told: said.name(_text(told, "person"), _text(told, "name")),
-    "merge": lambda of, said, told: said.merge(_text(told, "person"), _persons(told)),
-    "assign": lambda of, said, told: said.assign(of.faces_of(told), _or_none(told, "person")),
-    "split": lambda of, said, told: said.split(of.faces_of(told), _or_none(told, "person")),
-    "same": lambda of, said, told: said.same(of.faces_of(told)),
-    "different": lambda of, said, told: said.different(of.faces_of(told)),
-    "reject": lambda of, said, told: said.reject(of.faces_of(told), _or_none(told, "text")),
-    "restore": lambda of, said, told: said.restore(of.faces_of(told)),
-    "box": lambda of, said, told: said.move_box(of.faces_of(told)[0], _required(told, "box")),
-    "landmarks": lambda of, said, told: said.move_landmarks(of.faces_of(told)[0], _required(told, "landmarks")),
-    "mask": lambda of, said, told: said.draw_mask(of.faces_of(told)[0], _text(told, "name"), painted(told)),
-    "note": lambda of, said, told: said.note(of.faces_of(told), _text(told, "text")),
-    "undo": lambda of, said, told: said.undo(*_numbers(told)),
-    "redo": lambda of, said, told: said.redo(*_numbers(told)),
-}
-"""What the page can say, and what becomes of it."""

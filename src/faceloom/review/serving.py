@@ -45,8 +45,7 @@ def serve(
         StoreError: the folder holds no results that can be read.
         BudgetError: its faces do not fit into the memory.
     """
-    if host is not None and host not in _LOOPBACK and not password:
-        raise RequestError(f"on {host} others reach the page too: add --password TEXT, which they will be asked for")
+    _require_password(host, password)
     _require_extra()
     from faceloom.review.server import ReviewServer
 
@@ -60,6 +59,11 @@ def serve(
             _run(server, door, listening)
     finally:
         server.close()
+
+
+def _require_password(host: str | None, password: str | None) -> None:
+    if host is not None and host not in _LOOPBACK and not password:
+        raise RequestError(f"on {host} others reach the page too: add --password TEXT, which they will be asked for")
 
 
 def _require_extra() -> None:

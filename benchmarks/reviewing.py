@@ -1,6 +1,6 @@
 """What the page of `faceloom review` takes over many faces: first paint, jumps, actions, memory, cells.
 
-    python benchmarks/review.py FOLDER [--faces 100000]
+    python benchmarks/reviewing.py FOLDER [--faces 100000]
 
 FOLDER is a result folder with chips and embeddings. A copy of its store is filled up with copies of its faces, which
 show the same chips, and people of some dozens of faces each; then a browser goes through it. Needs the extras `review`
