@@ -227,6 +227,15 @@ def test_a_frame_of_a_video_is_the_one_of_its_index(page: Page) -> None:
         assert read_number(decoded(picture.body)) == index
 
 
+def test_a_part_of_a_frame_has_the_pixels_of_the_frame(page: Page, made: Path) -> None:
+    source = page.get(f"api/frame?face={page.faces(by='source', of='bob.png')[0]['id']}")["source_id"]
+    frame = decoded((made.parent / "in" / "bob.png").read_bytes())
+    part = decoded(page.ask(f"frame/{source}/0?part=40,30,140,90&size=4096").body)
+    assert np.abs(part.astype(int) - frame[30:90, 40:140]).mean() < 3
+    edge = decoded(page.ask(f"frame/{source}/0?part=-9,300,99999,99999&size=64").body)
+    assert edge.shape == (8, 64, 3)
+
+
 def test_one_goes_from_frame_to_frame_with_faces_and_back(page: Page) -> None:
     at = page.get(f"api/frame?face={page.faces(by='all')[0]['id']}")
     way = [(at["source"], at["frame"])]
@@ -390,6 +399,7 @@ def test_a_damaged_frame_and_one_that_is_gone_are_told_in_words(page: Page, fold
     answered = page.ask(f"frame/{told['source_id']}/{told['frame']}")
     assert (answered.status, "picture" in answered.json["error"]) == (422, True)
     assert page.ask("frame/1/999").status == 400
+    assert page.ask("frame/1/0?part=NaN,0,1,2").status == page.ask("frame/1/0?part=1,2").status == 400
     assert page.ask("api/frame?face=99999").status == 400
 
 

@@ -56,6 +56,9 @@ class ReviewServer:
     """A result folder, and the threads that look into it."""
 
     def __init__(self, folder: Path, *, budget_bytes: int | None = None) -> None:
+        import cv2  # noqa: F401  # here: where two threads import it first, one finds half of it
+        import simplejpeg  # noqa: F401
+
         self._folder = folder
         self._store = ThreadPoolExecutor(1, "store")
         self._frames = ThreadPoolExecutor(1, "frames")
@@ -221,7 +224,10 @@ class ReviewServer:
         longest = _between(_whole(told, "size", 1600), *_FRAME_PX)
         if "part" not in told:
             return await self._of_frames(lambda of: of.whole(*place, longest=longest))
-        x0, y0, x1, y1 = (int(text) for text in told["part"].split(","))
+        try:
+            x0, y0, x1, y1 = (int(text) for text in told["part"].split(","))
+        except ValueError as error:
+            raise RequestError(f"{told['part']!r:.80} are not four numbers of pixels") from error
         return await self._of_frames(lambda of: of.part(*place, (x0, y0, x1, y1), longest=longest))
 
 

@@ -243,7 +243,7 @@ export class FramePage {
   }
 
   lay() {
-    if (!this.frame) return;
+    if (!this.frame || this.box === undefined) return; // the frame is known, and its size a moment later
     const { scale, x, y } = this.view;
     const factor = (scale * this.width) / (this.picture.naturalWidth || this.width);
     this.picture.style.transform = `translate(${x}px, ${y}px) scale(${factor})`;
@@ -292,10 +292,10 @@ export class FramePage {
   }
 
   draw() {
-    if (!this.frame) return;
+    if (!this.frame || this.box === undefined) return; // the face is taken up a moment later
     const size = 1 / this.view.scale;
     const faces = this.frame.faces.flatMap((face, i) => {
-      const box = i === this.active ? this.box : face.box;
+      const box = (i === this.active && this.box) || face.box;
       const names = ["box", i === this.active ? "active" : "", face.rejected === null ? "" : "out"];
       const traits = { x: box[0], y: box[1], width: box[2] - box[0], height: box[3] - box[1] };
       return [svg("rect", { class: names.join(" ").trim(), "data-face": i, ...traits })];
@@ -319,8 +319,9 @@ export class FramePage {
       const some = this.points.slice(first, end).map((point) => point.join(","));
       return svg(isRound ? "polygon" : "polyline", { class: "line", points: some.join(" ") });
     });
+    const r = Math.max(1.2 * size, Math.min(3.5 * size, (this.box[2] - this.box[0]) / 40)); // of faces that are far less
     const dots = this.points.map(([x, y], i) =>
-      svg("circle", { class: this.chosen.has(i) ? "dot chosen" : "dot", "data-point": i, cx: x, cy: y, r: 3.5 * size }),
+      svg("circle", { class: this.chosen.has(i) ? "dot chosen" : "dot", "data-point": i, cx: x, cy: y, r }),
     );
     return [...lines, ...dots];
   }
