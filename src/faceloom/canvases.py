@@ -10,6 +10,12 @@ TILES_OVERLAP = 4
 """Side of a tile over what it shares with its neighbour, at least."""
 DOUBTFUL = 0.5
 """Share of the frames that are expected to be looked at turned."""
+ALONE_SCALE = 2.0
+"""Side of the square that a face is looked at in alone, over the longer side of its box."""
+_ALONE_PX = 128
+"""To which that square is scaled down."""
+_FACES_ALONE, _FRAMES_TURNED = 1.0, 0.1
+"""Faces of a frame that are expected to be looked at alone, and frames to be looked at turned for what that shows."""
 
 
 def tile_starts(plugin: Detector, height: int, width: int) -> tuple[list[int], list[int]]:
@@ -83,15 +89,36 @@ def scratch_bytes(plugin: Detector, frame_bytes: int) -> int:
 
 def plain(plugin: Detector, canvas: tuple[int, int]) -> Detector:
     """The same detector as it looks at a frame of the size of a canvas: once, and without scaling it."""
-    return replace(plugin, turns=(), tile_px=0, longest_side=max(canvas))
+    return replace(plugin, turns=(), turns_by_signs=False, tile_px=0, longest_side=max(canvas))
+
+
+def screening(plugin: Detector) -> Detector:
+    """The same detector as it looks for frames that are turned: at half the size."""
+    return replace(plugin, tile_px=0, longest_side=max(1, plugin.longest_side // 2))
+
+
+def alone(plugin: Detector) -> Detector:
+    """The same detector as it looks at one face that it has found, to see how it stands."""
+    least = min(plugin.min_score, 0.3)
+    return replace(plugin, tile_px=0, longest_side=min(_ALONE_PX, plugin.longest_side), min_score=least)
 
 
 def _looks(plugin: Detector, height: int, width: int) -> list[tuple[tuple[int, int], float]]:
     """The canvases of every look that a frame may get, each with how often that is expected."""
     rows, columns = tile_starts(plugin, height, width)
     tiles = [(tile_canvas(plugin, height, width), float(len(rows) * len(columns)))] if rows else []
-    turned = [(canvas_of(plugin, height, width, turned_deg=turned_deg), DOUBTFUL) for turned_deg in plugin.turns]
-    return [(upright_canvas(plugin, height, width), 1.0), *tiles, *turned]
+    share = _FRAMES_TURNED if plugin.turns_by_signs else DOUBTFUL
+    turned = [(canvas_of(plugin, height, width, turned_deg=turned_deg), share) for turned_deg in plugin.turns]
+    return [(upright_canvas(plugin, height, width), 1.0), *tiles, *turned, *_small_looks(plugin, height, width)]
+
+
+def _small_looks(plugin: Detector, height: int, width: int) -> list[tuple[tuple[int, int], float]]:
+    """The canvases of looks that tell whether another is worth while."""
+    if not plugin.turns_by_signs:
+        return []
+    small, square = screening(plugin), min(_ALONE_PX, max(height, width))
+    screens = [(canvas_of(small, height, width, turned_deg=turned_deg), DOUBTFUL) for turned_deg in plugin.turns]
+    return [*screens, (upright_canvas(alone(plugin), square, square), _FACES_ALONE * (1 + len(plugin.turns)))]
 
 
 def canvas_of(plugin: Detector, height: int, width: int, *, turned_deg: float) -> tuple[int, int]:

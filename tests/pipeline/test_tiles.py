@@ -23,7 +23,8 @@ from faceloom.faces import Face, FrameId, Image
 from faceloom.frame import Frame
 from faceloom.geometry.boxes import Boxes, area, covered, iou
 from faceloom.orders.flows import make_flow
-from faceloom.pipeline.detecting import EDGE_PX, DetectStep, Place
+from faceloom.pipeline.detecting import DetectStep
+from faceloom.pipeline.looking import EDGE_PX, Place
 from jobs import exported
 
 Load = Callable[[str], Network]

@@ -1,13 +1,11 @@
 """`--rotate`: faces that lie or stand on their heads, in real pictures whose landmarks are known."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import replace
-from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given
@@ -20,55 +18,22 @@ from faceloom.align.facemesh import FaceMesh
 from faceloom.align.pfld import Pfld
 from faceloom.api import extract
 from faceloom.canvases import largest_canvas, looks_a_frame, plain
-from faceloom.detect import Detector
 from faceloom.detect.yunet import YuNet
 from faceloom.engines.engine import Network
 from faceloom.errors import BudgetError, RequestError
-from faceloom.faces import Face, FrameId, Image
+from faceloom.faces import FrameId, Image
 from faceloom.frame import Frame
-from faceloom.geometry.affine import Affine, Points, apply
+from faceloom.geometry.affine import Points, apply
 from faceloom.geometry.boxes import iou
 from faceloom.orders.flows import make_flow
 from faceloom.pipeline.aligning import AlignStep
 from faceloom.pipeline.detecting import DetectStep
 from ground_truth import lfpw
 from jobs import exported
+from turned_pictures import apart, box_around, detected, nearest, read, turned, values
 
 Load = Callable[[str], Network]
 DETECTORS = ("yunet", "centerface")
-
-
-def read(path: Path) -> Image:
-    return np.asarray(cv2.imread(str(path), cv2.IMREAD_COLOR_RGB), np.uint8)
-
-
-def turned(image: Image, degrees: int) -> tuple[Image, Affine]:
-    """A picture turned clockwise, whole, and the map from the one to the other; quarter turns mix no pixels."""
-    height, width = image.shape[:2]
-    around = cv2.getRotationMatrix2D(((width - 1) / 2, (height - 1) / 2), -degrees, 1)  # counts against the clock
-    rows, columns = (np.abs(around[:, :2]) @ (width, height))[::-1].round().astype(int).tolist()
-    around[:, 2] += [(columns - width) / 2, (rows - height) / 2]
-    if degrees % 90 == 0:
-        there = np.rot90(image, -(degrees // 90))
-    else:
-        there = np.asarray(cv2.warpAffine(image, around, (columns, rows), borderMode=cv2.BORDER_REFLECT))
-    return np.ascontiguousarray(there, np.uint8), np.asarray(around, np.float64)
-
-
-def box_around(box: Any, around: Affine) -> Any:
-    """What a box is once the picture is turned by quarters."""
-    corners = apply(around, np.asarray(box, np.float32).reshape(2, 2))
-    return np.concatenate([corners.min(axis=0), corners.max(axis=0)])
-
-
-def nearest(faces: Sequence[Face], box: Any) -> Face:
-    return max(faces, key=lambda face: float(iou(face.box[None], np.asarray(box, np.float32)[None])[0, 0]))
-
-
-def apart(found: Points | None, truth: Points) -> float:
-    """Mean distance in percent of that between the outer eye corners."""
-    assert found is not None
-    return float(100 * np.linalg.norm(found - truth, axis=1).mean() / np.linalg.norm(truth[36] - truth[45]))
 
 
 @pytest.fixture(scope="module")
@@ -185,19 +150,6 @@ def test_turned_by_exif_is_upright_and_upright_pixels_that_exif_turns_are_not(
     assert face.landmarks is not None
     assert iou(turned_face.box[None], box_around(face.box, around)[None])[0, 0] > 0.99
     assert apart(turned_face.landmarks, apply(around, face.landmarks)) < 0.3
-
-
-def detected(plugin: Detector, network: Network, images: Sequence[Image], *, batch: int) -> list[list[Face]]:
-    """The faces of each image, by a step that takes so many at once."""
-    frames = [Frame(id=FrameId("batch", i), time=Fraction(0), image=image) for i, image in enumerate(images)]
-    step = DetectStep("detect/yunet", plugin, network, batch)
-    items = [item for i in range(0, len(frames), batch) for item in step.run(frames[i : i + batch])]
-    faces = [item for item in items if isinstance(item, Face)]
-    return [[face for face in faces if face.frame.index == i] for i in range(len(images))]
-
-
-def values(faces: Sequence[Face]) -> list[tuple[Any, ...]]:
-    return [(face.box.tobytes(), face.score, np.asarray(face.keypoints).tobytes(), face.index) for face in faces]
 
 
 def test_upright_faces_of_a_batch_stay_as_they_are_byte_for_byte(people: list[Image], network: Load) -> None:

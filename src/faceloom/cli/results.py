@@ -87,6 +87,8 @@ def _in_words(summary: dict[str, Any]) -> str:
     for why, told in summary["passed_over"].items():
         names = ", ".join(told["first"]) + (", ..." if told["count"] > len(told["first"]) else "")
         lines.append(f"no input  {told['count']:,} x {why}: {names}")
+    if turned := summary["turned"]:
+        lines.append(f"turned    {turned:,} face{'s' * (turned != 1)} by more than 45 degrees")
     if summary["persons"]:
         lines.append(f"persons   {summary['persons']:,}")
     if summary["corrections"]["said"]:
@@ -132,6 +134,8 @@ def _run_in_words(run: dict[str, Any]) -> list[str]:
         for number, phase in enumerate(one.get("phases", []), start=1):
             stages = ", ".join(f"{stage['stage']} x{stage['batch']} on {stage['device']}" for stage in phase["stages"])
             lines.append(f"  {f'{name}, ' if name else ''}pass {number}  {stages or 'no network'}")
+    if images := told.get("images"):
+        lines.append(f"  pictures given to networks: {', '.join(f'{stage} {n:,}' for stage, n in images.items())}")
     return lines
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from faceloom.faces import Candidates, Images
 from faceloom.stage import Infer, NetworkPlugin, Signature, Tensors, require, require_finite
 
-_LOOKS = frozenset({"turns", "tile_px", "canvas"})
+_LOOKS = frozenset({"turns", "turns_by_signs", "tile_px", "canvas"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,7 +33,8 @@ class Detector(NetworkPlugin):
     turns: tuple[float, ...] = ()
     """Degrees by which faces may lie turned clockwise, each above 0 and below 360: a frame in which no face is found
     upright is looked at again turned back by each of these, until a face is found."""
-
+    turns_by_signs: bool = False
+    """Whether only what shows signs of being turned is looked at turned (`pipeline.signs`)."""
     tile_px: int = 0
     """Side of overlapping squares of a frame that are looked at as they are, beside the frame as a whole, where that
     is scaled down; 0 for none."""

@@ -132,7 +132,7 @@ def parse_turns(text: str) -> tuple[float, ...]:
     except ValueError:
         numbers = [math.nan]
     if not all(map(math.isfinite, numbers)):
-        raise RequestError(f"{text!r} says no angles; write a step like 90, or angles like 0,45,315")
+        raise RequestError(f"{text!r} says no angles; write auto, a step like 90, or angles like 0,45,315")
     if len(numbers) > 1:
         return tuple(dict.fromkeys(number % 360 for number in numbers if number % 360))
     (step,) = numbers

@@ -119,7 +119,8 @@ class DetectorOptions(TypedDict, total=False):
         int | float | str | None,
         _stage(
             help="where no face is found upright, look again turned clockwise by each step of 90, or by angles like"
-            " 0,45,315, in this order; the first at which a face is found counts",
+            " 0,45,315, in this order; the first at which a face is found counts; auto: by quarters, where there are"
+            " signs that a face is turned, and of frames in which others stand upright that face alone",
             unit="DEGREES",
             example="90",
         ),

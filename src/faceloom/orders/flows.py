@@ -7,7 +7,7 @@ from typing import Any
 from faceloom.choices import Filter
 from faceloom.errors import RequestError, WeightsError
 from faceloom.flow import Flow, build_flow, find_plugin
-from faceloom.geometry.turning import parse_turns
+from faceloom.geometry.turning import parse_turns, steps
 from faceloom.models.weights import CONVERTED, WeightCache, own_file
 from faceloom.options.calls import ExtendOptions
 from faceloom.options.declared import declared, filled
@@ -19,6 +19,8 @@ IMPORT = "import"
 """In place of a detector's name: faces are known from a file."""
 KNOWN = frozenset({"boxes", "landmarks"})
 """What the faces of a result folder come with."""
+_BY_SIGNS, _QUARTER_DEG = "auto", 90.0
+"""Of turned looks: by quarters, where there are signs that a face is turned."""
 _OF_DETECTORS = ("detect_size", "min_score", "rotate", "tiles")
 _OF_ALIGNERS = ("normalize", "refeed", "realign")
 
@@ -144,11 +146,14 @@ def _options_of_weights(stage: str, file: PinnedFile) -> Mapping[str, Any]:
 
 
 def _detect_options(options: DetectorOptions) -> Mapping[str, Any]:
-    turns = None if options["rotate"] is None else parse_turns(str(options["rotate"]))
+    rotate = None if options["rotate"] is None else str(options["rotate"])
+    by_signs = rotate == _BY_SIGNS
+    turns = None if rotate is None else steps(_QUARTER_DEG) if by_signs else parse_turns(rotate)
     told = {
         "longest_side": options["detect_size"],
         "min_score": options["min_score"],
         "turns": turns,
+        "turns_by_signs": True if by_signs else None,
         "tile_px": options["tiles"],
     }
     return {name: value for name, value in told.items() if value is not None}

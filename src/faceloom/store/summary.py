@@ -18,6 +18,8 @@ _MASKS = (
     " UNION ALL SELECT name, count(*) FROM mask WHERE NOT EXISTS (SELECT 1 FROM drawn_mask AS drawn"
     " WHERE drawn.face_id = mask.face_id AND drawn.name = mask.name) GROUP BY name) GROUP BY name ORDER BY name"
 )
+_TURNED_DEG = 45
+"""From which a face counts as one that lies or stands on its head."""
 _NAMES = 3
 """Of what is passed over for one reason, that are told."""
 
@@ -30,6 +32,9 @@ def read_summary(folder: Path, *, problems: int = 20, raw: bool = False) -> dict
         (faces,) = db.execute("SELECT count(*) FROM face WHERE rejected IS NULL").fetchone()
         (persons,) = db.execute("SELECT count(DISTINCT person) FROM face WHERE rejected IS NULL").fetchone()
         (rejected,) = db.execute("SELECT count(*) FROM face WHERE rejected IS NOT NULL").fetchone()
+        (turned,) = db.execute(
+            "SELECT count(*) FROM face WHERE rejected IS NULL AND abs(roll) > ?", (_TURNED_DEG,)
+        ).fetchone()
         (frames_with_faces,) = db.execute(
             "SELECT count(*) FROM (SELECT DISTINCT source_id, frame_idx FROM face WHERE rejected IS NULL)"
         ).fetchone()
@@ -41,6 +46,7 @@ def read_summary(folder: Path, *, problems: int = 20, raw: bool = False) -> dict
             "frames": {status.value: statuses.get(status, 0) for status in Status},
             "faces": faces,
             "rejected": rejected,
+            "turned": turned,
             "persons": persons,
             "frames_with_faces": frames_with_faces,
             "rejected_by": _rejected_by(db),
