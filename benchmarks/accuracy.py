@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 import faceloom
 from asked import Row, Table
+from enlarging import enlarging
 from faceloom.faces import Face, Image
 from faceloom.geometry.affine import Points, apply, invert
 from faceloom.geometry.boxes import Boxes, Scores, iou
@@ -86,6 +87,7 @@ def tables(data: Path) -> Iterator[Table]:
     yield masks(data)
     yield patches(data)
     yield from turned(data)
+    yield from enlarging(data)
 
 
 def agreement(data: Path) -> Table:

@@ -1,5 +1,6 @@
 """The canvases that a detector is given of a frame: whole, turned, and in tiles; numbers in, numbers out."""
 
+import math
 from dataclasses import replace
 
 from faceloom.detect import Detector
@@ -43,7 +44,7 @@ def _starts(length: int, side: int, overlap: int) -> list[int]:
 
 def upright_canvas(plugin: Detector, height: int, width: int) -> tuple[int, int]:
     """Height and width of the canvas for a frame that is looked at as it is."""
-    return _canvas(plugin, (height, width), longest_side=plugin.longest_side)
+    return _canvas(plugin, (height, width), longest_side=plugin.longest_side, enlarge=plugin.enlarge)
 
 
 def fitting_side(plugin: Detector, height: int, width: int, *, turned_deg: float = 0.0) -> int:
@@ -84,12 +85,13 @@ def looks_a_frame(plugin: Detector, height: int, width: int) -> float:
 
 def scratch_bytes(plugin: Detector, frame_bytes: int) -> int:
     """What looking takes beside the canvases: one frame that has been scaled and is yet to be turned."""
-    return min(frame_bytes, 3 * plugin.longest_side**2) if plugin.turns else 0
+    most = min(frame_bytes, 3 * plugin.longest_side**2)
+    return math.ceil(most * plugin.enlarge**2) if plugin.turns else 0
 
 
 def plain(plugin: Detector, canvas: tuple[int, int]) -> Detector:
     """The same detector as it looks at a frame of the size of a canvas: once, and without scaling it."""
-    return replace(plugin, turns=(), turns_by_signs=False, tile_px=0, longest_side=max(canvas))
+    return replace(plugin, turns=(), turns_by_signs=False, tile_px=0, longest_side=max(canvas), enlarge=1.0)
 
 
 def screening(plugin: Detector) -> Detector:
@@ -125,22 +127,22 @@ def canvas_of(plugin: Detector, height: int, width: int, *, turned_deg: float) -
     """Height and width of the canvas for a frame that is turned back."""
     if not turned_deg:
         return upright_canvas(plugin, height, width)
-    shape = turned_shape(height, width, degrees=turned_deg, longest_side=plugin.longest_side)
-    return _canvas(plugin, shape, longest_side=plugin.longest_side)
+    shape = turned_shape(height, width, degrees=turned_deg, longest_side=plugin.longest_side, enlarge=plugin.enlarge)
+    return _canvas(plugin, shape, longest_side=max(shape), enlarge=1.0)
 
 
 def tile_canvas(plugin: Detector, height: int, width: int) -> tuple[int, int]:
     """Height and width of the canvas for each tile of a frame."""
     side = plugin.tile_px
-    return _canvas(plugin, (min(height, side), min(width, side)), longest_side=side)
+    return _canvas(plugin, (min(height, side), min(width, side)), longest_side=side, enlarge=plugin.enlarge)
 
 
-def _canvas(plugin: Detector, shape: tuple[int, int], *, longest_side: int) -> tuple[int, int]:
+def _canvas(plugin: Detector, shape: tuple[int, int], *, longest_side: int, enlarge: float) -> tuple[int, int]:
     """Height and width of the canvas for what has a shape."""
     if plugin.canvas:
         height, width = plugin.canvas
         return height, width
-    return canvas_shape(*shape, longest_side=longest_side, side_multiple=plugin.side_multiple)
+    return canvas_shape(*shape, longest_side=longest_side, side_multiple=plugin.side_multiple, enlarge=enlarge)
 
 
 def _pixels(shape: tuple[int, int]) -> int:

@@ -21,6 +21,7 @@ NOT_GROUPED = "not_grouped"
 CHIPS_LOST = "chips_lost"
 NOT_CARRIED = "not_carried"
 NOT_PUBLISHED = "not_published"
+NO_EFFECT = "no_effect"
 _SIZES = ("peak_bytes", "predicted_peak_bytes", "budget_bytes")
 
 

@@ -2,7 +2,7 @@
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from itertools import chain
 from typing import Any, ClassVar
 
@@ -11,7 +11,8 @@ import numpy as np
 from faceloom.faces import Candidates, Images
 from faceloom.stage import Infer, NetworkPlugin, Signature, Tensors, require, require_finite
 
-_LOOKS = frozenset({"turns", "turns_by_signs", "tile_px", "canvas"})
+MOST_ENLARGED = 4.0
+_LOOKS = frozenset({"turns", "turns_by_signs", "tile_px", "canvas", "enlarge"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +43,15 @@ class Detector(NetworkPlugin):
     """Height and width of the only canvas that the network takes; empty where it takes any. Frames are scaled down
     until they lie within it, and the rest of it is black."""
 
+    enlarge: float = 1.0
+    """How many times as large as that frames and tiles are looked at; they are interpolated."""
+
     def __post_init__(self) -> None:
+        if not 1 <= self.enlarge <= MOST_ENLARGED:
+            raise ValueError(f"frames are enlarged by 1 to {MOST_ENLARGED:g}, not by {self.enlarge:g}")
+        if self.canvas and self.enlarge != 1:
+            height, width = self.canvas
+            raise ValueError(f"the only canvas that the network takes is {width} x {height}, and nothing is enlarged")
         if self.canvas and (len(self.canvas) != 2 or min(self.canvas) < 1):
             raise ValueError(f"a canvas has a height and a width, not {self.canvas}")
         if self.canvas and self.tile_px > min(self.canvas):
@@ -55,7 +64,9 @@ class Detector(NetworkPlugin):
     @property
     def configuration(self) -> dict[str, Any]:
         """Without the looks that were not asked for: folders made before there were any can still be gone on with."""
-        return {name: value for name, value in super().configuration.items() if value or name not in _LOOKS}
+        usual = {field.name: field.default for field in fields(Detector) if field.name in _LOOKS}
+        told = super().configuration.items()
+        return {name: value for name, value in told if name not in usual or value != usual[name]}
 
     @classmethod
     def options_of_axes(cls, signature: Signature) -> Mapping[str, Any]:

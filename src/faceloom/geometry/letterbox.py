@@ -6,29 +6,31 @@ from numpy.typing import NDArray
 from faceloom.geometry.affine import Affine, scaling
 
 
-def canvas_shape(height: int, width: int, *, longest_side: int, side_multiple: int) -> tuple[int, int]:
+def canvas_shape(
+    height: int, width: int, *, longest_side: int, side_multiple: int, enlarge: float = 1.0
+) -> tuple[int, int]:
     """Height and width of the canvas for a frame of this size."""
-    rows, columns = scaled_shape(height, width, longest_side)
+    rows, columns = scaled_shape(height, width, longest_side, enlarge=enlarge)
     return -(-rows // side_multiple) * side_multiple, -(-columns // side_multiple) * side_multiple
 
 
-def lay(image: NDArray[np.uint8], *, longest_side: int, into: NDArray[np.uint8]) -> Affine:
+def lay(image: NDArray[np.uint8], *, longest_side: int, into: NDArray[np.uint8], enlarge: float = 1.0) -> Affine:
     """Lays a frame into the top-left corner of a black canvas (H, W, 3); returns the map from canvas to frame.
 
-    The frame keeps its proportions. One whose longer side is at most `longest_side` is not resampled: enlarging small
-    pictures finds no faces of use (docs/detect-size.md).
+    The frame keeps its proportions. One whose longer side is at most `longest_side` is not resampled unless it is to
+    be enlarged.
     """
     height, width = image.shape[:2]
-    rows, columns = scaled_shape(height, width, longest_side)
+    rows, columns = scaled_shape(height, width, longest_side, enlarge=enlarge)
     if (rows, columns) == (height, width):
         into[:rows, :columns] = image
     else:
-        shrink(image, into=into[:rows, :columns])
+        resize(image, into=into[:rows, :columns])
     return scaling(width / columns, height / rows)
 
 
-def shrink(image: NDArray[np.uint8], *, into: NDArray[np.uint8]) -> None:
-    """Scales an image down to another's size: averages by a whole factor, then interpolates.
+def resize(image: NDArray[np.uint8], *, into: NDArray[np.uint8]) -> None:
+    """Scales an image to another's size: averages by a whole factor where it shrinks by that, then interpolates.
 
     Averaging by any other factor takes six times as long as both (docs/detect-size.md).
     """
@@ -42,7 +44,10 @@ def shrink(image: NDArray[np.uint8], *, into: NDArray[np.uint8]) -> None:
     cv2.resize(image, (columns, rows), dst=into, interpolation=cv2.INTER_LINEAR)
 
 
-def scaled_shape(height: int, width: int, longest_side: int) -> tuple[int, int]:
-    """Height and width of a frame once it is scaled down to this longer side; a smaller one is left as it is."""
-    scale = min(1.0, longest_side / max(height, width))
+def scaled_shape(height: int, width: int, longest_side: int, *, enlarge: float = 1.0) -> tuple[int, int]:
+    """Height and width of a frame once it is scaled down to this longer side; a smaller one is left as it is.
+
+    Either is enlarged then.
+    """
+    scale = min(1.0, longest_side / max(height, width)) * enlarge
     return max(1, round(height * scale)), max(1, round(width * scale))

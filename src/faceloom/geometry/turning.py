@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from faceloom.errors import RequestError
 from faceloom.geometry.affine import Affine, compose, scaling
 from faceloom.geometry.boxes import Boxes
-from faceloom.geometry.letterbox import scaled_shape, shrink
+from faceloom.geometry.letterbox import resize, scaled_shape
 
 LEAST_STEP_DEG = 5.0
 _ROUNDING = 1e-6
@@ -28,28 +28,33 @@ def is_lying(turns: NDArray[np.float64]) -> NDArray[np.bool_]:
     return np.asarray(np.abs(np.sin(turns)) > math.sin(math.pi / 4) + _ROUNDING)
 
 
-def turned_shape(height: int, width: int, *, degrees: float, longest_side: int) -> tuple[int, int]:
+def turned_shape(
+    height: int, width: int, *, degrees: float, longest_side: int, enlarge: float = 1.0
+) -> tuple[int, int]:
     """Height and width of a frame that is turned back whole, and scaled down until its longer side is `longest_side`.
 
-    A turned frame that is no larger is not scaled.
+    A turned frame that is no larger is not scaled. Either is enlarged then.
     """
-    return _sides(*_scaled_for(height, width, degrees=degrees, longest_side=longest_side), degrees, most=longest_side)
+    scaled = _scaled_for(height, width, degrees=degrees, longest_side=longest_side, enlarge=enlarge)
+    return _sides(*scaled, degrees, most=_most(longest_side, enlarge))
 
 
-def lay_turned(image: NDArray[np.uint8], *, degrees: float, longest_side: int, into: NDArray[np.uint8]) -> Affine:
+def lay_turned(
+    image: NDArray[np.uint8], *, degrees: float, longest_side: int, into: NDArray[np.uint8], enlarge: float = 1.0
+) -> Affine:
     """Lays a frame, turned back, into the top-left corner of a black canvas; returns the map from canvas to frame.
 
     Quarter turns move pixels and mix none; other angles interpolate.
     """
     height, width = image.shape[:2]
-    rows, columns = _scaled_for(height, width, degrees=degrees, longest_side=longest_side)
+    rows, columns = _scaled_for(height, width, degrees=degrees, longest_side=longest_side, enlarge=enlarge)
     scaled_to_frame = scaling(width / columns, height / rows)
     if (rows, columns) != (height, width):
         scaled = np.empty((rows, columns, 3), np.uint8)
-        shrink(image, into=scaled)
+        resize(image, into=scaled)
     else:
         scaled = image
-    turned_rows, turned_columns = _sides(rows, columns, degrees, most=longest_side)
+    turned_rows, turned_columns = _sides(rows, columns, degrees, most=_most(longest_side, enlarge))
     target = into[:turned_rows, :turned_columns]
     turned_to_scaled = _turned_to_scaled(target.shape[:2], (rows, columns), degrees)
     if degrees % 90 == 0:
@@ -74,13 +79,18 @@ def boxes_turned_back(boxes: Boxes, canvas_to_frame: Affine, *, degrees: float) 
     return np.asarray(np.hstack([middles - halves, middles + halves]), np.float32)
 
 
-def _scaled_for(height: int, width: int, *, degrees: float, longest_side: int) -> tuple[int, int]:
+def _most(longest_side: int, enlarge: float) -> int:
+    """The longer side of what is turned, at most."""
+    return math.ceil(longest_side * enlarge)
+
+
+def _scaled_for(height: int, width: int, *, degrees: float, longest_side: int, enlarge: float) -> tuple[int, int]:
     """Height and width to scale a frame to, so that it is within `longest_side` once it is turned."""
     if degrees % 90 == 0:
-        return scaled_shape(height, width, longest_side)
+        return scaled_shape(height, width, longest_side, enlarge=enlarge)
     turned = max(_extents(height, width, degrees))
     # The least scale of a frame whose longer side stays as it is, for one that grows by being turned.
-    return scaled_shape(height, width, math.floor(longest_side / turned * max(height, width)))
+    return scaled_shape(height, width, math.floor(longest_side / turned * max(height, width)), enlarge=enlarge)
 
 
 def _extents(height: float, width: float, degrees: float) -> tuple[float, float]:

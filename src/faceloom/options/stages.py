@@ -115,6 +115,16 @@ class DetectorOptions(TypedDict, total=False):
             example=640,
         ),
     ]
+    enlarge: Annotated[
+        float,
+        _stage(
+            help="for small faces in small pictures: look at frames, and at tiles, so many times as large",
+            default=1.0,
+            unit="FACTOR",
+            within=Interval(1, 4),
+            example=1.5,
+        ),
+    ]
     rotate: Annotated[
         int | float | str | None,
         _stage(

@@ -116,15 +116,21 @@ class _View:
     canvas: tuple[int, int]
     """The height and width of the canvas."""
     longest_side: int
+    enlarge: float
     turned_deg: float = 0.0
     place: Place = WHOLE
 
     def lay(self, *, into: Image) -> Affine:
         if self.turned_deg:
-            return lay_turned(self.image, degrees=self.turned_deg, longest_side=self.longest_side, into=into)
-        return compose(
-            translation(self.place.x, self.place.y), lay(self.image, longest_side=self.longest_side, into=into)
-        )
+            return lay_turned(
+                self.image,
+                degrees=self.turned_deg,
+                longest_side=self.longest_side,
+                enlarge=self.enlarge,
+                into=into,
+            )
+        laid = lay(self.image, longest_side=self.longest_side, enlarge=self.enlarge, into=into)
+        return compose(translation(self.place.x, self.place.y), laid)
 
 
 def look(
@@ -139,6 +145,7 @@ def look(
             image=image,
             canvas=canvas_of(plugin, *image.shape[:2], turned_deg=turned_deg),
             longest_side=fitting_side(plugin, *image.shape[:2], turned_deg=turned_deg),
+            enlarge=plugin.enlarge,
             turned_deg=turned_deg,
         )
         for image in images
@@ -184,7 +191,13 @@ def _tiles(plugin: Detector, image: Image) -> Iterator[_View]:
     for y, x in product(rows, columns):
         tile = image[y : y + side, x : x + side]
         place = Place(x=x, y=y, inner=(x > 0, y > 0, x + side < width, y + side < height), side=side)
-        yield _View(image=tile, canvas=tile_canvas(plugin, height, width), longest_side=side, place=place)
+        yield _View(
+            image=tile,
+            canvas=tile_canvas(plugin, height, width),
+            longest_side=side,
+            enlarge=plugin.enlarge,
+            place=place,
+        )
 
 
 def merged(whole: Sight, tiles: Sequence[Sight], places: Sequence[Place], *, overlap_px: int) -> Sight:

@@ -16,6 +16,7 @@ from faceloom.solver.plan import HOST
 from faceloom.solver.wishes import FREE, Wishes
 from faceloom.store.store import Store
 from faceloom.supervisor.devices import PlannedDevice, guessed, plan_devices
+from faceloom.supervisor.effects import without_effect
 from faceloom.supervisor.inputs import ShouldStop, add_inputs
 from faceloom.supervisor.planning import Planned
 from faceloom.supervisor.survey import Survey, probe_bytes, refuse_starved
@@ -72,6 +73,9 @@ def forecast(
             device = own.device_bytes.get(order.targets[0].name)
             refuse_starved(order, store, pool, budget_bytes=most_bytes, device_bytes=device, on_event=on_event)
             raise MediaError(f"no picture and no video that can be read among {inputs}")
+
+        for notice in without_effect(order.flow, store):
+            on_event(notice)
 
         def candidates(asked_bytes: int | None) -> list[PlannedDevice]:
             budget = own if asked_bytes is None else _instead(own, order.targets[0], asked_bytes)

@@ -11,6 +11,7 @@ from typing import Self
 from faceloom.errors import BudgetError, MediaError
 from faceloom.events import (
     FROM_CHIPS,
+    NO_EFFECT,
     NOT_CARRIED,
     NOT_DONE_YET,
     SOURCE_CHANGED,
@@ -29,6 +30,7 @@ from faceloom.memory.usage import peak_bytes
 from faceloom.solver.plan import Plan, one_phase
 from faceloom.store.frames import STARVED
 from faceloom.store.store import Store
+from faceloom.supervisor.effects import without_effect
 from faceloom.supervisor.faces_file import take_faces
 from faceloom.supervisor.fetching import Fetcher, Unfetched, scratch_bytes_below
 from faceloom.supervisor.inputs import ShouldStop, add_inputs
@@ -236,6 +238,7 @@ class _Run:
         self._skipped += before.done + before.failed - self._seen - self._store.sources.unreadable
         self._store.sources.unreadable = 0
         if before.pending and self._is_known:
+            self._tell_of_idle_options()
             scheduler = Scheduler(
                 self._order,
                 self._store,
@@ -249,6 +252,11 @@ class _Run:
         self._pool.stop()
         after = self._store.frames.counts()
         self._seen = after.done + after.failed
+
+    def _tell_of_idle_options(self) -> None:
+        """Tells, once, of options that change nothing for the inputs."""
+        for notice in without_effect(self._order.flow, self._store) if not self._notices[NO_EFFECT] else ():
+            self._tell(notice)
 
     def _tell(self, event: Event) -> None:
         _LOG.log(_level(event), "%s", event)
