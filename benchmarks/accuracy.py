@@ -28,6 +28,7 @@ from faceloom.mask import LandmarkMask
 from faceloom.models.catalog import CATALOG
 from faceloom.models.weights import WeightCache
 from faceloom.stage import PinnedFile
+from presets import presets
 from truth import (
     DLIB,
     FASSEG,
@@ -88,6 +89,7 @@ def tables(data: Path) -> Iterator[Table]:
     yield patches(data)
     yield from turned(data)
     yield from enlarging(data)
+    yield presets(data)
 
 
 def agreement(data: Path) -> Table:

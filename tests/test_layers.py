@@ -115,7 +115,7 @@ def loaded_by(code: str) -> set[str]:
 
 
 def test_the_package_and_its_command_line_start_without_heavy_modules() -> None:
-    assert not HEAVY & loaded_by("import faceloom, faceloom.cli.main as main; main._parser()")
+    assert not HEAVY & loaded_by("import faceloom, faceloom.cli.main as main; main.make_parser()")
 
 
 def test_the_process_that_plans_and_writes_the_store_loads_no_module_for_pixels() -> None:

@@ -20,23 +20,25 @@ def here(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def parsed(*arguments: str) -> argparse.Namespace:
-    parser, commands = command_line._parser()
+    parser, commands = command_line.make_parser()
     take_options(arguments, commands)
     return parser.parse_args(arguments)
 
 
 def flags() -> list[tuple[str, str]]:
-    return [(command, name) for command, parser in command_line._parser()[1].items() for name, _ in parser.options()]
+    return [
+        (command, name) for command, parser in command_line.make_parser()[1].items() for name, _ in parser.options()
+    ]
 
 
 def is_far_reaching(command: str, name: str) -> bool:
     """Whether an option names files or folders, or what is to be forgotten."""
-    return command == "forget" or name in command_line._parser()[1][command].place_options
+    return command == "forget" or name in command_line.make_parser()[1][command].place_options
 
 
 def needed(command: str, *, but: str) -> list[str]:
     """What a command has to be given besides one option."""
-    parser = command_line._parser()[1][command]
+    parser = command_line.make_parser()[1][command]
     flags = [f"--{name}=1" for name, action in parser.options() if action.required and name != but]
     return [*flags, *("x" for action in parser._get_positional_actions() if action.nargs not in {"*", "?"})]
 
@@ -54,7 +56,7 @@ def value_of(action: argparse.Action) -> Any:
 
 @pytest.mark.parametrize(("command", "name"), flags())
 def test_every_flag_of_every_command_means_the_same_in_a_file(command: str, name: str, here: Path) -> None:
-    action = dict(command_line._parser()[1][command].options())[name]
+    action = dict(command_line.make_parser()[1][command].options())[name]
     value = value_of(action)
     flag = f"--{name.replace('_', '-')}"
     typed = parsed(command, *needed(command, but=name), *([flag] if action.nargs == 0 else [flag, str(value)]))
@@ -137,7 +139,7 @@ def test_a_run_follows_the_file(samples: Path, here: Path) -> None:
 
 @pytest.mark.parametrize(("command", "name"), [each for each in flags() if is_far_reaching(*each)])
 def test_a_file_that_is_only_found_sets_no_place_and_nothing_of_forget(command: str, name: str, here: Path) -> None:
-    value = value_of(dict(command_line._parser()[1][command].options())[name])
+    value = value_of(dict(command_line.make_parser()[1][command].options())[name])
     for key in (name, name.replace("_", "-")):
         (here / FILE).write_text(f"[{command}]\n{key} = {json.dumps(value)}\n")
         with pytest.raises(RequestError, match=f"may not set {name} of {command}.*--config"):

@@ -88,8 +88,14 @@ def _help(one: Declared) -> str:
 
 
 def keywords(chosen: argparse.Namespace, table: type[Any]) -> dict[str, Any]:
-    """The library's keywords for the options of a table, as far as they were given or have a default."""
-    given = {name: (one, getattr(chosen, name)) for name, one in declared(table).items()}
+    """The library's keywords for the options of a table, as far as they were given or have a default.
+
+    Where one of them sets others, defaults are left to it.
+    """
+    known = declared(table)
+    if any(one.option.sets and getattr(chosen, name) is not None for name, one in known.items()):
+        known = {name: one for name, one in known.items() if name in chosen.given}
+    given = {name: (one, getattr(chosen, name)) for name, one in known.items()}
     return {name: _value(one, value) for name, (one, value) in given.items() if value is not None}
 
 

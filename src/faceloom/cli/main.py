@@ -86,7 +86,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     started = time.monotonic()
     leave_current_folder()
     given = sys.argv[1:] if arguments is None else list(arguments)
-    parser, commands = _parser()
+    parser, commands = make_parser()
     try:
         take_options(given, commands)
         chosen = parser.parse_args(given, argparse.Namespace(started=started))
@@ -126,7 +126,7 @@ def _wants_json(given: Sequence[str], commands: Mapping[str, Parser]) -> bool:
     return "--json" in given or (command is not None and commands[command].get_default("json") is True)
 
 
-def _parser() -> tuple[Parser, dict[str, Parser]]:
+def make_parser() -> tuple[Parser, dict[str, Parser]]:
     """The parser, and that of each command."""
     parser = Parser(
         prog="faceloom",

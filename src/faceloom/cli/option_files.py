@@ -50,6 +50,7 @@ def take_options(arguments: Sequence[str], commands: Mapping[str, Parser]) -> No
         for name, value in options.items():
             action = known[name]
             action.required = False
+            parser.from_file.add(action.dest)
             parser.set_defaults(**{action.dest: _value(action, value, f"{path}: {name} of {command}")})
 
 

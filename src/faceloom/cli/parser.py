@@ -1,6 +1,7 @@
 """The parser of the command line: what nobody can have meant is refused with what they may have meant."""
 
 import argparse
+import itertools
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
@@ -31,6 +32,8 @@ class Parser(argparse.ArgumentParser):
         super().__init__(**{"formatter_class": HelpFormatter, "allow_abbrev": False, **settings})
         self.place_options: frozenset[str] = frozenset()
         """The options, by their names in a file, that name files or folders."""
+        self.from_file: set[str] = set()
+        """The options, by their keywords, that a file states."""
         self.short_flags: Mapping[str, str] = {}
         """Short flags and what each stands for; argparse would take `-0.5` for one of its own with a value."""
 
@@ -48,7 +51,17 @@ class Parser(argparse.ArgumentParser):
         chosen, others = super().parse_known_args(args, namespace)
         if others:
             self.error(f"{others[0]!r} is one too many: nothing takes it")
+        if not self._has_commands:
+            chosen.given = frozenset(self._given(args or ()))
         return chosen, others
+
+    def _given(self, args: Sequence[str]) -> Iterator[str]:
+        """The options, by their keywords, that the command line or a file states, rather than the parser itself."""
+        yield from self.from_file
+        for text in itertools.takewhile(lambda text: text != "--", args):
+            action = self._option_string_actions.get(text.partition("=")[0])
+            if action is not None:
+                yield action.dest
 
     def _in_full(self, args: Sequence[str]) -> Iterator[str]:
         """The arguments with long flags in place of short ones."""

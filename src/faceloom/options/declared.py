@@ -106,8 +106,14 @@ def filled(table: type[Table], given: Mapping[str, Any]) -> Table:
     Raises:
         RequestError: a value is none that its option may have.
     """
+    known = declared(table)
+    set_by_others: dict[str, Any] = {}
+    for name, one in known.items():
+        if one.option.sets is not None and given.get(name) is not None:
+            set_by_others |= one.option.sets(one.take(given[name]), given)
     options = {
-        name: one.take(given[name]) if name in given else one.option.default for name, one in declared(table).items()
+        name: one.take(given[name]) if name in given else set_by_others.get(name, one.option.default)
+        for name, one in known.items()
     }
     return table(**options)
 

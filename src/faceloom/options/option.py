@@ -1,7 +1,7 @@
 """What is declared of one option: what it means, what it may be, and what it is if nobody says."""
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -54,5 +54,7 @@ class Option:
     """On the command line, whether one flag takes several values; otherwise it is repeated."""
     is_required: bool = False
     """On the command line, and in its file."""
+    sets: Callable[[Any, Mapping[str, Any]], Mapping[str, Any]] | None = None
+    """What other options are where they are not given, of its value and of all that is given."""
     example: Any = None
     """A value other than the default."""

@@ -7,6 +7,7 @@ from typing import Annotated, Any, TypeAlias, TypedDict
 
 from faceloom.choices import REFEEDS, Filter, Lighting
 from faceloom.options.option import Interval, Option
+from faceloom.options.presets import PRESETS, preset
 from faceloom.options.written_values import settings_of, weight_files
 
 PathLike: TypeAlias = str | Path
@@ -230,8 +231,31 @@ class DerivedOptions(TypedDict, total=False):
     ]
 
 
+class PresetOptions(TypedDict, total=False):
+    """Several options at once."""
+
+    preset: Annotated[
+        str | None,
+        _stage(
+            help="how stages are set where nothing else is said of them: fast, standard (also finds faces that lie or"
+            " stand on their heads), best (smaller faces, truer landmarks, a mask more)",
+            usual="none of them: each option as it says",
+            among=tuple(PRESETS),
+            sets=preset,
+            example="standard",
+        ),
+    ]
+
+
 class StageOptions(
-    DetectorOptions, ChoiceOptions, ExcerptOptions, ColourOptions, AlignerOptions, DerivedOptions, total=False
+    PresetOptions,
+    DetectorOptions,
+    ChoiceOptions,
+    ExcerptOptions,
+    ColourOptions,
+    AlignerOptions,
+    DerivedOptions,
+    total=False,
 ):
     """Which stages a job has, and which frames and faces they are for."""
 
