@@ -28,6 +28,7 @@ from faceloom.mask import LandmarkMask
 from faceloom.models.catalog import CATALOG
 from faceloom.models.weights import WeightCache
 from faceloom.stage import PinnedFile
+from foreheads import foreheads
 from presets import presets
 from truth import (
     DLIB,
@@ -90,6 +91,7 @@ def tables(data: Path) -> Iterator[Table]:
     yield from turned(data)
     yield from enlarging(data)
     yield presets(data)
+    yield foreheads(data)
 
 
 def agreement(data: Path) -> Table:

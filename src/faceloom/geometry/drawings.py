@@ -13,8 +13,10 @@ from numpy.typing import NDArray
 
 from faceloom.geometry.affine import Points, apply
 from faceloom.geometry.chips import Framing, frame_to_chip
+from faceloom.geometry.edges import with_soft_edge
 from faceloom.geometry.hulls import fill_hull
 from faceloom.geometry.landmarks import BROWS, outer_eye_distance
+from faceloom.geometry.pose import backwards
 
 _CHIN = 8
 _LARGEST = 100.0
@@ -34,8 +36,30 @@ def _extended_1(landmarks: Points, size: int, *, grow: float, lift: float) -> ND
     return fill_hull(np.concatenate([landmarks, forehead]), grow=grown, size=size)
 
 
+def _components_2(landmarks: Points, size: int, *, grow: float, soft: float) -> NDArray[np.uint8]:
+    """The first, with a soft edge."""
+    return with_soft_edge(_components_1(landmarks, size, grow=grow), landmarks, share=soft)
+
+
+def _extended_2(
+    landmarks: Points, size: int, *, grow: float, lift: float, depth: float, narrow: float, soft: float
+) -> NDArray[np.uint8]:
+    """The first, but that the forehead is narrower than the brows and lies behind them, so that it turns as they do."""
+    brows = landmarks[BROWS]
+    middle = brows.mean(axis=0)
+    forehead = brows + narrow * (middle - brows) + lift * (middle - landmarks[_CHIN]) + depth * backwards(landmarks)
+    grown = grow * float(outer_eye_distance(landmarks))
+    mask = fill_hull(np.concatenate([landmarks, forehead]), grow=grown, size=size)
+    return with_soft_edge(mask, landmarks, share=soft)
+
+
 _DRAWINGS: Mapping[str, tuple[Callable[..., NDArray[np.uint8]], tuple[str, ...]]] = MappingProxyType(
-    {"components/1": (_components_1, ("grow",)), "extended/1": (_extended_1, ("grow", "lift"))}
+    {
+        "components/1": (_components_1, ("grow",)),
+        "components/2": (_components_2, ("grow", "soft")),
+        "extended/1": (_extended_1, ("grow", "lift")),
+        "extended/2": (_extended_2, ("grow", "lift", "depth", "narrow", "soft")),
+    }
 )
 """By name and version: what draws, and the names of its numbers."""
 

@@ -57,6 +57,18 @@ def fit_pose(landmarks: Points) -> Pose:
     return _angles(_fit(_centred(landmarks))[0])
 
 
+def backwards(landmarks: Points) -> NDArray[np.float32]:
+    """Where (2,) a point of the head that lies behind another by the distance between the eyes is seen beside it.
+
+    In pixels; nowhere else on a head that looks straight at the camera.
+
+    Raises:
+        DegeneratePointsError: all landmarks coincide.
+    """
+    (x, y, _), scale = _fit(_centred(landmarks))
+    return np.array([scale * x[2], scale * y[2]], np.float32)
+
+
 def distance_to_mean_head(landmarks: Points) -> float:
     """How far the inner landmarks of a face (68, 2) lie from those of the mean head in its pose, on the mean.
 

@@ -15,4 +15,6 @@ class Components(DrawnMask):
 
     @property
     def drawing(self) -> Drawing:
+        if self.soft:
+            return Drawing("components/2", (self.grow, self.soft))
         return Drawing("components/1", (self.grow,))

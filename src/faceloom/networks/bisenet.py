@@ -9,13 +9,7 @@ import torch
 from torch import nn
 from torch.nn import functional
 
-CLASSES = (
-    "background", "skin", "left brow", "right brow", "left eye", "right eye", "glasses", "left ear", "right ear",
-    "earring", "nose", "mouth", "upper lip", "lower lip", "neck", "necklace", "cloth", "hair", "hat",
-)  # fmt: skip
-"""Those of CelebAMask-HQ, in the order of the checkpoint."""
-FACE = ("skin", "left brow", "right brow", "left eye", "right eye", "nose", "mouth", "upper lip", "lower lip")
-"""Of these a face consists: without hair, ears and neck, and without what covers it."""
+from faceloom.networks.face_parts import CLASSES, FACE
 
 
 class BiSeNetModule(nn.Module):
@@ -39,6 +33,13 @@ class BiSeNetModule(nn.Module):
         spatial, context = self.cp(image)
         small = self.conv_out(self.ffm(spatial, context))
         return functional.interpolate(small, image.shape[2:], mode="bilinear", align_corners=True)
+
+
+class BiSeNetClasses(BiSeNetModule):
+    """The same, to `classes` (N, 19, H, W): how likely a pixel is of each of them."""
+
+    def forward(self, image: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"classes": self.logits(image).softmax(1)}
 
 
 class _Convolution(nn.Module):

@@ -15,7 +15,7 @@ from faceloom.options.machine import (
     ThreadOptions,
     WishOptions,
 )
-from faceloom.options.option import Option
+from faceloom.options.option import Interval, Option
 from faceloom.options.outputs import (
     COSINE,
     BorderLimitOptions,
@@ -131,7 +131,26 @@ class PassesOptions(StreamOptions, ReserveOptions, WishOptions, total=False):
 class AddedOptions(TypedDict, total=False):
     """Which stages are added to a result."""
 
-    mask: Annotated[Sequence[str], _added(help="mask to add", default=(), unit="NAME", or_none=True, example=("unet",))]
+    mask: Annotated[
+        Sequence[str],
+        _added(
+            help="mask to add, of bisenet also a part of the face, as in bisenet:hair",
+            default=(),
+            unit="NAME",
+            or_none=True,
+            example=("unet",),
+        ),
+    ]
+    soft_edges: Annotated[
+        float,
+        _added(
+            help="let the edges of masks fade over this share of the distance of the outer corners of the eyes",
+            default=0.0,
+            unit="SHARE",
+            within=Interval(0, 1),
+            example=0.1,
+        ),
+    ]
     identify: Annotated[str | None, _added(help="identifier to add", unit="NAME", or_none=True, example="sface")]
 
 

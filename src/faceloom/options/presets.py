@@ -13,6 +13,7 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "enlarge": 1.2,
         "align": ("facemesh_v2", "pfld"),
         "mask": ("components", "extended", "face"),
+        "settings": {"mask/extended": {"lift": 0.34, "depth": 0.4, "narrow": 0.2}},
     },
 }
 _OF_DETECTORS = frozenset({"detect", "detect_size", "enlarge", "min_score", "rotate"})
@@ -32,4 +33,6 @@ def preset(name: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
         told.pop("min_score", None)
     if "align" in given and given["align"] in (None, (), [], "none", ["none"], ("none",)):
         told = {option: value for option, value in told.items() if option not in _OF_ALIGNERS}
+    if "mask" not in told:
+        told.pop("settings", None)
     return told

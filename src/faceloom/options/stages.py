@@ -212,11 +212,21 @@ class DerivedOptions(TypedDict, total=False):
     mask: Annotated[
         Sequence[str] | None,
         _stage(
-            help="mask, or none",
+            help="mask, or none; of bisenet also a part of the face, as in bisenet:hair",
             usual="components and extended; none without an aligner",
             unit="NAME",
             or_none=True,
             example=("unet",),
+        ),
+    ]
+    soft_edges: Annotated[
+        float,
+        _stage(
+            help="let the edges of masks fade over this share of the distance of the outer corners of the eyes",
+            default=0.0,
+            unit="SHARE",
+            within=Interval(0, 1),
+            example=0.1,
         ),
     ]
     identify: Annotated[

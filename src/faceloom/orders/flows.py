@@ -1,6 +1,7 @@
 """Which stages options ask for, and what their plugins are told."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
@@ -36,7 +37,7 @@ def make_flow(given: Mapping[str, Any]) -> Flow:
     aligned = options["aligned"]
     names = _stage_names(options)
     own = own_weights(options["weights"], names)
-    told = options_of_plugins(names, own, options["settings"])
+    told = _with_masks(options_of_plugins(names, own, options["settings"]), _masks(options), options["soft_edges"])
     aligners = _aligners(options)
     if any("filters" in told[stage] for stage in aligners):
         raise RequestError("filters are no setting of a plugin; ask for --filter NAME, or filter=[NAME] in Python")
@@ -58,15 +59,40 @@ def make_flow(given: Mapping[str, Any]) -> Flow:
 def _stage_names(options: FlowOptions) -> list[str]:
     aligners, identify = _aligners(options), options["identify"]
     has_detector = options["detect"] != IMPORT and not options["aligned"]
-    masks = options["mask"]
-    if masks is None:
-        masks = ("components", "extended") if aligners or not has_detector else ()
     return [
         *([f"detect/{options['detect']}"] if has_detector else []),
         *aligners,
-        *(f"mask/{mask}" for mask in masks),
+        *(f"mask/{mask}" for mask in parts_of_masks(_masks(options))),
         *([f"identify/{identify}"] if identify else []),
     ]
+
+
+def _masks(options: FlowOptions) -> Sequence[str]:
+    """Masks as they are asked for, as a rule those that cost nothing."""
+    if options["mask"] is not None:
+        return options["mask"]
+    has_detector = options["detect"] != IMPORT and not options["aligned"]
+    return ("components", "extended") if options["align"] or not has_detector else ()
+
+
+def parts_of_masks(asked: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Of masks such as `unet` and `bisenet:hair` the plugins, each with the parts that get masks of their own."""
+    parts: dict[str, dict[str, None]] = {}
+    for name in asked:
+        plugin, colon, part = name.partition(":")
+        parts.setdefault(plugin, {})[part if colon else ""] = None
+    return {name: () if list(ones) == [""] else tuple(one or "face" for one in ones) for name, ones in parts.items()}
+
+
+def _with_masks(told: Mapping[str, dict[str, Any]], masks: Sequence[str], soft: float) -> dict[str, dict[str, Any]]:
+    """What plugins are told, with what masks are besides: their parts, and how soft their edges are."""
+    found = dict(told)
+    for name, parts in parts_of_masks(masks).items():
+        stage = f"mask/{name}"
+        if parts and "parts" not in {field.name for field in fields(find_plugin("mask", name))}:  # type: ignore[arg-type]
+            raise RequestError(f"{stage} makes one mask and has no parts such as {parts[-1]!r}; ask for --mask {name}")
+        found[stage] = {**({"parts": parts} if parts else {}), **({"soft": soft} if soft else {}), **found[stage]}
+    return found
 
 
 def _aligners(options: AlignerOptions) -> list[str]:
@@ -81,11 +107,13 @@ def added_flow(options: ExtendOptions) -> Flow:
         RequestError: an unknown plugin, or nothing to add.
     """
     identify = options["identify"]
-    names = [*(f"mask/{name}" for name in options["mask"]), *([f"identify/{identify}"] if identify else [])]
+    masks = parts_of_masks(options["mask"])
+    names = [*(f"mask/{name}" for name in masks), *([f"identify/{identify}"] if identify else [])]
     if not names:
         raise RequestError("name what to add: --mask NAME or --identify NAME")
     own = own_weights(options["weights"], names)
-    return build_flow(names, options_of_plugins(names, own, options["settings"]), own, known=KNOWN)
+    told = _with_masks(options_of_plugins(names, own, options["settings"]), options["mask"], options["soft_edges"])
+    return build_flow(names, told, own, known=KNOWN)
 
 
 def landmark_masks(stages: Mapping[str, Mapping[str, Any]]) -> Flow:

@@ -90,7 +90,7 @@ class DeriveStep:
             if isinstance(plugin, LandmarkMask):
                 to_chip = square_to_chip(landmarks, size=mask.size, framing=now, frame_shape=frame_shape)
                 in_chip = apply(to_chip, landmarks)
-                pixels = plugin.draw(in_chip, size=mask.size)
+                pixels = plugin.cover(in_chip, size=mask.size)
             else:
                 sides = [
                     square_to_chip(landmarks, size=mask.size, framing=one, frame_shape=frame_shape)

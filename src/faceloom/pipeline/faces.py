@@ -15,6 +15,7 @@ from faceloom.frame import Frame
 from faceloom.geometry.affine import Affine, Points, apply, fit_similarity
 from faceloom.geometry.borders import cut_bordered, extent
 from faceloom.geometry.chips import COPIED_BYTES, PATCH_SCALE, cut, frame_to_chip, in_patch, patch_bounds
+from faceloom.geometry.edges import with_soft_edge
 from faceloom.geometry.landmarks import five_keypoints
 from faceloom.identify import Identifier
 from faceloom.mask import NetworkMask
@@ -159,17 +160,29 @@ class MaskStep(FaceStep):
     def learn(self, faces: Sequence[Face]) -> Sequence[Face]:
         size = self.plugin.input_size
         maps = [frame_to_chip(_landmarks(face), size=size) for face in faces]
-        name = self.stage.partition("/")[2]
+        names = self.plugin.names(self.stage.partition("/")[2])
         masks = (
-            mask for chips in self.calls(faces, maps, size=size) for mask in self.plugin.segment(self.infer, chips)
+            masks
+            for chips in self.calls(faces, maps, size=size)
+            for masks in zip(*self.plugin.segment_each(self.infer, chips), strict=True)
         )
         return [
-            replace(face, masks={**face.masks, name: self._complete(mask, face, face_to_chip)})
-            for face, mask, face_to_chip in zip(faces, masks, maps, strict=True)
+            replace(
+                face,
+                masks={
+                    **face.masks,
+                    **{
+                        name: self._complete(mask, face, face_to_chip)
+                        for name, mask in zip(names, of_face, strict=True)
+                    },
+                },
+            )
+            for face, of_face, face_to_chip in zip(faces, masks, maps, strict=True)
         ]
 
     def _complete(self, mask: NDArray[np.uint8], face: Face, face_to_chip: Affine) -> NDArray[np.uint8]:
-        mask = self.plugin.complete(mask, apply(face_to_chip, _landmarks(face)))
+        landmarks = apply(face_to_chip, _landmarks(face))
+        mask = with_soft_edge(self.plugin.complete(mask, landmarks), landmarks, share=self.plugin.soft)
         require(
             mask.shape == 2 * (self.plugin.input_size,) and mask.dtype == np.uint8, self.plugin, "a mask (S, S) uint8"
         )

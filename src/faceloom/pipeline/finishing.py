@@ -16,7 +16,7 @@ from faceloom.geometry.affine import Affine, Points, apply, compose, invert
 from faceloom.geometry.chips import STANDARD, Framing, frame_to_chip, lay_mask, square_to_chip
 from faceloom.geometry.drawings import Drawing
 from faceloom.job import Outputs
-from faceloom.mask import DrawnMask, LandmarkMask
+from faceloom.mask import DrawnMask, LandmarkMask, NetworkMask
 from faceloom.media.chip_files import encode_chip, encode_jpeg
 from faceloom.pipeline.aligning import described
 from faceloom.pipeline.drawing import draw_on_chip
@@ -63,10 +63,11 @@ def _masks(
             yield stage.short_name, stage.plugin.drawing, landmarks
         elif isinstance(stage.plugin, LandmarkMask):
             in_chip = apply(laid(face, size=size, framing=framing), landmarks)
-            yield stage.short_name, stage.plugin.draw(in_chip, size=size), landmarks
-        elif stage.short_name in face.masks:
-            mask = _framed(face.masks[stage.short_name], face, size=size, framing=framing)
-            yield stage.short_name, mask, landmarks
+            yield stage.short_name, stage.plugin.cover(in_chip, size=size), landmarks
+        elif isinstance(stage.plugin, NetworkMask):
+            for name in stage.plugin.names(stage.short_name):
+                if name in face.masks:
+                    yield name, _framed(face.masks[name], face, size=size, framing=framing), landmarks
 
 
 def laid(face: Face, *, size: int, framing: Framing) -> Affine:

@@ -62,8 +62,8 @@ class Worker:
         self._reader = FrameReader(decode_threads=job.plan.decode_threads, raw_colours=job.raw_colours)
         self._open = ExitStack()
         self._lanes = self._open.enter_context(Lanes(job.plan.lanes, callers=2)) if self.can_read_ahead else None
-        masks = (stage.plugin for stage in job.flow.networks if isinstance(stage.plugin, NetworkMask))
-        self._face_bytes = _ROW_EXTRA_BYTES + sum(plugin.input_size**2 for plugin in masks)
+        masks = ((stage.plugin, stage.name) for stage in job.flow.networks if isinstance(stage.plugin, NetworkMask))
+        self._face_bytes = _ROW_EXTRA_BYTES + sum(len(one.names(name)) * one.input_size**2 for one, name in masks)
         """What later phases will add to a face; a bound on faces has to count that from the start."""
 
     @property
