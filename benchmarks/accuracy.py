@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 import faceloom
 from asked import Row, Table
+from conditions import conditions
 from enlarging import enlarging
 from faceloom.faces import Face, Image
 from faceloom.geometry.affine import Points, apply, invert
@@ -92,6 +93,7 @@ def tables(data: Path) -> Iterator[Table]:
     yield from enlarging(data)
     yield presets(data)
     yield foreheads(data)
+    yield from conditions(data)
 
 
 def agreement(data: Path) -> Table:

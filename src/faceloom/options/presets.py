@@ -12,12 +12,13 @@ PRESETS: Mapping[str, Mapping[str, Any]] = {
         "min_score": 0.65,
         "enlarge": 1.2,
         "align": ("facemesh_v2", "pfld"),
+        "normalize": "mean",
         "mask": ("components", "extended", "face"),
         "settings": {"mask/extended": {"lift": 0.34, "depth": 0.4, "narrow": 0.2}},
     },
 }
 _OF_DETECTORS = frozenset({"detect", "detect_size", "enlarge", "min_score", "rotate"})
-_OF_ALIGNERS = frozenset({"align", "mask"})
+_OF_ALIGNERS = frozenset({"align", "mask", "normalize"})
 
 
 def preset(name: str, given: Mapping[str, Any]) -> Mapping[str, Any]:
