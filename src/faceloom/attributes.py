@@ -28,6 +28,7 @@ class Part(StrEnum):
     LANDMARKS = "landmarks"
     CONFIDENCE = "confidences of the aligner"
     SPREADS = "spreads of landmarks"
+    IRISES = "irises"
     POSES = "poses"
     SHARPNESS = "sharpness"
     QUALITIES = "qualities"
@@ -196,6 +197,19 @@ class FaceAttributes(Generic[MaskT]):
             is_given=True,
             since=5,
             about="How far the landmarks of several aligners are apart, in distances of the outer corners of the eyes.",
+        ),
+    ] = None
+    irises: Annotated[
+        Points | None,
+        Attribute(
+            kind=Kind.POINTS,
+            shape=(10, 2),
+            digits=3,
+            part=Part.IRISES,
+            presence=Presence.ASKED,
+            in_chips=False,
+            since=7,
+            about="Of the left, then the right iris, as seen in the picture: middle, right, upper, left, lower edge.",
         ),
     ] = None
     frame_to_chip: Annotated[

@@ -75,6 +75,8 @@ class Sighting:
     """(68, 2) pixels of the frame."""
     confidence: float
     """In [0, 1]: its belief that this is a face; 1 where it has none."""
+    irises: Points | None = None
+    """(10, 2) likewise, where it looks for them."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

@@ -49,6 +49,8 @@ class Alignment:
     """(N,) in [0, 1]: the network's own belief that the chip shows a face; 1 where it has none."""
     extent: Boxes
     """(N, 4) box around every point the network found, also those outside the 68."""
+    irises: Points | None = None
+    """(N, 10, 2): of each iris its middle and right, upper, left and lower edge; None where nobody looks for them."""
 
 
 Limit: TypeAlias = tuple[str, float | None]
@@ -85,6 +87,8 @@ class Aligner(NetworkPlugin):
     five_square: ClassVar[FiveSquare | None] = None
     """That extent, told by five keypoints: then a second look is spared where these are plausible."""
 
+    sees_irises: ClassVar[bool] = False
+    """Whether it can find them, if it is asked by an option `irises` of its own."""
     joins_answers: ClassVar[bool] = False
     """Whether answers to several calls, laid one after another, can be decoded as one; it is faster."""
 
@@ -134,7 +138,14 @@ class Aligner(NetworkPlugin):
         require_finite(found.landmarks, self)
         require(found.confidence.shape == (count,), self, "confidence (N,)")
         require(found.extent.shape == (count, 4), self, "extent (N, 4)")
+        require(found.irises is None or found.irises.shape == (count, 10, 2), self, "irises (N, 10, 2)")
         return found
+
+
+def together(parts: Sequence[Points | None]) -> Points | None:
+    """The irises of several answers, one after another, if they were looked for."""
+    seen = [part for part in parts if part is not None]
+    return np.concatenate(seen) if seen else None
 
 
 def _together(parts: Sequence[Alignment]) -> Alignment:
@@ -145,4 +156,5 @@ def _together(parts: Sequence[Alignment]) -> Alignment:
         landmarks=np.concatenate([part.landmarks for part in parts]),
         confidence=np.concatenate([part.confidence for part in parts]),
         extent=np.concatenate([part.extent for part in parts]),
+        irises=together([part.irises for part in parts]),
     )

@@ -5,6 +5,7 @@ Source: Google's model card "MediaPipe Face Mesh V2" of 15 September 2022; the v
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +19,8 @@ from faceloom.models.catalog import CATALOG
 from faceloom.stage import Tensors
 from faceloom.tensors import planes, sigmoid
 
+_IRISES = slice(468, 478)
+
 
 @dataclass(frozen=True, kw_only=True)
 class FaceMeshV2(Aligner):
@@ -29,6 +32,13 @@ class FaceMeshV2(Aligner):
     second_square = Square(scale=1.5, turned=True)
     # The mesh is 3 % larger than FaceMesh's (median of 540 faces), which is nothing to either (docs/accuracy.md).
     five_square = FaceMesh.five_square
+    sees_irises = True
+    irises: bool = False
+    """Whether the irises are told too."""
+
+    @property
+    def configuration(self) -> dict[str, Any]:
+        return {name: value for name, value in super().configuration.items() if name != "irises" or value}
 
     def prepare(self, images: Images) -> Tensors:
         return {"input_12": planes(images, scale=1 / 255)}
@@ -37,7 +47,12 @@ class FaceMeshV2(Aligner):
         points = mesh_points(outputs)
         # The third output tells whether the tongue is out.
         confidence = sigmoid(outputs["Identity_1"].reshape(-1))
-        return Alignment(landmarks=SCHEMES["mesh"].to_ibug(points), confidence=confidence, extent=extent(points))
+        return Alignment(
+            landmarks=SCHEMES["mesh"].to_ibug(points),
+            confidence=confidence,
+            extent=extent(points),
+            irises=points[:, _IRISES] if self.irises else None,
+        )
 
 
 def mesh_points(outputs: Tensors) -> Points:

@@ -18,6 +18,7 @@ from faceloom.formats.record import Format, FrameRecord, Frames, Piece
 _SHAPES = {one.key: one.shape for one in ATTRIBUTES if one.shape and -1 not in one.shape}
 """Of arrays that are as long in every face: one that a face lacks has its columns nevertheless."""
 _OF_ANY_LENGTH = tuple(one for one in ATTRIBUTES if -1 in one.shape)
+_ASKED = tuple(one for one in ATTRIBUTES if one.key in _SHAPES and one.presence is Presence.ASKED)
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 """How a text begins that is guarded: apostrophes of its own too, so that reading can tell them apart."""
 _ONLY_NAMES = frozenset(one.key for one in ATTRIBUTES if one.kind is Kind.MASKS)
@@ -81,6 +82,9 @@ def _bare(text: str) -> str:
 def _write(frames: Frames) -> Iterator[Piece]:
     # Every row of a table has the same columns, and a face may lack what others have.
     absent: dict[str, Any] = {one.key: None for one in ATTRIBUTES if one.presence is Presence.KNOWN}
+    for attribute in _ASKED:
+        if any(getattr(face, attribute.name) is not None for frame in frames for face in frame.faces):
+            absent[attribute.key] = None
     for attribute in _OF_ANY_LENGTH:
         values = (getattr(face, attribute.name) for frame in frames for face in frame.faces)
         if (first := next((value for value in values if value is not None), None)) is not None:

@@ -72,6 +72,8 @@ class Declared:
             return None
         if self.kind in _MANY:
             values = _several(value, self)
+            for one in values if self.option.among else ():
+                self._checked(one)
             return () if self.option.or_none and values == (NONE,) else values
         if self.option.or_none and value == NONE:
             return None

@@ -172,6 +172,16 @@ class AlignerOptions(TypedDict, total=False):
             example=("facemesh_v2", "pfld"),
         ),
     ]
+    attributes: Annotated[
+        Sequence[str],
+        _stage(
+            help="what else is told of each face: iris, by the aligner facemesh_v2",
+            default=(),
+            unit="NAME",
+            among=("iris",),
+            example=("iris",),
+        ),
+    ]
     normalize: Annotated[
         str,
         _stage(

@@ -5,6 +5,7 @@ from dataclasses import fields
 from pathlib import Path
 from typing import Any
 
+from faceloom.align import Aligner
 from faceloom.choices import Filter
 from faceloom.errors import RequestError, WeightsError
 from faceloom.flow import Flow, build_flow, find_plugin
@@ -23,6 +24,7 @@ KNOWN = frozenset({"boxes", "landmarks"})
 _BY_SIGNS, _QUARTER_DEG = "auto", 90.0
 """Of turned looks: by quarters, where there are signs that a face is turned."""
 _OF_DETECTORS = ("detect_size", "enlarge", "min_score", "rotate", "tiles")
+_IRIS = "iris"
 _OF_ALIGNERS = ("normalize", "refeed", "realign")
 
 
@@ -41,7 +43,10 @@ def make_flow(given: Mapping[str, Any]) -> Flow:
     aligners = _aligners(options)
     if any("filters" in told[stage] for stage in aligners):
         raise RequestError("filters are no setting of a plugin; ask for --filter NAME, or filter=[NAME] in Python")
-    asked = dict.fromkeys(aligners, _align_options(options))
+    of_all = _align_options(options)
+    asked: dict[str, Mapping[str, Any]] = {stage: {**of_all, **_attributes(stage, options)} for stage in aligners}
+    if options["attributes"] and not any("irises" in told_of_it for told_of_it in asked.values()):
+        raise RequestError("irises are seen by the aligner facemesh_v2, and it is not asked; add --align facemesh_v2")
     if aligned:
         _refuse_any_detector(options)
     if imports:
@@ -198,6 +203,13 @@ def _align_options(options: AlignerOptions) -> Mapping[str, Any]:
     if Filter.SPREAD in dict(chosen.get("filters", ())) and len(_aligners(options)) == 1:
         raise RequestError("the filter spread compares several aligners, and there is one; name another with --align")
     return chosen
+
+
+def _attributes(stage: str, options: AlignerOptions) -> Mapping[str, Any]:
+    """What an aligner is told of the attributes that are asked for, as far as it sees them."""
+    plugin = find_plugin(*stage.split("/", 1))
+    sees = issubclass(plugin, Aligner) and plugin.sees_irises
+    return {"irises": True} if sees and _IRIS in options["attributes"] else {}
 
 
 def _given(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

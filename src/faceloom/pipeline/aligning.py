@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from faceloom.align import Aligner, Alignment, Limit
 from faceloom.choices import Lighting
 from faceloom.faces import Face, Sighting
-from faceloom.geometry.affine import Points, apply_each, invert, scale_of
+from faceloom.geometry.affine import apply_each, invert, scale_of
 from faceloom.geometry.boxes import Boxes
 from faceloom.geometry.chips import box_to_chip, eye_angle
 from faceloom.geometry.five import are_plausible, on_mean_face
@@ -91,10 +91,14 @@ class AlignStep(FaceStep):
         if self.plugin.realign:
             squares = self._by_landmarks(faces, found)
             found = self._look(faces, squares)
-        landmarks, confidence = self._averaged(faces, squares, found)
+        found = self._averaged(faces, squares, found)
         sightings = [
-            Sighting(landmarks=points, confidence=float(belief))
-            for points, belief in zip(landmarks, confidence, strict=True)
+            Sighting(
+                landmarks=points,
+                confidence=float(found.confidence[i]),
+                irises=None if found.irises is None else found.irises[i],
+            )
+            for i, points in enumerate(found.landmarks)
         ]
         return [self._with(face, sighting) for face, sighting in zip(faces, sightings, strict=True)]
 
@@ -103,7 +107,7 @@ class AlignStep(FaceStep):
         if len(self.aligners) > 1:
             face = with_sighting(face, sighting, stage=self.stage, aligners=self.aligners)
         else:
-            face = replace(face, landmarks=sighting.landmarks, confidence=sighting.confidence)
+            face = replace(face, landmarks=sighting.landmarks, confidence=sighting.confidence, irises=sighting.irises)
         return face if face.landmarks is None else self.describe(face)
 
     def describe(self, face: Face) -> Face:
@@ -157,16 +161,17 @@ class AlignStep(FaceStep):
         angles = np.array([eye_angle(eyes) for eyes in eye_centres(found.landmarks)]) if crop.turned else turns
         return _Squares(crop.around(boxes, turns), crop.scale, angles)
 
-    def _averaged(
-        self, faces: Sequence[Face], squares: _Squares, found: Alignment
-    ) -> tuple[Points, NDArray[np.float32]]:
-        """Landmarks (N, 68, 2) and confidence (N,) of a run, or its mean with several on squares beside its own."""
+    def _averaged(self, faces: Sequence[Face], squares: _Squares, found: Alignment) -> Alignment:
+        """What a run has found, or its mean with several on squares beside its own."""
         if self.plugin.refeed == 1:
-            return found.landmarks, found.confidence
-        besides = [self._look(faces, squares.beside(offset)) for offset in offsets(self.plugin.refeed)[1:]]
-        landmarks = np.stack([one.landmarks for one in (found, *besides)]).mean(axis=0, dtype=np.float64)
-        confidence = np.stack([one.confidence for one in (found, *besides)]).mean(axis=0, dtype=np.float64)
-        return np.asarray(landmarks, np.float32), np.asarray(confidence, np.float32)
+            return found
+        runs = [found, *(self._look(faces, squares.beside(offset)) for offset in offsets(self.plugin.refeed)[1:])]
+        return Alignment(
+            landmarks=_mean([one.landmarks for one in runs]),
+            confidence=_mean([one.confidence for one in runs]),
+            extent=found.extent,
+            irises=_mean([one.irises for one in runs if one.irises is not None]) if found.irises is not None else None,
+        )
 
     def _look(self, faces: Sequence[Face], squares: _Squares) -> Alignment:
         """What the network finds in squares, in frame pixels."""
@@ -182,19 +187,33 @@ class AlignStep(FaceStep):
             landmarks=apply_each(chips_to_frame, found.landmarks),
             confidence=found.confidence,
             extent=_turned(found.extent, chips_to_frame),
+            irises=None if found.irises is None else apply_each(chips_to_frame, found.irises),
         )
 
 
 def _part(found: Alignment, these: NDArray[np.bool_]) -> Alignment:
     """Of some faces."""
-    return Alignment(landmarks=found.landmarks[these], confidence=found.confidence[these], extent=found.extent[these])
+    return Alignment(
+        landmarks=found.landmarks[these],
+        confidence=found.confidence[these],
+        extent=found.extent[these],
+        irises=None if found.irises is None else found.irises[these],
+    )
 
 
 def _mixed(found: Alignment, these: NDArray[np.bool_], other: Alignment) -> Alignment:
     """What was found, of some faces the other."""
     landmarks, confidence, extent = found.landmarks.copy(), found.confidence.copy(), found.extent.copy()
     landmarks[these], confidence[these], extent[these] = other.landmarks, other.confidence, other.extent
-    return Alignment(landmarks=landmarks, confidence=confidence, extent=extent)
+    irises = None
+    if found.irises is not None and other.irises is not None:
+        irises = found.irises.copy()
+        irises[these] = other.irises
+    return Alignment(landmarks=landmarks, confidence=confidence, extent=extent, irises=irises)
+
+
+def _mean(several: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:
+    return np.asarray(np.stack(several).mean(axis=0, dtype=np.float64), np.float32)
 
 
 def offsets(count: int) -> NDArray[np.float64]:
