@@ -32,6 +32,7 @@ from faceloom.targets import Target
 
 FOLDER_CONFIG = {"stages": {"detect/yunet": {}, "mask/extended": {"weights": None}}, "mask_size": 256}
 COMPANIONS: Mapping[str, Mapping[str, Any]] = {
+    "attributes": {"align": ["facemesh_v2"]},
     "from_": {"detect": "import"},
     "from_format": {"detect": "import", "from_": "faces.jsonl"},
     "like": {"identify": "sface"},

@@ -8,7 +8,7 @@ import pytest
 
 import faceloom.api
 from conftest import prepared
-from every_option import Notebook, all_options, by_file, by_flag, given, make_files
+from every_option import COMPANIONS, Notebook, all_options, by_file, by_flag, given, make_files
 from faceloom.cli.commands import Command, keywords
 from faceloom.cli.flags import CommonFlags
 from faceloom.models.weights import WeightCache
@@ -96,7 +96,8 @@ def test_an_option_of_passes_arrives(name: str, notebook: Notebook) -> None:
 def test_an_option_of_a_stream_arrives(name: str, notebook: Notebook) -> None:
     one = declared(StreamOptions)[name]
     value = not one.option.default if one.option.example is None else one.option.example
-    for options in ({}, {name: value}):
-        list(faceloom.api.stream("in.png", **options))  # type: ignore[arg-type]
+    besides = {other: told for other, told in COMPANIONS.get(name, {}).items() if other in declared(StreamOptions)}
+    for options in (besides, {**besides, name: value}):
+        list(faceloom.api.stream("in.png", **options))
     usual, asked = notebook.asked
     assert usual != asked
