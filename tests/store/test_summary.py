@@ -34,6 +34,7 @@ def test_a_finished_run_is_told_in_numbers(out: Path) -> None:
         "frames": {"pending": 0, "done": 7, "failed": 0},
         "faces": 17,
         "rejected": 0,
+        "turned": 0,
         "persons": 0,
         "frames_with_faces": 6,
         "rejected_by": {},
