@@ -139,9 +139,12 @@ class Fuzz:
         self._done = 0
         self.reference = self._run_in_peace()
 
-    def run(self, rounds: int) -> Tally:
-        """Disturbs runs so many times, and lets the last folder be finished."""
-        for number in range(rounds):
+    def run(self, rounds: int, *, least_kills: int = 0) -> Tally:
+        """Disturbs runs so many times, or up to three times as many until so many were killed in time, and lets the
+        last folder be finished."""
+        for number in range(3 * rounds):
+            if number >= rounds and sum(self.tally.kills.values()) >= least_kills:
+                break
             self.tally.rounds = number + 1
             if number % _TOLD_EVERY == _TOLD_EVERY - 1:
                 self._say(f"{number} rounds, {self.tally.finished} finished runs")

@@ -20,7 +20,7 @@ from reliability.kill_fuzz import Fuzz, workers_of, write_media
 
 def test_a_run_that_is_killed_at_random_moments_ends_as_one_in_peace(samples: Path, tmp_path: Path) -> None:
     media = write_media(samples, tmp_path / "media")
-    tally = Fuzz(media, tmp_path, seed=3).run(9)
+    tally = Fuzz(media, tmp_path, seed=3).run(9, least_kills=6)
     assert not tally.problems, str(tally)
     assert sum(tally.kills.values()) >= 6
     assert tally.finished

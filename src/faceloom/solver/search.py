@@ -165,8 +165,15 @@ class _Lowering(_Search):
         self._lower()
 
     def go_on(self, start: _Start) -> None:
+        """As before, with the first phases at what they take now: they may be slower since the budget was lowered, and
+        would bar the way to what is as good as they were."""
         if all(map(self.phases.fits, start.sets)):
-            super().go_on(start)
+            super().go_on(start._replace(cost=self._cost(start)))
+
+    def _cost(self, start: _Start) -> Cost:
+        last = len(start.sets) - 1 if start.done == self.phases.everything else -1
+        taken = (self.phases.best(chosen, last=i == last).ticks for i, chosen in enumerate(start.sets))
+        return Cost(sum(taken) + len(start.sets) * self.phases.switch_ticks, len(start.sets))
 
     def _close(self, start: _Start, chosen: int) -> None:
         if self.phases.fits(chosen):

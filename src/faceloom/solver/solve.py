@@ -67,6 +67,8 @@ def _best(phases: Phases) -> Rank:
     if best.phases > 1 or best.ticks > LowerBounds(phases).least_ticks(phases.everything):
         sets = by_subsets(phases)
         best = rank(phases, sets) if sets else _searched(phases, best)
+    if phases.problem.host:  # where batches are the fastest that fit, smaller ones may be as fast
+        best = smallest(phases, best)
     return climb(phases.within(best.peak_bytes), best.sets)
 
 
@@ -75,7 +77,7 @@ def _searched(phases: Phases, best: Rank) -> Rank:
     best = min(best, climb(phases, apart(phases)))
     sets = faster(phases, best.cost)
     best = rank(phases, sets) if sets else best
-    return smallest(phases, best) if best.phases > 1 or phases.problem.host else best
+    return smallest(phases, best) if best.phases > 1 and not phases.problem.host else best
 
 
 def _best_placed(problem: Problem, device: str) -> tuple[Phases, Rank]:

@@ -290,6 +290,8 @@ class _Held:
     peak_bytes: int
     host_peak_bytes: int
     """The peak of the host's memory, whichever memory the other sizes are of."""
+    bare_bytes: int = 0
+    """What is held after the calls where nothing was reserved for them."""
 
 
 def _taken(stage: Stage, batches: Sequence[int]) -> list[int]:
@@ -310,7 +312,7 @@ def _held(
     held: dict[int, _Held] = {}
     for batch in batches:
         try:
-            held[batch] = _least_held(engine, memory, call, batch, ceiling)
+            held[batch] = _least_held(engine, memory, call, batch, ceiling, smaller=held.get(batch - 1))
         except MemoryError:
             if not held:
                 raise
@@ -318,13 +320,28 @@ def _held(
     return held
 
 
-def _least_held(engine: Engine, memory: HeldMemory, call: _Call, batch: int, ceiling: ProcessCeiling) -> _Held:
-    """With as much reserved as the calls use of it: what the runtime holds elsewhere is not reserved for."""
+def _least_held(
+    engine: Engine,
+    memory: HeldMemory,
+    call: _Call,
+    batch: int,
+    ceiling: ProcessCeiling,
+    *,
+    smaller: _Held | None = None,
+) -> _Held:
+    """With as much reserved as the calls use of it: what the runtime holds elsewhere is not reserved for.
+
+    By chance all of a call's blocks may just fit into what was reserved for one batch size and not for another; what
+    larger batches hold does not follow from two such sizes. So a batch holds more than a smaller one, by no less than
+    where nothing is reserved.
+    """
     found = _run_with(engine, memory, call, batch, ceiling, reserved_bytes=0)
     ample = _run_with(engine, memory, call, batch, ceiling, reserved_bytes=found.kept_bytes)
     elsewhere = max(0, ample.kept_bytes - ample.arena_bytes)
     tight = _run_with(engine, memory, call, batch, ceiling, reserved_bytes=max(0, found.kept_bytes - elsewhere))
-    return min(tight, ample, key=lambda one: one.peak_bytes)
+    least = smaller.peak_bytes + found.kept_bytes - smaller.bare_bytes if smaller else 0
+    first, second = sorted((tight, ample), key=lambda one: one.peak_bytes)
+    return replace(first if first.peak_bytes >= least else second, bare_bytes=found.kept_bytes)
 
 
 def _run_with(
