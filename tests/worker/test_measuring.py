@@ -55,6 +55,28 @@ def test_measuring_stays_below_the_ceiling_however_much_larger_batches_seem_to_g
     assert largest == 4
 
 
+_REFUSED_BY_OPENCV = """
+import cv2
+from faceloom.worker import measuring
+whole = measuring.network_step
+def step(stage, network, *, batch):
+    if batch > 1:
+        error = cv2.error("Failed to allocate 861184 bytes")
+        error.code = -4
+        raise error
+    return whole(stage, network, batch=batch)
+measuring.network_step = step
+"""
+
+
+def test_a_batch_that_another_library_gets_no_memory_for_is_one_that_does_not_fit(cache: WeightCache) -> None:
+    detector = make_flow({}).networks[0]
+    assert detector.weights
+    command = [sys.executable, "-c", _REFUSED_BY_OPENCV + _MEASURE, str(cache.prepare(detector.weights)), "0"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert list(json.loads(done.stdout)["batch_s"]) == ["1"]
+
+
 class ScriptedArena:
     """An engine and its memory: what calls of a batch hold is written down, by how much was reserved for them."""
 

@@ -21,7 +21,7 @@ from faceloom.faces import Face, FrameId, Patch
 from faceloom.frame import Frame
 from faceloom.geometry.chips import PATCH_SCALE
 from faceloom.geometry.landmarks import MEAN_FACE, five_keypoints
-from faceloom.memory.ceilings import ProcessCeiling
+from faceloom.memory.ceilings import ProcessCeiling, is_out_of_memory
 from faceloom.memory.devices import free_bytes_of
 from faceloom.memory.footprints import MARGIN, UNTOLD_BYTES, Footprint, HostFootprint, fit
 from faceloom.memory.guess import guess_footprint
@@ -151,7 +151,12 @@ def _measure(
 
     def call(batch: int) -> None:
         ceiling.tighten()
-        network_step(request.stage, copied, batch=batch).run([item] * batch)
+        try:
+            network_step(request.stage, copied, batch=batch).run([item] * batch)
+        except Exception as error:
+            if is_out_of_memory(error):  # whichever library has said so
+                raise MemoryError(str(error)) from error
+            raise
 
     held = _held(engine, memory, call, _taken(request.stage, BYTE_BATCHES), ceiling)
     fixed, per_item = fit({batch: one.peak_bytes for batch, one in held.items()})
