@@ -405,7 +405,10 @@ def plan(
     on_event: OnEvent = lambda event: None,
     **options: Unpack[PlanOptions],
 ) -> Forecast:
-    """Plans what `extract` would do with the same arguments; no network is run, frames are counted and not read.
+    """Plans what `extract` would do with the same arguments: frames are counted, and a few of them looked at.
+
+    How long a run takes depends on how many faces there are and on how dear reading is. So the detector is run on up to
+    32 frames, if it has been measured on this machine; with `look=False` nothing is run.
 
     Args:
         inputs: files or folders, as for `extract`.
@@ -420,7 +423,7 @@ def plan(
     given = inputs_of(inputs, options)
     if given.remote:
         raise RequestError("a plan takes files of this machine; fetch some of the remote ones first")
-    return forecast(order, given, budgets, on_event=on_event)
+    return forecast(order, given, budgets, looks=options["look"], on_event=on_event)
 
 
 @takes(ProfileOptions)

@@ -65,6 +65,17 @@ class Derivation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Seen:
+    """What a look at a few of the frames has shown."""
+
+    frames: int
+    faces: int
+    """In all of them together."""
+    reading: float = 1.0
+    """How many times as long as is typical it takes to read one."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
     """What is asked for; how it is done is planned when the inputs are known."""
 
@@ -105,6 +116,8 @@ class Order:
     """What remote inputs may take of the disk while they are read; None: the usual."""
     retry_failed: bool = False
     """Whether all that failed before is done again, whyever it failed."""
+    seen: Seen | None = None
+    """What is known of the frames before they are done; None: nothing."""
 
     @property
     def runtime(self) -> Runtime:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from faceloom.cli.commands import Argument, Command, keywords
 from faceloom.cli.flags import JsonFlags
-from faceloom.cli.plan_tables import compared, in_words, or_error, table, wishes_to_json
+from faceloom.cli.plan_tables import compared, in_words, more_to_json, or_error, table
 from faceloom.cli.starting import starting
 from faceloom.cli.terminal import say, say_json
 from faceloom.options.calls import PlanOptions
@@ -76,7 +76,7 @@ def _plan_inputs(chosen: argparse.Namespace, budgets: Sequence[str]) -> int:
             _note_guesses(found)
             raise only
         if chosen.json:
-            say_json(only.plan.to_json() | ({"wishes": wishes_to_json(found.wishes)} if found.wishes else {}))
+            say_json(only.plan.to_json() | more_to_json(found))
         else:
             say(in_words(found, only))
     elif chosen.json:
@@ -165,8 +165,8 @@ def _size(text: str) -> int:
 
 PLAN = Command(
     name="plan",
-    help="what a run would do: passes, batches, memory, seconds; nothing is run",
-    description="Shows the best plan for a budget. Inputs are counted; no frame is read and no network run.",
+    help="what a run would do: passes, batches, memory, seconds",
+    description="Shows the best plan for a budget. Inputs are counted, and a few frames looked at.",
     examples=_EXAMPLES,
     arguments=(Argument(name="inputs", metavar="INPUT", help="a picture, a video, or a folder", nargs="*"),),
     options=PlanFlags,

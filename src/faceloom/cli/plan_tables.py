@@ -24,6 +24,9 @@ def in_words(found: "Forecast", planned: "Planned") -> str:
         f"{stage} is thought to need a budget of {format_bytes(needed)}, and is tried in this one"
         for stage, needed in planned.tried_anyway.items()
     ]
+    if found.seen:
+        each = found.seen.faces / found.seen.frames
+        notes += [f"{each:.1f} faces a frame, by a look at {found.seen.frames} of them"]
     whole = f"{head}\n\n{table(plan, planned.share, planned.problem, notes)}"
     return f"{whole}\n\n{wish_table(found.wishes)}" if found.wishes else whole
 
@@ -45,6 +48,16 @@ def wish_table(wishes: "Sequence[WishCost]") -> str:
         numbers = f"{len(plan.phases):>6}  {plan.workers:>7}  {peak:>9,.0f} {plan.seconds:>9,.1f}"
         lines.append(f"{one.wish or 'none':<{width}}  {numbers}{more}")
     return "\n".join(lines)
+
+
+def more_to_json(found: "Forecast") -> dict[str, Any]:
+    """What is told besides the plan: what was seen, and what wishes cost."""
+    told: dict[str, Any] = {}
+    if found.seen:
+        told["seen"] = {"frames": found.seen.frames, "faces": found.seen.faces}
+    if found.wishes:
+        told["wishes"] = wishes_to_json(found.wishes)
+    return told
 
 
 def wishes_to_json(wishes: "Sequence[WishCost]") -> list[dict[str, Any]]:
@@ -87,7 +100,7 @@ def table(plan: "Plan", share: "Plan", problem: "Problem", notes: Sequence[str] 
     spare = format_bytes(plan.budget_bytes - plan.peak_bytes)
     lines.append(
         f"peak {format_bytes(plan.peak_bytes)} of {format_bytes(plan.budget_bytes)} ({spare} to spare),"
-        f" about {format_seconds(plan.seconds)} without reading the frames"
+        f" about {format_seconds(plan.seconds)}"
     )
     return "\n".join(lines)
 

@@ -103,6 +103,14 @@ class PlanOptions(
             example=("300MiB", "1GiB"),
         ),
     ]
+    look: Annotated[
+        bool,
+        Option(
+            help="look at a few of the frames first, so that the seconds fit their faces and their decoder",
+            denial="run nothing: expect one face a frame, and a decoder of the usual kind",
+            default=True,
+        ),
+    ]
 
 
 class ProfileOptions(FlowOptions, DeviceOptions, PrecisionOptions, total=False):

@@ -86,3 +86,5 @@ class ChunkRows:
     """That each network was given, by stage."""
     kept_bytes: int = 0
     """Of patches or rows, at the end of the first phase."""
+    processor_s: float = 0.0
+    """The seconds of the processor that the worker's process took meanwhile; 0 where nobody looked."""

@@ -1,4 +1,4 @@
-"""Plans without a run: the inputs are counted into a temporary store, and no network is run."""
+"""Plans without a run: the inputs are counted into a temporary store, and a few frames are looked at."""
 
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
@@ -8,7 +8,7 @@ from pathlib import Path
 
 from faceloom.errors import BudgetError, MediaError
 from faceloom.events import OnEvent
-from faceloom.job import Order
+from faceloom.job import Order, Seen
 from faceloom.media.listing import Inputs
 from faceloom.memory.budget import Budget
 from faceloom.memory.footprints import Footprint
@@ -17,6 +17,7 @@ from faceloom.solver.wishes import FREE, Wishes
 from faceloom.store.store import Store
 from faceloom.supervisor.devices import PlannedDevice, guessed, plan_devices
 from faceloom.supervisor.effects import without_effect
+from faceloom.supervisor.glance import glance
 from faceloom.supervisor.inputs import ShouldStop, add_inputs
 from faceloom.supervisor.planning import Planned
 from faceloom.supervisor.survey import Survey, probe_bytes, refuse_starved
@@ -48,6 +49,8 @@ class Forecast:
     wishes: tuple[WishCost, ...] = ()
     """What every wish costs alone, after the plan without any; nothing where nothing was wished, for several devices
     and for several budgets."""
+    seen: Seen | None = None
+    """What a look at a few of the frames has shown; None where none were looked at."""
 
 
 def forecast(
@@ -55,10 +58,13 @@ def forecast(
     inputs: Inputs,
     budgets: Sequence[int],
     *,
+    looks: bool = True,
     on_event: OnEvent,
     should_stop: ShouldStop = lambda: False,
 ) -> Forecast:
     """Plans a run over the inputs, for each of these budgets, or for the order's own if none is given.
+
+    With `looks`, a few of the frames are looked at before, so that the seconds fit their faces and their decoder.
 
     Raises:
         MediaError: there is no picture and no video among the inputs.
@@ -76,6 +82,9 @@ def forecast(
 
         for notice in without_effect(order.flow, store):
             on_event(notice)
+
+        seen = glance(order, store, pool, budget=own, on_event=on_event) if looks else None
+        order = replace(order, seen=seen)
 
         def candidates(asked_bytes: int | None) -> list[PlannedDevice]:
             budget = own if asked_bytes is None else _instead(own, order.targets[0], asked_bytes)
@@ -97,7 +106,7 @@ def forecast(
         surveys = [Survey(order, target, store, pool, on_event=on_event) for target in order.targets]
         costs = [cost for survey in surveys for cost in survey.guess().items()]
         unknown = dict.fromkeys(name for name, footprint in costs if not footprint.is_measured)
-    return Forecast(frames=frames, plans=plans, devices=devices, guessed=tuple(unknown), wishes=wishes)
+    return Forecast(frames=frames, plans=plans, devices=devices, guessed=tuple(unknown), wishes=wishes, seen=seen)
 
 
 def measure_now(

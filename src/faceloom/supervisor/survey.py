@@ -30,6 +30,8 @@ from faceloom.units import KIB, MIB
 
 EXPECTED_FACES = 1.0
 """How many faces a frame is expected to have, until some have been seen."""
+LEAST_FACES = 0.01
+"""Where none were seen: nothing divides by zero, and a plan still has room for one."""
 EXPECTED_PATCH_BYTES = 256 * KIB
 """How large the patch of a face is expected to be, until some have been seen."""
 SUPERVISOR_MORE_BYTES = 3 * MIB
@@ -114,9 +116,9 @@ class Survey:
             heap_frame_bytes=_heap_frame_bytes(shape for _, shape in shapes),
             decoder_bytes=max(decoder for decoder, _ in reading),
             reading_bytes=max(*(moment for _, moment in reading), _writing_bytes(order.outputs, largest_bytes)),
-            faces_a_frame=EXPECTED_FACES,
+            faces_a_frame=_expected_faces(order),
             kept_bytes_a_frame=_kept_bytes(order, largest_bytes),
-            decode_s=reading_s(store.frames.pixels()),
+            decode_s=reading_s(store.frames.pixels()) * (order.seen.reading if order.seen else 1.0),
             face_s=face_s(order.outputs),
             looks_a_frame=_looks_a_frame(order, self._canvas_of),
             has_videos=self.has_videos,
@@ -313,7 +315,12 @@ def _kept_bytes(order: Order, frame_bytes: int) -> float:
     """What is kept of a frame for the next phase, until some have been seen; of one that is a face, all of it."""
     if order.outputs.framing.is_frame:
         return float(frame_bytes)
-    return EXPECTED_FACES * EXPECTED_PATCH_BYTES * _patch_area(order.outputs)
+    return _expected_faces(order) * EXPECTED_PATCH_BYTES * _patch_area(order.outputs)
+
+
+def _expected_faces(order: Order) -> float:
+    """How many faces a frame is expected to have: as many as were seen, if frames were looked at."""
+    return max(LEAST_FACES, order.seen.faces / order.seen.frames) if order.seen else EXPECTED_FACES
 
 
 def _patch_area(outputs: Outputs) -> float:

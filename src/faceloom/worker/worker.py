@@ -118,7 +118,7 @@ class Worker:
             StarvedError: a single item does not get the memory that it needs.
             MemoryError: something else does not.
         """
-        started = time.perf_counter()
+        started, processor = time.perf_counter(), time.process_time()
         notes = ChunkNotes(on_progress, on_read)
         outputs = self._job.outputs
         flow = self._job.flow
@@ -148,6 +148,7 @@ class Worker:
             starved=tuple(notes.starved),
             images=dict(notes.images),
             kept_bytes=notes.kept_bytes,
+            processor_s=time.process_time() - processor,
         )
 
     def _derive(
