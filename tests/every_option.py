@@ -16,6 +16,7 @@ import faceloom.correcting
 import faceloom.grouping
 import faceloom.live_runs
 import faceloom.orders.order
+import faceloom.picking.pick
 import faceloom.review.report
 import faceloom.review.serving
 import faceloom.store.exports
@@ -52,6 +53,7 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
     "export": {"to": "jsonl"},
     "forget": {"source": "b.jpg"},
     "report": {"out": "report.html"},
+    "pick": {"out": "best"},
 }
 """What a command cannot do without."""
 EXAMPLES: Mapping[tuple[str, str], Any] = {
@@ -79,7 +81,7 @@ def given(command: Command, one: Declared) -> tuple[dict[str, Any], dict[str, An
     companions = {name: value for name, value in COMPANIONS.get(one.name, {}).items() if name in command.declared}
     others = {**NEEDED.get(command.name, {}), **companions}
     if one.name == "person":
-        del others["source"]
+        others.pop("source", None)
     others.pop(one.name, None)
     value = (
         not one.option.default if one.kind is Form.TRUTH else EXAMPLES.get((command.name, one.name), one.option.example)
@@ -226,6 +228,7 @@ class Notebook:
             patch.setattr(faceloom.store.exports, name, self._ending(name, list))
         patch.setattr(faceloom.store.merging, "merge", self._ending("merge", nothing_merged))
         patch.setattr(faceloom.grouping, "group", self._ending("group", list))
+        patch.setattr(faceloom.picking.pick, "pick", self._ending("pick", nothing_picked))
         patch.setattr(faceloom.review.report, "report", self._ending("report", list))
         patch.setattr(faceloom.review.serving, "serve", self._ending("serve", list))
         patch.setattr(faceloom.store.forgetting, "forget", self._ending("forget", faceloom.store.forgetting.Forgotten))
@@ -307,6 +310,11 @@ def nothing_merged() -> faceloom.store.merging.Merged:
     """Of a merge that did nothing."""
     none = dict.fromkeys(("folders", "sources", "frames", "faces", "files", "known", "forgotten", "lost"), 0)
     return faceloom.store.merging.Merged(missing=(), **none)
+
+
+def nothing_picked() -> faceloom.picking.pick.PickedFaces:
+    """Of a result folder without faces."""
+    return faceloom.picking.pick.PickedFaces(picked={}, candidates=0, duplicates=0, lost=0, out=Path())
 
 
 def nothing_planned() -> Any:

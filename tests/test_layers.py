@@ -26,6 +26,7 @@ ROWS = (
     ("store",),
     ("messages", "grouping", "correcting"),
     ("results",),
+    ("picking",),
     ("pipeline",),
     ("worker",),
     ("supervisor",),

@@ -61,6 +61,8 @@ if TYPE_CHECKING:
     from faceloom.options.calls import PassesOptions as PassesOptions
     from faceloom.options.calls import StreamOptions as StreamOptions
     from faceloom.options.stages import FlowOptions as FlowOptions
+    from faceloom.picking.pick import PickedFaces as PickedFaces
+    from faceloom.picking.pick import pick as pick
     from faceloom.results.exporting import export as export
     from faceloom.results.faces import ResultFace as ResultFace
     from faceloom.results.faces import ResultFrame as ResultFrame
@@ -104,6 +106,7 @@ _MODULES = {
     "faceloom.memory.footprints": "Footprint",
     "faceloom.options.calls": "ExtractOptions PassesOptions StreamOptions",
     "faceloom.options.stages": "FlowOptions",
+    "faceloom.picking.pick": "PickedFaces pick",
     "faceloom.results.exporting": "export",
     "faceloom.results.faces": "ResultFace ResultFrame",
     "faceloom.results.results": "FaceSelection Results open",

@@ -107,6 +107,24 @@ class Sort(StrEnum):
     """The one of which the detector is surest."""
 
 
+class Each(StrEnum):
+    """Of what so many faces are picked."""
+
+    ALL = "all"
+    """Of all faces together."""
+    PERSON = "person"
+    SOURCE = "source"
+
+
+class Laid(StrEnum):
+    """How faces are laid out that were picked or sorted."""
+
+    COPIES = "copies"
+    LINKS = "links"
+    LIST = "list"
+    """No chips: a file that names them."""
+
+
 class EngineName(StrEnum):
     """Which engine runs the networks."""
 
@@ -121,3 +139,42 @@ class Precision(StrEnum):
     TF32 = "tf32"
     """Products of 10 bits of mantissa, on cards that have it."""
     FP16 = "fp16"
+
+
+class SortKey(StrEnum):
+    """What faces are sorted by."""
+
+    QUALITY = "quality"
+    SHARPNESS = "sharpness"
+    SIZE = "size"
+    """The longer side of the box, pixels."""
+    SCORE = "score"
+    YAW = "yaw"
+    PITCH = "pitch"
+    ROLL = "roll"
+    BORDER = "border"
+    """The share of the chip that lies beyond the frame."""
+    TIME = "time"
+    """In the source; pictures have none."""
+    NAME = "name"
+    """Source, frame and index."""
+    BRIGHTNESS = "brightness"
+    """Mean luma of the middle of the chip, where the face is."""
+    LUMA = "luma"
+    """Mean luma of the chip."""
+    HUE = "hue"
+    """Mean hue of the chip, degrees."""
+    GREEN = "green"
+    """From purple to green, as YCgCo has it."""
+    ORANGE = "orange"
+    """From blue to orange, as YCgCo has it."""
+    MEAN_FACE = "mean-face"
+    """How far the landmarks are from those of the mean head in the same pose."""
+    HISTOGRAM = "histogram"
+    """Alike in the histogram of luma beside each other, and likewise with those that follow."""
+    LANDMARKS = "landmarks"
+    """Alike in their landmarks, and in where these lie in the frame."""
+    SHAPE = "shape"
+    """Alike in their landmarks without place, size and turn."""
+    IDENTITY = "identity"
+    """Alike in their embeddings."""

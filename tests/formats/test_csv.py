@@ -6,7 +6,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from faceloom.formats.csv import FORMAT, _bare, _guarded, write_rows
+from faceloom.formats.csv import FORMAT, _bare, guarded, write_rows
 from faceloom.formats.record import FrameRecord
 from formats.records import frames, written
 
@@ -16,9 +16,9 @@ few = settings(max_examples=40, suppress_health_check=[HealthCheck.too_slow])
 
 @given(st.text("'=+-@\t\r\n1a", max_size=6))
 def test_no_text_is_a_formula_and_each_comes_back(text: str) -> None:
-    assert not _guarded(text).startswith(_DANGEROUS)
-    assert _bare(_guarded(text)) == text
-    assert _guarded(text) == text or _guarded(text) == f"'{text}"
+    assert not guarded(text).startswith(_DANGEROUS)
+    assert _bare(guarded(text)) == text
+    assert guarded(text) == text or guarded(text) == f"'{text}"
 
 
 @few

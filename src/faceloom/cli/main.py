@@ -25,6 +25,7 @@ from faceloom.cli.merging import MERGE
 from faceloom.cli.option_files import FILE, take_options
 from faceloom.cli.parser import Parser
 from faceloom.cli.people import FORGET, GROUP
+from faceloom.cli.picking import PICK
 from faceloom.cli.plan import PLAN
 from faceloom.cli.profile import PROFILE
 from faceloom.cli.publishing import PUBLISH
@@ -51,6 +52,7 @@ COMMANDS = (
     MERGE,
     PUBLISH,
     GROUP,
+    PICK,
     CORRECT,
     CORRECTIONS,
     REVIEW,

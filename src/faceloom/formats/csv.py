@@ -58,7 +58,7 @@ def _cells(key: str, value: Any) -> list[Any]:
         return [cell for row in value for cell in row] if value and isinstance(value[0], list) else value
     if key in _ONLY_NAMES:
         value = " ".join(sorted(value))
-    return [_guarded(value) if isinstance(value, str) else value]
+    return [guarded(value) if isinstance(value, str) else value]
 
 
 def _is_array(key: str, value: Any) -> bool:
@@ -69,7 +69,7 @@ def _wide(cells: list[Any], width: int) -> list[Any]:
     return cells if len(cells) == width else [*cells, *[""] * (width - len(cells))]
 
 
-def _guarded(text: str) -> str:
+def guarded(text: str) -> str:
     """A text with an apostrophe before it, if a spreadsheet would take it for a formula (OWASP, CSV Injection)."""
     return f"'{text}" if _FORMULA.match(text) else text
 

@@ -1,10 +1,10 @@
 """What each function of the library takes, and with it the command that ends in it."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, TypedDict
 
-from faceloom.choices import Sort
+from faceloom.choices import Each, Laid, Sort
 from faceloom.options.inputs import InputOptions, PublishOptions, ScratchOptions
 from faceloom.options.machine import (
     CeilingOptions,
@@ -37,7 +37,7 @@ from faceloom.options.stages import (
     PluginOptions,
     StageOptions,
 )
-from faceloom.options.written_values import with_commas
+from faceloom.options.written_values import bins_of, with_commas
 
 _added = partial(Option, group="stages (see: faceloom models)")
 
@@ -252,6 +252,75 @@ class ForgetOptions(TypedDict, total=False):
             " again",
             unit="NAME",
             example="person 3",
+        ),
+    ]
+
+
+class LaidOptions(RawOptions, ShareOptions, total=False):
+    """How faces are laid out that were picked or sorted."""
+
+    as_: Annotated[
+        str,
+        Option(
+            help="what is made: copies of chips, links to them, or no more than a list, which `out` names then"
+            " (.jsonl or .csv)",
+            default=Laid.COPIES.value,
+            among=tuple(Laid),
+            flag="as",
+            example="links",
+        ),
+    ]
+    replace: Annotated[
+        bool, Option(help="whether a folder or list goes that an earlier call has made there", default=False)
+    ]
+    person: Annotated[
+        Sequence[str],
+        Option(help="only the faces of this person", default=(), unit="NAME", example=("person 2",)),
+    ]
+    memory: Annotated[
+        int | str | None,
+        Option(help="ceiling for the process, like 300MiB", usual="none", unit="SIZE", example="900MiB"),
+    ]
+
+
+class PickOptions(LaidOptions, total=False):
+    """What `pick` takes."""
+
+    best: Annotated[int, Option(help="how many faces, at most", default=100, unit="N", within=Interval(1), example=20)]
+    each: Annotated[
+        str,
+        Option(
+            help="of what so many are picked: of all faces together, of each person, or of each source",
+            default=Each.ALL.value,
+            among=tuple(Each),
+            example="source",
+        ),
+    ]
+    min_quality: Annotated[
+        float, Option(help="least quality", default=0.0, unit="SHARE", within=Interval(0, 1), example=0.5)
+    ]
+    min_size: Annotated[
+        int | float | str | None,
+        Option(
+            help="least length of the longer side of the box, in pixels or like 5% of the frame's shorter side",
+            unit="SIZE",
+            example="40",
+        ),
+    ]
+    bins: Annotated[
+        Mapping[str, int],
+        Option(
+            help="spread evenly over so many bins of a number, from its least to its most: yaw=5",
+            default={},
+            unit="KEY=N",
+            parse=bins_of,
+            example={"yaw": 5},
+        ),
+    ]
+    duplicates: Annotated[
+        bool,
+        Option(
+            help="also near duplicates: copies that were scaled or compressed, the same a moment later", default=False
         ),
     ]
 

@@ -64,3 +64,18 @@ def batches_of(items: Sequence[str]) -> dict[str, str]:
 def with_commas(text: str) -> tuple[str, ...]:
     """The items of a list with commas between."""
     return tuple(text.split(","))
+
+
+def bins_of(items: Sequence[str]) -> dict[str, int]:
+    """Numbers of bins by what they are of.
+
+    Raises:
+        RequestError: an item is not of the form KEY=N.
+    """
+    bins = {}
+    for item in items:
+        key, is_told, number = item.partition("=")
+        if not (is_told and key and number.isascii() and number.isdecimal()):
+            raise RequestError(f"--bins {item} is not of the form KEY=N, as in yaw=5")
+        bins[key] = int(number)
+    return bins

@@ -21,12 +21,12 @@ from faceloom.media.reading import FrameReader
 from faceloom.media.sources import Source, SourceKind
 from faceloom.memory.ceilings import ProcessCeiling, is_out_of_memory
 from faceloom.memory.usage import held_bytes
-from faceloom.results.pictures import read_chip
+from faceloom.results.pictures import read_small_chip
+from faceloom.results.sheets import tiled
 from faceloom.store.configuration import config_in, framing_of
 from faceloom.store.corrections import png_of
 from faceloom.store.database import connect
 from faceloom.store.notes import read_notes
-from faceloom.store.places import file_below
 from faceloom.store.scratch import is_address, place_of
 from faceloom.store.view import connect_corrected
 from faceloom.thumbnails import shrink
@@ -34,8 +34,6 @@ from faceloom.units import format_bytes
 
 _MOST_KEPT_BYTES = 40 << 20
 """A frame of more is read anew for each picture of it."""
-_MOST_CHIP_PX = 4096
-_MOST_FILE_BYTES = 64 << 20
 _MOST_MASK_PX = 1024
 _PNG = b"\x89PNG\r\n\x1a\n"
 _BOX_SCALE = 1.4
@@ -49,44 +47,12 @@ def thumbnail(folder: Path, chip: str, *, longest: int) -> bytes:
         StoreError: the file is gone, or lies outside the folder.
         MediaError: it is no picture any more.
     """
-    return encode_jpeg(np.ascontiguousarray(_tile(folder, chip, longest)))
+    return encode_jpeg(np.ascontiguousarray(read_small_chip(folder, chip, longest=longest)))
 
 
 def sheet(folder: Path, chips: Sequence[str | None], *, across: int, size: int) -> bytes:
     """Chips side by side in rows, each scaled down to a square, as one JPEG; of a chip that is not there, nothing."""
-    tiles = np.full((-(-max(1, len(chips)) // across), across, size, size, 3), 128, np.uint8)
-    for place, chip in enumerate(chips):
-        if chip is None:
-            continue
-        try:
-            small = _tile(folder, chip, size)
-        except FaceloomError:  # of one that is shown alone the reason is told
-            continue
-        tiles[place // across, place % across, : small.shape[0], : small.shape[1]] = small
-    rows = tiles.shape[0]
-    return encode_jpeg(np.ascontiguousarray(tiles.transpose(0, 2, 1, 3, 4)).reshape(rows * size, across * size, 3))
-
-
-def _tile(folder: Path, chip: str, size: int) -> Image:
-    path = file_below(folder, chip)
-    small = _small_jpeg(path, size) if path.suffix == ".jpg" else None
-    return shrink(read_chip(folder, chip) if small is None else small, longest=size)[..., :3]
-
-
-def _small_jpeg(path: Path, longest: int) -> Image | None:
-    """A JPEG decoded at a part of its size, which takes a quarter of the time; None: read it in another way."""
-    import simplejpeg
-
-    try:
-        if path.stat().st_size > _MOST_FILE_BYTES:
-            return None
-        content = path.read_bytes()
-        height, width, *_ = simplejpeg.decode_jpeg_header(content)
-        if max(height, width) > _MOST_CHIP_PX:
-            return None
-        return np.asarray(simplejpeg.decode_jpeg(content, min_height=longest, min_width=longest), np.uint8)
-    except (OSError, ValueError):
-        return None
+    return encode_jpeg(tiled(folder, chips, across=across, size=size))
 
 
 def painted(told: Mapping[str, Any]) -> NDArray[np.uint8]:

@@ -12,6 +12,8 @@ from faceloom.store.database import connect, transaction
 
 MARK = ".faceloom"
 """The file of a folder of persons that says which result folder it was made of."""
+PICKED, SORTED = "picked", "sorted"
+"""The lists that stand in folders of chips that were picked or sorted, without their suffix."""
 _LIST, _IDENTITY, _ORIGIN = "copies", "identity", "copy_of"
 _IDENTITY_BYTES = 16
 

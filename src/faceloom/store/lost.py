@@ -1,5 +1,6 @@
 """Lost faces: those that are to be forgotten, in the store, in the result folder, and in folders of persons."""
 
+import json
 import os
 import sqlite3
 import unicodedata
@@ -12,8 +13,9 @@ from typing import Any
 from faceloom.errors import MediaError, RequestError, StoreError
 from faceloom.media.chip_files import read_chip_metadata
 from faceloom.store.beside import part_of
-from faceloom.store.copies import MARK
+from faceloom.store.copies import MARK, PICKED, SORTED
 from faceloom.store.folder import CHIPS, OVERLAYS, file_name
+from faceloom.store.privacy import opener
 from faceloom.store.spelling import spellings
 from faceloom.store.view import looking_through
 
@@ -149,12 +151,27 @@ def _is_marked(folder: Path, identity: str | None) -> bool:
 
 
 def _remove_from(folder: Path, lost: LostFaces) -> int:
+    for name in (PICKED, SORTED):
+        _remove_lines(folder / f"{name}.jsonl", lost)
     files = [path for path in _files_of(folder) if _tells_of(path, lost)]
     for path in files:
         path.unlink()
         with suppress(OSError):  # others are in it
             path.parent.rmdir()
     return len(files)
+
+
+def _remove_lines(listed: Path, lost: LostFaces) -> None:
+    """Removes the lines of faces from the list of a folder, if it has one."""
+    if listed.is_symlink() or not listed.is_file():
+        return
+    with listed.open(encoding="utf-8") as file:
+        kept = [line for line in file if not lost.are_told_of_in(json.loads(line))]
+    part = listed.with_name(f"{listed.name}.part")
+    with open(part, "w", encoding="utf-8", opener=opener()) as file:
+        file.writelines(kept)
+    part.chmod(listed.stat().st_mode & 0o777)
+    part.rename(listed)
 
 
 def _files_of(folder: Path) -> Iterator[Path]:

@@ -1,0 +1,70 @@
+"""`faceloom pick` and `faceloom sort`: the best faces, and faces in an order."""
+
+import argparse
+from typing import TYPE_CHECKING, Annotated
+
+from faceloom.cli.commands import Argument, Command, keywords
+from faceloom.cli.flags import JsonFlags
+from faceloom.cli.terminal import on_one_line, say, say_json
+from faceloom.options.calls import PickOptions
+from faceloom.options.option import Option
+from faceloom.options.stages import PathLike
+
+if TYPE_CHECKING:
+    from faceloom.picking.pick import PickedFaces
+
+_PICK_EXAMPLES = """\
+Chips are copied to OUT under readable names; OUT/picked.jsonl says why each was picked (docs/picking.md).
+
+  faceloom pick faces --out best --best 50                          the best 50, unlike each other
+  faceloom pick faces --out best --best 20 --each person            of each person 20 (after faceloom group)
+  faceloom pick faces --out best --best 60 --bins yaw=5 --bins pitch=3    as evenly from all poses as there are faces
+  faceloom pick faces --out best.csv --as list --min-quality 0.5    no chips, only the list
+"""
+_TOLD = 20
+
+
+class PickFlags(PickOptions, JsonFlags, total=False):
+    """What `faceloom pick` takes."""
+
+    out: Annotated[
+        PathLike,
+        Option(help="where to: a new or empty folder, or a list", unit="OUT", is_required=True, example="best"),
+    ]
+
+
+def pick(chosen: argparse.Namespace) -> int:
+    """Picks, and prints what was picked."""
+    from faceloom.picking.pick import pick as choose
+
+    picked = choose(chosen.folder, chosen.out, **keywords(chosen, PickOptions))
+    if chosen.json:
+        say_json(picked.to_json())
+    else:
+        say(_picked_in_words(picked))
+    return 0
+
+
+def _picked_in_words(picked: "PickedFaces") -> str:
+    count = sum(picked.picked.values())
+    lines = [f"{count:,} of {picked.candidates:,} faces are in {picked.out}"]
+    if len(picked.picked) > 1:
+        lines += [f"  {on_one_line(name):<30}{number:>7,}" for name, number in list(picked.picked.items())[:_TOLD]]
+        rest = len(picked.picked) - _TOLD
+        lines += [f"  and {rest:,} more (--json has all)"] if rest > 0 else []
+    if picked.duplicates:
+        lines.append(f"left out: {picked.duplicates:,} near duplicates of them (--duplicates keeps such faces)")
+    if picked.lost:
+        lines.append(f"left out: {picked.lost:,} whose chips are gone")
+    return "\n".join(lines)
+
+
+PICK = Command(
+    name="pick",
+    help="the best faces, of each person or of all, unlike each other",
+    description="Picks faces of high quality that differ in identity, pose, light, expression and time.",
+    examples=_PICK_EXAMPLES,
+    arguments=(Argument(name="folder", metavar="DIR", help="a result folder"),),
+    options=PickFlags,
+    run=pick,
+)
