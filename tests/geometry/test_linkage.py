@@ -84,7 +84,8 @@ def brute(vectors: NDArray[np.float32], threshold: float, ties: Ties) -> NDArray
         for j, other in enumerate(clusters):
             for i, one in enumerate(clusters[:j]):
                 colours = {int(ties.colours[k]) for k in one | other} - {-1}
-                if len(colours) < 2 and not any((a, b) in apart for a in one for b in other):
+                met = ties.frames is not None and bool({*ties.frames[[*one]]} & {*ties.frames[[*other]]} - {-1})
+                if len(colours) < 2 and not met and not any((a, b) in apart for a in one for b in other):
                     found.append((float(cosines[np.ix_(sorted(one), sorted(other))].mean()), i, j))
         found.sort(reverse=True)
         if any(abs(mean - threshold) < 1e-4 for mean, *_ in found) or (
@@ -112,7 +113,8 @@ def test_what_is_told_beforehand_holds_and_the_rest_is_as_alike_as_it_was(
     colours = np.where(together >= 0, np.array([*of_blocs, -1])[together], alone)
     place = st.integers(0, count - 1)
     pairs = [pair for pair in data.draw(st.lists(st.tuples(place, place), max_size=3)) if pair[0] != pair[1]]
-    ties = Ties(together=together, colours=colours, apart=np.array(pairs, np.intp).reshape(-1, 2))
+    frames = np.array(data.draw(st.lists(st.integers(-1, 5), min_size=count, max_size=count)))
+    ties = Ties(together=together, colours=colours, apart=np.array(pairs, np.intp).reshape(-1, 2), frames=frames)
     wanted = brute(vectors, threshold, ties)
     if wanted is not None:
         np.testing.assert_array_equal(same(average_linkage(vectors, threshold=threshold, ties=ties)), same(wanted))
@@ -125,3 +127,26 @@ def test_ties_that_tie_nothing_change_nothing() -> None:
     np.testing.assert_array_equal(
         average_linkage(vectors, threshold=0.5, ties=ties), average_linkage(vectors, threshold=0.5)
     )
+
+
+@given(st.data(), st.integers(0, 10**6), st.floats(0.3, 2), st.floats(-0.9, 0.9), st.integers(2, 12))
+def test_two_of_one_frame_are_never_one(
+    data: st.DataObject, seed: int, spread: float, threshold: float, number: int
+) -> None:
+    vectors = people(seed, count=4, each=4, spread=spread)
+    none = np.full(len(vectors), -1)
+    frames = np.array(data.draw(st.lists(st.integers(-1, number), min_size=16, max_size=16)))
+    ties = Ties(together=none, colours=none, apart=np.zeros((0, 2), np.intp), frames=frames)
+    labels = average_linkage(vectors, threshold=threshold, ties=ties)
+    seats = [(label, frame) for label, frame in zip(labels.tolist(), frames.tolist(), strict=True) if frame >= 0]
+    assert len(set(seats)) == len(seats)
+    wanted = brute(vectors, threshold, ties)
+    if wanted is not None:
+        np.testing.assert_array_equal(same(labels), same(wanted))
+
+
+def test_equal_vectors_of_one_frame_are_as_many_as_its_faces() -> None:
+    vectors = np.repeat(people(0, count=1, each=1, spread=0), 60, axis=0)
+    none = np.full(60, -1)
+    ties = Ties(together=none, colours=none, apart=np.zeros((0, 2), np.intp), frames=np.repeat(np.arange(30), 2))
+    assert average_linkage(vectors, threshold=0.9, ties=ties).tolist() == [0, 1] * 30

@@ -16,6 +16,7 @@ reciprocal nearest neighbours; the lists are ours.
 
 import hashlib
 import math
+from collections import Counter
 from dataclasses import dataclass
 
 import numpy as np
@@ -42,6 +43,8 @@ class Ties:
     """(N,) of no cluster are two of different colours; -1: of none, and with any. One for all that are together."""
     apart: NDArray[np.intp]
     """(P, 2) indexes of two that are never in one cluster, unless they are together."""
+    frames: NDArray[np.intp] | None = None
+    """(N,) two with the same number are never in one cluster, unless they are together; -1: with any."""
 
 
 def average_linkage(vectors: NDArray[np.float32], *, threshold: float, ties: Ties | None = None) -> NDArray[np.intp]:
@@ -60,11 +63,12 @@ def average_linkage(vectors: NDArray[np.float32], *, threshold: float, ties: Tie
 class _Bounds:
     """Which clusters can be none with which."""
 
-    def __init__(self, colours: NDArray[np.intp], apart: NDArray[np.intp]) -> None:
-        """Of clusters the colours (C,), -1 for none, and pairs (P, 2) that stay apart."""
+    def __init__(self, colours: NDArray[np.intp], apart: NDArray[np.intp], meetings: "_Meetings | None") -> None:
+        """Of clusters the colours (C,), -1 for none, pairs (P, 2) that stay apart, and where they are."""
         self._colours = colours
         self._apart = apart
         self._keys = self._sorted()
+        self._meetings = meetings
 
     def _sorted(self) -> NDArray[np.intp]:
         low, high = np.sort(self._apart, axis=1).T
@@ -73,6 +77,8 @@ class _Bounds:
     def merge(self, names: NDArray[np.intp], others: NDArray[np.intp]) -> None:
         """Others have become one with these, one each."""
         self._colours[names] = np.maximum(self._colours[names], self._colours[others])
+        if self._meetings is not None:
+            self._meetings.merge(names, others)
         if len(self._apart):
             into = np.arange(len(self._colours))
             into[others] = names
@@ -83,11 +89,71 @@ class _Bounds:
         """Which pairs can be none."""
         one, other = self._colours[first], self._colours[second]
         is_forbidden = (one >= 0) & (other >= 0) & (one != other)
+        if self._meetings is not None:
+            is_forbidden |= self._meetings.between(first, second)
         if len(self._keys):
             keys = np.minimum(first, second) * len(self._colours) + np.maximum(first, second)
             places = np.minimum(np.searchsorted(self._keys, keys), len(self._keys) - 1)
             is_forbidden |= self._keys[places] == keys
         return np.asarray(is_forbidden)
+
+
+class _Meetings:
+    """In which frames clusters are: those that are in one at the same time are two.
+
+    Kept by cluster and not by pair, since a crowd of a thousand has half a million pairs.
+    """
+
+    def __init__(self, labels: NDArray[np.intp], frames: NDArray[np.intp], count: int) -> None:
+        """Of vectors the cluster (N,) and the frame (N,), -1 for none, and the number of clusters."""
+        is_bound = frames >= 0
+        _, numbers = np.unique(frames[is_bound], return_inverse=True)
+        self._width = int(numbers.max(initial=0)) + 1
+        self._keys = np.unique(labels[is_bound] * self._width + numbers)
+        clusters, firsts, counts = np.unique(self._keys // self._width, return_index=True, return_counts=True)
+        self._first = np.full(count, -1)
+        """Of each cluster one of its frames."""
+        self._first[clusters] = self._keys[firsts] % self._width
+        self._counts = np.zeros(count, np.intp)
+        self._counts[clusters] = counts
+
+    def merge(self, names: NDArray[np.intp], others: NDArray[np.intp]) -> None:
+        """Others have become one with these, one each."""
+        places, counts = self._places(others)
+        moved = np.sort(self._keys[places] + np.repeat((names - others) * self._width, counts))
+        rest = np.delete(self._keys, places)
+        self._keys = np.insert(rest, np.searchsorted(rest, moved), moved)
+        self._first[names] = np.where(self._first[names] < 0, self._first[others], self._first[names])
+        self._counts[names] += self._counts[others]
+
+    def between(self, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """Which pairs have a frame in common."""
+        one, other = self._first[first], self._first[second]
+        found = (one == other) & (one >= 0)
+        more = np.flatnonzero(
+            ((self._counts[first] > 1) | (self._counts[second] > 1)) & ~found & (one >= 0) & (other >= 0)
+        )
+        for start in range(0, len(more), _DOTS):
+            some = more[start : start + _DOTS]
+            found[some] = self._meet(first[some], second[some])
+        return np.asarray(found)
+
+    def _meet(self, first: NDArray[np.intp], second: NDArray[np.intp]) -> NDArray[np.bool_]:
+        """The same, looked up: each frame of the one that is in fewer."""
+        is_less = self._counts[first] <= self._counts[second]
+        less, more = np.where(is_less, first, second), np.where(is_less, second, first)
+        places, counts = self._places(less)
+        wanted = self._keys[places] % self._width + np.repeat(more * self._width, counts)
+        found = self._keys[np.minimum(np.searchsorted(self._keys, wanted), len(self._keys) - 1)] == wanted
+        pairs = np.repeat(np.arange(len(first)), counts)
+        return np.bincount(pairs[found], minlength=len(first)) > 0
+
+    def _places(self, clusters: NDArray[np.intp]) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+        """Where the frames of clusters stand, those of the first one first, and how many there are of each."""
+        counts = self._counts[clusters]
+        starts = np.searchsorted(self._keys, clusters * self._width)
+        ends = np.cumsum(counts)
+        return np.arange(counts.sum()) + np.repeat(starts - ends + counts, counts), counts
 
 
 class _Clusters:
@@ -261,33 +327,49 @@ _Begun = tuple[NDArray[np.intp], NDArray[np.float32], NDArray[np.float64], _Boun
 
 def _begun(vectors: NDArray[np.float32], ties: Ties | None, least: int) -> _Begun:
     """Labels, means and sizes of the clusters that there are from the beginning, and what may not be one."""
-    alone = np.arange(len(vectors))
-    if ties is None:
-        labels = _copies(vectors, least)
-        kept, labels = np.unique(labels, return_inverse=True)
-        return labels, vectors[kept].astype(np.float32), np.bincount(labels, minlength=len(kept)).astype(float), None
-    firsts = np.full(ties.together.max(initial=-1) + 1, len(vectors))
-    is_tied = ties.together >= 0
-    np.minimum.at(firsts, ties.together[is_tied], alone[is_tied])
-    labels = alone.copy()
-    labels[is_tied] = firsts[ties.together[is_tied]]
+    labels = _copies(vectors, least) if ties is None else _tied(vectors, ties, least)
     kept, labels = np.unique(labels, return_inverse=True)
     sizes = np.bincount(labels, minlength=len(kept)).astype(np.float64)
+    if ties is None:
+        return labels, vectors[kept].astype(np.float32), sizes, None
     means = np.zeros((len(kept), vectors.shape[1]), np.float32)
     np.add.at(means, labels, vectors)
     means /= sizes[:, None].astype(np.float32)
     apart = labels[ties.apart.reshape(-1, 2)]
-    return labels, means, sizes, _Bounds(ties.colours[kept], apart[apart[:, 0] != apart[:, 1]])
+    meetings = None if ties.frames is None else _Meetings(labels, ties.frames, len(kept))
+    return labels, means, sizes, _Bounds(ties.colours[kept], apart[apart[:, 0] != apart[:, 1]], meetings)
 
 
-def _copies(vectors: NDArray[np.float32], least: int) -> NDArray[np.intp]:
-    """(N,) the first vector that is the same, bit for bit; itself where that is not alike enough to itself."""
-    firsts, places = np.arange(len(vectors)), dict[bytes, int]()
+def _tied(vectors: NDArray[np.float32], ties: Ties, least: int) -> NDArray[np.intp]:
+    """(N,) the first vector that each is together with; copies that nothing was said of are together too."""
+    is_tied = ties.together >= 0
+    is_free = ~is_tied & (ties.colours < 0)
+    is_free[ties.apart.ravel()] = False
+    free = np.flatnonzero(is_free)
+    labels = np.arange(len(vectors))
+    labels[free] = free[_copies(vectors[free], least, None if ties.frames is None else ties.frames[free])]
+    firsts = np.full(ties.together.max(initial=-1) + 1, len(vectors))
+    np.minimum.at(firsts, ties.together[is_tied], np.flatnonzero(is_tied))
+    labels[is_tied] = firsts[ties.together[is_tied]]
+    return labels
+
+
+def _copies(vectors: NDArray[np.float32], least: int, frames: NDArray[np.intp] | None = None) -> NDArray[np.intp]:
+    """(N,) the first vector that is the same, bit for bit; itself where that is not alike enough to itself.
+
+    Of those that are in one frame, one each.
+    """
+    firsts, places = np.arange(len(vectors)), dict[tuple[bytes, int], int]()
+    seen: Counter[tuple[bytes, int]] = Counter()
     for place, vector in enumerate(vectors):
         square = round(float(vector @ vector) * GRID)
         if square >= least and abs(square - GRID) <= _MARGIN:
             digest = hashlib.blake2b(vector.tobytes(), digest_size=_DIGEST_BYTES).digest()
-            firsts[place] = places.setdefault(digest, place)
+            there = 0
+            if frames is not None and frames[place] >= 0:
+                there = seen[digest, int(frames[place])]
+                seen[digest, int(frames[place])] += 1
+            firsts[place] = places.setdefault((digest, there), place)
     return firsts
 
 
