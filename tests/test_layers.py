@@ -24,6 +24,7 @@ ROWS = (
     ("solver",),
     ("targets", "selection", "events", "job"),
     ("store",),
+    ("people",),
     ("messages", "grouping", "correcting"),
     ("results",),
     ("picking",),

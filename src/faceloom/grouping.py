@@ -1,37 +1,39 @@
 """Grouping: the faces of a result folder by person, named in its store, and laid into folders if asked for."""
 
-import itertools
 import os
 import shutil
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Unpack
 
 import numpy as np
+from numpy.typing import NDArray
 
 from faceloom.choices import Sort
 from faceloom.errors import BudgetError, RequestError
-from faceloom.flow import find_plugin
-from faceloom.geometry.linkage import Ties, average_linkage
+from faceloom.geometry.linkage import average_linkage
 from faceloom.geometry.nearest import MOST_ROWS
-from faceloom.identify import Identifier
 from faceloom.media.sources import printable
 from faceloom.memory.budget import budget_bytes_of
 from faceloom.memory.usage import held_bytes
 from faceloom.options.calls import GroupOptions
 from faceloom.options.keywords import takes
 from faceloom.options.stages import PathLike
+from faceloom.people.collages import copy_threshold, once_in_frame
+from faceloom.people.doubt import is_doubtful
+from faceloom.people.names import called
+from faceloom.people.thresholds import same_person_of
+from faceloom.people.ties import ties_of
 from faceloom.store.beside import entries_of, new_folder, refuse_full
 from faceloom.store.copies import MARK, CopyKind, note_copy
 from faceloom.store.database import connect
 from faceloom.store.folder import locked
 from faceloom.store.persons import (
-    Attributions,
     FaceTraits,
     count_embeddings,
     is_corrected,
+    read_circumstances,
     read_embeddings,
     read_identifier,
     read_persons,
@@ -74,6 +76,17 @@ class Person:
         return asdict(self)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Wanted:
+    """How faces are told apart."""
+
+    threshold: float
+    min_quality: float
+    copies_from: float | None
+    """The cosine from which on two faces of a frame are copies; None: nothing follows from being in one frame."""
+    anew: bool
+
+
 @takes(GroupOptions)
 def group(folder: PathLike, **options: Unpack[GroupOptions]) -> list[Person]:
     """Names the persons of a result folder, the one with the most faces first.
@@ -94,10 +107,10 @@ def group(folder: PathLike, **options: Unpack[GroupOptions]) -> list[Person]:
         raise RequestError("copies need a place: add --folders DIR")
     if folders is not None:
         _require_empty(folders, share=options["share"])
-    alike = _threshold(read_identifier(folder), options["threshold"])
+    wanted = _wanted(read_identifier(folder), options)
     with locked(folder):
         _require_room(folder, budget_bytes_of(options["memory"]))
-        names, faces = _named(folder, threshold=alike)
+        names, faces = _named(folder, wanted)
         if options["sort"] is not None:
             for some in faces.values():
                 some.sort(key=SORTS[Sort(options["sort"])])  # stable: equals stay by source and frame
@@ -108,18 +121,19 @@ def group(folder: PathLike, **options: Unpack[GroupOptions]) -> list[Person]:
     return [Person(name=name, faces=len(faces[name]), best=_place(faces[name][0])) for name in names]
 
 
-def _named(folder: Path, *, threshold: float) -> tuple[list[str], dict[str, list[FaceTraits]]]:
+def _named(folder: Path, wanted: "_Wanted") -> tuple[list[str], dict[str, list[FaceTraits]]]:
     """Names the persons in the store: the names, most faces first, and the faces of each.
 
-    What people said of persons holds: their faces stay together and apart, and the others come to them.
+    What people said of persons holds: their faces stay together and apart, and the others come to them. Faces that say
+    too little of whose they are, and of whom nobody spoke, are nobody's.
     """
-    ids, embeddings = read_embeddings(folder)
+    ids, embeddings, frames = _told_apart(folder, wanted)
     is_written = False
     while not is_written:  # until nobody has corrected anything meanwhile
         told = read_told(folder, ids)
-        labels = average_linkage(embeddings, threshold=threshold, ties=None if told is None else ties_of(told)).tolist()
-        names = called(labels, told)
-        new = [(face, name) for face, name in zip(ids, names, strict=True) if told is None or face not in told.kept]
+        labels = average_linkage(embeddings, threshold=wanted.threshold, ties=ties_of(told, frames)).tolist()
+        names = called(labels, told, anew=wanted.anew)
+        new = [(face, name) for face, name in zip(ids, names, strict=True) if face not in told.kept]
         is_written = write_persons(folder, [face for face, _ in new], [name for _, name in new], told=told)
     del embeddings
     faces = read_persons(folder)
@@ -127,47 +141,16 @@ def _named(folder: Path, *, threshold: float) -> tuple[list[str], dict[str, list
     return sorted(faces, key=lambda name: -len(faces[name])), faces
 
 
-def ties_of(told: Attributions) -> Ties:
-    """What was said of persons, as linkage takes it: faces of which somebody said whose they are stay as they are."""
-    blocs: dict[tuple[str, str | None], int] = {}
-    colours: dict[str, int] = {}
-    rows = [
-        (-1, -1)
-        if person is None
-        else (blocs.setdefault((person, call), len(blocs)), colours.setdefault(person, len(colours)))
-        for person, call in zip(told.persons, told.calls, strict=True)
-    ]
-    together, by_person = np.array(rows, np.intp).reshape(-1, 2).T
-    return Ties(together=together, colours=by_person, apart=np.array(told.apart, np.intp).reshape(-1, 2))
-
-
-def called(labels: Sequence[int], told: Attributions | None) -> list[str]:
-    """A name for each face: of those told in its cluster, or that which most of it had if anybody spoke of it, or new.
-
-    Args:
-        labels: of the faces' clusters, in order of first appearance.
-        told: what somebody said of them.
-    """
-    # Most faces first, and of as many the one who appears first: labels are in order of appearance.
-    ranked = [label for label, _ in Counter(labels).most_common()]
-    names: dict[int, str] = {} if told is None else _kept_names(labels, told)
-    taken = set() if told is None else {*told.names, *names.values(), *filter(None, told.calls)}
-    fresh = (name for number in itertools.count(1) if (name := f"person {number}") not in taken)
-    for label in ranked:
-        if label not in names:
-            names[label] = next(fresh)
-    return [names[label] for label in labels]
-
-
-def _kept_names(labels: Sequence[int], told: Attributions) -> dict[int, str]:
-    """The names of clusters that follow from what was said."""
-    names: dict[int, str] = {}
-    for source in (told.calls, [name if name in told.names else None for name in told.found]):
-        counts = Counter((label, name) for label, name in zip(labels, source, strict=True) if name is not None)
-        for (label, name), _ in counts.most_common():  # of as many the first
-            if label not in names and (source is told.calls or name not in names.values()):
-                names[label] = name
-    return names
+def _told_apart(folder: Path, wanted: "_Wanted") -> tuple[list[int], NDArray[np.float32], NDArray[np.intp] | None]:
+    """Row numbers, embeddings and frames of the faces that say enough of whose they are."""
+    ids, embeddings = read_embeddings(folder)
+    found = read_circumstances(folder, ids)
+    kept = np.flatnonzero(~is_doubtful(found.qualities, found.sizes_px, least=wanted.min_quality))
+    if len(kept) < len(ids):
+        ids, embeddings = [ids[place] for place in kept.tolist()], embeddings[kept]
+    if wanted.copies_from is None:
+        return ids, embeddings, None
+    return ids, embeddings, once_in_frame(embeddings, found.frames[kept], copies_from=wanted.copies_from)
 
 
 def _require_room(folder: Path, budget_bytes: int | None) -> None:
@@ -186,13 +169,17 @@ def _require_room(folder: Path, budget_bytes: int | None) -> None:
         raise BudgetError(message, stage="group", needed_bytes=needed, budget_bytes=budget_bytes)
 
 
-def _threshold(stage: str, threshold: float | None) -> float:
-    if threshold is None:
-        plugin = find_plugin(*stage.split("/", 1))
-        threshold = plugin.same_person if issubclass(plugin, Identifier) else None
+def _wanted(stage: str, options: GroupOptions) -> _Wanted:
+    own = same_person_of(stage)
+    threshold = own if options["threshold"] is None else options["threshold"]
     if threshold is None:
         raise RequestError(f"{stage} states no threshold of its own; give one with --threshold")
-    return threshold
+    return _Wanted(
+        threshold=threshold,
+        min_quality=options["min_quality"],
+        copies_from=None if options["collages"] else copy_threshold(threshold if own is None else own),
+        anew=options["anew"],
+    )
 
 
 def _require_empty(folders: Path, *, share: bool) -> None:

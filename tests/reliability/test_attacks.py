@@ -140,6 +140,7 @@ def _commands(folder: Path, made: Path, tmp_path: Path) -> Iterator[list[str]]:
     yield ["group", out, "--folders", str(tmp_path / "people"), "--copy", "--threshold", "0.5"]
     yield ["group", out, "--folders", str(tmp_path / "links"), "--threshold", "0.5"]
     yield ["forget", out, "--person", "person 1"]
+    yield ["forget", out, "--person", "person 1", "--yes"]
     yield ["forget", out, "--source", "ann.png"]
 
 

@@ -226,7 +226,7 @@ def test_a_name_stays_with_its_faces_and_others_come_to_them(out: Path, said: Co
     before = named(out, "Ann")
     group(out, threshold=0.99)
     assert named(out, "Ann") == before, "nobody is like them, and none is taken away"
-    group(out, threshold=-1.0)
+    group(out, threshold=-1.0, collages=True)
     assert named(out, "Ann") == {*persons(out)}, "everybody is like everybody"
     said.undo()
     assert not named(out, "Ann")

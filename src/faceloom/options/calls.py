@@ -39,6 +39,9 @@ from faceloom.options.stages import (
 )
 from faceloom.options.written_values import bins_of, with_commas
 
+LEAST_QUALITY = 0.65
+"""Below it more than one in a hundred pairs of strangers' faces pass for one person's, of dlib's network one in
+fifteen (measured, docs/people.md)."""
 _added = partial(Option, group="stages (see: faceloom models)")
 
 
@@ -197,6 +200,31 @@ class GroupOptions(ShareOptions, total=False):
             unit="COSINE",
             within=COSINE,
             example=0.5,
+        ),
+    ]
+    min_quality: Annotated[
+        float,
+        Option(
+            help="quality below which a face says too little of whose it is, and is nobody's; 0: none is",
+            default=LEAST_QUALITY,
+            unit="QUALITY",
+            within=Interval(0, 1),
+            example=0.8,
+        ),
+    ]
+    collages: Annotated[
+        bool,
+        Option(
+            help="a person may be in any frame more than once, not only where two faces of it are copies",
+            default=False,
+        ),
+    ]
+    anew: Annotated[
+        bool,
+        Option(
+            help="number all persons anew of whom nobody spoke; otherwise they keep the names that most of their faces"
+            " had",
+            default=False,
         ),
     ]
     sort: Annotated[

@@ -76,7 +76,7 @@ def forget(folder: PathLike, **options: Unpack[ForgetOptions]) -> Forgotten:
     folder, source, person = Path(folder), options["source"], options["person"]
     if (source is None) == (person is None):
         raise RequestError("name one to be forgotten: a source with --source, or a person with --person")
-    request = f"source {source}" if source is not None else f"person {person}"
+    request = _request(source, person)
     with connect(folder, read_only=True):  # a folder that holds no results stays as it is
         pass
     with _opened(folder) as db:
@@ -90,6 +90,20 @@ def forget(folder: PathLike, **options: Unpack[ForgetOptions]) -> Forgotten:
             with sound(folder):
                 lost = select_person(db, folder, person)
         return _forget(db, folder, lost, request)
+
+
+def _request(source: PathLike | None, person: str | None) -> str:
+    return f"source {source}" if source is not None else f"person {person}"
+
+
+def is_half_done(folder: Path, *, person: str) -> bool:
+    """Whether this person was being forgotten when something ended it, so that only what is left has to go.
+
+    Raises:
+        StoreError: the folder holds no results.
+    """
+    with connect(folder, read_only=True) as db:
+        return Unfinished(db).answer_to(_request(None, person)) is not None
 
 
 @contextmanager

@@ -78,13 +78,18 @@ def select_person(db: sqlite3.Connection, folder: Path, person: str) -> LostFace
     """
     with looking_through(db):
         numbers = db.execute("SELECT id FROM face WHERE person = ? ORDER BY id", (person,)).fetchall()
-        distinct = "SELECT DISTINCT person FROM face WHERE person IS NOT NULL LIMIT 8"
-        names = [] if numbers else [name for (name,) in db.execute(distinct)]
+        refusal = None if numbers else no_such_person(db, folder, person)
     lost = _of_faces(folder, [row for number in numbers for row in db.execute(f"{_FACES} face.id = ?", number)])
     if lost is None:
-        there = f"there are {', '.join(names)}" if names else "faceloom group names them"
-        raise RequestError(f"{folder} has no person {person!r}; {there}")
+        raise refusal or no_such_person(db, folder, person)
     return lost
+
+
+def no_such_person(db: sqlite3.Connection, folder: Path, person: str) -> RequestError:
+    """What is said where somebody who is not there is to be forgotten, with some who are, as the store shows them."""
+    names = [name for (name,) in db.execute("SELECT DISTINCT person FROM face WHERE person IS NOT NULL LIMIT 8")]
+    there = f"there are {', '.join(names)}" if names else "faceloom group names them"
+    return RequestError(f"{folder} has no person {person!r}; {there}")
 
 
 def select_again(db: sqlite3.Connection, folder: Path, lost: LostFaces) -> LostFaces | None:

@@ -52,6 +52,17 @@ def count_embeddings(folder: Path) -> tuple[int, int]:
     return count, (length or 0) // 4
 
 
+def count_nobody(folder: Path) -> int:
+    """How many faces with an embedding are nobody's, as persons are corrected.
+
+    Raises:
+        StoreError: the folder holds no store that can be read.
+    """
+    query = "SELECT count(*) FROM face WHERE rejected IS NULL AND embedding IS NOT NULL AND person IS NULL"
+    with connect_corrected(folder) as db:
+        return int(db.execute(query).fetchone()[0])
+
+
 def is_corrected(folder: Path) -> bool:
     """Whether anything was ever corrected.
 
@@ -153,8 +164,8 @@ class Attributions:
     """That anybody has ever given or taken."""
 
 
-def read_told(folder: Path, ids: Sequence[int]) -> Attributions | None:
-    """What somebody said of the persons of these faces; None if nobody ever said anything.
+def read_told(folder: Path, ids: Sequence[int]) -> Attributions:
+    """What somebody said of the persons of these faces, and what they were called before.
 
     Raises:
         StoreError: the folder holds no store that can be read, or what corrections say makes no sense.
@@ -162,11 +173,11 @@ def read_told(folder: Path, ids: Sequence[int]) -> Attributions | None:
     with connect_corrected(folder, raw=True) as db:
         db.execute("BEGIN")
         state = _state_of(db)
+        found = dict(db.execute("SELECT id, person FROM face WHERE person IS NOT NULL"))
         if not state[0]:
-            return None
+            return _untold(state, [found.get(face) for face in ids])
         now = replayed(db).people
         faces, aliases = now.faces, now.aliases
-        found = dict(db.execute("SELECT id, person FROM face WHERE person IS NOT NULL"))
         told = {face: person for face, person in faces.items() if face not in now.parted}
         whole = ((face, aliases.get(name, name)) for face, name in found.items() if face not in faces)
         told |= {face: person for face, person in whole if person in now.names}
@@ -180,6 +191,48 @@ def read_told(folder: Path, ids: Sequence[int]) -> Attributions | None:
             kept=frozenset(told),
             names=frozenset(said_names(db)),
         )
+
+
+def _untold(state: tuple[Any, ...], found: list[str | None]) -> Attributions:
+    """Of faces of which nobody ever said anything."""
+    nobody = [None] * len(found)
+    return Attributions(
+        state=state, found=found, persons=nobody, calls=nobody, apart=(), kept=frozenset(), names=frozenset()
+    )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class Circumstances:
+    """Where faces are and how good they are, one row each."""
+
+    frames: NDArray[np.intp]
+    """(N,) the same number for those of one frame; -1 where the face is there no more."""
+    qualities: NDArray[np.float64]
+    """(N,) 0 to 1; not a number where it is not known."""
+    sizes_px: NDArray[np.float64]
+    """(N,) longer sides of their boxes."""
+
+
+def read_circumstances(folder: Path, ids: Sequence[int]) -> Circumstances:
+    """The circumstances of faces that are named by their row numbers.
+
+    Raises:
+        StoreError: the folder holds no store that can be read.
+    """
+    places = {face: place for place, face in enumerate(ids)}
+    frames = np.full(len(ids), -1)
+    qualities = np.full(len(ids), np.nan)
+    sizes_px = np.zeros(len(ids))
+    numbers: dict[tuple[int, int], int] = {}
+    query = "SELECT id, source_id, frame_idx, quality, max(x1 - x0, y1 - y0) FROM face WHERE embedding IS NOT NULL"
+    with connect_corrected(folder, raw=True) as db:
+        for face, source, index, quality, size in db.execute(query):
+            place = places.get(face)
+            if place is not None:
+                frames[place] = numbers.setdefault((source, index), len(numbers))
+                qualities[place] = np.nan if quality is None else quality
+                sizes_px[place] = size
+    return Circumstances(frames=frames, qualities=qualities, sizes_px=sizes_px)
 
 
 def _state_of(db: sqlite3.Connection) -> tuple[Any, ...]:
