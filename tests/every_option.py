@@ -22,6 +22,7 @@ import faceloom.review.serving
 import faceloom.store.exports
 import faceloom.store.forgetting
 import faceloom.store.merging
+import faceloom.tracks
 import faceloom.worker.live
 from faceloom.cli.commands import Command
 from faceloom.cli.main import COMMANDS, main
@@ -229,6 +230,8 @@ class Notebook:
         patch.setattr(faceloom.store.merging, "merge", self._ending("merge", nothing_merged))
         patch.setattr(faceloom.grouping, "group", self._ending("group", list))
         patch.setattr(faceloom.picking.pick, "pick", self._ending("pick", nothing_picked))
+        patch.setattr(api, "track", self._ending("track", list))
+        patch.setattr(faceloom.tracks, "track", self._ending("track", nothing_tracked))
         patch.setattr(faceloom.review.report, "report", self._ending("report", list))
         patch.setattr(faceloom.review.serving, "serve", self._ending("serve", list))
         patch.setattr(faceloom.store.forgetting, "forget", self._ending("forget", faceloom.store.forgetting.Forgotten))
@@ -315,6 +318,11 @@ def nothing_merged() -> faceloom.store.merging.Merged:
 def nothing_picked() -> faceloom.picking.pick.PickedFaces:
     """Of a result folder without faces."""
     return faceloom.picking.pick.PickedFaces(picked={}, candidates=0, duplicates=0, lost=0, out=Path())
+
+
+def nothing_tracked() -> faceloom.tracks.Tracked:
+    """Of a folder without videos."""
+    return faceloom.tracks.Tracked(videos=0, unchanged=0, shots=0, tracks=0, faces=0)
 
 
 def nothing_planned() -> Any:

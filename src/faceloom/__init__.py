@@ -83,7 +83,11 @@ if TYPE_CHECKING:
     from faceloom.store.origins import Origin as Origin
     from faceloom.store.publishing import Published as Published
     from faceloom.store.publishing import publish as publish
+    from faceloom.store.tracks import Shot as Shot
+    from faceloom.store.tracks import Track as Track
     from faceloom.supervisor.forecast import Forecast as Forecast
+    from faceloom.tracks import Tracked as Tracked
+    from faceloom.tracks import track as track
     from faceloom.version import VERSION as __version__  # noqa: N811
     from faceloom.worker.passes import Pass as Pass
 
@@ -117,7 +121,9 @@ _MODULES = {
     "faceloom.store.merging": "Merged merge",
     "faceloom.store.origins": "Origin",
     "faceloom.store.publishing": "Published publish",
+    "faceloom.store.tracks": "Shot Track",
     "faceloom.supervisor.forecast": "Forecast",
+    "faceloom.tracks": "Tracked track",
     "faceloom.worker.passes": "Pass",
 }
 """Public names by the module that they are in."""

@@ -52,6 +52,7 @@ from faceloom.supervisor.inputs import ShouldStop
 from faceloom.supervisor.references import Wanted, find_people, want_people
 from faceloom.supervisor.run import run_again, run_job
 from faceloom.targets import Target
+from faceloom.tracks import track
 
 if TYPE_CHECKING:
     from faceloom.live_runs import PassRun
@@ -103,7 +104,10 @@ def extract(
     go = _look_again if options["only_empty"] else _run
     every_s = options["snapshot_every"]
     with published_meanwhile(Path(out), options["publish"], every_s=every_s, on_event=on_event):
-        return go(order, given, Path(out), config, started, on_event=on_event, should_stop=should_stop)
+        summary = go(order, given, Path(out), config, started, on_event=on_event, should_stop=should_stop)
+        if options["track"] and summary.outcome == "done":
+            track(out, on_event=on_event, memory=options["memory"])
+    return summary
 
 
 def _extraction(options: ExtractOptions, *, on_event: OnEvent) -> tuple[Order, Wanted | None]:

@@ -39,6 +39,7 @@ class Part(StrEnum):
     EMBEDDINGS = "embeddings"
     CHIPS = "paths of chips"
     PERSONS = "persons"
+    TRACKS = "tracks"
 
 
 class Kind(Enum):
@@ -311,6 +312,17 @@ class FaceAttributes(Generic[MaskT]):
             in_chips=False,
             since=2,
             about="Whose face it is, as `faceloom group` names persons; empty (in JSON null) if nobody's.",
+        ),
+    ] = None
+    track: Annotated[
+        int | None,
+        Attribute(
+            kind=Kind.WHOLE,
+            part=Part.TRACKS,
+            presence=Presence.KNOWN,
+            in_chips=False,
+            since=8,
+            about="Which track of its video it is in, as `faceloom track` numbers them, from 1; null in pictures.",
         ),
     ] = None
     chip: Annotated[

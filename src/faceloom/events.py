@@ -22,6 +22,7 @@ CHIPS_LOST = "chips_lost"
 NOT_CARRIED = "not_carried"
 NOT_PUBLISHED = "not_published"
 NO_EFFECT = "no_effect"
+NO_CUTS = "no_cuts"
 _SIZES = ("peak_bytes", "predicted_peak_bytes", "budget_bytes")
 
 
@@ -71,6 +72,15 @@ class Progress:
     """That take part, if there are several; the phase is then that of the one that has told of itself last."""
     cards: tuple[tuple[str, int, int], ...] = ()
     """Names of devices that have a memory of their own, most bytes held of it so far, and its budget."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tracking:
+    """Frames of videos are looked at for cuts."""
+
+    source: str
+    frames: int
+    total_frames: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -169,5 +179,5 @@ class Summary:
         return (OUT_OF_MEMORY, REPLANNED, WORKER_RESTARTED, *lost)
 
 
-Event: TypeAlias = Fetching | Measuring | Counting | Progress | Notice
+Event: TypeAlias = Fetching | Measuring | Counting | Progress | Tracking | Notice
 OnEvent: TypeAlias = Callable[[Event], None]

@@ -53,6 +53,8 @@ TEXTS = ["chips/a/000000_0.jpg", "roll: 75 degrees, beyond 60; order: the mouth 
 def _values(attribute: Attribute) -> st.SearchStrategy[Any]:
     """Values of an attribute, but for the index and the box."""
     match attribute.kind:
+        case Kind.WHOLE:
+            return st.integers(1, 3)
         case Kind.NUMBER:
             return st.integers(0, 4).map(lambda n: n / 4)
         case Kind.TEXT:

@@ -22,6 +22,7 @@ FUNCTIONS: list[tuple[Callable[..., Any], type[Any]]] = [
     (faceloom.passes, calls.PassesOptions),
     (faceloom.chip, calls.ChipCutOptions),
     (faceloom.group, calls.GroupOptions),
+    (faceloom.track, calls.TrackOptions),
     (faceloom.forget, calls.ForgetOptions),
     (faceloom.export, calls.ExportOptions),
     (faceloom.merge, calls.MergeOptions),

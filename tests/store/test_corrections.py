@@ -454,7 +454,14 @@ def test_texts_of_others_are_shown_as_texts(out: Path, capsys: pytest.CaptureFix
 
 def test_a_folder_without_the_tables_gets_them_and_keeps_what_it_has(out: Path) -> None:
     before = export(out)
-    change(out, "DROP TABLE corrected_face", "DROP TABLE correction", "PRAGMA user_version = 4")
+    change(
+        out,
+        "DROP TABLE corrected_face",
+        "DROP TABLE correction",
+        "DROP TABLE shot",
+        "DROP TABLE tracked",
+        "PRAGMA user_version = 4",
+    )
     corrections(out).name("person 1", "Ann")
     with closing(sqlite3.connect(out / DATABASE)) as db:
         assert db.execute("PRAGMA user_version").fetchone() == (SCHEMA_VERSION,)

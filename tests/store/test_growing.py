@@ -138,13 +138,17 @@ def test_chips_that_others_have_named_are_no_orphans(folder: Path) -> None:
 
 def test_a_store_of_before_gets_its_indexes(folder: Path) -> None:
     db = sqlite3.connect(folder / DATABASE)
-    db.executescript("DROP INDEX face_person; DROP INDEX face_shown; PRAGMA user_version = 6")
+    for what in ("INDEX face_person", "INDEX face_shown", "INDEX face_tracked", "TABLE shot", "TABLE tracked"):
+        db.execute(f"DROP {what}")
+    db.execute("PRAGMA user_version = 6")
+    db.commit()
     db.close()
     assert read_summary(folder)["persons"] == len(PERSONS)
     db = sqlite3.connect(folder / DATABASE)
     assert {name for (name,) in db.execute("SELECT name FROM sqlite_master WHERE name LIKE 'face_%'")} == {
         "face_person",
         "face_shown",
+        "face_tracked",
     }
     db.close()
     assert check(folder).flaws == ()

@@ -33,6 +33,7 @@ from faceloom.cli.refusals import INTERRUPTED, refuse, tell
 from faceloom.cli.results import EXPORT, SHOW
 from faceloom.cli.review import REPORT, REVIEW
 from faceloom.cli.terminal import say
+from faceloom.cli.track import TRACK
 from faceloom.cli.where import WHERE
 from faceloom.errors import BudgetError, FaceloomError, StoreError
 from faceloom.faults import is_full, limit_in_words
@@ -53,6 +54,7 @@ COMMANDS = (
     PUBLISH,
     GROUP,
     PICK,
+    TRACK,
     CORRECT,
     CORRECTIONS,
     REVIEW,

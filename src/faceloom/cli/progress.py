@@ -1,6 +1,6 @@
 """The events of a run in words."""
 
-from faceloom.events import Counting, Event, Fetching, Measuring, Notice, Progress
+from faceloom.events import Counting, Event, Fetching, Measuring, Notice, Progress, Tracking
 from faceloom.units import format_bytes, format_seconds
 
 
@@ -16,6 +16,8 @@ def line(event: Event) -> str:
             return f"looking at the inputs   {event.sources:,} files   {event.frames:,} frames to do"
         case Progress():
             return "   ".join([work_of(event), *counts_of(event), *memory_of(event), eta_of(event)])
+        case Tracking():
+            return f"tracking faces   {event.frames:,}/{event.total_frames:,} frames   {event.source}"
         case Notice():
             return event.text
 

@@ -82,6 +82,15 @@ class ExtractOptions(
         ),
     ]
 
+    track: Annotated[
+        bool,
+        Option(
+            help="in the end find the tracks of videos: which faces are one face from frame to frame, as faceloom track"
+            " does",
+            default=False,
+        ),
+    ]
+
     retry_failed: Annotated[
         bool,
         Option(
@@ -189,7 +198,20 @@ class ChipCutOptions(SquareOptions, BorderOptions, total=False):
     size: Annotated[int, Option(help="side of the chip", default=512, unit="PX", example=128)]
 
 
-class GroupOptions(ShareOptions, total=False):
+class ProcessOptions(TypedDict, total=False):
+    """What one process may hold that runs no network."""
+
+    memory: Annotated[
+        int | str | None,
+        Option(help="ceiling for the process, like 300MiB", usual="none", unit="SIZE", example="900MiB"),
+    ]
+
+
+class TrackOptions(ProcessOptions, total=False):
+    """What `track` takes."""
+
+
+class GroupOptions(ShareOptions, ProcessOptions, total=False):
     """What `group` takes."""
 
     threshold: Annotated[
@@ -244,10 +266,6 @@ class GroupOptions(ShareOptions, total=False):
         ),
     ]
     copy: Annotated[bool, Option(help="copies in place of links", default=False)]
-    memory: Annotated[
-        int | str | None,
-        Option(help="ceiling for the process, like 300MiB", usual="none", unit="SIZE", example="900MiB"),
-    ]
 
 
 class MergeOptions(ShareOptions, total=False):

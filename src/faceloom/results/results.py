@@ -16,6 +16,7 @@ from faceloom.results.filters import EVERY, FaceFilter, Names, at_least_0, names
 from faceloom.results.pictures import read_chip
 from faceloom.selection import LengthLike
 from faceloom.store.folder import DATABASE
+from faceloom.store.tracks import Shot, Track, read_shots, read_tracks
 
 if TYPE_CHECKING:
     import pandas
@@ -115,6 +116,30 @@ class Results:
     def failures(self) -> tuple[ResultFrame, ...]:
         """The frames that failed or of which something was lost, each with its `reason`, without faces."""
         return tuple(reading.read_failures(self.folder))
+
+    def tracks(self, *, source: Names | None = None) -> Iterator[Track]:
+        """The tracks of videos, sorted by source and number; none if `faceloom.track` was never called.
+
+        Args:
+            source: name of a source, or several.
+
+        Raises:
+            RequestError: there is no such source.
+        """
+        names = self._sources(source)
+        return _while_open(self, read_tracks(self.folder, sources=names, raw=self._raw))
+
+    def shots(self, *, source: Names | None = None) -> Iterator[Shot]:
+        """The shots of videos that were tracked, sorted by source and frame.
+
+        Args:
+            source: name of a source, or several.
+
+        Raises:
+            RequestError: there is no such source.
+        """
+        names = self._sources(source)
+        return _while_open(self, read_shots(self.folder, sources=names))
 
     def faces(
         self,

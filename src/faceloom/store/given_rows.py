@@ -17,7 +17,7 @@ MASK_CONTENT: Mapping[str, str] = {"mask": "png", "drawn_mask": "drawing"}
 """The column that holds a mask, by its table."""
 CHIP = OF_FACES.names.index("chip")
 """The place of the path among the cells of a face."""
-_PERSON = OF_FACES.names.index("person")
+_OWN = tuple(OF_FACES.names.index(name) for name in ("person", "track"))
 _FACE_TYPES = tuple(OF_FACES.types[name] for name in OF_FACES.names)
 _WHOLE, _MAYBE_WHOLE, _TEXT, _MAYBE_TEXT = ("INTEGER", True), ("INTEGER", False), ("TEXT", True), ("TEXT", False)
 _FRAME_TYPES = (_WHOLE, *[_MAYBE_WHOLE] * 4, _TEXT, _MAYBE_TEXT, _WHOLE, _MAYBE_TEXT)
@@ -36,7 +36,7 @@ Row: TypeAlias = tuple[str, tuple[Any, ...]]
 def rows_of(db: sqlite3.Connection, source_id: int) -> Iterator[Row]:
     """All that a store holds of a source, in a fixed order: frames, what is to be done again, faces with their masks.
 
-    Persons are left out: each store numbers its own.
+    Persons are left out, since each store numbers its own, and so are tracks, which follow from all else.
 
     Raises:
         ValueError, TypeError: a row is none that a run could have written.
@@ -48,7 +48,8 @@ def rows_of(db: sqlite3.Connection, source_id: int) -> Iterator[Row]:
         yield "again", typed(row, _AGAIN_TYPES)
     query = f"SELECT id, frame_idx, {OF_FACES} FROM face WHERE source_id = ? ORDER BY frame_idx, idx"
     for face_id, frame, *cells in db.execute(query, (source_id,)):
-        cells[_PERSON] = None
+        for place in _OWN:
+            cells[place] = None
         OF_FACES.values(typed(cells, _FACE_TYPES))
         yield "face", (*typed((frame,), (_WHOLE,)), *cells)
         for table, content in MASK_CONTENT.items():

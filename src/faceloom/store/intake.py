@@ -24,6 +24,7 @@ from faceloom.store.round import Round
 from faceloom.store.soundness import sound
 from faceloom.store.sources import lies_across
 from faceloom.store.tombstones import Tombstones
+from faceloom.store.track_rows import copy_tracks
 
 _SOURCE = "name, path, kind, size_bytes, mtime_ns, sha256, time_base, reading_bytes, notes"
 
@@ -150,6 +151,7 @@ class Intake:
                 self._insert(table, f"id, source_id, frame_idx, {OF_FACES}", (face_id, source_id, *row))
             else:
                 self._insert(table, f"face_id, name, size, {MASK_CONTENT[table]}", (face_id, *row))
+        copy_tracks(other, there, self._db, source_id)
         return Taken(sources=1, frames=frames, faces=faces)
 
     def _insert(self, table: str, columns: str, cells: Sequence[Any]) -> int:

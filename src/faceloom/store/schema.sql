@@ -110,6 +110,18 @@ CREATE TABLE corrected_face (             -- the faces that a correction is said
     PRIMARY KEY (correction_id, number)
 ) WITHOUT ROWID;
 
+CREATE TABLE shot (                       -- of videos that faceloom track has looked at
+    source_id INTEGER NOT NULL REFERENCES source (id) ON DELETE CASCADE,
+    frame_idx INTEGER NOT NULL,           -- its first frame
+    PRIMARY KEY (source_id, frame_idx)
+) WITHOUT ROWID;
+
+CREATE TABLE tracked (                    -- what shots and tracks were made of: while that is the same, they are right
+    source_id INTEGER PRIMARY KEY REFERENCES source (id) ON DELETE CASCADE,
+    shots_of  TEXT,                       -- a digest; NULL: the file could not be read, and all is taken for one shot
+    tracks_of TEXT NOT NULL               -- likewise
+);
+
 CREATE TABLE run (
     id          INTEGER PRIMARY KEY,
     started_at  TEXT NOT NULL,

@@ -44,6 +44,7 @@ _COLUMNS: Mapping[str, str] = {
     " ELSE coalesce((SELECT called.person FROM temp.called WHERE called.found = found.person), found.person) END",
     "rejected": f"CASE (SELECT has_rejected {_OF_SAID}) WHEN 1 THEN (SELECT rejected {_OF_SAID})"
     " ELSE found.rejected END",
+    "track": f"CASE WHEN (SELECT has_rejected AND rejected IS NOT NULL {_OF_SAID}) THEN NULL ELSE found.track END",
     **{
         name: f"coalesce((SELECT {name} {_OF_SAID}), found.{name})"
         for name in ("x0", "y0", "x1", "y1", "landmarks", "affine", "pitch", "yaw", "roll", "made_up")

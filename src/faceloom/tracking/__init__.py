@@ -1,0 +1,1 @@
+"""Tracks, shots and what follows from them; pure: numbers in, numbers out."""
