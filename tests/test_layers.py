@@ -33,7 +33,7 @@ ROWS = (
     ("worker",),
     ("supervisor",),
     ("orders",),
-    ("samples", "live_runs", "api"),
+    ("samples", "live_runs", "remaking", "api"),
     ("review",),
     ("diagnosis",),
     ("cli",),

@@ -63,6 +63,8 @@ if TYPE_CHECKING:
     from faceloom.options.stages import FlowOptions as FlowOptions
     from faceloom.picking.pick import PickedFaces as PickedFaces
     from faceloom.picking.pick import pick as pick
+    from faceloom.remaking import Remade as Remade
+    from faceloom.remaking import remake as remake
     from faceloom.results.exporting import export as export
     from faceloom.results.faces import ResultFace as ResultFace
     from faceloom.results.faces import ResultFrame as ResultFrame
@@ -111,6 +113,7 @@ _MODULES = {
     "faceloom.options.calls": "ExtractOptions PassesOptions StreamOptions",
     "faceloom.options.stages": "FlowOptions",
     "faceloom.picking.pick": "PickedFaces pick",
+    "faceloom.remaking": "Remade remake",
     "faceloom.results.exporting": "export",
     "faceloom.results.faces": "ResultFace ResultFrame",
     "faceloom.results.results": "FaceSelection Results open",

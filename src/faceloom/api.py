@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, Unpack
 
 from faceloom.choices import Border, Precision
 from faceloom.engines.runtime import CPU
-from faceloom.errors import BudgetError, RequestError
-from faceloom.events import OnEvent, Summary
+from faceloom.errors import BudgetError, FaceloomError, RequestError
+from faceloom.events import NOT_REMADE, Notice, OnEvent, Summary
 from faceloom.faces import Face, Image
 from faceloom.flow import Flow
 from faceloom.frame import Frame
@@ -26,8 +26,10 @@ from faceloom.options.calls import (
     PassesOptions,
     PlanOptions,
     ProfileOptions,
+    RemakeOptions,
     StreamOptions,
 )
+from faceloom.options.declared import declared
 from faceloom.options.keywords import takes
 from faceloom.options.stages import PathLike
 from faceloom.orders.configuration import colours_of, config_of, settled, versions
@@ -35,6 +37,7 @@ from faceloom.orders.flows import IMPORT, added_flow, landmark_masks, make_flow
 from faceloom.orders.inputs import existing, faces_file_of, inputs_of, references
 from faceloom.orders.order import make_order
 from faceloom.orders.outputs import border_for, framing_for, max_border_for, outputs_for, outputs_of
+from faceloom.remaking import remake, remake_with
 from faceloom.selection import EVERY_FACE
 from faceloom.solver.plan import one_phase
 from faceloom.store.again import CHIP_FILES
@@ -45,6 +48,7 @@ from faceloom.store.folder import DATABASE
 from faceloom.store.origins import Origin, find_origin
 from faceloom.store.publishing import published_meanwhile
 from faceloom.store.reading import has_landmarks, read_config
+from faceloom.store.remaking import select_to_make
 from faceloom.store.store import Store
 from faceloom.supervisor.forecast import Forecast, forecast, measure_now
 from faceloom.supervisor.in_process import MOST_LANES
@@ -217,11 +221,36 @@ def _run(
                 order, flow=missing, outputs=outputs, choice=EVERY_FACE, faces_file=None, aligned=False, people=None
             )
             summary = _again(store, rest, summary, first, on_event=on_event, should_stop=should_stop)
+        if summary.outcome == "done" and order.derivation is None and not order.aligned:
+            store.lay_added()
+            _remake(store, order, out, on_event=on_event, should_stop=should_stop)
         if order.outputs.write_chips and summary.outcome == "done" and store.find_lost_chips():
             rest = _chips_order(order, out, store.configuration.now or {})
             chips = [CHIP_FILES]
             summary = _again(store, rest, summary, store.run_id, chips, on_event=on_event, should_stop=should_stop)
         return summary
+
+
+def _remake(store: Store, order: Order, out: Path, *, on_event: OnEvent, should_stop: ShouldStop) -> None:
+    """Has networks look anew at faces that somebody added or moved; what they could not do is told, face by face."""
+    sources = select_to_make(out)
+    if sources:
+        config = store.configuration.now or {}
+        for text in remake_with(order, out, config, sources, on_event=on_event, should_stop=should_stop).left:
+            store.add_event(NOT_REMADE, {"text": text})
+            on_event(Notice(kind=NOT_REMADE, text=text))
+
+
+def _remake_if_possible(
+    folder: Path, options: Mapping[str, Any], *, on_event: OnEvent, should_stop: ShouldStop
+) -> None:
+    """Does the same with the stages that a folder was made with, where these can be had; else it is told why not."""
+    try:
+        left: Sequence[str] = remake(folder, on_event=on_event, should_stop=should_stop, **options).left
+    except FaceloomError as error:
+        left = [f"faces that were added or moved are not made anew: {error}"]
+    for text in left:
+        on_event(Notice(kind=NOT_REMADE, text=text))
 
 
 def _again(
@@ -302,10 +331,16 @@ def extend(
     with Store(Path(folder)) as store:
         new = store.configuration.add_stages(flow.describe())
         try:
-            return _noted(store, lambda: run_again(order, store, on_event=on_event, should_stop=should_stop), started)
+            summary = _noted(
+                store, lambda: run_again(order, store, on_event=on_event, should_stop=should_stop), started
+            )
         except BudgetError:  # before the first frame: the folder is as it was
             store.configuration.take_back(new)
             raise
+    if summary.outcome == "done":
+        told = {name: options[name] for name in declared(RemakeOptions)}  # type: ignore[literal-required]
+        _remake_if_possible(Path(folder), told, on_event=on_event, should_stop=should_stop)
+    return summary
 
 
 def _extensible(folder: Path) -> dict[str, Any]:
@@ -342,6 +377,8 @@ def derive(
 ) -> Summary:
     """Cuts the chips of a result folder again, in another way, from its sources; no network is run.
 
+    But for faces that somebody added or moved and that networks have not seen since: see `remake`.
+
     The new result folder has the same faces. Called again with the same arguments it goes on where it ended; where the
     other folder has gained faces, theirs come too.
 
@@ -360,6 +397,9 @@ def derive(
     """
     started = time.monotonic()
     found = _derivable(Path(folder), Path(out))
+    if not options["raw"]:
+        told = {name: options[name] for name in declared(RemakeOptions) if name in options}  # type: ignore[literal-required]
+        _remake_if_possible(Path(folder), told, on_event=on_event, should_stop=should_stop)
     outputs = replace(
         outputs_for(options),
         mask_size=found["mask_size"],

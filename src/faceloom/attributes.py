@@ -40,6 +40,7 @@ class Part(StrEnum):
     CHIPS = "paths of chips"
     PERSONS = "persons"
     TRACKS = "tracks"
+    ADDED = "who added faces"
 
 
 class Kind(Enum):
@@ -106,6 +107,8 @@ class Attribute:
     """Files of faces tell it, and stages that are added to a result are given it."""
     is_added: bool = False
     """Stages that are added to a result write it."""
+    is_remade: bool = False
+    """It is made anew of a face that somebody added or moved."""
     since: int = 1
     """The first version of the store's schema that has it."""
 
@@ -174,6 +177,7 @@ class FaceAttributes(Generic[MaskT]):
             digits=3,
             part=Part.LANDMARKS,
             is_given=True,
+            is_remade=True,
             about="The 68 points of the iBUG scheme.",
         ),
     ] = None
@@ -185,6 +189,7 @@ class FaceAttributes(Generic[MaskT]):
             part=Part.CONFIDENCE,
             presence=Presence.KNOWN,
             is_given=True,
+            is_remade=True,
             about="The aligner's own belief that this is a face, 0 to 1, if it has one.",
         ),
     ] = None
@@ -197,6 +202,7 @@ class FaceAttributes(Generic[MaskT]):
             presence=Presence.KNOWN,
             is_given=True,
             since=5,
+            is_remade=True,
             about="How far the landmarks of several aligners are apart, in distances of the outer corners of the eyes.",
         ),
     ] = None
@@ -210,6 +216,7 @@ class FaceAttributes(Generic[MaskT]):
             presence=Presence.ASKED,
             in_chips=False,
             since=7,
+            is_remade=True,
             about="Of the left, then the right iris, as seen in the picture: middle, right, upper, left, lower edge.",
         ),
     ] = None
@@ -222,6 +229,7 @@ class FaceAttributes(Generic[MaskT]):
             dtype=np.float64,
             digits=6,
             part=Part.AFFINES,
+            is_remade=True,
             about="Maps (x, y, 1) of the frame to the chip.",
         ),
     ] = None
@@ -235,6 +243,7 @@ class FaceAttributes(Generic[MaskT]):
             digits=2,
             part=Part.POSES,
             since=2,
+            is_remade=True,
             about="How the head is turned, in degrees: pitch, yaw, roll.",
         ),
     ] = None
@@ -245,6 +254,7 @@ class FaceAttributes(Generic[MaskT]):
             digits=2,
             part=Part.SHARPNESS,
             since=2,
+            is_remade=True,
             about="How sharp the pixels between brows and mouth are.",
         ),
     ] = None
@@ -256,6 +266,7 @@ class FaceAttributes(Generic[MaskT]):
             part=Part.MADE_UP,
             presence=Presence.KNOWN,
             since=3,
+            is_remade=True,
             about="The share of the chip's square that lies beyond the frame, 0 to 1.",
         ),
     ] = None
@@ -267,6 +278,7 @@ class FaceAttributes(Generic[MaskT]):
             part=Part.QUALITIES,
             presence=Presence.KNOWN,
             since=5,
+            is_remade=True,
             about="How well the face will do to tell whose it is, 0 to 1.",
         ),
     ] = None
@@ -300,6 +312,7 @@ class FaceAttributes(Generic[MaskT]):
             presence=Presence.ASKED,
             in_chips=False,
             is_added=True,
+            is_remade=True,
             about="What tells persons apart, of unit length.",
         ),
     ] = None
@@ -329,6 +342,17 @@ class FaceAttributes(Generic[MaskT]):
         str | None,
         Attribute(
             kind=Kind.TEXT, part=Part.CHIPS, in_chips=False, about="The path of the chip below the result folder."
+        ),
+    ] = None
+    added_by: Annotated[
+        str | None,
+        Attribute(
+            kind=Kind.TEXT,
+            part=Part.ADDED,
+            presence=Presence.ASKED,
+            in_chips=False,
+            since=9,
+            about="The `uid` of the correction by which somebody added the face that no detector had found.",
         ),
     ] = None
 

@@ -18,7 +18,17 @@ from faceloom.store.copies import CopyKind, note_made
 from faceloom.store.corrections import Correction, FaceAddress, Verb, select_corrections, undone_last
 from faceloom.store.database import connect
 from faceloom.store.origins import find_origin
-from faceloom.store.saying import FacePlace, all_names, fresh_name, is_somebody, mark, mask_square, say, saying
+from faceloom.store.saying import (
+    FacePlace,
+    add_face,
+    all_names,
+    fresh_name,
+    is_somebody,
+    mark,
+    mask_square,
+    say,
+    saying,
+)
 from faceloom.store.view import number_of, replayed
 
 FaceLike: TypeAlias = Face | str | Path
@@ -122,8 +132,29 @@ class Corrections:
         """Says that these faces are wanted which a filter, or somebody, rejected."""
         return self._of_faces(Verb.RESTORE, faces, None)
 
+    def add(self, frame: FrameId | str, box: ArrayLike) -> Correction:
+        """Says that there is a face which no detector found.
+
+        `faceloom.remake`, and the next run of the command that made the folder, make of the box what a run would have.
+
+        Args:
+            frame: that the face is in, as `FrameId` or like `clip.mp4#12`; a picture also by its name alone.
+            box: x0, y0, x1, y1 in pixels of the frame.
+
+        Raises:
+            RequestError: there is no such frame, a face is there already, or the box makes no sense.
+        """
+        numbers = np.asarray(box, np.float64)
+        if numbers.shape != (4,) or not np.isfinite(numbers).all():
+            raise RequestError(f"a box is four numbers of pixels: x0, y0, x1, y1; and not {box!r:.80}")
+        with saying(self._folder) as db:
+            return add_face(db, _frame(frame), numbers.astype(np.float32))
+
     def move_box(self, face: FaceLike, box: ArrayLike) -> Correction:
-        """Says where a face is: x0, y0, x1, y1 in pixels of the frame."""
+        """Says where a face is: x0, y0, x1, y1 in pixels of the frame.
+
+        `faceloom.remake`, and the next run of the command that made the folder, look for its landmarks there.
+        """
         return self._of_faces(Verb.BOX, face, np.asarray(box).tolist())
 
     def move_landmarks(self, face: FaceLike, landmarks: ArrayLike) -> Correction:
@@ -245,6 +276,13 @@ def _last(db: sqlite3.Connection, *, undone: bool) -> int:
     if number is None:
         raise RequestError(f"there is nothing to {'undo' if undone else 'say again'}")
     return int(number)
+
+
+def _frame(frame: FrameId | str) -> FrameId:
+    if isinstance(frame, FrameId):
+        return frame
+    source, _, index = frame.rpartition("#")
+    return FrameId(source, int(index)) if source and index.isascii() and index.isdecimal() else FrameId(frame, 0)
 
 
 def _places(faces: FaceLike | Iterable[FaceLike]) -> list[FacePlace]:

@@ -23,6 +23,7 @@ NOT_CARRIED = "not_carried"
 NOT_PUBLISHED = "not_published"
 NO_EFFECT = "no_effect"
 NO_CUTS = "no_cuts"
+NOT_REMADE = "not_remade"
 _SIZES = ("peak_bytes", "predicted_peak_bytes", "budget_bytes")
 
 

@@ -25,6 +25,8 @@ EVERY = 20
 PLACES = [f"deep/crowd.jpg#0/{i}" for i in range(12)] + [f"walk.mp4#{i}/0" for i in range(3)]
 PLACES += ["bob.png#0/0", "ann_in_july.png#0/0"]
 NAMES = ["Ann", "Bob", "Eve", "person 1", "person 2", "person 3", "person 4"]
+ADDED = [f"bob.png#0/{i}" for i in range(1, 4)]
+"""Where faces come to be that are added."""
 places = st.sampled_from(PLACES)
 several = st.lists(places, min_size=1, max_size=4, unique=True)
 two_or_more = st.lists(places, min_size=2, max_size=4, unique=True)
@@ -38,7 +40,7 @@ def model(found: State, said: list[Correction]) -> State:
     for one in said:
         if one.is_undone:
             continue
-        faces = [now[str(face)] for face in one.faces]
+        faces = [now[str(face)] for face in one.faces if str(face) in now]  # of one that was added only while it is
         match one.verb.value:
             case "name" | "merge":
                 for face in now.values():
@@ -62,8 +64,12 @@ def model(found: State, said: list[Correction]) -> State:
             case "restore":
                 for face in faces:
                     face["rejected"] = None
+            case "add":
+                (new,) = one.faces
+                now[str(new)] = {"person": None, "rejected": None, "box": list(new.box), "landmarks": None}
             case "box" | "landmarks":
-                faces[0][one.verb.value] = one.after
+                for face in faces:
+                    face[one.verb.value] = one.after
     return now
 
 
@@ -135,6 +141,18 @@ class Correcting(RuleBasedStateMachine):
     @rule(face=places)
     def landmarks_(self, face: str) -> None:
         self.said.move_landmarks(face, self.random.random((68, 2), np.float32) * 300)
+
+    @rule(x=st.integers(0, 5))
+    def add(self, x: int) -> None:
+        self.tried(lambda: self.said.add("bob.png", [500 + 50 * x, 10, 530 + 50 * x, 50]))
+
+    @rule(face=st.sampled_from(ADDED), name=names)
+    def assign_an_added_face(self, face: str, name: str) -> None:
+        self.tried(lambda: self.said.assign([face], name))
+
+    @rule(face=st.sampled_from(ADDED), x=st.integers(0, 90))
+    def move_an_added_face(self, face: str, x: int) -> None:
+        self.tried(lambda: self.said.move_box(face, [x, 60, x + 30.5, 90]))
 
     @rule(face=places)
     def note(self, face: str) -> None:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeAlias
 from faceloom.cli.commands import Argument, Command
 from faceloom.cli.flags import JsonFlags
 from faceloom.cli.terminal import on_one_line, say, say_json
-from faceloom.errors import MediaError, RequestError
+from faceloom.errors import FaceloomError, MediaError, RequestError
 from faceloom.options.option import Option
 from faceloom.options.stages import PathLike
 from faceloom.suggestions import or_else
@@ -29,6 +29,7 @@ A FACE is SOURCE#FRAME/INDEX, as exports number them, or the path of its chip.
   faceloom correct faces same a.jpg#0/0 b.jpg#0/0             of one person, whoever that is; or different
   faceloom correct faces reject faces/chips/a.jpg/000000_2.jpg ["a poster"]
   faceloom correct faces restore a.jpg#0/2
+  faceloom correct faces add a.jpg#0 100 80 180 190           a face that was not found; it is made at once
   faceloom correct faces box a.jpg#0/2 100 80 180 190         x0 y0 x1 y1
   faceloom correct faces landmarks a.jpg#0/2 points.json      a list of 68 points [x, y]
   faceloom correct faces mask a.jpg#0/2 unet mask.png         a grey picture over the square of the chip
@@ -74,7 +75,19 @@ def correct(chosen: argparse.Namespace) -> int:
         say_json({"corrections": [one.to_json() for one in said]})
     else:
         say("\n".join(map(_in_words, said)))
-    return 0
+    return _make(chosen.folder) if chosen.verb == "add" else 0
+
+
+def _make(folder: str) -> int:
+    """Has networks look at what was added; what was said stands whatever comes of that."""
+    from faceloom.remaking import remake
+
+    try:
+        left: Sequence[str] = remake(folder).left
+    except FaceloomError as error:
+        left = (f"{error}; faceloom remake {folder} tries again",)
+    say("".join(f"not made: {on_one_line(text)}\n" for text in left), end="", to=sys.stderr)
+    return 1 if left else 0
 
 
 def corrections(chosen: argparse.Namespace) -> int:
@@ -179,12 +192,21 @@ def _restore(said: "Corrections", words: _Words) -> _Answer:
     return said.restore(words)
 
 
-def _box(said: "Corrections", words: _Words) -> _Answer:
-    _require(words, 5, 5, "box FACE X0 Y0 X1 Y1")
+def _add(said: "Corrections", words: _Words) -> _Answer:
+    _require(words, 5, 5, "add SOURCE#FRAME X0 Y0 X1 Y1")
+    return said.add(words[0], _numbers_of_box(words[1:]))
+
+
+def _numbers_of_box(words: _Words) -> list[float]:
     try:
-        return said.move_box(words[0], [float(word) for word in words[1:]])
+        return [float(word) for word in words]
     except ValueError as error:
         raise RequestError(f"a box has four numbers: {error}") from error
+
+
+def _box(said: "Corrections", words: _Words) -> _Answer:
+    _require(words, 5, 5, "box FACE X0 Y0 X1 Y1")
+    return said.move_box(words[0], _numbers_of_box(words[1:]))
 
 
 def _landmarks(said: "Corrections", words: _Words) -> _Answer:
@@ -231,6 +253,7 @@ _VERBS: Mapping[str, Callable[["Corrections", _Words], _Answer]] = {
     "different": _different,
     "reject": _reject,
     "restore": _restore,
+    "add": _add,
     "box": _box,
     "landmarks": _landmarks,
     "mask": _mask,

@@ -30,6 +30,7 @@ from faceloom.cli.plan import PLAN
 from faceloom.cli.profile import PROFILE
 from faceloom.cli.publishing import PUBLISH
 from faceloom.cli.refusals import INTERRUPTED, refuse, tell
+from faceloom.cli.remake import REMAKE
 from faceloom.cli.results import EXPORT, SHOW
 from faceloom.cli.review import REPORT, REVIEW
 from faceloom.cli.terminal import say
@@ -57,6 +58,7 @@ COMMANDS = (
     TRACK,
     CORRECT,
     CORRECTIONS,
+    REMAKE,
     REVIEW,
     REPORT,
     FORGET,

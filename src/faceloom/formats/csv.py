@@ -18,7 +18,9 @@ from faceloom.formats.record import Format, FrameRecord, Frames, Piece
 _SHAPES = {one.key: one.shape for one in ATTRIBUTES if one.shape and -1 not in one.shape}
 """Of arrays that are as long in every face: one that a face lacks has its columns nevertheless."""
 _OF_ANY_LENGTH = tuple(one for one in ATTRIBUTES if -1 in one.shape)
-_ASKED = tuple(one for one in ATTRIBUTES if one.key in _SHAPES and one.presence is Presence.ASKED)
+_ASKED = tuple(
+    one for one in ATTRIBUTES if one.presence is Presence.ASKED and (one.key in _SHAPES or one.kind is Kind.TEXT)
+)
 _FORMULA = re.compile(r"'*[=+\-@\t\r\n]")
 """How a text begins that is guarded: apostrophes of its own too, so that reading can tell them apart."""
 _ONLY_NAMES = frozenset(one.key for one in ATTRIBUTES if one.kind is Kind.MASKS)

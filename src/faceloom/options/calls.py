@@ -36,6 +36,7 @@ from faceloom.options.stages import (
     PathLike,
     PluginOptions,
     StageOptions,
+    WeightsOptions,
 )
 from faceloom.options.written_values import bins_of, with_commas
 
@@ -176,6 +177,10 @@ class AddedOptions(TypedDict, total=False):
 
 class ExtendOptions(AddedOptions, PluginOptions, MachineOptions, total=False):
     """What `extend` takes."""
+
+
+class RemakeOptions(WeightsOptions, MachineOptions, total=False):
+    """What `remake` takes."""
 
 
 class RawOptions(TypedDict, total=False):

@@ -280,8 +280,8 @@ class StageOptions(
     """Which stages a job has, and which frames and faces they are for."""
 
 
-class PluginOptions(TypedDict, total=False):
-    """What the plugins of stages are told."""
+class WeightsOptions(TypedDict, total=False):
+    """The user's own weights of stages."""
 
     weights: Annotated[
         Mapping[str, PathLike],
@@ -293,6 +293,11 @@ class PluginOptions(TypedDict, total=False):
             example={"detect/yunet": "net.onnx"},
         ),
     ]
+
+
+class PluginOptions(WeightsOptions, total=False):
+    """What the plugins of stages are told."""
+
     settings: Annotated[
         Mapping[str, Mapping[str, Any]],
         _stage(

@@ -14,7 +14,9 @@ from faceloom.store.times import time_of
 from faceloom.store.view import connect_corrected
 
 _FACES = (
-    "SELECT id, idx, x0, y0, x1, y1, score, quality, person, rejected, landmarks, chip IS NOT NULL, pitch, yaw, roll"
+    "SELECT id, idx, x0, y0, x1, y1, score, quality, person, rejected, landmarks, chip IS NOT NULL,"
+    " added_by IS NOT NULL,"
+    " pitch, yaw, roll"
     " FROM face WHERE source_id = ? AND frame_idx = ? ORDER BY idx"
 )
 _FRAME = (
@@ -63,7 +65,7 @@ def place_of_face(folder: Path, face: int) -> tuple[int, int]:
         RequestError: there is no such face.
     """
     with connect_corrected(folder, raw=True) as db:
-        row = db.execute("SELECT source_id, frame_idx FROM face WHERE id = ?", (face,)).fetchone()
+        row = db.execute("SELECT source_id, frame_idx FROM main.face WHERE id = ?", (face,)).fetchone()
     if row is None:
         raise RequestError(f"there is no face {face}")
     return int(row[0]), int(row[1])
@@ -83,7 +85,7 @@ def masks_of(folder: Path, face: int) -> Mapping[str, MaskRecord]:
 
 
 def _face(row: tuple[Any, ...]) -> dict[str, Any]:
-    face, index, x0, y0, x1, y1, score, quality, person, rejected, landmarks, has_chip, *pose = row
+    face, index, x0, y0, x1, y1, score, quality, person, rejected, landmarks, has_chip, is_added, *pose = row
     points = None if landmarks is None else np.frombuffer(landmarks, "<f4").reshape(68, 2).round(3).tolist()
     return {
         "id": face,
@@ -95,6 +97,7 @@ def _face(row: tuple[Any, ...]) -> dict[str, Any]:
         "rejected": rejected,
         "landmarks": points,
         "chip": bool(has_chip),
+        "added": bool(is_added),
         "pose": None if pose[0] is None else [round(angle, 1) for angle in pose],
     }
 

@@ -1,5 +1,6 @@
 """How far faces are from the others of their person, read some at a time so that embeddings never lie in memory."""
 
+import json
 import sqlite3
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -14,6 +15,12 @@ from faceloom.review.table import FaceTable, Rows
 from faceloom.store.persons import read_identifier
 
 _AT_ONCE = 1024
+_FOUND_EMBEDDINGS = "SELECT id, embedding FROM main.face WHERE embedding IS NOT NULL"
+_EMBEDDINGS = (
+    f"{_FOUND_EMBEDDINGS} AND id NOT IN (SELECT value FROM json_each(:made)) UNION ALL"
+    " SELECT face_id, embedding FROM main.remade"
+    " WHERE embedding IS NOT NULL AND face_id IN (SELECT value FROM json_each(:made))"
+)
 _FAR = 0.5
 _PERSONS_AT_ONCE = 256
 _SLOPE = 0.25
@@ -94,7 +101,8 @@ def farthest_alike(folder: Path) -> float:
 
 def _embeddings(db: sqlite3.Connection, table: FaceTable) -> Iterator[tuple[Rows, NDArray[np.float32]]]:
     """The places and embeddings of faces that are somebody's, as many at a time as make no difference."""
-    cursor = db.execute("SELECT id, embedding FROM main.face WHERE embedding IS NOT NULL")
+    made = json.dumps(sorted(table.remade))
+    cursor = db.execute(_EMBEDDINGS if table.remade else _FOUND_EMBEDDINGS, {"made": made} if table.remade else {})
     length = 0
     while rows := cursor.fetchmany(_AT_ONCE):
         length = length or len(rows[0][1])

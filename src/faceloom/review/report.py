@@ -18,7 +18,7 @@ from faceloom.review.listing import PROBLEMS, Doubts, FaceQuery, listed, problem
 from faceloom.review.people import PersonList
 from faceloom.review.pictures import thumbnail
 from faceloom.review.plots import AXES, histogram, strip
-from faceloom.review.table import FaceTable, corrected, read_table
+from faceloom.review.table import FaceTable, as_corrected, hidden_faces, read_table
 from faceloom.store.beside import new_file, refuse_full
 from faceloom.store.copies import CopyKind, note_made
 from faceloom.store.database import connect
@@ -72,7 +72,7 @@ class _Reported:
     @classmethod
     def of(cls, db: sqlite3.Connection, folder: Path, *, raw: bool) -> "_Reported":
         table = read_table(db)
-        table = table if raw else corrected(table, replayed(db))
+        table = table.without(hidden_faces(db, raw=True)) if raw else as_corrected(db, table, replayed(db))
         return cls(
             db=db,
             folder=folder,

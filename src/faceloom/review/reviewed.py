@@ -20,7 +20,7 @@ from faceloom.review.likeness import distances, farthest_alike, likely_pairs
 from faceloom.review.listing import PROBLEMS, Doubts, FaceQuery, listed, problem_rows, query_of, ranges_of, within
 from faceloom.review.people import PersonList
 from faceloom.review.plots import AXES, counted, edges_of
-from faceloom.review.table import FACE_BYTES, FaceTable, corrected, read_table
+from faceloom.review.table import FACE_BYTES, FaceTable, as_corrected, read_table
 from faceloom.review.verbs import SAYINGS
 from faceloom.store.corrections import Verb, select_corrections
 from faceloom.store.database import connect
@@ -34,6 +34,8 @@ _MOST_LISTINGS = 16
 MOST_ROWS = 400
 """Of one answer."""
 _HISTORY = 200
+_OF_ROWS = frozenset({"add", "redo"})
+"""After which there may be faces that were not there."""
 _BASE_BYTES = 48 * MIB
 """What a page's pictures take, one after another, before the ceiling refuses more (measured with frames of 4K)."""
 
@@ -86,7 +88,7 @@ class ReviewedFolder:
     def _take(self, changes: int) -> None:
         """Lays what was said over what was found."""
         self._now: Replayed = replayed(self._db)
-        self.table: FaceTable = corrected(self._found, self._now)
+        self.table: FaceTable = as_corrected(self._db, self._found, self._now)
         self._notes = self._read_notes()
         self._doubts: Doubts | None = None
         self._people: PersonList | None = None
@@ -234,8 +236,10 @@ class ReviewedFolder:
 
     def look_of(self, face: int) -> str:
         """Tells pictures of a face apart from those before it was corrected."""
-        landmarks = self._now.landmarks.get(face)
-        return "" if landmarks is None else f"{hash(json.dumps(landmarks)) & 0xFFFFFFFF:x}"
+        landmarks, is_remade = self._now.landmarks.get(face), face in self.table.remade
+        if landmarks is None and not is_remade:
+            return ""
+        return f"{hash(json.dumps([landmarks, is_remade, self._now.boxes.get(face)])) & 0xFFFFFFFF:x}"
 
     def chip_of(self, face: int) -> str | None:
         """Gives the path of a face's chip; None where it has none, or one that shows another square than it should.
@@ -246,14 +250,18 @@ class ReviewedFolder:
         row = self._db.execute("SELECT chip FROM main.face WHERE id = ?", (face,)).fetchone()
         if row is None:
             raise RequestError(f"there is no face {face}")
-        return None if row[0] is None or face in self._now.landmarks else str(row[0])
+        return None if row[0] is None or self._is_elsewhere(face) else str(row[0])
+
+    def _is_elsewhere(self, face: int) -> bool:
+        """Whether a face may be elsewhere than its chip shows."""
+        return face in self._now.landmarks or face in self.table.remade
 
     def chips(self, listing: str, first: int, count: int) -> list[str | None]:
         """Gives the paths of the chips of some faces of a list, as `chip_of`."""
         ids = self._listing(listing)[first : first + count].tolist()
         query = f"SELECT id, chip FROM main.face WHERE id IN ({', '.join('?' * len(ids))})"
         found = dict(self._db.execute(query, ids))
-        return [None if face in self._now.landmarks else found.get(face) for face in ids]
+        return [None if self._is_elsewhere(face) else found.get(face) for face in ids]
 
     def _read_notes(self) -> dict[int, list[str]]:
         query = "SELECT id FROM main.correction WHERE verb = ? AND NOT undone > 0 AND persons IS NULL ORDER BY id"
@@ -336,6 +344,8 @@ class ReviewedFolder:
         if verb not in SAYINGS:
             raise RequestError(f"there is no verb {verb!r}")
         answer = SAYINGS[verb](self._said, self.faces_of, told)
+        if verb in _OF_ROWS:
+            self._found = read_table(self._db)
         self._take(self._changes_now())
         some = answer if isinstance(answer, list) else [answer]
         numbers = [one.id for one in some]

@@ -1,20 +1,24 @@
 """The faces of a result folder in columns, some dozens of bytes a face: what lists of any order are made of."""
 
 import sqlite3
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any, TypeAlias
+from types import MappingProxyType
+from typing import Any, Self, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.geometry.pose import fit_pose
+from faceloom.store.remade import remade_faces
 from faceloom.store.replay import BY_HAND, Replayed
 
 Rows: TypeAlias = NDArray[np.int64]
 """Places in the columns."""
 _AT_ONCE = 4096
 _NUMBERS = ("score", "size", "quality", "sharpness", "pitch", "yaw", "roll", "made_up")
+_REMADE = ("quality", "sharpness", "pitch", "yaw", "roll", "made_up")
+_COLUMNS = ("ids", "sources", "frames", "indexes", "persons", "reasons", "has_chip")
 _QUERY = (
     "SELECT id, source_id, frame_idx, idx, score, max(x1 - x0, y1 - y0), quality, sharpness, pitch, yaw, roll, made_up,"
     " person, rejected, chip IS NOT NULL FROM main.face"
@@ -45,6 +49,8 @@ class FaceTable:
     has_chip: NDArray[np.bool_]
     by_id: Rows
     """The places in the order of the ids."""
+    remade: frozenset[int] = frozenset()
+    """The ids of faces that networks have looked at anew since they were added or moved."""
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -60,6 +66,15 @@ class FaceTable:
             return np.full(len(ids), -1, np.int64)
         found = self.by_id[np.minimum(np.searchsorted(self.ids, ids, sorter=self.by_id), len(self) - 1)]
         return np.where(self.ids[found] == ids, found, -1)
+
+    def without(self, ids: Collection[int]) -> Self:
+        """The same without some faces."""
+        if not ids:
+            return self
+        kept = ~np.isin(self.ids, np.fromiter(ids, np.int64, len(ids)))
+        columns = {name: getattr(self, name)[kept] for name in _COLUMNS}
+        numbers = {name: values[kept] for name, values in self.numbers.items()}
+        return replace(self, **columns, numbers=numbers, by_id=np.argsort(columns["ids"]))
 
     def of_person(self, name: str | None) -> NDArray[np.bool_]:
         """Which faces are a person's, or with None nobody's; also those that are rejected."""
@@ -124,7 +139,26 @@ def _kind(reason: str | None) -> str | None:
     return None if reason is None else str(reason).partition(":")[0][:40]
 
 
-def corrected(table: FaceTable, now: Replayed) -> FaceTable:
+def as_corrected(db: sqlite3.Connection, table: FaceTable, now: Replayed) -> FaceTable:
+    """The faces of an open store as they are corrected, of all that have a row."""
+    return corrected(table.without(hidden_faces(db)), now, _remade_numbers(db, now))
+
+
+def hidden_faces(db: sqlite3.Connection, *, raw: bool = False) -> list[int]:
+    """The row numbers of faces that somebody added, and then said not to have; with `raw` of all that were added."""
+    query = "SELECT face.id FROM main.face JOIN main.correction ON uid = face.added_by WHERE undone > 0 OR ?"
+    return [number for (number,) in db.execute(query, (raw,))]
+
+
+def _remade_numbers(db: sqlite3.Connection, now: Replayed) -> dict[int, tuple[float | None, ...]]:
+    """The numbers of `_REMADE` of faces that networks have looked at anew, by row number."""
+    query = f"SELECT {', '.join(_REMADE)} FROM main.remade WHERE face_id = ?"
+    return {face: db.execute(query, (face,)).fetchone() for face in remade_faces(db, now)}
+
+
+def corrected(
+    table: FaceTable, now: Replayed, remade: Mapping[int, tuple[float | None, ...]] = MappingProxyType({})
+) -> FaceTable:
     """The same faces as they are corrected: whose they are, which are rejected, how large they are and how turned."""
     persons, names = _corrected_persons(table, now)
     reasons, kinds = _corrected_reasons(table, now)
@@ -134,7 +168,18 @@ def corrected(table: FaceTable, now: Replayed) -> FaceTable:
     for place, landmarks in _there(table, now.landmarks):
         for name, angle in zip(("pitch", "yaw", "roll"), fit_pose(np.array(landmarks, np.float32)), strict=True):
             numbers[name][place] = angle
-    return replace(table, persons=persons, names=names, reasons=reasons, kinds=kinds, numbers=numbers)
+    for place, made in _there(table, remade):
+        for name, value in zip(_REMADE, made, strict=True):
+            numbers[name][place] = np.nan if value is None else value
+    return replace(
+        table,
+        persons=persons,
+        names=names,
+        reasons=reasons,
+        kinds=kinds,
+        numbers=numbers,
+        remade=frozenset(remade),
+    )
 
 
 def _corrected_persons(table: FaceTable, now: Replayed) -> tuple[NDArray[np.int32], tuple[str, ...]]:

@@ -5,6 +5,7 @@ from typing import Any, TypeAlias
 
 from faceloom.correcting import Corrections
 from faceloom.errors import RequestError
+from faceloom.faces import FrameId
 from faceloom.review.pictures import painted
 
 Told: TypeAlias = Mapping[str, Any]
@@ -38,6 +39,10 @@ def _persons(told: Told) -> Sequence[str]:
     return [str(person) for person in told.get("persons", ())]
 
 
+def _frame(told: Told) -> FrameId:
+    return FrameId(_text(told, "source"), int(_required(told, "frame")))
+
+
 SAYINGS: Mapping[str, Callable[[Corrections, FacesOf, Told], Any]] = {
     "name": lambda said, faces_of, told: said.name(_text(told, "person"), _text(told, "name")),
     "merge": lambda said, faces_of, told: said.merge(_text(told, "person"), _persons(told)),
@@ -47,6 +52,7 @@ SAYINGS: Mapping[str, Callable[[Corrections, FacesOf, Told], Any]] = {
     "different": lambda said, faces_of, told: said.different(faces_of(told)),
     "reject": lambda said, faces_of, told: said.reject(faces_of(told), _or_none(told, "text")),
     "restore": lambda said, faces_of, told: said.restore(faces_of(told)),
+    "add": lambda said, faces_of, told: said.add(_frame(told), _required(told, "box")),
     "box": lambda said, faces_of, told: said.move_box(faces_of(told)[0], _required(told, "box")),
     "landmarks": lambda said, faces_of, told: said.move_landmarks(faces_of(told)[0], _required(told, "landmarks")),
     "mask": lambda said, faces_of, told: said.draw_mask(faces_of(told)[0], _text(told, "name"), painted(told)),

@@ -91,7 +91,7 @@ class Adoption:
             return
         columns = "path, size_bytes, mtime_ns, sha256"
         row = self._db.execute(f"SELECT {columns} FROM source WHERE id = ?", (source_id,)).fetchone()
-        reason = _why_not(Path(os.fsdecode(row[0])), size_bytes=row[1], mtime_ns=row[2], sha256=row[3])
+        reason = why_changed(Path(os.fsdecode(row[0])), size_bytes=row[1], mtime_ns=row[2], sha256=row[3])
         if reason:
             self._db.execute(
                 "UPDATE frame SET status = 'failed', reason = ?, tried_in = ?"
@@ -122,8 +122,8 @@ def _frames(other: sqlite3.Connection, source_id: int) -> Iterator[tuple[object,
         yield (*frame, Status.PENDING, None) if is_to_do else (*frame, status, reason)
 
 
-def _why_not(path: Path, *, size_bytes: int, mtime_ns: int, sha256: str | None) -> str | None:
-    """Why a file is not the one whose faces are known."""
+def why_changed(path: Path, *, size_bytes: int, mtime_ns: int, sha256: str | None) -> str | None:
+    """Why a file is not, or not any more, the one whose faces are known; None: it is."""
     try:
         state = path.stat()
         if not S_ISREG(state.st_mode):  # reading a pipe would wait for ever

@@ -15,6 +15,7 @@ from typing import Any
 from faceloom.faces import FrameId
 from faceloom.formats import checks
 from faceloom.formats.record import decode_mask
+from faceloom.store.adding import lay_row
 from faceloom.store.corrections import (
     NAMING,
     Correction,
@@ -151,11 +152,23 @@ def _take(db: sqlite3.Connection, said: Correction, names: Mapping[str, str | No
     if missing:
         carried.lost += [f"{said.verb} of {person!r}: none of these faces is here" for person in missing]
         return
+    if said.verb is Verb.ADD:
+        _add(db, said, carried)
+        carried.added += 1
+        return
     faces = tuple(_here(db, face, said, carried) for face in said.faces)
     persons = tuple(names.get(person) or person for person in said.persons)
     after = (names.get(said.after) or said.after) if said.verb in NAMING - {Verb.NAME} else said.after
     queue_chips(db, insert_correction(db, replace(said, faces=faces, persons=persons, after=after)))
     carried.added += 1
+
+
+def _add(db: sqlite3.Connection, said: Correction, carried: Carried) -> None:
+    """A face that somebody added is there from now on, or when its frame is."""
+    made = insert_correction(db, said)
+    if not said.is_undone and not lay_row(db, made):
+        carried.lost.append(f"{said.verb} of {said.faces[0]}: no such frame is there, or it is not done yet")
+    queue_chips(db, made)
 
 
 def _here(db: sqlite3.Connection, face: FaceAddress, said: Correction, carried: Carried) -> FaceAddress:

@@ -103,5 +103,6 @@ OF_KNOWN = Columns(attribute for attribute in ATTRIBUTES if attribute.is_given)
 OF_KNOWN_WITH_CHIPS = Columns(one for one in ATTRIBUTES if one.is_given or one.name in {"frame_to_chip", "chip"})
 """What is known of faces that were found, and where the chip of each is."""
 OF_ADDED = Columns(attribute for attribute in ATTRIBUTES if attribute.is_added)
-TABLES: Mapping[str, Columns] = {"face": OF_FACES, "known": OF_KNOWN}
+OF_REMADE = Columns(attribute for attribute in ATTRIBUTES if attribute.is_remade)
+TABLES: Mapping[str, Columns] = {"face": OF_FACES, "known": OF_KNOWN, "remade": OF_REMADE}
 """The tables that have columns of attributes."""

@@ -56,6 +56,8 @@ class Verb(StrEnum):
     """A face has other landmarks."""
     MASK = "mask"
     """A face has another mask."""
+    ADD = "add"
+    """There is a face where no detector found one."""
     NOTE = "note"
     """A text; it changes nothing."""
 
@@ -63,7 +65,7 @@ class Verb(StrEnum):
 OF_PERSONS = frozenset({Verb.NAME, Verb.MERGE})
 NAMING = OF_PERSONS | {Verb.ASSIGN, Verb.SPLIT}
 """What says a name."""
-OF_ONE_FACE = frozenset({Verb.BOX, Verb.LANDMARKS, Verb.MASK})
+OF_ONE_FACE = frozenset({Verb.BOX, Verb.LANDMARKS, Verb.MASK, Verb.ADD})
 _AT_LEAST_TWO = frozenset({Verb.SAME, Verb.DIFFERENT})
 
 
@@ -287,6 +289,7 @@ _AFTER: Mapping[Verb, Callable[[Any], Any]] = {
     Verb.BOX: lambda told: checks.box(*told).tolist(),
     Verb.LANDMARKS: _landmarks,
     Verb.MASK: _mask,
+    Verb.ADD: _nothing,
     Verb.NOTE: lambda told: checks.name(told, "a note"),
 }
 """What each verb says, checked."""

@@ -7,7 +7,7 @@ from pathlib import PurePosixPath
 from typing import Any, TypeAlias
 
 from faceloom.geometry.drawings import Drawing
-from faceloom.store.columns import OF_FACES
+from faceloom.store.columns import OF_FACES, OF_REMADE
 from faceloom.store.configuration import is_size
 from faceloom.store.folder import CHIPS, file_name
 
@@ -18,9 +18,13 @@ MASK_CONTENT: Mapping[str, str] = {"mask": "png", "drawn_mask": "drawing"}
 CHIP = OF_FACES.names.index("chip")
 """The place of the path among the cells of a face."""
 _OWN = tuple(OF_FACES.names.index(name) for name in ("person", "track"))
+REMADE: Mapping[str, str] = {"remade": f"made_of, {OF_REMADE}", "remade_mask": "name, size, png, drawing"}
+"""The columns of what networks made of faces that were added or moved, by the table."""
+_ADDED_BY = OF_FACES.names.index("added_by")
 _FACE_TYPES = tuple(OF_FACES.types[name] for name in OF_FACES.names)
 _WHOLE, _MAYBE_WHOLE, _TEXT, _MAYBE_TEXT = ("INTEGER", True), ("INTEGER", False), ("TEXT", True), ("TEXT", False)
 _FRAME_TYPES = (_WHOLE, *[_MAYBE_WHOLE] * 4, _TEXT, _MAYBE_TEXT, _WHOLE, _MAYBE_TEXT)
+_REMADE_TYPES = (_TEXT, *(OF_REMADE.types[name] for name in OF_REMADE.names))
 _AGAIN_TYPES = (_WHOLE, _TEXT, _MAYBE_TEXT)
 _PYTHON_TYPES: Mapping[str, tuple[type, ...]] = {
     "INTEGER": (int,),
@@ -56,6 +60,33 @@ def rows_of(db: sqlite3.Connection, source_id: int) -> Iterator[Row]:
             query = f"SELECT name, size, {content} FROM {table} WHERE face_id = ? ORDER BY name"
             for mask in db.execute(query, (face_id,)):
                 yield table, _mask(table, *mask)
+        yield from _remade(db, face_id)
+
+
+def found_rows_of(db: sqlite3.Connection, source_id: int) -> Iterator[Row]:
+    """The same without what came of corrections.
+
+    Raises:
+        ValueError, TypeError: a row is none that a run could have written.
+    """
+    for table, row in rows_of(db, source_id):
+        if table not in REMADE and not (table == "face" and row[1 + _ADDED_BY] is not None):
+            yield table, row
+
+
+def _remade(db: sqlite3.Connection, face_id: int) -> Iterator[Row]:
+    """What networks made of a face that was added or moved."""
+    for row in db.execute(f"SELECT {REMADE['remade']} FROM remade WHERE face_id = ?", (face_id,)):
+        OF_REMADE.values(typed(row, _REMADE_TYPES)[1:])
+        yield "remade", tuple(row)
+    query = f"SELECT {REMADE['remade_mask']} FROM remade_mask WHERE face_id = ? ORDER BY name"
+    for row in db.execute(query, (face_id,)):
+        yield "remade_mask", typed(row, (_TEXT, _WHOLE, ("BLOB", False), _MAYBE_TEXT))
+        _, size, png, drawing = row
+        if not is_size(size) or (png is None) == (drawing is None):
+            raise ValueError(f"a mask has a size of {size!r:.40}, or is none")
+        if drawing is not None:
+            Drawing.parse(drawing)
 
 
 def _mask(table: str, name: Any, size: Any, content: Any) -> tuple[Any, ...]:

@@ -18,7 +18,17 @@ from faceloom.store.database import transaction
 from faceloom.store.file_intake import copy_files
 from faceloom.store.folder import CHIPS, OVERLAYS, file_name
 from faceloom.store.given_folders import GivenFolder
-from faceloom.store.given_rows import AGAIN, CHIP, FRAME, MASK_CONTENT, check_chip, passed_over_of, rows_of
+from faceloom.store.given_rows import (
+    AGAIN,
+    CHIP,
+    FRAME,
+    MASK_CONTENT,
+    REMADE,
+    check_chip,
+    found_rows_of,
+    passed_over_of,
+    rows_of,
+)
 from faceloom.store.notes import read_notes
 from faceloom.store.round import Round
 from faceloom.store.soundness import sound
@@ -130,7 +140,8 @@ class Intake:
         with sound(given.path):
             if _content(self._db, here) != _content(given.db, there):
                 return False
-            return all(one == two for one, two in zip_longest(rows_of(self._db, here), rows_of(given.db, there)))
+            pairs = zip_longest(found_rows_of(self._db, here), found_rows_of(given.db, there))
+            return all(one == two for one, two in pairs)
 
     def _write(self, other: sqlite3.Connection, name: str) -> Taken:
         """The rows of a source."""
@@ -149,6 +160,8 @@ class Intake:
                 face_id, faces = face_id + 1, faces + 1
                 check_chip(row[1 + CHIP], name)
                 self._insert(table, f"id, source_id, frame_idx, {OF_FACES}", (face_id, source_id, *row))
+            elif table in REMADE:
+                self._insert(table, f"face_id, {REMADE[table]}", (face_id, *row))
             else:
                 self._insert(table, f"face_id, name, size, {MASK_CONTENT[table]}", (face_id, *row))
         copy_tracks(other, there, self._db, source_id)

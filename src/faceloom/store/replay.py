@@ -158,5 +158,5 @@ def _apply(now: Replayed, said: Said, faces: Sequence[int]) -> None:
         case Verb.MASK:
             for face in faces:
                 now.masks.setdefault(face, {})[said.after["name"]] = said.after
-        case Verb.NOTE:
+        case Verb.ADD | Verb.NOTE:
             pass

@@ -12,10 +12,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from faceloom.errors import DamagedStoreError, RequestError
 from faceloom.faces import FrameId
 from faceloom.geometry.affine import compose, scaling
+from faceloom.store.adding import address_to_add, lay_row
 from faceloom.store.again import CHIP_FILES
 from faceloom.store.configuration import config_in, framing_of
 from faceloom.store.corrections import (
@@ -28,15 +30,16 @@ from faceloom.store.corrections import (
     undo_corrections,
 )
 from faceloom.store.database import connect, transaction
+from faceloom.store.remade import SHOWN
 from faceloom.store.replay import Replayed
 from faceloom.store.soundness import DAMAGE
 from faceloom.store.view import chip_size_of, found_again, looking_through, replayed
 
-_OF_CHIPS = frozenset({Verb.LANDMARKS, Verb.RESTORE})
+_OF_CHIPS = frozenset({Verb.LANDMARKS, Verb.BOX, Verb.RESTORE, Verb.ADD})
 """After which chips are others, or have to be cut for the first time."""
 _FACE = (
     "SELECT face.id, name, sha256, rejected, landmarks, x0, y0, x1, y1 FROM face"
-    " JOIN source ON source.id = source_id WHERE name = ? AND frame_idx = ? AND face.idx = ?"
+    f" JOIN source ON source.id = source_id WHERE name = ? AND frame_idx = ? AND face.idx = ? AND {SHOWN}"
 )
 FacePlace = tuple[FrameId, int]
 """A frame, and the index of a face in it."""
@@ -71,6 +74,19 @@ def say(db: sqlite3.Connection, verb: Verb, places: Sequence[FacePlace], **told:
     now = replayed(db)
     said = Correction.said(verb, faces=tuple(_addressed(db, now, verb, *place) for place in places), **told)
     made = insert_correction(db, said)
+    queue_chips(db, made)
+    return made
+
+
+def add_face(db: sqlite3.Connection, frame: FrameId, box: NDArray[np.float32]) -> Correction:
+    """Adds a correction that there is a face, and its row. Call it within `saying`.
+
+    Raises:
+        RequestError: there is no such frame, a face is there already, or the box makes no sense.
+    """
+    said = Correction.said(Verb.ADD, faces=(address_to_add(db, replayed(db), frame, box),))
+    made = insert_correction(db, said)
+    lay_row(db, made)
     queue_chips(db, made)
     return made
 
@@ -133,6 +149,8 @@ def mark(db: sqlite3.Connection, some: Iterable[Correction], *, undone: bool) ->
     changed = list(some)
     (undo_corrections if undone else redo_corrections)(db, [one.id for one in changed])
     for one in changed:
+        if one.verb is Verb.ADD and not undone:
+            lay_row(db, one)
         queue_chips(db, one)
     return [replace(one, is_undone=undone) for one in changed]
 

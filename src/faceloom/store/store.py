@@ -14,6 +14,7 @@ from typing import Any, Self
 
 from faceloom.faces import Face
 from faceloom.media.chunks import Span
+from faceloom.store.adding import lay_missing_rows
 from faceloom.store.adoption import Adoption
 from faceloom.store.again import CHIP_FILES, Again, look_name
 from faceloom.store.carrying import Carried, take_in, told_in
@@ -27,6 +28,7 @@ from faceloom.store.intake import Intake, Taken
 from faceloom.store.known import KnownFaces
 from faceloom.store.places import place_below, remove_below
 from faceloom.store.privacy import make_folder, make_folders_below
+from faceloom.store.remaking import SourceToRead, lay_out
 from faceloom.store.round import Round
 from faceloom.store.rows import ChunkRows
 from faceloom.store.scratch import SCRATCH
@@ -194,6 +196,15 @@ class Store:
             yield
         finally:
             remove_below(self.folder, SCRATCH)
+
+    def lay_out(self, sources: Iterable[SourceToRead]) -> None:
+        """Lists the frames of another folder's sources as to be done in this run, with faces that are known of them."""
+        lay_out(self._db, sources, run_id=self.run_id)
+
+    def lay_added(self) -> None:
+        """Makes the rows of faces that somebody added, where their frames are there now and they are not."""
+        with sound(self.folder), transaction(self._db):
+            lay_missing_rows(self._db)
 
     def mark_derived(self, identity: str) -> None:
         """Says which result folder this one is derived from; see `copies`."""

@@ -19,10 +19,11 @@ from faceloom.geometry.borders import made_up_share
 from faceloom.geometry.boxes import iou
 from faceloom.geometry.chips import Framing, frame_to_chip
 from faceloom.geometry.pose import fit_pose
-from faceloom.store.columns import OF_FACES
+from faceloom.store.columns import OF_FACES, OF_REMADE
 from faceloom.store.configuration import config_in, framing_of
-from faceloom.store.corrections import Correction, FaceAddress, Said, address_of_row
+from faceloom.store.corrections import Correction, FaceAddress, Said, Verb, address_of_row
 from faceloom.store.database import connect
+from faceloom.store.remade import SHOWN, remade_faces
 from faceloom.store.replay import Replayed, replay
 from faceloom.store.soundness import DAMAGE
 
@@ -31,12 +32,18 @@ _LEAST_IOU = 0.5
 _SAID = (
     "CREATE TEMP TABLE said (face_id INTEGER PRIMARY KEY, has_person INTEGER NOT NULL DEFAULT 0, person TEXT,"
     " has_rejected INTEGER NOT NULL DEFAULT 0, rejected TEXT, x0 REAL, y0 REAL, x1 REAL, y1 REAL,"
-    " landmarks BLOB, affine BLOB, pitch REAL, yaw REAL, roll REAL, made_up REAL)",
+    " landmarks BLOB, affine BLOB, pitch REAL, yaw REAL, roll REAL, made_up REAL,"
+    " is_remade INTEGER NOT NULL DEFAULT 0)",
     "CREATE TEMP TABLE called (found TEXT PRIMARY KEY, person TEXT NOT NULL) WITHOUT ROWID",
     "CREATE TEMP TABLE said_mask (face_id INTEGER NOT NULL, name TEXT NOT NULL, told TEXT NOT NULL,"
     " PRIMARY KEY (face_id, name)) WITHOUT ROWID",
+    "CREATE TEMP TABLE hidden (face_id INTEGER PRIMARY KEY)",
 )
-_TEMPORARY = ("said", "called", "said_mask")
+_TEMPORARY = ("said", "called", "said_mask", "hidden")
+_ADDED = Verb.ADD.value
+_UNSEEN = -1
+"""In place of the row number of a face that was added by a correction which does not hold."""
+_LAID = ("landmarks", "affine", "pitch", "yaw", "roll", "made_up")
 _OF_SAID = "FROM temp.said WHERE face_id = found.id"
 # Looked up column by column: SQLite would copy a view with a LEFT JOIN in it, blobs and all, before joining it further.
 _COLUMNS: Mapping[str, str] = {
@@ -45,11 +52,15 @@ _COLUMNS: Mapping[str, str] = {
     "rejected": f"CASE (SELECT has_rejected {_OF_SAID}) WHEN 1 THEN (SELECT rejected {_OF_SAID})"
     " ELSE found.rejected END",
     "track": f"CASE WHEN (SELECT has_rejected AND rejected IS NOT NULL {_OF_SAID}) THEN NULL ELSE found.track END",
-    **{
-        name: f"coalesce((SELECT {name} {_OF_SAID}), found.{name})"
-        for name in ("x0", "y0", "x1", "y1", "landmarks", "affine", "pitch", "yaw", "roll", "made_up")
-    },
+    **{name: f"coalesce((SELECT {name} {_OF_SAID}), found.{name})" for name in ("x0", "y0", "x1", "y1", *_LAID)},
 }
+_REMADE: Mapping[str, str] = {
+    name: f"CASE (SELECT is_remade {_OF_SAID}) WHEN 1"
+    f" THEN (SELECT {name} FROM main.remade WHERE face_id = found.id) ELSE found.{name} END"
+    for name in OF_REMADE.names
+    if name not in _LAID
+}
+"""Of a store in which networks have made anything of faces that were added or moved."""
 _EXACTLY = (
     "SELECT number, face.id FROM main.corrected_face AS said JOIN main.source ON source.name = said.source"
     " AND (said.sha256 IS NULL OR source.sha256 = said.sha256)"
@@ -57,15 +68,22 @@ _EXACTLY = (
     " AND (face.x0, face.y0, face.x1, face.y1) = (said.x0, said.y0, said.x1, said.y1) WHERE correction_id = ?"
 )
 _HOLDING = (
-    "SELECT correction.id, verb, persons, after, number, face.id, said.source, said.sha256, said.frame_idx, said.idx,"
+    "SELECT correction.id, verb, persons, after, number,"
+    f" CASE WHEN {SHOWN} THEN face.id ELSE {_UNSEEN} END, said.source, said.sha256, said.frame_idx, said.idx,"
     " said.x0, said.y0, said.x1, said.y1 FROM main.correction"
     " LEFT JOIN main.corrected_face AS said ON correction_id = correction.id"
     " LEFT JOIN main.source ON source.name = said.source AND (said.sha256 IS NULL OR source.sha256 = said.sha256)"
     " LEFT JOIN main.face ON face.source_id = source.id AND face.frame_idx = said.frame_idx AND face.idx = said.idx"
     " AND (face.x0, face.y0, face.x1, face.y1) = (said.x0, said.y0, said.x1, said.y1)"
-    " WHERE NOT undone > 0 ORDER BY correction.id, number"
+    " WHERE NOT correction.undone > 0 ORDER BY correction.id, number"
 )
-_FACES_OF_FRAME = "SELECT id, x0, y0, x1, y1 FROM main.face WHERE source_id = ? AND frame_idx = ? ORDER BY idx"
+_FACES_OF_FRAME = (
+    f"SELECT id, x0, y0, x1, y1 FROM main.face WHERE source_id = ? AND frame_idx = ? AND {SHOWN} ORDER BY idx"
+)
+_HIDDEN = (
+    "INSERT INTO temp.hidden SELECT face.id FROM main.face JOIN main.correction ON uid = face.added_by"
+    " WHERE face.added_by IS NOT NULL AND (undone > 0 OR ?)"
+)
 
 
 @contextmanager
@@ -76,9 +94,20 @@ def connect_corrected(folder: Path, *, raw: bool = False) -> Iterator[sqlite3.Co
         StoreError: there is none that can be read, or what corrections say makes no sense.
     """
     with connect(folder, read_only=True) as db:
-        if not raw:
-            look_through(db)
+        (look_at_found if raw else look_through)(db)
         yield db
+
+
+def look_at_found(db: sqlite3.Connection) -> None:
+    """Has an open store show faces as they were found from here on, without those that people added."""
+    if has_additions(db):
+        with _laying(db):
+            _show(db, {}, is_raw=True)
+
+
+def has_additions(db: sqlite3.Connection) -> bool:
+    """Whether anybody ever said of an open store that there is a face where none was found."""
+    return db.execute("SELECT 1 FROM main.correction WHERE verb = ? LIMIT 1", (_ADDED,)).fetchone() is not None
 
 
 def look_through(db: sqlite3.Connection) -> None:
@@ -87,13 +116,19 @@ def look_through(db: sqlite3.Connection) -> None:
     Raises:
         ValueError, and others: a correction makes no sense.
     """
-    if db.execute("SELECT 1 FROM main.correction WHERE NOT undone > 0 LIMIT 1").fetchone() is None:
-        return
+    if db.execute("SELECT 1 FROM main.correction WHERE NOT undone > 0 OR verb = ? LIMIT 1", (_ADDED,)).fetchone():
+        with _laying(db):
+            _make(db, replayed(db))
+
+
+@contextmanager
+def _laying(db: sqlite3.Connection) -> Iterator[None]:
+    """The view is made within, of one state of the store, also where no transaction has begun."""
     (is_query_only,) = db.execute("PRAGMA query_only").fetchone()
     db.execute("PRAGMA query_only = OFF")
-    db.execute("SAVEPOINT corrections")  # one state of the store, also where no transaction has begun
+    db.execute("SAVEPOINT corrections")
     try:
-        _make(db, replayed(db))
+        yield
     finally:
         db.execute("RELEASE corrections")
         db.execute(f"PRAGMA query_only = {is_query_only}")
@@ -157,12 +192,14 @@ def _holding(db: sqlite3.Connection) -> Iterator[tuple[Said, list[int]]]:
             raise ValueError(f"correction {number!r:.40}: {error or type(error).__name__}") from error
         found = find_again(db, lost) if lost else {}
         numbers = (found.get(place) if face is None else face for place, face, *_ in faces)
-        yield said, [face for face in numbers if face is not None]
+        yield said, [face for face in numbers if face is not None and face != _UNSEEN]
 
 
 def found_again(db: sqlite3.Connection, said: Correction) -> dict[int, int]:
     """The row numbers of a correction's faces, by their places in it, as far as they are there."""
     found = dict(db.execute(_EXACTLY, (said.id,)).fetchall()) if said.faces else {}
+    if said.verb is Verb.ADD:
+        found |= dict(db.execute("SELECT 0, id FROM main.face WHERE added_by = ?", (said.uid,)).fetchall())
     elsewhere = {place: face for place, face in enumerate(said.faces) if place not in found}
     return dict(sorted({**found, **find_again(db, elsewhere)}.items()))
 
@@ -218,9 +255,20 @@ def _make(db: sqlite3.Connection, now: Replayed) -> None:
     db.executemany("INSERT INTO temp.called VALUES (?, ?)", now.people.aliases.items())
     masks = ((face, name, json.dumps(told)) for face, some in now.masks.items() for name, told in some.items())
     db.executemany("INSERT INTO temp.said_mask VALUES (?, ?, ?)", masks)
+    has_remade = db.execute("SELECT 1 FROM temp.said WHERE is_remade LIMIT 1").fetchone() is not None
+    _show(db, {**_COLUMNS, **(_REMADE if has_remade else {})}, is_raw=False)
+
+
+def _show(db: sqlite3.Connection, columns: Mapping[str, str], *, is_raw: bool) -> None:
+    """The view of faces, with these columns in place of what was found."""
+    if is_raw:
+        db.execute(_SAID[-1])
+    db.execute(_HIDDEN, (is_raw,))
+    has_hidden = db.execute("SELECT 1 FROM temp.hidden LIMIT 1").fetchone() is not None
+    but = " WHERE found.id NOT IN (SELECT face_id FROM temp.hidden)" if has_hidden else ""
     names = ("id", "source_id", "frame_idx", *OF_FACES.names)
-    shown = ", ".join(f"{_COLUMNS.get(name, f'found.{name}')} AS {name}" for name in names)
-    db.execute(f"CREATE TEMP VIEW face AS SELECT {shown} FROM main.face AS found")
+    shown = ", ".join(f"{columns.get(name, f'found.{name}')} AS {name}" for name in names)
+    db.execute(f"CREATE TEMP VIEW face AS SELECT {shown} FROM main.face AS found{but}")
 
 
 _Cells: TypeAlias = tuple[Mapping[int, Any], tuple[str, ...], Callable[[Any], Sequence[Any]]]
@@ -231,9 +279,12 @@ def _cells(db: sqlite3.Connection, now: Replayed) -> Iterator[_Cells]:
     yield now.people.faces, ("has_person", "person"), lambda person: (1, person)
     yield now.rejected, ("has_rejected", "rejected"), lambda reason: (1, reason)
     yield now.boxes, ("x0", "y0", "x1", "y1"), lambda box: box
-    framing = framing_of(config_in(db))
-    laid = {face: _laid(db, face, landmarks, framing) for face, landmarks in now.landmarks.items()}
-    yield laid, ("landmarks", "affine", "pitch", "yaw", "roll", "made_up"), lambda cells: cells
+    framing, remade = framing_of(config_in(db)), remade_faces(db, now)
+    laid = {face: _laid(db, face, told, framing) for face, told in now.landmarks.items() if face not in remade}
+    yield laid, _LAID, lambda cells: cells
+    query = f"SELECT {', '.join(_LAID)}, 1 FROM main.remade WHERE face_id = ?"
+    made = {face: db.execute(query, (face,)).fetchone() for face in remade}
+    yield made, (*_LAID, "is_remade"), lambda cells: cells
 
 
 def _laid(db: sqlite3.Connection, face: int, told: Any, framing: Framing) -> list[Any]:

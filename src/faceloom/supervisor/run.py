@@ -102,6 +102,18 @@ def run_again(
         return run.go()
 
 
+def run_listed(order: Order, store: Store, *, on_event: OnEvent, should_stop: ShouldStop = lambda: False) -> Summary:
+    """Takes every frame that a store lists through the best plan that fits, and returns how that ended.
+
+    Raises:
+        BudgetError: no plan fits the budget.
+        StageError: a stage cannot be loaded or breaks its contract.
+        StoreError: the store can no longer be written.
+    """
+    with _Run(order, store, on_event, should_stop) as run:
+        return run.go()
+
+
 class _Run:
     """One run: its budget, its workers, and the notices that it has given."""
 
