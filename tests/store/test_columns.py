@@ -14,7 +14,7 @@ from faceloom.attributes import ATTRIBUTES, Attribute, FaceAttributes, Kind, att
 from faceloom.errors import StoreError
 from faceloom.formats.record import FaceRecord
 from faceloom.store import database
-from faceloom.store.columns import OF_ADDED, OF_FACES, OF_KNOWN, Columns
+from faceloom.store.columns import OF_ADDED, OF_FACES, OF_KNOWN, TABLES, Columns
 from faceloom.store.database import SCHEMA_VERSION
 from faceloom.store.folder import DATABASE
 from faceloom.store.reading import read_faces
@@ -77,7 +77,7 @@ def test_columns_of_a_users_own_do_no_harm(tmp_path: Path) -> None:
 def known_from_now_on(attribute: Attribute) -> Iterator[None]:
     """As if the table had one attribute more."""
     later = [*ATTRIBUTES, attribute]
-    tables = {"face": Columns(later), "known": Columns(one for one in later if one.is_given)}
+    tables = {**TABLES, "face": Columns(later), "known": Columns(one for one in later if one.is_given)}
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(database, "TABLES", tables)
         patch.setattr(database, "SCHEMA_VERSION", attribute.since)

@@ -149,6 +149,7 @@ def test_a_store_of_before_gets_its_indexes(folder: Path) -> None:
         "face_person",
         "face_shown",
         "face_tracked",
+        "face_added_by",
     }
     db.close()
     assert check(folder).flaws == ()
