@@ -187,6 +187,25 @@ def test_landmarks_that_were_moved_are_kept_and_their_chip_is_cut_anew(page: Pag
         assert np.abs(decoded(answered.body).astype(int) - expected).mean() < 3  # as far as JPEG goes
 
 
+def test_a_face_that_was_not_found_is_added_and_gone_when_that_is_undone(page: Page, folder: Path) -> None:
+    there = page.get(f"api/frame?face={page.faces(by='source', of='bob.png')[0]['id']}")
+    total = page.get("api/state")["faces"]
+    page.say(verb="add", source="bob.png", frame=0, box=[3, 4, 43.5, 55])
+    now = page.get(f"api/frame?source={there['source_id']}&frame=0")["faces"]
+    assert [(face["added"], face["index"]) for face in now] == [(False, 0), (True, 1)]
+    assert now[1]["box"] == [3, 4, 43.5, 55]
+    assert [face["id"] for face in page.faces(by="source", of="bob.png")] == [face["id"] for face in now]
+    assert page.ask(f"chip/{now[1]['id']}?size=64").status == 200, "its box, until there are landmarks"
+    assert page.get("api/state")["faces"] == total + 1
+    page.say(verb="undo")
+    assert page.get("api/state")["faces"] == total
+    assert len(page.faces(by="source", of="bob.png")) == 1
+    page.say(verb="redo")
+    assert page.get("api/state")["faces"] == total + 1
+    with faceloom.open(folder) as results:
+        assert len(results) == total + 1
+
+
 def decoded(content: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
     image = cv2.imdecode(np.frombuffer(content, np.uint8), cv2.IMREAD_COLOR)
     assert image is not None
