@@ -531,7 +531,7 @@ def stream(
     job = Job(
         flow=order.flow,
         weights=order.weights,
-        plan=one_phase(names, chunk_frames=1, lanes=min(order.cores, MOST_LANES)),
+        plan=one_phase(names, chunk_frames=1, lanes=1 if order.flow.is_in_order else min(order.cores, MOST_LANES)),
         outputs=order.outputs,
         in_flight_bytes=IN_FLIGHT_BYTES,
         choice=order.choice,

@@ -87,6 +87,18 @@ class Flow:
         return Flow(tuple(stage for stage in self.stages if stage.name in names))
 
     @property
+    def detect_every(self) -> int:
+        """Of every so many frames of a video the detector looks at the first."""
+        return max(
+            (one.plugin.detect_every for one in self.of("detect") if isinstance(one.plugin, Detector)), default=1
+        )
+
+    @property
+    def is_in_order(self) -> bool:
+        """Whether frames have to come one after the other, since faces are followed from one to the next."""
+        return self.detect_every > 1
+
+    @property
     def digests(self) -> dict[str, str]:
         """sha256 of the weights of each stage that has some, by stage name."""
         return {stage.name: stage.weights.sha256 for stage in self.stages if stage.weights}

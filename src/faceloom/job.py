@@ -65,7 +65,7 @@ class Derivation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
+class Glimpse:
     """What a look at a few of the frames has shown."""
 
     frames: int
@@ -116,7 +116,7 @@ class Order:
     """What remote inputs may take of the disk while they are read; None: the usual."""
     retry_failed: bool = False
     """Whether all that failed before is done again, whyever it failed."""
-    seen: Seen | None = None
+    seen: Glimpse | None = None
     """What is known of the frames before they are done; None: nothing."""
 
     @property

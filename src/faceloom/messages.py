@@ -7,7 +7,7 @@ from faceloom.engines.runtime import ON_CPU, Runtime
 from faceloom.faces import Face
 from faceloom.faults import Fault
 from faceloom.job import Job
-from faceloom.media.chunks import Chunk
+from faceloom.media.chunks import Chunk, Span
 from faceloom.media.sources import Shape, Source, VideoIndex
 from faceloom.memory.footprints import Footprint
 from faceloom.stage import Stage
@@ -59,6 +59,8 @@ class Do:
     folder: Path
     known: tuple[Face, ...] = ()
     """The faces of its frames, for a flow that finds none."""
+    leads: tuple[Span, ...] = ()
+    """Frames before some of its own, from which faces are followed into those; they have no rows."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

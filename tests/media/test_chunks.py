@@ -113,3 +113,19 @@ def test_a_part_of_a_span_is_the_frames_from_here_to_there(begin: int, end: int)
     part = span.part(begin, end)
     assert list(part.indexes) == list(range(10, 15))[begin:end]
     assert part.ticks == (1, 2, 4, 8, 16)[begin:end]
+
+
+@given(st.data(), st.integers(2, 9), st.integers(1, 12))
+def test_cuts_lie_where_blocks_begin(data: st.DataObject, block: int, most: int) -> None:
+    source = Source(name="v.mp4", path=Path("v.mp4"), kind=SourceKind.VIDEO)
+    indexes = sorted(data.draw(st.sets(st.integers(0, 60), min_size=1)))
+    frames = [PendingFrame(source=source, index=i, ticks=i, seek_ticks=0) for i in indexes]
+    chunks = list(cut_chunks(frames, frames_a_chunk=lambda: most, block=block))
+    cut = [[i for span in spans for i in span.indexes] for spans in chunks]
+    assert [i for chunk in cut for i in chunk] == indexes
+    assert all(1 <= len(chunk) <= most for chunk in cut)
+    for chunk, after in pairwise(cut):
+        begins = [
+            n for n in range(most // 2 + 1, len(chunk)) if chunk[n - 1] // block != chunk[n] // block
+        ]  # later cuts that would have been in the second half
+        assert chunk[-1] // block != after[0] // block or not begins

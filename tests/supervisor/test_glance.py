@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 
 import faceloom
-from faceloom.job import Order, Outputs, Seen
+from faceloom.job import Glimpse, Order, Outputs
 from faceloom.media.chunks import PendingFrame
 from faceloom.media.sources import Source, SourceKind
 from faceloom.orders.flows import make_flow
@@ -62,7 +62,7 @@ def order(samples: Path) -> Order:
 
 
 def test_a_plan_expects_what_was_seen(order: Order) -> None:
-    def work(seen: Seen | None) -> tuple[float, float, float]:
+    def work(seen: Glimpse | None) -> tuple[float, float, float]:
         with WorkerPool() as pool:
             looked = replace(order, seen=seen)
             listing = Alike(known=[(SourceKind.VIDEO, TYPICAL)], number=100)
@@ -70,8 +70,8 @@ def test_a_plan_expects_what_was_seen(order: Order) -> None:
         return found.faces_a_frame, found.kept_bytes_a_frame, found.decode_s
 
     faces, kept, decode_s = work(None)
-    assert work(Seen(frames=4, faces=26, reading=3.0)) == pytest.approx((6.5, 6.5 / faces * kept, 3 * decode_s))
-    assert 0 < work(Seen(frames=4, faces=0))[0] < 0.1
+    assert work(Glimpse(frames=4, faces=26, reading=3.0)) == pytest.approx((6.5, 6.5 / faces * kept, 3 * decode_s))
+    assert 0 < work(Glimpse(frames=4, faces=0))[0] < 0.1
 
 
 def test_a_look_finds_as_many_faces_as_the_run(samples: Path, tmp_path: Path) -> None:

@@ -28,7 +28,9 @@ class SlowWorker:
         self.ends = {number: threading.Event() for number in range(3)}
         self.errors: dict[int, Exception] = {}
 
-    def run(self, chunk: Chunk, folder: Path, *, known: Any, on_progress: Any, on_read: Any = None) -> ChunkRows:
+    def run(
+        self, chunk: Chunk, folder: Path, *, known: Any, leads: Any, on_progress: Any, on_read: Any = None
+    ) -> ChunkRows:
         self.begun.put(chunk.number)
         assert self.reads[chunk.number].wait(WITHIN_S)
         if on_read:

@@ -12,7 +12,7 @@ from faceloom.faces import Candidates, Images
 from faceloom.stage import Infer, NetworkPlugin, Signature, Tensors, require, require_finite
 
 MOST_ENLARGED = 4.0
-_LOOKS = frozenset({"turns", "turns_by_signs", "tile_px", "canvas", "enlarge"})
+_LOOKS = frozenset({"turns", "turns_by_signs", "tile_px", "canvas", "enlarge", "detect_every"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,10 +45,15 @@ class Detector(NetworkPlugin):
 
     enlarge: float = 1.0
     """How many times as large as that frames and tiles are looked at; they are interpolated."""
+    detect_every: int = 1
+    """Of every so many frames of a video the first is looked at; faces are followed through the others, as far as they
+    can be (`pipeline.following`)."""
 
     def __post_init__(self) -> None:
         if not 1 <= self.enlarge <= MOST_ENLARGED:
             raise ValueError(f"frames are enlarged by 1 to {MOST_ENLARGED:g}, not by {self.enlarge:g}")
+        if self.detect_every < 1:
+            raise ValueError(f"a detector looks at every frame, or every n-th, not at every {self.detect_every}th")
         if self.canvas and self.enlarge != 1:
             height, width = self.canvas
             raise ValueError(f"the only canvas that the network takes is {width} x {height}, and nothing is enlarged")

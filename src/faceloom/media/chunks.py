@@ -64,6 +64,13 @@ class Chunk:
         return sum(len(span) for span in self.spans)
 
 
+def in_order(*parts: Sequence[Span]) -> list[Span]:
+    """Spans as their frames follow each other; sources stand in the order in which they first come."""
+    spans = [span for part in parts for span in part]
+    places = {name: place for place, name in enumerate(dict.fromkeys(span.source.name for span in spans))}
+    return sorted(spans, key=lambda span: (places[span.source.name], span.first))
+
+
 def halves(spans: Sequence[Span]) -> tuple[tuple[Span, ...], tuple[Span, ...]]:
     """The same frames in two parts, the first as long as the second or one frame shorter."""
     return split(spans, sum(map(len, spans)) // 2)
@@ -96,33 +103,45 @@ class PendingFrame:
         return self.index == 0 or (self.ticks is not None and self.ticks == self.seek_ticks)
 
 
-def cut_chunks(frames: Iterable[PendingFrame], *, frames_a_chunk: Callable[[], int]) -> Iterator[tuple[Span, ...]]:
+def cut_chunks(
+    frames: Iterable[PendingFrame], *, frames_a_chunk: Callable[[], int], block: int = 1
+) -> Iterator[tuple[Span, ...]]:
     """Cuts what is to be done into the spans of chunks of at most `frames_a_chunk` frames, asked anew for each.
 
     Wherever a keyframe or a new source lies in the second half of what a chunk may hold, the cut is there,
-    so that a run which begins with the next chunk decodes nothing in vain.
+    so that a run which begins with the next chunk decodes nothing in vain. Where faces are followed through `block`
+    frames, it is where a block begins, if one does.
     """
     held: list[PendingFrame] = []
     for frame in frames:
         while len(held) >= (most := frames_a_chunk()):
-            cut = _cut_at([*held, frame][: most + 1])
-            yield tuple(_spans(held[:cut]))
+            cut = _cut_at([*held, frame][: most + 1], block)
+            yield tuple(spans_of(held[:cut]))
             held = held[cut:]
         held.append(frame)
     while held:
         most = frames_a_chunk()
-        yield tuple(_spans(held[:most]))
+        yield tuple(spans_of(held[:most]))
         held = held[most:]
 
 
-def _cut_at(frames: Sequence[PendingFrame]) -> int:
+def _cut_at(frames: Sequence[PendingFrame], block: int) -> int:
     """How many of all but the last of these frames make the chunk."""
     full = len(frames) - 1
-    starts = (i for i in range(full, full // 2, -1) if frames[i].starts)
-    return next(starts, full)
+    second_half = range(full, full // 2, -1)
+    starts = [i for i in second_half if frames[i].starts]
+    if block > 1:
+        blocks = [i for i in second_half if frames[i].index == 0 or _begins_block(frames[i - 1], frames[i], block)]
+        return next((i for i in starts if i in blocks), next(iter(blocks), full))
+    return next(iter(starts), full)
 
 
-def _spans(frames: Sequence[PendingFrame]) -> Iterator[Span]:
+def _begins_block(before: PendingFrame, frame: PendingFrame, block: int) -> bool:
+    return before.source.name != frame.source.name or before.index // block != frame.index // block
+
+
+def spans_of(frames: Sequence[PendingFrame]) -> Iterator[Span]:
+    """Consecutive frames together."""
     begin = 0
     for i in range(1, len(frames) + 1):
         if i < len(frames) and _follows(frames[i - 1], frames[i]):

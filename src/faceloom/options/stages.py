@@ -126,6 +126,17 @@ class DetectorOptions(TypedDict, total=False):
             example=1.5,
         ),
     ]
+    detect_every: Annotated[
+        int | None,
+        _stage(
+            help="of every so many frames of a video look at the first, and where faces are lost or the scene changes;"
+            " through the others faces are followed",
+            usual="1, every frame",
+            unit="N",
+            within=Interval(1, 1000),
+            example=10,
+        ),
+    ]
     rotate: Annotated[
         int | float | str | None,
         _stage(

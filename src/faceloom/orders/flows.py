@@ -23,7 +23,7 @@ KNOWN = frozenset({"boxes", "landmarks"})
 """What the faces of a result folder come with."""
 _BY_SIGNS, _QUARTER_DEG = "auto", 90.0
 """Of turned looks: by quarters, where there are signs that a face is turned."""
-_OF_DETECTORS = ("detect_size", "enlarge", "min_score", "rotate", "tiles")
+_OF_DETECTORS = ("detect_every", "detect_size", "enlarge", "min_score", "rotate", "tiles")
 _IRIS = "iris"
 _OF_ALIGNERS = ("normalize", "refeed", "realign")
 
@@ -189,6 +189,7 @@ def _detect_options(options: DetectorOptions) -> Mapping[str, Any]:
         "turns_by_signs": True if by_signs else None,
         "tile_px": options["tiles"],
         "enlarge": options["enlarge"],
+        "detect_every": options["detect_every"],
     }
     return {name: value for name, value in told.items() if value is not None}
 

@@ -8,6 +8,7 @@ from faceloom.mask import NetworkMask
 from faceloom.pipeline.aligning import AlignStep
 from faceloom.pipeline.detecting import DetectStep
 from faceloom.pipeline.faces import IdentifyStep, MaskStep
+from faceloom.pipeline.following import Follower
 from faceloom.pipeline.lanes import Step
 from faceloom.selection import EVERY_FACE, Choice
 from faceloom.stage import Infer, Stage
@@ -23,15 +24,17 @@ def network_step(
     outputs: Outputs = _USUAL,
     choice: Choice = EVERY_FACE,
     aligners: frozenset[str] = frozenset(),
+    follower: Follower | None = None,
 ) -> Step:
     """Makes the step of a stage whose network is loaded.
 
-    A detector's step keeps the faces of a choice; an aligner's is told the stages of all aligners.
+    A detector's step keeps the faces of a choice, and follows them if there is a follower; an aligner's is told the
+    stages of all aligners.
     """
     plugin = stage.plugin
     match plugin:
         case Detector():
-            return DetectStep(stage.name, plugin, infer, batch, outputs.framing.patch_scale, choice)
+            return DetectStep(stage.name, plugin, infer, batch, outputs.framing.patch_scale, choice, follower)
         case Aligner():
             return AlignStep(stage.name, plugin, infer, batch, outputs, aligners)
         case NetworkMask():

@@ -1,12 +1,12 @@
 """Frames of an open store: which are to be done, how many are, and which cannot be."""
 
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from faceloom.media.chunks import PendingFrame
+from faceloom.media.chunks import PendingFrame, Span, spans_of
 from faceloom.media.sources import Shape, Source, SourceKind
 from faceloom.store.again import Again, quoted
 from faceloom.store.database import transaction
@@ -49,6 +49,28 @@ class FrameStates:
                 source = Source(name=name, path=file, kind=kinds, time_base=time_base, notes=read_notes(notes))
                 yield PendingFrame(source=source, index=index, ticks=ticks, seek_ticks=seek_ticks)
                 at = (source_id, index)
+
+    def leads(self, spans: Sequence[Span], block: int) -> Iterator[Span]:
+        """The frames that come before some of these in their blocks of so many frames, and are not among them."""
+        needed: dict[Source, dict[int, int]] = {}
+        own: dict[Source, set[int]] = {}
+        for span in spans:
+            if span.source.kind is SourceKind.VIDEO:
+                own.setdefault(span.source, set()).update(span.indexes)
+                for index in span.indexes:  # the last of each block
+                    needed.setdefault(span.source, {})[index // block] = index
+        for source, last_of in needed.items():
+            missing = [
+                PendingFrame(source=source, index=index, ticks=ticks, seek_ticks=seek_ticks)
+                for number, last in last_of.items()
+                for index, ticks, seek_ticks in self._db.execute(
+                    "SELECT idx, ticks, seek_ticks FROM frame JOIN source ON source.id = source_id"
+                    " WHERE source.name = ? AND idx >= ? AND idx < ? ORDER BY idx",
+                    (source.name, number * block, last),
+                )
+                if index not in own[source]
+            ]
+            yield from spans_of(missing)
 
     def _pending_after(self, at: tuple[int, int]) -> list[tuple[Any, ...]]:
         return self._db.execute(

@@ -6,6 +6,7 @@ from faceloom.canvases import tile_starts
 from faceloom.detect import Detector
 from faceloom.events import NO_EFFECT, Notice
 from faceloom.flow import Flow
+from faceloom.media.sources import SourceKind
 from faceloom.store.store import Store
 
 
@@ -20,6 +21,10 @@ def without_effect(flow: Flow, store: Store) -> Iterator[Notice]:
     shapes = {(shape.height, shape.width) for _, shape, _ in counted}
     for stage in flow.of("detect"):
         if isinstance(stage.plugin, Detector):
+            if stage.plugin.detect_every > 1 and all(kind is SourceKind.PICTURE for kind, _, _ in counted):
+                every = stage.plugin.detect_every
+                text = f"--detect-every {every} changes nothing here: faces are followed in videos, and there is none"
+                yield Notice(kind=NO_EFFECT, text=text)
             for text in idle_options(stage.plugin, shapes):
                 yield Notice(kind=NO_EFFECT, text=text)
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from faceloom.errors import BudgetError, MediaError
 from faceloom.events import OnEvent
-from faceloom.job import Order, Seen
+from faceloom.job import Glimpse, Order
 from faceloom.media.listing import Inputs
 from faceloom.memory.budget import Budget
 from faceloom.memory.footprints import Footprint
@@ -49,7 +49,7 @@ class Forecast:
     wishes: tuple[WishCost, ...] = ()
     """What every wish costs alone, after the plan without any; nothing where nothing was wished, for several devices
     and for several budgets."""
-    seen: Seen | None = None
+    seen: Glimpse | None = None
     """What a look at a few of the frames has shown; None where none were looked at."""
 
 

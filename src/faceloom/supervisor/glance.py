@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 
 from faceloom.errors import FaceloomError
 from faceloom.events import OnEvent
-from faceloom.job import Order, Seen
+from faceloom.job import Glimpse, Order
 from faceloom.media.chunks import Chunk, PendingFrame, cut_chunks
 from faceloom.memory.budget import Budget
 from faceloom.messages import Died, Do, Done, Fatal, Reading, Starved
@@ -63,7 +63,7 @@ def places_among(
     return chosen
 
 
-def glance(order: Order, store: Store, pool: WorkerPool, *, budget: Budget, on_event: OnEvent) -> Seen | None:
+def glance(order: Order, store: Store, pool: WorkerPool, *, budget: Budget, on_event: OnEvent) -> Glimpse | None:
     """Looks at a few of the frames that are to be done; None where nothing can be learnt by that.
 
     That is so where faces are known already, where the detector has not been measured on this machine, and where it or
@@ -103,7 +103,7 @@ class _Glance:
         self._found = found
         self._number = 0
 
-    def take(self) -> Seen | None:
+    def take(self) -> Glimpse | None:
         """Has the frames looked at; None where a worker could not do it."""
         pixels = max(1, self._found.survey.work.frame_bytes // 3)
         places = max(_LEAST_PLACES, min(PLACES, _MOST_PIXELS // (pixels * FRAMES_A_PLACE)))
@@ -139,12 +139,12 @@ class _Glance:
                 raise FaceloomError(f"a look at some frames came to nothing: {answer}")
         raise AssertionError(answer)
 
-    def _seen(self, looked: Sequence[_Looked], pixels: int) -> Seen | None:
+    def _seen(self, looked: Sequence[_Looked], pixels: int) -> Glimpse | None:
         """What was seen, where any frame could be read."""
         frames = sum(row.status is Status.DONE for one in looked for row in one.rows.frames)
         faces = sum(face.rejected is None for one in looked for face in one.rows.faces)
         timed = [one for one in looked if one.is_timed]
-        return Seen(frames=frames, faces=faces, reading=self._reading(timed, pixels)) if frames else None
+        return Glimpse(frames=frames, faces=faces, reading=self._reading(timed, pixels)) if frames else None
 
     def _reading(self, timed: Sequence[_Looked], pixels: int) -> float:
         """How many times as long as is typical reading took: what is left of the seconds beside the network's.

@@ -147,6 +147,8 @@ def frames_together(plan: Plan) -> int:
 
 def _lanes(order: Order, planned: Planned) -> int:
     """As many as there are cores and room for: another lane takes no more than all that is planned for the first."""
+    if order.flow.is_in_order:
+        return 1
     share = planned.share.host_peak_bytes or planned.share.peak_bytes
     more = max(0, planned.worker_bytes - share) // max(1, share)
     return max(1, min(order.cores, MOST_LANES, 1 + more))

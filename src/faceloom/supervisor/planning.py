@@ -92,13 +92,15 @@ def make_plan(
     """
     free = stage_costs(flow, footprints, work)
     stages = with_batches(free, wishes)
-    fed = {lanes: with_batches(stage_costs(flow, footprints, work, lanes=lanes), wishes) for lanes in _lanes(room)}
+    fed = {
+        lanes: with_batches(stage_costs(flow, footprints, work, lanes=lanes), wishes) for lanes in _lanes(room, flow)
+    }
     candidates = (
         _candidates(fed[lanes], footprints, work, room, workers, wishes, lanes=lanes)
         if stages
         else _without_networks(work, room, workers)
         for workers in range(1, max(1, min(room.workers, work.frames)) + 1)
-        for lanes in _lanes(room)
+        for lanes in _lanes(room, flow)
     )
     found = [planned for some in candidates for planned in some]
     if not found:
@@ -116,9 +118,9 @@ def make_plan(
     return _with_loose_heap(best, work)
 
 
-def _lanes(room: Room) -> range:
+def _lanes(room: Room, flow: Flow) -> range:
     """The numbers of lanes that a worker may have: several only beside a device, which they keep at work."""
-    return range(1, 2) if room.device_bytes is None else range(1, room.lanes + 1)
+    return range(1, 2) if room.device_bytes is None or flow.is_in_order else range(1, room.lanes + 1)
 
 
 def _anyway(

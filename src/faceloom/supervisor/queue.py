@@ -60,9 +60,16 @@ class Attempt:
 class ChunkQueue:
     """Deals out chunks. What has to be done again comes first; frames that need the same keyframe go to one worker."""
 
-    def __init__(self, frames: Iterable[PendingFrame], frames_a_chunk: Callable[[], int], *, first: int = 0) -> None:
-        """Cuts these frames into chunks of so many, whose numbers begin with `first`."""
-        self._cuts = cut_chunks(frames, frames_a_chunk=frames_a_chunk)
+    def __init__(
+        self,
+        frames: Iterable[PendingFrame],
+        frames_a_chunk: Callable[[], int],
+        *,
+        first: int = 0,
+        block: int = 1,
+    ) -> None:
+        """Cuts these frames into chunks of so many, whose numbers begin with `first`; see `cut_chunks`."""
+        self._cuts = cut_chunks(frames, frames_a_chunk=frames_a_chunk, block=block)
         self._again: deque[Attempt] = deque()
         self._groups: dict[Hashable, deque[Attempt]] = {}
         self._ahead: Attempt | None = None

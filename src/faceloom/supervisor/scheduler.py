@@ -58,7 +58,8 @@ class Scheduler:
         counts = store.frames.counts()
         self._frames = counts.pending
         self._dealt_to = self._devices[0]
-        self._queue = ChunkQueue(store.frames.pending(), self._chunk_frames, first=store.next_chunk)
+        self._block = order.flow.detect_every
+        self._queue = ChunkQueue(store.frames.pending(), self._chunk_frames, first=store.next_chunk, block=self._block)
         networks = order.flow.networks
         self._meter = ProgressMeter(
             counts,
@@ -155,7 +156,8 @@ class Scheduler:
             if chunk is None:
                 return
             known = () if self._finds_faces else tuple(self._store.known_faces(chunk.spans))
-            workers[place].send(Do(chunk, self._store.files_of(chunk.number), known))
+            leads = tuple(self._store.frames.leads(chunk.spans, self._block)) if self._block > 1 else ()
+            workers[place].send(Do(chunk, self._store.files_of(chunk.number), known, leads))
 
     def _follow(self, device: DeviceRun, planned: Planned) -> None:
         """Starts workers under a plan, in place of those there are."""

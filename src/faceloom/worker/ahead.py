@@ -74,7 +74,14 @@ def _do(worker: "Worker", request: Do, on_progress: OnProgress, *, on_read: Call
     from faceloom.pipeline.lanes import StarvedError
 
     try:
-        rows = worker.run(request.chunk, request.folder, known=request.known, on_progress=on_progress, on_read=on_read)
+        rows = worker.run(
+            request.chunk,
+            request.folder,
+            known=request.known,
+            leads=request.leads,
+            on_progress=on_progress,
+            on_read=on_read,
+        )
         return Done(rows)
     except StarvedError as error:
         return Starved(error.stage, str(error))

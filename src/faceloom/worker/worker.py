@@ -16,7 +16,7 @@ from faceloom.faces import Face, FrameId
 from faceloom.faults import Fault
 from faceloom.job import Derivation, Job
 from faceloom.mask import NetworkMask
-from faceloom.media.chunks import Chunk, Span, Unreadable, split
+from faceloom.media.chunks import Chunk, Span, Unreadable, in_order, split
 from faceloom.media.reading import FrameReader, Read, can_read_side_by_side
 from faceloom.memory.ceilings import NO_CEILING, ProcessCeiling
 from faceloom.memory.usage import held_bytes, peak_bytes
@@ -27,6 +27,7 @@ from faceloom.pipeline.deriving import DeriveStep
 from faceloom.pipeline.drawing import OverlayStep
 from faceloom.pipeline.faces import Failure, Seen, size_of
 from faceloom.pipeline.finishing import FinishStep
+from faceloom.pipeline.following import Follower
 from faceloom.pipeline.known import KnownStep, by_frame, needs_landmarks, unless_known
 from faceloom.pipeline.lanes import Bounds, Feed, Final, Lanes, Step, run_pipeline
 from faceloom.pipeline.steps import network_step
@@ -61,6 +62,8 @@ class Worker:
         self._began: float | None = None
         self._reader = FrameReader(decode_threads=job.plan.decode_threads, raw_colours=job.raw_colours)
         self._open = ExitStack()
+        every = job.flow.detect_every
+        self._follower = Follower(every) if every > 1 else None
         self._lanes = self._open.enter_context(Lanes(job.plan.lanes, callers=2)) if self.can_read_ahead else None
         masks = ((stage.plugin, stage.name) for stage in job.flow.networks if isinstance(stage.plugin, NetworkMask))
         self._face_bytes = _ROW_EXTRA_BYTES + sum(len(one.names(name)) * one.input_size**2 for one, name in masks)
@@ -104,12 +107,14 @@ class Worker:
         folder: Path,
         *,
         known: Sequence[Face] = (),
+        leads: Sequence[Span] = (),
         on_progress: OnProgress,
         on_read: Callable[[], None] | None = None,
     ) -> ChunkRows:
         """Returns everything found in a chunk; chips and overlays are written below `folder`.
 
-        `known` are the faces of its frames where the flow finds none. `on_read` is called when all of it has been read;
+        `known` are the faces of its frames where the flow finds none, `leads` the frames that are read besides, so that
+        faces can be followed from them. `on_read` is called when all of it has been read;
         a worker that can read ahead may be given the next chunk then, by another thread.
 
         When the plan's bound on what is kept is reached, the chunk ends there: its last frames have no rows.
@@ -120,6 +125,8 @@ class Worker:
         """
         started, processor = time.perf_counter(), time.process_time()
         notes = ChunkNotes(on_progress, on_read)
+        if self._follower is not None:
+            self._follower.leads = frozenset(FrameId(span.source.name, i) for span in leads for i in span.indexes)
         outputs = self._job.outputs
         flow = self._job.flow
         keep_bytes = self._job.plan.keep_bytes or None
@@ -130,10 +137,10 @@ class Worker:
                 flow=flow, models=flow.digests, outputs=outputs, places=WorkPlaces(folder), people=self._job.people
             )
             notes.told = told_by_chips(chunk.spans) if self._job.aligned else {}
-            source = self._frames(chunk.spans, notes, by_frame(known))
+            source = self._frames(chunk.spans, notes, by_frame(known), leads)
             results = self.run_phases(source, last_step=finish, keep_bytes=keep_bytes, notes=notes)
         faces = sorted((row for row in results if isinstance(row, FaceRow)), key=lambda row: (row.frame, row.index))
-        rows = _frame_rows(results)
+        rows = _frame_rows(results, but=leads)
         if outputs.overlay:
             kept = [face for face in faces if face.rejected is None]
             overlay = OverlayStep(faces=by_frame(kept), outputs=outputs, folder=folder)
@@ -256,10 +263,26 @@ class Worker:
         self._ceiling.tighten()
 
     def _frames(
-        self, spans: Sequence[Span], notes: ChunkNotes, known: Mapping[FrameId, Sequence[Face]] | None = None
+        self,
+        spans: Sequence[Span],
+        notes: ChunkNotes,
+        known: Mapping[FrameId, Sequence[Face]] | None = None,
+        leads: Sequence[Span] = (),
     ) -> Feed:
+        if leads:
+            return Feed(reads=self._led_reads(spans, leads, notes), parallel=False)
         reads = (_announced(read, notes, known or {}) for read in self._reads(spans, known or {}))
         return Feed(reads=reads, parallel=can_read_side_by_side(spans))
+
+    def _led_reads(self, spans: Sequence[Span], leads: Sequence[Span], notes: ChunkNotes) -> Iterator[Read]:
+        """A call for each frame, and for each that leads to it, unless it is the last that the follower has seen."""
+        assert self._follower is not None
+        for span in in_order(spans, leads):
+            reads = self._reader.reads([span])
+            if span not in leads:
+                yield from (_announced(read, notes, {}) for read in reads)
+            elif not self._follower.is_at(FrameId(span.source.name, span.indexes[-1])):
+                yield from map(_unannounced, reads)
 
     def _reads(self, spans: Sequence[Span], known: Mapping[FrameId, Sequence[Face]]) -> Iterator[Read]:
         """A call for each frame; of sources that are gone the chips are read, if they may be."""
@@ -293,6 +316,7 @@ class Worker:
                 outputs=self._job.outputs,
                 choice=self._job.choice,
                 aligners=aligners,
+                follower=self._follower,
             )
             for stage in self._job.flow.networks
             if stage.name in placements
@@ -352,8 +376,16 @@ def _announced(read: Read, notes: ChunkNotes, known: Mapping[FrameId, Sequence[F
     return announced
 
 
-def _frame_rows(results: Sequence[Any]) -> tuple[FrameRow, ...]:
-    """One row for each frame, with every reason why something of it failed."""
+def _unannounced(read: Read) -> Callable[[], Any]:
+    def unannounced() -> Any:
+        answer = read()
+        return Final(None) if isinstance(answer, Unreadable) else answer
+
+    return unannounced
+
+
+def _frame_rows(results: Sequence[Any], *, but: Sequence[Span] = ()) -> tuple[FrameRow, ...]:
+    """One row for each frame but those of some spans, with every reason why something of it failed."""
     rows: dict[FrameId, FrameRow] = {}
     reasons: dict[FrameId, set[str]] = defaultdict(set)
     faults: dict[FrameId, Fault] = {}
@@ -377,4 +409,5 @@ def _frame_rows(results: Sequence[Any]) -> tuple[FrameRow, ...]:
     for frame, why in reasons.items():
         row = rows.get(frame, FrameRow(id=frame, status=Status.FAILED))
         rows[frame] = replace(row, status=Status.FAILED, reason="; ".join(sorted(why)), fault=faults.get(frame))
-    return tuple(rows[frame] for frame in sorted(rows))
+    left_out = {FrameId(span.source.name, i) for span in but for i in span.indexes}
+    return tuple(rows[frame] for frame in sorted(rows.keys() - left_out))
