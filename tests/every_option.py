@@ -17,6 +17,7 @@ import faceloom.grouping
 import faceloom.live_runs
 import faceloom.orders.order
 import faceloom.picking.pick
+import faceloom.picking.sort
 import faceloom.review.report
 import faceloom.review.serving
 import faceloom.store.exports
@@ -55,6 +56,7 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
     "forget": {"source": "b.jpg"},
     "report": {"out": "report.html"},
     "pick": {"out": "best"},
+    "sort": {"out": "sorted"},
 }
 """What a command cannot do without."""
 EXAMPLES: Mapping[tuple[str, str], Any] = {
@@ -232,6 +234,7 @@ class Notebook:
         patch.setattr(faceloom.picking.pick, "pick", self._ending("pick", nothing_picked))
         patch.setattr(api, "track", self._ending("track", list))
         patch.setattr(faceloom.tracks, "track", self._ending("track", nothing_tracked))
+        patch.setattr(faceloom.picking.sort, "sort", self._ending("sort", nothing_sorted))
         patch.setattr(faceloom.review.report, "report", self._ending("report", list))
         patch.setattr(faceloom.review.serving, "serve", self._ending("serve", list))
         patch.setattr(faceloom.store.forgetting, "forget", self._ending("forget", faceloom.store.forgetting.Forgotten))
@@ -323,6 +326,11 @@ def nothing_picked() -> faceloom.picking.pick.PickedFaces:
 def nothing_tracked() -> faceloom.tracks.Tracked:
     """Of a folder without videos."""
     return faceloom.tracks.Tracked(videos=0, unchanged=0, shots=0, tracks=0, faces=0)
+
+
+def nothing_sorted() -> faceloom.picking.sort.SortedFaces:
+    """Of a result folder without faces."""
+    return faceloom.picking.sort.SortedFaces(faces=0, unknown=0, lost=0, out=Path())
 
 
 def nothing_planned() -> Any:

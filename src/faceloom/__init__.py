@@ -65,6 +65,8 @@ if TYPE_CHECKING:
     from faceloom.picking.pick import pick as pick
     from faceloom.remaking import Remade as Remade
     from faceloom.remaking import remake as remake
+    from faceloom.picking.sort import SortedFaces as SortedFaces
+    from faceloom.picking.sort import sort as sort
     from faceloom.results.exporting import export as export
     from faceloom.results.faces import ResultFace as ResultFace
     from faceloom.results.faces import ResultFrame as ResultFrame
@@ -114,6 +116,7 @@ _MODULES = {
     "faceloom.options.stages": "FlowOptions",
     "faceloom.picking.pick": "PickedFaces pick",
     "faceloom.remaking": "Remade remake",
+    "faceloom.picking.sort": "SortedFaces sort",
     "faceloom.results.exporting": "export",
     "faceloom.results.faces": "ResultFace ResultFrame",
     "faceloom.results.results": "FaceSelection Results open",

@@ -25,7 +25,7 @@ from faceloom.cli.merging import MERGE
 from faceloom.cli.option_files import FILE, take_options
 from faceloom.cli.parser import Parser
 from faceloom.cli.people import FORGET, GROUP
-from faceloom.cli.picking import PICK
+from faceloom.cli.picking import PICK, SORT
 from faceloom.cli.plan import PLAN
 from faceloom.cli.profile import PROFILE
 from faceloom.cli.publishing import PUBLISH
@@ -56,6 +56,7 @@ COMMANDS = (
     GROUP,
     PICK,
     TRACK,
+    SORT,
     CORRECT,
     CORRECTIONS,
     REMAKE,

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 from faceloom.cli.commands import Argument, Command, keywords
 from faceloom.cli.flags import JsonFlags
 from faceloom.cli.terminal import on_one_line, say, say_json
-from faceloom.options.calls import PickOptions
+from faceloom.options.calls import PickOptions, SortOptions
 from faceloom.options.option import Option
 from faceloom.options.stages import PathLike
 
@@ -21,6 +21,14 @@ Chips are copied to OUT under readable names; OUT/picked.jsonl says why each was
   faceloom pick faces --out best --best 60 --bins yaw=5 --bins pitch=3    as evenly from all poses as there are faces
   faceloom pick faces --out best.csv --as list --min-quality 0.5    no chips, only the list
 """
+_SORT_EXAMPLES = """\
+Chips are copied to OUT under names that begin with their place and the key; OUT/sorted.jsonl has all (docs/picking.md).
+
+  faceloom sort faces --by yaw --bins 5 --out by_yaw            five folders, from one side to the other
+  faceloom sort faces --by quality --descending --out sorted    the best first
+  faceloom sort faces --by identity --out alike --as links      faces beside those that are like them
+  faceloom sort faces --by hue --out hues.csv --as list         no chips, only the list
+"""
 _TOLD = 20
 
 
@@ -33,6 +41,15 @@ class PickFlags(PickOptions, JsonFlags, total=False):
     ]
 
 
+class SortFlags(SortOptions, JsonFlags, total=False):
+    """What `faceloom sort` takes."""
+
+    out: Annotated[
+        PathLike,
+        Option(help="where to: a new or empty folder, or a list", unit="OUT", is_required=True, example="sorted"),
+    ]
+
+
 def pick(chosen: argparse.Namespace) -> int:
     """Picks, and prints what was picked."""
     from faceloom.picking.pick import pick as choose
@@ -42,6 +59,22 @@ def pick(chosen: argparse.Namespace) -> int:
         say_json(picked.to_json())
     else:
         say(_picked_in_words(picked))
+    return 0
+
+
+def sort(chosen: argparse.Namespace) -> int:
+    """Sorts, and prints how many."""
+    from faceloom.picking.sort import sort as put_in_order
+
+    done = put_in_order(chosen.folder, chosen.out, **keywords(chosen, SortOptions))
+    if chosen.json:
+        say_json(done.to_json())
+        return 0
+    say(f"{done.faces:,} face{'s' * (done.faces != 1)} by {chosen.by} are in {done.out}")
+    if done.unknown:
+        say(f"{done.unknown:,} of them have no {chosen.by}, and come last")
+    if done.lost:
+        say(f"left out: {done.lost:,} without a chip, or whose chip is gone")
     return 0
 
 
@@ -67,4 +100,13 @@ PICK = Command(
     arguments=(Argument(name="folder", metavar="DIR", help="a result folder"),),
     options=PickFlags,
     run=pick,
+)
+SORT = Command(
+    name="sort",
+    help="faces in an order, into folders or a list",
+    description="Lays faces out in the order of a number, or beside those that are like them.",
+    examples=_SORT_EXAMPLES,
+    arguments=(Argument(name="folder", metavar="DIR", help="a result folder"),),
+    options=SortFlags,
+    run=sort,
 )

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, TypedDict
 
-from faceloom.choices import Each, Laid, Sort
+from faceloom.choices import Each, Laid, Sort, SortKey
 from faceloom.options.inputs import InputOptions, PublishOptions, ScratchOptions
 from faceloom.options.machine import (
     CeilingOptions,
@@ -372,6 +372,31 @@ class PickOptions(LaidOptions, total=False):
         bool,
         Option(
             help="also near duplicates: copies that were scaled or compressed, the same a moment later", default=False
+        ),
+    ]
+
+
+class SortOptions(LaidOptions, total=False):
+    """What `sort` takes."""
+
+    by: Annotated[
+        str,
+        Option(
+            help="by what; histogram, landmarks, shape and identity put faces beside those that are like them",
+            default=SortKey.QUALITY.value,
+            among=tuple(SortKey),
+            example="yaw",
+        ),
+    ]
+    descending: Annotated[bool, Option(help="the greatest first", default=False)]
+    bins: Annotated[
+        int | None,
+        Option(
+            help="into so many folders: of equal ranges of a number, else of equally many faces",
+            usual="one folder",
+            unit="N",
+            within=Interval(1, 100_000),
+            example=5,
         ),
     ]
 

@@ -14,8 +14,8 @@ from faceloom.store.times import time_of
 Rows: TypeAlias = NDArray[np.intp]
 """Places in the columns."""
 NUMBERS = ("score", "size", "quality", "sharpness", "pitch", "yaw", "roll", "border", "time")
-COLUMN_BYTES = 400
-"""RAM that a face takes in the columns and in what is kept of its look, while they are read and sorted."""
+COLUMN_BYTES = 1200
+"""RAM that a face takes in the columns, in what is kept of its look, and in groups and lists (measured, at most)."""
 _AT_ONCE = 4096
 _CELLS = (
     "face.id, name, frame_idx, face.idx, person, chip IS NOT NULL, ticks, time_base, score, max(x1 - x0, y1 - y0),"
@@ -146,6 +146,18 @@ def read_points(db: sqlite3.Connection, ids: NDArray[np.int64]) -> Iterator[NDAr
     for number in ids.tolist():
         (content,) = db.execute("SELECT landmarks FROM face WHERE id = ?", (number,)).fetchone()
         yield None if content is None else np.frombuffer(content, "<f4").reshape(68, 2)
+
+
+def read_placed_points(db: sqlite3.Connection, ids: NDArray[np.int64]) -> Iterator[NDArray[np.float32] | None]:
+    """Landmarks (68, 2) as shares of the longer side of the frame, likewise; None also where its size is not known."""
+    query = (
+        "SELECT landmarks, max(frame.width, frame.height) FROM face"
+        " JOIN frame ON frame.source_id = face.source_id AND frame.idx = frame_idx WHERE face.id = ?"
+    )
+    for number in ids.tolist():
+        content, side = db.execute(query, (number,)).fetchone()
+        is_known = content is not None and side
+        yield (np.frombuffer(content, "<f4").reshape(68, 2) / side).astype(np.float32) if is_known else None
 
 
 def embedding_length(db: sqlite3.Connection) -> int:

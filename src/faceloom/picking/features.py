@@ -10,6 +10,8 @@ from faceloom.errors import GeometryError
 from faceloom.geometry.affine import Points, apply, fit_similarity
 from faceloom.geometry.landmarks import INNER, MEAN_FACE
 
+_AT_ONCE = 4096
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Block:
@@ -57,23 +59,37 @@ def features_of(blocks: Mapping[str, NDArray[np.floating]]) -> Features:
     Args:
         blocks: (N, d) numbers by the names of `BLOCKS`; NaN where nobody knows.
     """
-    columns: list[NDArray[np.float32]] = []
+    count = len(next(iter(blocks.values()), ()))
+    spreads = {name: spread for name, values in blocks.items() if (spread := _spread(values)) is not None}
+    points = np.zeros((count, sum(len(middle) for middle, _ in spreads.values())), np.float32)
     places: dict[str, slice] = {}
     first = 0
-    for name, values in blocks.items():
-        is_known = np.isfinite(values).all(axis=1)
-        if not is_known.any():
-            continue
-        # Two values of a set are apart by the root of twice its variance.
-        middle = values[is_known].mean(axis=0, dtype=np.float64)
-        apart = float(np.sqrt(2 * values[is_known].var(axis=0, dtype=np.float64).sum()))
+    for name, (middle, apart) in spreads.items():
+        places[name] = slice(first, first + len(middle))
+        first += len(middle)
         scale = BLOCKS[name].weight / max(apart, BLOCKS[name].least)
-        columns.append(np.where(is_known[:, None], (values - middle) * scale, 0).astype(np.float32))
-        places[name] = slice(first, first + values.shape[1])
-        first += values.shape[1]
-    count = len(next(iter(blocks.values()), ()))
-    points = np.concatenate(columns, axis=1) if columns else np.zeros((count, 0), np.float32)
+        for part in _parts(count):
+            some = blocks[name][part]
+            is_known = np.isfinite(some).all(axis=1, keepdims=True)
+            points[part, places[name]] = np.where(is_known, (some - middle) * scale, 0)
     return Features(points=points, blocks=places)
+
+
+def _parts(count: int) -> Iterator[slice]:
+    """Some rows at a time: numbers of double precision take twice the room."""
+    return (slice(first, first + _AT_ONCE) for first in range(0, count, _AT_ONCE))
+
+
+def _spread(values: NDArray[np.floating]) -> tuple[NDArray[np.float64], float] | None:
+    """The mean (d) of the rows that are known, and the root of the mean square distance of two; None without any."""
+    known = [part[np.isfinite(part).all(axis=1)] for part in (values[rows] for rows in _parts(len(values)))]
+    count = sum(map(len, known))
+    if not count:
+        return None
+    middle = np.sum([part.sum(axis=0, dtype=np.float64) for part in known], axis=0) / count
+    # Two values of a set are apart by the root of twice its variance.
+    squares = sum(float(((part - middle) ** 2).sum()) for part in known)
+    return middle, float(np.sqrt(2 * squares / count))
 
 
 def on_mean_face(landmarks: Points) -> Points | None:

@@ -59,15 +59,17 @@ class Laying:
 
 def folder_names(names: Iterable[str]) -> dict[str, str]:
     """A name for a folder for each name: it leads nowhere else, and no two have the same."""
-    taken: dict[str, str] = {}
+    folders: dict[str, str] = {}
+    taken: set[str] = set()
     for name in names:
         text = printable(name).replace("/", "_").strip()[:100]
         text = text if text.strip(".") else f"_{text}"
         free, number = text, 2
-        while free.casefold() in {one.casefold() for one in taken.values()}:
+        while free.casefold() in taken:
             free, number = f"{text} ({number})", number + 1
-        taken[name] = free
-    return taken
+        folders[name] = free
+        taken.add(free.casefold())
+    return folders
 
 
 def file_stem(source: str, frame: int, index: int) -> str:

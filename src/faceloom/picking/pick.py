@@ -1,6 +1,7 @@
 """Picking: the best faces of a result folder, spread over what they differ in, laid out with the reasons."""
 
 import functools
+import itertools
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -45,7 +46,7 @@ differs in fewer than 66; of copies with 60 % of the side, 90 to 95 of 100 are f
 """
 SAME_BITS_NOW, NOW_S = 64, 1.0
 """The same in one video, within so many seconds."""
-_FEATURE_BYTES = 10
+_FEATURE_BYTES = 9
 """RAM that a number of a face takes: as read, scaled, and while distances are taken (measured)."""
 _OTHER_FEATURES = 3 + 3 + 5 + 1
 """Numbers of pose, light, expression and time."""
@@ -278,7 +279,9 @@ def _groups(folder: Path, columns: FaceColumns, each: Each) -> Mapping[str, Rows
     )
     if each is Each.PERSON and len(columns) and not names:
         raise RequestError(f"{folder} has no persons to pick faces of; run faceloom group {folder}")
-    return {name: np.flatnonzero(codes == code) for name, code in sorted(zip(names, range(len(names)), strict=True))}
+    rows = np.argsort(codes, kind="stable")
+    starts = np.searchsorted(codes[rows], np.arange(len(names) + 1)).tolist()
+    return {name: rows[starts[code] : starts[code + 1]] for name, code in sorted(zip(names, itertools.count()))}
 
 
 def _require_memory(faces: int, largest: int, length: int, budget_bytes: int | None) -> None:
