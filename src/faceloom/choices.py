@@ -114,6 +114,8 @@ class Each(StrEnum):
     """Of all faces together."""
     PERSON = "person"
     SOURCE = "source"
+    TRACK = "track"
+    """Of each face as it goes through its shot; faces of pictures are in no track."""
 
 
 class Laid(StrEnum):

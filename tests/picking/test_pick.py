@@ -9,10 +9,12 @@ import pytest
 import faceloom
 from faceloom.choices import Each, Laid
 from faceloom.errors import BudgetError, RequestError
+from faceloom.store.database import connect
 from faceloom.store.forgetting import forget
 from faceloom.store.persons import read_embeddings, write_persons
 from store.made_results import CLIP, write_media, write_result
 
+OF_CLIP = "source_id = (SELECT id FROM source WHERE name = ?)"
 CROWD = "deep/crowd.jpg"
 
 
@@ -66,6 +68,16 @@ def test_so_many_are_picked_of_each(each: Each, groups: int, faces: Path, tmp_pa
     assert list(picked.picked.values()) == [1] * groups
     assert [line["rank"] for line in listed(tmp_path / "best")] == [1] * groups
     assert len({Path(line["file"]).parent for line in listed(tmp_path / "best")}) == groups
+
+
+def test_so_many_are_picked_of_each_track(faces: Path, tmp_path: Path) -> None:
+    with pytest.raises(RequestError, match="run faceloom track"):
+        faceloom.pick(faces, tmp_path / "best", each=Each.TRACK)
+    with connect(faces, read_only=False) as db:
+        db.execute(f"UPDATE face SET track = 1 + (frame_idx > 1) WHERE {OF_CLIP}", (CLIP,))
+    picked = faceloom.pick(faces, tmp_path / "best", each=Each.TRACK, best=1)
+    assert picked.picked == {f"{CLIP} track 1": 1, f"{CLIP} track 2": 1}
+    assert [line["track"] for line in listed(tmp_path / "best")] == [1, 2]
 
 
 def test_what_people_said_holds(faces: Path, tmp_path: Path) -> None:

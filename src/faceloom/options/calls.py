@@ -341,7 +341,7 @@ class PickOptions(LaidOptions, total=False):
     each: Annotated[
         str,
         Option(
-            help="of what so many are picked: of all faces together, of each person, or of each source",
+            help="of what so many are picked: of all faces together, of each person, of each source, or of each track",
             default=Each.ALL.value,
             among=tuple(Each),
             example="source",

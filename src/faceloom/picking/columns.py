@@ -18,15 +18,15 @@ COLUMN_BYTES = 1200
 """RAM that a face takes in the columns, in what is kept of its look, and in groups and lists (measured, at most)."""
 _AT_ONCE = 4096
 _CELLS = (
-    "face.id, name, frame_idx, face.idx, person, chip IS NOT NULL, ticks, time_base, score, max(x1 - x0, y1 - y0),"
-    " quality, sharpness, pitch, yaw, roll, made_up"
+    "face.id, name, frame_idx, face.idx, person, chip IS NOT NULL, track, ticks, time_base, score,"
+    " max(x1 - x0, y1 - y0), quality, sharpness, pitch, yaw, roll, made_up"
 )
 # CROSS JOIN holds SQLite to this order of the tables, in which rows come sorted.
 _QUERY = (
     f"SELECT {_CELLS} FROM source CROSS JOIN face ON face.source_id = source.id"
     " JOIN frame ON frame.source_id = source.id AND frame.idx = frame_idx WHERE rejected IS NULL"
 )
-_FIRST_NUMBER = 8
+_FIRST_NUMBER = 9
 """The place of the score among the cells."""
 
 
@@ -43,6 +43,8 @@ class FaceColumns:
     persons: NDArray[np.int32]
     """Places in `person_names`; -1: nobody's."""
     has_chip: NDArray[np.bool_]
+    tracks: NDArray[np.int64]
+    """Numbers of tracks, from 1 in each source; -1: in none."""
     numbers: Mapping[str, NDArray[np.float64]]
     """By the names of `NUMBERS`: pixels, degrees, seconds and shares; NaN where nobody knows."""
     source_names: tuple[str, ...]
@@ -63,6 +65,7 @@ class FaceColumns:
             "frame": int(self.frames[row]),
             "index": int(self.indexes[row]),
             "person": self.person(row),
+            "track": int(self.tracks[row]) if self.tracks[row] >= 0 else None,
         }
         return told | {name: number_or_none(values[row]) for name, values in self.numbers.items()}
 
@@ -88,7 +91,7 @@ def read_columns(db: sqlite3.Connection, asked: FaceFilter) -> FaceColumns:
     whole, numbers = (
         np.concatenate(parts, axis=1) if parts else np.zeros((height, 0), dtype)
         for parts, height, dtype in (
-            ([one for one, _ in blocks], 6, np.int64),
+            ([one for one, _ in blocks], 7, np.int64),
             ([one for _, one in blocks], len(NUMBERS), np.float64),
         )
     )
@@ -99,6 +102,7 @@ def read_columns(db: sqlite3.Connection, asked: FaceFilter) -> FaceColumns:
         indexes=whole[3],
         persons=whole[4].astype(np.int32),
         has_chip=whole[5].astype(np.bool_),
+        tracks=whole[6],
         numbers=dict(zip(NUMBERS, numbers, strict=True)),
         source_names=tuple(sources),
         person_names=tuple(persons),
@@ -113,7 +117,7 @@ def _batches(cursor: sqlite3.Cursor) -> Iterator[list[tuple[Any, ...]]]:
 def _block(
     rows: Sequence[tuple[Any, ...]], sources: dict[str, int], persons: dict[str, int]
 ) -> tuple[NDArray[Any], NDArray[Any]]:
-    """Whole numbers (6, n) and measures (9, n) of some faces."""
+    """Whole numbers (7, n) and measures (9, n) of some faces."""
     whole = [
         (
             number,
@@ -122,10 +126,11 @@ def _block(
             index,
             persons.setdefault(str(person), len(persons)) if person else -1,
             has_chip,
+            -1 if track is None else track,
         )
-        for number, source, frame, index, person, has_chip, *_ in rows
+        for number, source, frame, index, person, has_chip, track, *_ in rows
     ]
-    measures = [(*row[_FIRST_NUMBER:], _seconds(row[6], row[7])) for row in rows]
+    measures = [(*row[_FIRST_NUMBER:], _seconds(row[7], row[8])) for row in rows]
     return np.array(whole, np.int64).T, np.array(measures, np.float64).T  # None becomes NaN
 
 

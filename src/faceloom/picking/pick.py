@@ -274,14 +274,25 @@ def _groups(folder: Path, columns: FaceColumns, each: Each) -> Mapping[str, Rows
     """The rows of each group, by its name; those that are nobody's are in no group of persons."""
     if each is Each.ALL:
         return {Each.ALL.value: np.arange(len(columns))}
-    codes, names = (
-        (columns.persons, columns.person_names) if each is Each.PERSON else (columns.sources, columns.source_names)
-    )
-    if each is Each.PERSON and len(columns) and not names:
-        raise RequestError(f"{folder} has no persons to pick faces of; run faceloom group {folder}")
+    codes, names = _codes(columns, each)
+    if each in {Each.PERSON, Each.TRACK} and len(columns) and not names:
+        how = "group" if each is Each.PERSON else "track"
+        raise RequestError(f"{folder} has no {each}s to pick faces of; run faceloom {how} {folder}")
     rows = np.argsort(codes, kind="stable")
     starts = np.searchsorted(codes[rows], np.arange(len(names) + 1)).tolist()
     return {name: rows[starts[code] : starts[code + 1]] for name, code in sorted(zip(names, itertools.count()))}
+
+
+def _codes(columns: FaceColumns, each: Each) -> tuple[NDArray[np.integer], tuple[str, ...]]:
+    """The place (N) of each face's group among the names of groups; -1: it is in none."""
+    if each is Each.PERSON:
+        return columns.persons, columns.person_names
+    if each is Each.SOURCE:
+        return columns.sources, columns.source_names
+    codes, known = np.full(len(columns), -1, np.int64), np.flatnonzero(columns.tracks >= 0)
+    pairs = np.stack([columns.sources[known].astype(np.int64), columns.tracks[known]], axis=1)
+    tracks, codes[known] = np.unique(pairs, axis=0, return_inverse=True)
+    return codes, tuple(f"{columns.source_names[source]} track {track}" for source, track in tracks.tolist())
 
 
 def _require_memory(faces: int, largest: int, length: int, budget_bytes: int | None) -> None:
