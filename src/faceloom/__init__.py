@@ -63,10 +63,10 @@ if TYPE_CHECKING:
     from faceloom.options.stages import FlowOptions as FlowOptions
     from faceloom.picking.pick import PickedFaces as PickedFaces
     from faceloom.picking.pick import pick as pick
-    from faceloom.remaking import Remade as Remade
-    from faceloom.remaking import remake as remake
     from faceloom.picking.sort import SortedFaces as SortedFaces
     from faceloom.picking.sort import sort as sort
+    from faceloom.remaking import Remade as Remade
+    from faceloom.remaking import remake as remake
     from faceloom.results.exporting import export as export
     from faceloom.results.faces import ResultFace as ResultFace
     from faceloom.results.faces import ResultFrame as ResultFrame
