@@ -171,3 +171,33 @@ def test_a_file_of_the_most_shapes_stays_below_its_limit(tmp_path: Path) -> None
     """
     done = subprocess.run([sys.executable, "-c", textwrap.dedent(code)], capture_output=True, text=True, check=True)
     assert int(done.stdout) * 1024 < 1.2 * 2**30 * 50_000 / 1_000_000
+
+
+def tracked(*shown: tuple[int, int, float]) -> list[FrameRecord]:
+    """Frames of a clip in which faces of tracks are shown: frame, track, left edge."""
+    frames: dict[int, list[FaceRecord]] = {}
+    for index, track, x in shown:
+        of_frame = frames.setdefault(index, [])
+        box = np.array([x, 5, x + 10, 25], np.float32)
+        of_frame.append(FaceRecord(index=len(of_frame), box=box, track=track))
+    return [FrameRecord(id=FrameId("clip.mp4", i), faces=tuple(faces)) for i, faces in sorted(frames.items())]
+
+
+def test_a_track_is_one_track_that_says_where_its_face_is_gone(tmp_path: Path) -> None:
+    frames = tracked((0, 1, 3), (0, 2, 50), (1, 2, 51), (2, 2, 52), (5, 1, 8), (5, 2, 55))
+    tree = ElementTree.fromstring(b"".join(piece for _, piece in FORMAT.write(frames)))
+    told = {
+        track.findtext("box/attribute[@name='track']"): [
+            (int(box.attrib["frame"]), int(box.attrib["outside"])) for box in track.iter("box")
+        ]
+        for track in tree.iter("track")
+    }
+    assert told == {"1": [(0, 0), (1, 1), (5, 0)], "2": [(0, 0), (1, 0), (2, 0), (3, 1), (5, 0)]}
+    (tmp_path / "clip.mp4.xml").write_bytes(b"".join(piece for _, piece in FORMAT.write(frames)))
+    back = list(FORMAT.read(tmp_path))
+    assert [[face.track for face in frame.faces] for frame in back] == [[1, 2], [2], [2], [1, 2]]
+
+
+def test_a_face_that_was_gone_for_long_has_a_track_of_its_own() -> None:
+    content = b"".join(piece for _, piece in FORMAT.write(tracked((0, 1, 3), (500, 2, 3), (1000, 1, 3))))
+    assert content.count(b"<track ") == 3

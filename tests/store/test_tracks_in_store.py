@@ -201,6 +201,8 @@ def test_the_command_says_how_many_there_are(folder: Path, capsys: pytest.Captur
     assert capsys.readouterr().out == "4 tracks of 46 faces, in 2 shots of 1 video\n"
     assert main(["track", str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["unchanged"] == 1
+    assert main(["show", str(folder)]) == 0
+    assert "tracks    4 of 46 faces, in 2 shots\n" in capsys.readouterr().out
 
 
 def test_times_are_exact_where_a_tick_is_no_decimal(folder: Path) -> None:

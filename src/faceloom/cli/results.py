@@ -91,6 +91,9 @@ def _in_words(summary: dict[str, Any]) -> str:
         lines.append(f"turned    {turned:,} face{'s' * (turned != 1)} by more than 45 degrees")
     if summary["persons"]:
         lines.append(f"persons   {summary['persons']:,}")
+    if shots := summary["shots"]:
+        tracks, faces = summary["tracks"], summary["faces_in_tracks"]
+        lines.append(f"tracks    {tracks:,} of {faces:,} faces, in {shots:,} shot{'s' * (shots != 1)}")
     if summary["corrections"]["said"]:
         lines.append(f"corrected {summary['corrections']['said']:,} times, {summary['corrections']['undone']:,} undone")
     if summary["rejected"]:

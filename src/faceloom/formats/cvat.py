@@ -1,4 +1,4 @@
-"""CVAT for video 1.1: an XML file a source, in which each face is a track of its box and tracks of its points.
+"""CVAT for video 1.1: an XML file a source, in which each track is tracks of its box and of its points.
 
 Source: https://docs.cvat.ai/docs/manual/advanced/xml_format/.
 """
@@ -34,7 +34,7 @@ _LABELS = "".join(
             _FACE,
             "".join(
                 f"<attribute><name>{name}</name><mutable>True</mutable><input_type>text</input_type></attribute>"
-                for name in ("score", "person")
+                for name in ("index", "score", "person", "track")
             ),
         ),
         *((name, "") for name in _POINTS.values()),
@@ -46,6 +46,8 @@ _MAX_DEPTH = 32
 _MAX_TOKEN_BYTES = 1 * MIB
 _MAX_TEXT = 4096
 _CHUNK_BYTES = 64 * KIB
+_LONGEST_GAP = 300
+"""Frames after which a track whose face is not there is written; should it come back, that is a track of its own."""
 
 
 def _write(frames: Frames) -> Iterator[Piece]:
@@ -67,18 +69,79 @@ def _document(first: FrameRecord, others: Iterator[FrameRecord]) -> Iterator[byt
         f"<name>{source}</name><mode>interpolation</mode><labels>{_LABELS}</labels>{size}"
         f"</task><source>{source}</source></meta>\n"
     ).encode()
-    tracks, groups = itertools.count(), itertools.count(1)
+    written = _Tracks()
     for frame, following in itertools.pairwise(itertools.chain([first], others, [None])):
         assert frame is not None
-        for face in frame.faces:
-            yield "".join(_tracks(frame.id.index, face, tracks, next(groups), ends=following is not None)).encode()
+        yield from written.go_on(frame, ends=following is None)
+    yield from written.end()
     yield b"</annotations>\n"
 
 
-def _tracks(index: int, face: FaceRecord, tracks: Iterator[int], group: int, *, ends: bool) -> Iterator[str]:
-    """The tracks of a face: each is there in one frame and, unless nothing follows, said to be gone in the next."""
+@dataclass(slots=True, eq=False)
+class _Open:
+    """A track that is being written: the shapes of its face so far, by label."""
+
+    group: int
+    shapes: dict[str, list[str]] = field(default_factory=dict)
+    gone: dict[str, str] = field(default_factory=dict)
+    """The same shapes said to be gone in the frame after the last one."""
+    last: int = -1
+
+
+class _Tracks:
+    """The tracks of a source: those that are open are held until their face has been gone for long."""
+
+    def __init__(self) -> None:
+        self._numbers, self._groups = itertools.count(), itertools.count(1)
+        self._open: dict[int, _Open] = {}
+
+    def go_on(self, frame: FrameRecord, *, ends: bool) -> Iterator[bytes]:
+        """The tracks that are whole with this frame; one that is the last says of no face that it is gone after it."""
+        index = frame.id.index
+        for number in [number for number, one in self._open.items() if index - one.last > _LONGEST_GAP]:
+            yield self._text(self._open.pop(number))
+        for face in frame.faces:
+            one = self._of(face.track, index)
+            shapes = _shapes(face)
+            for label in one.gone.keys() - ({told[0] for told in shapes} if one.last + 1 == index else set()):
+                one.shapes[label].append(one.gone[label])
+            one.gone, one.last = {}, index
+            for label, shape, pixels, content in shapes:
+                one.shapes.setdefault(label, []).append(_shape(shape, index, 0, pixels, content))
+                if not ends:
+                    one.gone[label] = _shape(shape, index + 1, 1, pixels, content)
+            if one not in self._open.values():
+                yield self._text(one)
+
+    def _of(self, track: int | None, index: int) -> _Open:
+        """What a face goes on with, or begins; it is not held if nothing can go on with it."""
+        if track is None or (track in self._open and self._open[track].last == index):
+            return _Open(next(self._groups))
+        if track not in self._open:
+            self._open[track] = _Open(next(self._groups))
+        return self._open[track]
+
+    def end(self) -> Iterator[bytes]:
+        """The tracks that are still open."""
+        yield from map(self._text, self._open.values())
+
+    def _text(self, one: _Open) -> bytes:
+        texts = []
+        for label, shapes in one.shapes.items():
+            texts.append(f'<track id="{next(self._numbers)}" label="{label}" source="auto" group_id="{one.group}">\n')
+            texts += [*shapes, one.gone.get(label, ""), "</track>\n"]
+        return "".join(texts).encode()
+
+
+def _shapes(face: FaceRecord) -> list[tuple[str, str, str, str]]:
+    """Label, kind, pixels and content of a face's box and points."""
     x0, y0, x1, y1 = face.box.tolist()
-    told = {"score": None if face.score is None else f"{face.score:.4f}", "person": face.person}
+    told = {
+        "index": str(face.index),
+        "score": None if face.score is None else f"{face.score:.4f}",
+        "person": face.person,
+        "track": None if face.track is None else str(face.track),
+    }
     attributes = [(name, _text(value)) for name, value in told.items() if value is not None]
     inner = "".join(f'<attribute name="{name}">{value}</attribute>' for name, value in attributes)
     shapes = [(_FACE, "box", f'xtl="{x0:.3f}" ytl="{y0:.3f}" xbr="{x1:.3f}" ybr="{y1:.3f}"', inner)]
@@ -87,12 +150,12 @@ def _tracks(index: int, face: FaceRecord, tracks: Iterator[int], group: int, *, 
         for points in (face.landmarks, face.keypoints)
         if points is not None
     ]
-    for label, shape, pixels, content in shapes:
-        yield f'<track id="{next(tracks)}" label="{label}" source="auto" group_id="{group}">\n'
-        for outside in (0, 1) if ends else (0,):
-            place = f'outside="{outside}" occluded="0" keyframe="1" {pixels} z_order="0"'
-            yield f'<{shape} frame="{index + outside}" {place}>{content}</{shape}>\n'
-        yield "</track>\n"
+    return shapes
+
+
+def _shape(shape: str, index: int, outside: int, pixels: str, content: str) -> str:
+    place = f'outside="{outside}" occluded="0" keyframe="1" {pixels} z_order="0"'
+    return f'<{shape} frame="{index}" {place}>{content}</{shape}>\n'
 
 
 def _pairs(points: Points) -> str:
@@ -222,7 +285,7 @@ class _Found:
             if shape.group:
                 points[shape.frame, shape.group][len(shape.pixels)] = shape.pixels
         faces: dict[int, list[FaceRecord]] = defaultdict(list)
-        for box in labelled or self._boxes:
+        for box in sorted(labelled or self._boxes, key=_rank):
             own = points.get((box.frame, box.group), {})
             of_frame = faces[box.frame]
             score = box.attributes.get("score")
@@ -234,6 +297,7 @@ class _Found:
                     landmarks=own.get(68),
                     keypoints=own.get(5),
                     person=box.attributes.get("person"),
+                    track=checks.whole(int(track), "a track") if (track := box.attributes.get("track")) else None,
                 )
             )
         for shape in [] if self._boxes else self._points:
@@ -242,6 +306,11 @@ class _Found:
                 of_frame = faces[shape.frame]
                 of_frame.append(FaceRecord(index=len(of_frame), box=checks.box(x0, y0, x1, y1), landmarks=shape.pixels))
         return faces
+
+
+def _rank(box: _Shape) -> int:
+    """Where a face stands among those of its frame; those that do not say it come first, as they are in the file."""
+    return checks.whole(int(box.attributes.get("index") or 0), "an index")
 
 
 def _parse(path: Path, found: _Found) -> None:
@@ -274,7 +343,7 @@ FORMAT = Format(
     name="cvat",
     title="CVAT for video 1.1",
     suffix="",
-    keeps=frozenset([Part.SIZES, Part.SCORES, Part.KEYPOINTS, Part.LANDMARKS, Part.PERSONS]),
+    keeps=frozenset([Part.SIZES, Part.SCORES, Part.KEYPOINTS, Part.LANDMARKS, Part.PERSONS, Part.TRACKS]),
     changes="pixels are rounded to 3 decimals, scores to 4",
     write=_write,
     read=_read,

@@ -92,7 +92,7 @@ def draw_overlay(image: Image, faces: Sequence[FaceRow], *, chip_size: int) -> I
     canvas = image.copy()
     marks = [_marks(float(max(face.box[2:] - face.box[:2])), image.shape) for face in faces]
     bounds = [_draw_face(canvas, face, mark, chip_size=chip_size) for face, mark in zip(faces, marks, strict=True)]
-    labels = [_Label(f"{face.index}  {face.score:.2f}", mark) for face, mark in zip(faces, marks, strict=True)]
+    labels = [_Label(_told(face), mark) for face, mark in zip(faces, marks, strict=True)]
     if labels:  # over everything else
         height, width = image.shape[:2]
         sizes = np.array([label.size for label in labels])
@@ -100,6 +100,10 @@ def draw_overlay(image: Image, faces: Sequence[FaceRow], *, chip_size: int) -> I
         for label, corner in zip(labels, corners.tolist(), strict=True):
             label.draw(canvas, *corner)
     return canvas
+
+
+def _told(face: FaceRow) -> str:
+    return f"{face.index}  {face.score:.2f}" + (f"  track {face.track}" if face.track is not None else "")
 
 
 def _draw_face(canvas: Image, face: FaceRow, marks: _Marks, *, chip_size: int) -> NDArray[np.float32]:

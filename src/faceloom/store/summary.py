@@ -49,6 +49,7 @@ def read_summary(folder: Path, *, problems: int = 20, raw: bool = False) -> dict
             "turned": turned,
             "persons": persons,
             "frames_with_faces": frames_with_faces,
+            **_tracks(db),
             "rejected_by": _rejected_by(db),
             "masks": masks,
             "corrections": _corrections(db),
@@ -64,6 +65,17 @@ def _corrections(db: sqlite3.Connection) -> dict[str, int]:
     """How many there are, and how many of them are undone."""
     count, undone = db.execute("SELECT count(*), count(*) FILTER (WHERE undone) FROM correction").fetchone()
     return {"said": count, "undone": undone}
+
+
+def _tracks(db: sqlite3.Connection) -> dict[str, int]:
+    """How many tracks and shots there are, and how many faces in tracks."""
+    query = (
+        "SELECT count(*), coalesce(sum(faces), 0) FROM (SELECT count(*) AS faces FROM face"
+        " WHERE track IS NOT NULL AND rejected IS NULL GROUP BY source_id, track)"
+    )
+    tracks, faces = db.execute(query).fetchone()
+    (shots,) = db.execute("SELECT count(*) FROM shot").fetchone()
+    return {"tracks": tracks, "faces_in_tracks": faces, "shots": shots}
 
 
 def _passed_over(db: sqlite3.Connection) -> dict[str, dict[str, Any]]:
