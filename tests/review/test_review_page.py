@@ -1,10 +1,12 @@
 """The page in a real browser: where there is none, or Playwright is not installed, these tests say how to get it."""
 
 import os
+import re
 import shutil
 import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -14,8 +16,9 @@ import pytest
 
 import faceloom
 from faceloom.isolation import module_command, module_environment
+from faceloom.store.folder import DATABASE
 from faceloom.store.persons import read_embeddings, write_persons
-from review.made_review import HOSTILE, PERSONS, PICTURES, write_review
+from review.made_review import CLIP, HOSTILE, PERSONS, PICTURES, write_review
 
 HOW = "pip install 'faceloom[review,browser]', and a browser: apt-get install chromium chromium-driver"
 pytest.importorskip("starlette", reason=HOW)
@@ -253,6 +256,57 @@ def test_a_mask_is_painted_by_pointer_and_keys_and_saved(tab: Tab, served: Serve
     after = served.face(0).masks["components"].astype(int)
     assert (after[1, 2:6] == 255).all()
     assert (after[5:] == before[5:]).all()
+
+
+def test_a_face_is_added_by_drawing_and_landmarks_come_from_the_frames_beside(tab: Tab, served: Served) -> None:
+    said = faceloom.corrections(served.folder)
+    with faceloom.open(served.folder) as results:
+        walk = list(results.faces(source=CLIP))
+    points = walk[3].landmarks
+    assert points is not None
+    said.assign(walk, "Eve")
+    for number in (3, 5):
+        said.move_landmarks(walk[number], points + np.float32(number))
+    tab.goto(f"{served.address}#frame?source={source_id(served.folder)}&frame=4")
+    expect(tab.locator("[data-point='30']")).to_be_visible()
+    tab.keyboard.press("o")
+    expect(tab.locator(".onion")).to_have_attribute("src", re.compile("/3[?]"))
+    tab.keyboard.press("o")
+    expect(tab.locator(".onion")).to_have_attribute("src", re.compile("/5[?]"))
+    tab.keyboard.press("o")
+    expect(tab.locator(".onion")).to_be_hidden()
+    for key, expected in (("l", 3), ("i", 4)):
+        tab.keyboard.press(key)
+        expect(tab.get_by_text("moved, not saved")).to_be_visible()
+        tab.keyboard.press("Enter")
+        saved(tab)
+        with faceloom.open(served.folder) as results:
+            now = list(results.faces(source=CLIP))[4].landmarks
+        assert now is not None
+        assert abs(now - points - expected).max() < 1e-2
+    stage = tab.locator(".stage").bounding_box()
+    assert stage
+    tab.keyboard.press("0")
+    tab.keyboard.press("c")
+    middle = (stage["x"] + stage["width"] / 2, stage["y"] + stage["height"] / 2)
+    tab.mouse.move(*middle)
+    tab.mouse.down()
+    tab.mouse.move(middle[0] + 40, middle[1] + 50, steps=3)
+    tab.mouse.up()
+    tab.keyboard.press("Enter")
+    saved(tab)
+    expect(tab.locator("[role=radio]")).to_have_count(2)
+    expect(tab.locator(".facts")).to_contain_text("by hand")
+    with faceloom.open(served.folder) as results:
+        (added,) = (face for face in results.faces(source=CLIP) if face.added_by)
+    width, height = added.box[2:] - added.box[:2]
+    assert abs(width / height - 0.8) < 0.02
+    expect(tab.locator(".facts")).to_contain_text("had other weights")
+
+
+def source_id(folder: Path) -> int:
+    with closing(sqlite3.connect(folder / DATABASE)) as db:
+        return int(db.execute("SELECT id FROM source WHERE name = ?", (CLIP,)).fetchone()[0])
 
 
 def test_two_tabs_show_what_either_says_and_one_outlives_the_server(tab: Tab, browser: Browser, served: Served) -> None:

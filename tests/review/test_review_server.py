@@ -24,6 +24,7 @@ from faceloom.geometry.chips import cut, frame_to_chip
 from faceloom.geometry.landmarks import MEAN_FACE
 from faceloom.isolation import module_command, module_environment
 from faceloom.review import server
+from faceloom.review.remaker import Remaker
 from faceloom.store.folder import is_held, locked
 
 pytest.importorskip("starlette", reason="the page needs Starlette: pip install 'faceloom[review]'")
@@ -204,6 +205,59 @@ def test_a_face_that_was_not_found_is_added_and_gone_when_that_is_undone(page: P
     assert page.get("api/state")["faces"] == total + 1
     with faceloom.open(folder) as results:
         assert len(results) == total + 1
+
+
+def test_a_face_is_known_in_the_frames_beside_and_between_those_that_were_put_right(page: Page, folder: Path) -> None:
+    walk = page.faces(by="source", of=CLIP)
+    assert len(walk) == FRAMES
+    said = faceloom.corrections(folder)
+    said.assign([f"{CLIP}#{i}/0" for i in range(FRAMES)], "Eve")
+    points = np.array(page.get(f"api/frame?face={walk[3]['id']}")["faces"][0]["landmarks"])
+    said.move_landmarks(f"{CLIP}#3/0", points + 5)
+    said.move_landmarks(f"{CLIP}#7/0", points + 25)
+    said.assign(f"{CLIP}#8/0", "Ann")
+    told = page.get(f"api/beside?face={walk[5]['id']}")
+    assert [told[name]["frame"] for name in ("last", "before", "here", "after")] == [4, 3, 5, 7]
+    assert np.allclose(told["before"]["landmarks"], points + 5, atol=1e-3)
+    assert np.allclose(told["after"]["landmarks"], points + 25, atol=1e-3)
+    times = [told[name]["time_s"] for name in ("before", "here", "after")]
+    assert (times[1] - times[0]) / (times[2] - times[0]) == 0.5
+    assert told["last"]["landmarks"] == page.get(f"api/frame?face={walk[4]['id']}")["faces"][0]["landmarks"]
+    ends = page.get(f"api/beside?face={walk[2]['id']}")
+    assert (ends["before"], ends["after"]["frame"]) == (None, 3)
+    assert page.get(f"api/beside?face={walk[8]['id']}")["before"] is None, "of a face that is somebody else's"
+    assert page.get(f"api/frame?face={walk[0]['id']}")["beside"] == [None, 1]
+    assert page.get(f"api/frame?face={walk[5]['id']}")["beside"] == [4, 6]
+
+
+def test_one_goes_from_doubtful_face_to_doubtful_face(page: Page, folder: Path) -> None:
+    doubtful = {
+        face["id"]: (face["source"], face["frame"])
+        for problem in ("score", "quality", "turned", "border", "landmarks", "far")
+        for face in page.faces(by="problem", of=problem)
+    }
+    order = [face for face in page.faces(by="all", sort="time") if face["id"] in doubtful]
+    at, seen = (0, 0), list[int]()
+    places = {face["id"]: page.get(f"api/frame?face={face['id']}") for face in order}
+    first = page.get(f"api/frame?face={page.faces(by='all', sort='time')[0]['id']}")
+    at = (first["source_id"], first["frame"])
+    while (face := page.get(f"api/doubtful?source={at[0]}&frame={at[1]}")["face"]) is not None:
+        seen.append(face)
+        at = (places[face]["source_id"], places[face]["frame"])
+    expected: dict[tuple[str, int], int] = {}
+    for one in order:
+        if (one["source"], one["frame"]) != (first["source"], first["frame"]):
+            expected.setdefault((one["source"], one["frame"]), one["id"])
+    assert seen == list(expected.values())
+
+
+def test_what_cannot_be_looked_at_anew_is_told(folder: Path) -> None:
+    faceloom.corrections(folder).add("bob.png", [3, 4, 43.5, 55])
+    remaker = Remaker(folder, budget_bytes=None)
+    remaker.ask()
+    remaker.wait()
+    remaker.close()
+    assert "had other weights" in remaker.problem
 
 
 def decoded(content: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:

@@ -9,6 +9,7 @@ import numpy as np
 
 from faceloom.errors import RequestError
 from faceloom.formats.record import MaskRecord
+from faceloom.media.sources import SourceKind
 from faceloom.store.reading import select_faces
 from faceloom.store.times import time_of
 from faceloom.store.view import connect_corrected
@@ -53,9 +54,19 @@ def read_frame(folder: Path, source: int, frame: int) -> dict[str, Any]:
             "status": status,
             "reason": reason,
             "faces": [_face(row) for row in db.execute(_FACES, (source, frame))],
+            "beside": _beside(db, source, frame) if kind == SourceKind.VIDEO else [None, None],
             "before": _around(db, name, source, frame, after=False),
             "after": _around(db, name, source, frame, after=True),
         }
+
+
+def _beside(db: sqlite3.Connection, source: int, frame: int) -> list[int | None]:
+    """The frames right before and after, whether they have faces or not."""
+    query = (
+        "SELECT (SELECT max(idx) FROM main.frame WHERE source_id = :source AND idx < :frame),"
+        " (SELECT min(idx) FROM main.frame WHERE source_id = :source AND idx > :frame)"
+    )
+    return list(db.execute(query, {"source": source, "frame": frame}).fetchone())
 
 
 def place_of_face(folder: Path, face: int) -> tuple[int, int]:

@@ -25,6 +25,7 @@ from faceloom.review.verbs import SAYINGS
 from faceloom.store.corrections import Verb, select_corrections
 from faceloom.store.database import connect
 from faceloom.store.folder import DATABASE, is_held
+from faceloom.store.remaking import count_to_make
 from faceloom.store.replay import Replayed
 from faceloom.store.times import time_of
 from faceloom.store.view import found_again, replayed
@@ -34,6 +35,8 @@ _MOST_LISTINGS = 16
 MOST_ROWS = 400
 """Of one answer."""
 _HISTORY = 200
+_OF_PLACES = frozenset({"add", "box", "landmarks", "undo", "redo"})
+"""After which there may be faces that networks have not seen where they are."""
 _OF_ROWS = frozenset({"add", "redo"})
 """After which there may be faces that were not there."""
 _BASE_BYTES = 48 * MIB
@@ -350,7 +353,25 @@ class ReviewedFolder:
         some = answer if isinstance(answer, list) else [answer]
         numbers = [one.id for one in some]
         after = some[0].after if some and isinstance(some[0].after, str) else None
-        return {"corrections": numbers, "verb": verb, "after": after, "version": self.version}
+        answer = {"corrections": numbers, "verb": verb, "after": after, "version": self.version}
+        return {**answer, "to_make": verb in _OF_PLACES and count_to_make(self._db, self._now) > 0}
+
+    def next_doubtful(self, source: int, frame: int) -> int | None:
+        """Gives the first face after a frame, in the order of lists, that anything speaks against."""
+        self.refresh()
+        table, doubts = self.table, self.doubts()
+        doubtful = np.zeros(len(table), np.bool_)
+        for name in PROBLEMS:
+            if name != "rejected":  # of which somebody, or a filter, has made up their mind
+                doubtful |= problem_rows(table, name, doubts)
+        here = np.flatnonzero((table.sources == source) & (table.frames <= frame))
+        first = int(here[-1]) + 1 if len(here) else self._first_of(source)
+        found = np.flatnonzero(doubtful[first:])
+        return int(table.ids[first + found[0]]) if len(found) else None
+
+    def _first_of(self, source: int) -> int:
+        rows = np.flatnonzero(self.table.sources == source)
+        return int(rows[0]) if len(rows) else 0
 
     def faces_of(self, told: Mapping[str, Any]) -> list[str]:
         """The faces that something is said of: ids, or ranges of a list, as places that corrections know them by.

@@ -13,8 +13,10 @@ import numpy as np
 from faceloom.errors import BudgetError, FaceloomError, GeometryError, MediaError, RequestError, StoreError
 from faceloom.formats import checks
 from faceloom.formats.record import encode_mask
+from faceloom.review.beside import faces_beside
 from faceloom.review.frames import masks_of, place_of_face, read_frame
 from faceloom.review.pictures import FramePictures, sheet, thumbnail
+from faceloom.review.remaker import Remaker
 from faceloom.review.reviewed import MOST_ROWS, ReviewedFolder, StaleListingError
 from faceloom.store.soundness import DAMAGE
 
@@ -69,9 +71,11 @@ class ReviewServer:
             self._end()
             raise
         self._pictures = FramePictures(folder, budget_bytes=budget_bytes)
+        self._remaker = Remaker(folder, budget_bytes=budget_bytes)
 
     def close(self) -> None:
         """Ends the threads, each when it has done what it was asked."""
+        self._remaker.close()
         self._store.submit(self._reviewed.close)
         self._frames.submit(self._pictures.close)
         self._end()
@@ -99,6 +103,8 @@ class ReviewServer:
             "/api/history": self._history,
             "/api/frame": self._frame,
             "/api/masks": self._masks,
+            "/api/beside": self._beside,
+            "/api/doubtful": self._doubtful,
         }
         routes = [Route(path, _as_json(ask)) for path, ask in asked.items()]
         routes += [Route("/api/say", _as_json(self._say), methods=["POST"])]
@@ -117,7 +123,8 @@ class ReviewServer:
         return await asyncio.get_running_loop().run_in_executor(self._frames, ask, self._pictures)
 
     async def _state(self, request: "Request") -> Any:
-        return await self._of_store(lambda of: of.state())
+        state = await self._of_store(lambda of: of.state())
+        return {**state, "making": self._remaker.is_making, "not_made": self._remaker.problem}
 
     async def _people(self, request: "Request") -> Any:
         told = request.query_params
@@ -180,6 +187,15 @@ class ReviewServer:
         face = _whole(request.query_params, "face", 0)
         return await self._of_frames(lambda _: {"masks": sorted(masks_of(self._folder, face))})
 
+    async def _beside(self, request: "Request") -> Any:
+        face = _whole(request.query_params, "face", 0)
+        return await self._of_frames(lambda _: faces_beside(self._folder, face))
+
+    async def _doubtful(self, request: "Request") -> Any:
+        told = request.query_params
+        source, frame = _whole(told, "source", 0), _whole(told, "frame", 0)
+        return await self._of_store(lambda of: {"face": of.next_doubtful(source, frame)})
+
     async def _mask(self, request: "Request") -> bytes:
         face, name = request.path_params["face"], request.query_params.get("name", "")
 
@@ -193,7 +209,10 @@ class ReviewServer:
 
     async def _say(self, request: "Request") -> Any:
         told = await _told(request)
-        return await self._of_store(lambda of: of.say(told))
+        answer = await self._of_store(lambda of: of.say(told))
+        if answer.pop("to_make"):
+            self._remaker.ask()
+        return answer
 
     async def _preview(self, request: "Request") -> bytes:
         told = await _told(request)

@@ -20,6 +20,7 @@ from faceloom.store.columns import OF_KNOWN, OF_REMADE
 from faceloom.store.configuration import config_in
 from faceloom.store.database import transaction
 from faceloom.store.remade import changed_faces, remade_faces
+from faceloom.store.replay import Replayed
 from faceloom.store.rows import FaceRow, Status
 from faceloom.store.saying import saying
 from faceloom.store.scratch import is_address
@@ -152,8 +153,7 @@ def _keep(db: sqlite3.Connection, face: FaceToMake, row: FaceRow) -> None:
         db.execute("INSERT INTO remade_mask VALUES (?, ?, ?, ?, ?)", (face.face_id, name, mask.size, png, drawing))
 
 
-def count_to_make(db: sqlite3.Connection) -> int:
-    """How many faces of an open store were added or moved and not looked at since."""
-    now = replayed(db)
+def count_to_make(db: sqlite3.Connection, now: Replayed) -> int:
+    """How many faces of an open store, as they are now, were added or moved and not looked at since."""
     done = remade_faces(db, now)
     return sum(face not in done for face, *_ in changed_faces(db, now))

@@ -36,9 +36,10 @@ export class FramePage {
     this.chosen = new Set();
     this.picture = el("img", { class: "picture", alt: "", draggable: "false" });
     this.detail = el("img", { class: "picture detail", alt: "", draggable: "false", hidden: true });
+    this.onion = el("img", { class: "picture onion", alt: "", draggable: "false", hidden: true });
     this.drawn = svg("g", {});
     this.overlay = svg("svg", { class: "overlay", role: "img" }, this.drawn);
-    this.stage = el("div", { class: "stage", tabindex: "0", "aria-label": "Frame" }, this.picture, this.detail, this.overlay);
+    this.stage = el("div", { class: "stage", tabindex: "0", "aria-label": "Frame" }, this.picture, this.detail, this.onion, this.overlay);
     this.stage.addEventListener("pointerdown", (event) => this.pointed(event));
     this.stage.addEventListener("wheel", (event) => this.wheel(event), { passive: false });
     this.place = el("span", { class: "title" });
@@ -64,6 +65,8 @@ export class FramePage {
       button("Farther", "-", () => this.zoom(0.8)),
       button("Face", "F", () => this.fitFace()),
       button("Whole", "0", () => this.fit()),
+      button("Onion", "O", () => this.peel()),
+      button("Doubtful", "D", () => this.doubtful()),
     );
   }
 
@@ -90,6 +93,9 @@ export class FramePage {
         button("Whose it is", "M", () => this.move()),
         button("Note", "N", () => this.note()),
         button("Mask", "P", () => this.paint()),
+        button("New face", "C", () => this.begin()),
+        button("As last", "L", () => this.copyLast()),
+        button("Between", "I", () => this.between()),
       ),
       this.list,
     );
@@ -118,6 +124,8 @@ export class FramePage {
     const wanted = Number(told.face ?? -1);
     this.active = Math.max(0, this.frame.faces.findIndex((face) => face.id === wanted));
     if (reason) this.app.notice(reason);
+    this.isNew = false;
+    this.showOnion();
     this.picture.onerror = () => this.unreadable();
     this.picture.src = `frame/${id}/${frame}?size=${SHOWN_PX}`;
     this.detail.hidden = true;
@@ -146,6 +154,7 @@ export class FramePage {
   // The face as it is being moved.
   take() {
     const face = this.face;
+    this.isNew = false;
     this.points = face?.landmarks?.map((point) => [...point]) ?? null;
     this.box = face ? [...face.box] : null;
     this.isMoved = { landmarks: false, box: false };
@@ -170,6 +179,8 @@ export class FramePage {
           ["quality", face.quality?.toFixed(2)],
           ["pose", face.pose && `${face.pose.map((angle) => Math.round(angle)).join("°, ")}°`],
           ["rejected", face.rejected],
+          ["added", face.added ? "by hand" : null],
+          ["", face.added && !face.landmarks ? this.app.state.not_made || "is being looked at" : null],
         ]
       : [["", "no face in this frame"]];
     const known = rows.filter(([, value]) => value !== null && value !== undefined);
@@ -197,7 +208,8 @@ export class FramePage {
     const isMoved = this.isMoved?.landmarks || this.isMoved?.box;
     this.save.disabled = !isMoved;
     this.back.disabled = !isMoved;
-    this.state.textContent = isMoved ? "moved, not saved" : "";
+    const news = this.isNew ? "a new face: draw its box, Enter saves, Esc leaves it" : "";
+    this.state.textContent = news || (isMoved ? "moved, not saved" : "");
     for (const one of this.element.querySelectorAll("[data-part]")) {
       const range = PARTS[one.dataset.part] ?? [0, 68];
       const isOn = one.dataset.part === "box" ? this.isBox : this.chosen.size > 0 && this.covers(range);
@@ -249,6 +261,7 @@ export class FramePage {
     this.picture.style.transform = `translate(${x}px, ${y}px) scale(${factor})`;
     this.drawn.setAttribute("transform", `translate(${x} ${y}) scale(${scale}) translate(${HALF} ${HALF})`);
     this.layDetail();
+    this.onion.style.transform = `translate(${x}px, ${y}px) scale(${(scale * this.width) / (this.onion.naturalWidth || this.width)})`;
     this.draw();
     clearTimeout(this.later);
     this.later = setTimeout(() => this.sharpen(), DETAIL_MS);
@@ -295,11 +308,16 @@ export class FramePage {
     if (!this.frame || this.box === undefined) return; // the face is taken up a moment later
     const size = 1 / this.view.scale;
     const faces = this.frame.faces.flatMap((face, i) => {
-      const box = (i === this.active && this.box) || face.box;
-      const names = ["box", i === this.active ? "active" : "", face.rejected === null ? "" : "out"];
+      const isActive = i === this.active && !this.isNew;
+      const box = (isActive && this.box) || face.box;
+      const names = ["box", isActive ? "active" : "", face.rejected === null ? "" : "out"];
       const traits = { x: box[0], y: box[1], width: box[2] - box[0], height: box[3] - box[1] };
       return [svg("rect", { class: names.join(" ").trim(), "data-face": i, ...traits })];
     });
+    if (this.isNew && this.box) {
+      const [x0, y0, x1, y1] = this.box;
+      faces.push(svg("rect", { class: "box active", "data-new": "", x: x0, y: y0, width: x1 - x0, height: y1 - y0 }));
+    }
     this.drawn.replaceChildren(...faces, ...this.corners(size), ...this.marks(size));
     this.overlay.setAttribute("aria-label", `${this.frame.faces.length} faces`);
   }
@@ -378,6 +396,10 @@ export class FramePage {
     this.stage.focus({ preventScroll: true });
     event.preventDefault();
     const { point, corner, face } = event.target.dataset;
+    if (this.isNew && corner === undefined) {
+      this.outline(event);
+      return;
+    }
     let act = (dx, dy) => this.pan(dx, dy);
     if (point !== undefined) act = this.holdPoint(Number(point), event);
     else if (corner !== undefined) act = (dx, dy) => this.shift(dx, dy, corner.split(" ").map(Number));
@@ -452,10 +474,15 @@ export class FramePage {
 
   async keep() {
     const face = this.face;
+    if (this.isNew) {
+      await this.add();
+      return;
+    }
     if (!face) return;
     const { landmarks, box } = this.isMoved;
     this.isMoved = { landmarks: false, box: false };
     const moved = { points: this.points, box: this.box };
+    this.tell();
     if (landmarks && (await this.app.say({ verb: "landmarks", faces: [face.id], landmarks: moved.points })) === null) {
       this.isMoved.landmarks = true;
     }
@@ -464,7 +491,119 @@ export class FramePage {
   }
 
   revert() {
+    this.isNew = false;
     this.take();
+  }
+
+  // A face that nobody found: its box is drawn, or moved from the middle of what is in view.
+
+  begin() {
+    if (!this.frame || this.isMoved.landmarks || this.isMoved.box) return;
+    const { scale, x, y } = this.view;
+    const [width, height] = this.room;
+    const half = Math.min(width, height) / scale / 8;
+    const middle = [(width / 2 - x) / scale - HALF, (height / 2 - y) / scale - HALF];
+    this.isNew = true;
+    this.points = null;
+    this.chosen = new Set();
+    this.isBox = true;
+    this.box = [middle[0] - half, middle[1] - half * 1.25, middle[0] + half, middle[1] + half * 1.25];
+    this.changed("box");
+  }
+
+  outline(event) {
+    const place = this.stage.getBoundingClientRect();
+    const at = (one) => {
+      const { scale, x, y } = this.view;
+      return [(one.clientX - place.left - x) / scale - HALF, (one.clientY - place.top - y) / scale - HALF];
+    };
+    const [x, y] = at(event);
+    const move = (now) => {
+      const [nx, ny] = at(now);
+      this.box = [Math.min(x, nx), Math.min(y, ny), Math.max(x, nx), Math.max(y, ny)];
+      this.changed("box");
+    };
+    const end = () => {
+      window.removeEventListener("pointermove", move);
+      window.removeEventListener("pointerup", end);
+    };
+    window.addEventListener("pointermove", move);
+    window.addEventListener("pointerup", end);
+  }
+
+  async add() {
+    const { source, frame, source_id: id } = this.frame;
+    const box = this.box;
+    const there = new Set(this.frame.faces.map((face) => face.id));
+    this.isMoved.box = false;
+    if ((await this.app.say({ verb: "add", source, frame, box })) === null) {
+      this.isMoved.box = true;
+      return;
+    }
+    this.isNew = false;
+    this.frame = await ask("api/frame", { source: id, frame });
+    const made = this.frame.faces.findIndex((face) => !there.has(face.id));
+    this.active = Math.max(0, made);
+    this.take();
+  }
+
+  // What the frames beside tell.
+
+  peel() {
+    const skins = ["", "before", "after"];
+    this.skin = skins[(skins.indexOf(this.skin ?? "") + 1) % skins.length];
+    this.showOnion();
+    this.app.notice(this.skin && this.onion.hidden ? `There is no frame ${this.skin} this one.` : "");
+  }
+
+  showOnion() {
+    const beside = this.frame?.beside?.[{ before: 0, after: 1 }[this.skin]] ?? null;
+    this.onion.hidden = beside === null;
+    this.stage.dataset.onion = beside === null ? "" : this.skin;
+    if (beside === null) return;
+    this.onion.onload = () => this.lay();
+    this.onion.src = `frame/${this.frame.source_id}/${beside}?size=${SHOWN_PX}`;
+  }
+
+  async copyLast() {
+    if (!this.face || this.isNew) return;
+    const { last } = await ask("api/beside", { face: this.face.id });
+    if (!last?.landmarks) {
+      this.app.notice("No frame before this one has this face.");
+      return;
+    }
+    this.put(last.landmarks);
+  }
+
+  async between() {
+    if (!this.face || this.isNew) return;
+    const { before, after, here } = await ask("api/beside", { face: this.face.id });
+    if (!before || !after) {
+      this.app.notice("This takes landmarks of this face that were put right in a frame before and in one after.");
+      return;
+    }
+    const at = (one) => one.time_s ?? one.frame;
+    const part = (at(here) - at(before)) / (at(after) - at(before));
+    this.put(before.landmarks.map((point, i) => point.map((value, axis) => value + part * (after.landmarks[i][axis] - value))));
+  }
+
+  put(points) {
+    this.points = points.map((point) => [...point]);
+    this.changed("landmarks");
+  }
+
+  async doubtful() {
+    if (!this.frame) return;
+    if (this.isMoved.landmarks || this.isMoved.box) await this.keep();
+    const { source_id: source, frame } = this.frame;
+    const { face } = await ask("api/doubtful", { source, frame });
+    if (face === null) {
+      this.app.notice("Nothing speaks against any face after this frame.");
+      return;
+    }
+    this.told = { face };
+    this.app.remember("frame", this.told);
+    await this.load(this.told);
   }
 
   async act(verb, told = {}) {
@@ -521,10 +660,10 @@ export class FramePage {
 
   // What others have said is shown, unless something is being moved.
   async renew() {
-    if (!this.frame || this.isMoved.landmarks || this.isMoved.box) return;
+    if (!this.frame || this.isNew || this.isMoved.landmarks || this.isMoved.box) return;
     const { source_id: source, frame } = this.frame;
     const now = await ask("api/frame", { source, frame });
-    if (this.isMoved.landmarks || this.isMoved.box) return;
+    if (this.isNew || this.isMoved.landmarks || this.isMoved.box) return;
     const kept = { chosen: this.chosen, isBox: this.isBox, id: this.face?.id };
     this.frame = now;
     this.active = Math.max(0, now.faces.findIndex((face) => face.id === kept.id));
@@ -569,6 +708,11 @@ export class FramePage {
       m: () => this.move(),
       n: () => this.note(),
       p: () => this.paint(),
+      c: () => this.begin(),
+      o: () => this.peel(),
+      l: () => this.copyLast(),
+      i: () => this.between(),
+      d: () => this.doubtful(),
       g: () => this.app.go("faces", this.app.last.faces),
       ...(event.target.closest?.("button, a") ? {} : { enter: () => this.keep() }),
     };

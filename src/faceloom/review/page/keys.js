@@ -46,6 +46,11 @@ export const OF_FRAME = [
   ["Esc", "as it was"],
   ["X U M N", "reject, restore, whose it is, note"],
   ["P", "paint a mask"],
+  ["C", "there is a face that was not found: draw its box, or move the one in the middle; Enter saves"],
+  ["O", "onion skin: the frame before, the frame after, neither"],
+  ["L", "the landmarks of this face in the last frame"],
+  ["I", "landmarks between those that were put right before and after"],
+  ["D", "the next face that anything speaks against"],
   ["G", "back to the faces"],
 ];
 export const OF_MASK = [

@@ -143,7 +143,7 @@ class App {
     this.isLooking = true;
     try {
       const state = await ask("api/state");
-      const isNew = state.version !== this.version;
+      const isNew = state.version !== this.version || state.not_made !== this.state.not_made;
       this.state = state;
       this.version = state.version;
       this.tell();
