@@ -67,6 +67,10 @@ if TYPE_CHECKING:
     from faceloom.picking.sort import sort as sort
     from faceloom.remaking import Remade as Remade
     from faceloom.remaking import remake as remake
+    from faceloom.redacting.redact import redact as redact
+    from faceloom.redacting.summary import RedactedItem as RedactedItem
+    from faceloom.redacting.summary import RedactSummary as RedactSummary
+    from faceloom.redacting.summary import StillFound as StillFound
     from faceloom.results.exporting import export as export
     from faceloom.results.faces import ResultFace as ResultFace
     from faceloom.results.faces import ResultFrame as ResultFrame
@@ -117,6 +121,8 @@ _MODULES = {
     "faceloom.picking.pick": "PickedFaces pick",
     "faceloom.remaking": "Remade remake",
     "faceloom.picking.sort": "SortedFaces sort",
+    "faceloom.redacting.redact": "redact",
+    "faceloom.redacting.summary": "RedactSummary RedactedItem StillFound",
     "faceloom.results.exporting": "export",
     "faceloom.results.faces": "ResultFace ResultFrame",
     "faceloom.results.results": "FaceSelection Results open",

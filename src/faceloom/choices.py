@@ -42,6 +42,26 @@ class Border(StrEnum):
     """Nothing: the chip has a fourth channel, of opacity."""
 
 
+class Over(StrEnum):
+    """What of a face is covered."""
+
+    ELLIPSE = "ellipse"
+    """The ellipse in its box."""
+    BOX = "box"
+    MASK = "mask"
+    """All its masks; the ellipse where there are none."""
+
+
+class Fill(StrEnum):
+    """What faces are covered with."""
+
+    BLUR = "blur"
+    PIXELATE = "pixelate"
+    SOLID = "solid"
+    PICTURE = "picture"
+    """One that a file holds."""
+
+
 class ChipFormat(StrEnum):
     """How chips are written."""
 

@@ -85,6 +85,19 @@ class Tracking:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Writing:
+    """A source is written anew with its faces covered."""
+
+    source: str
+    frames: int
+    """Written so far."""
+    number: int
+    """0-based."""
+    total: int
+    """Of all sources that are written."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Notice:
     """Something that a person should know and that stops nothing; it is noted in the store too."""
 
@@ -180,5 +193,5 @@ class Summary:
         return (OUT_OF_MEMORY, REPLANNED, WORKER_RESTARTED, *lost)
 
 
-Event: TypeAlias = Fetching | Measuring | Counting | Progress | Tracking | Notice
+Event: TypeAlias = Fetching | Measuring | Counting | Progress | Tracking | Writing | Notice
 OnEvent: TypeAlias = Callable[[Event], None]

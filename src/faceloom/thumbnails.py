@@ -42,7 +42,7 @@ def to_png(image: NDArray[np.uint8]) -> bytes:
     return bytes(content.tobytes())
 
 
-def _to_jpeg(image: NDArray[np.uint8]) -> bytes:
+def to_jpeg(image: NDArray[np.uint8]) -> bytes:
     """A tenth of the PNG, which counts where a page has dozens."""
     import cv2
 
@@ -55,7 +55,7 @@ def to_html(image: NDArray[np.uint8] | None, caption: str) -> str:
     text = f"<figcaption>{html.escape(caption)}</figcaption>"
     if image is None:
         return f"<figure>{text}</figure>"
-    content = base64.b64encode(_to_jpeg(image)).decode()
+    content = base64.b64encode(to_jpeg(image)).decode()
     height, width = image.shape[:2]
     shown = f'<img src="data:image/jpeg;base64,{content}" width="{width}" height="{height}">'
     return f'<figure style="display:inline-block;margin:4px">{shown}{text}</figure>'

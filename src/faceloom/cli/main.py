@@ -29,6 +29,7 @@ from faceloom.cli.picking import PICK, SORT
 from faceloom.cli.plan import PLAN
 from faceloom.cli.profile import PROFILE
 from faceloom.cli.publishing import PUBLISH
+from faceloom.cli.redact import REDACT
 from faceloom.cli.refusals import INTERRUPTED, refuse, tell
 from faceloom.cli.remake import REMAKE
 from faceloom.cli.results import EXPORT, SHOW
@@ -51,6 +52,7 @@ COMMANDS = (
     WHERE,
     CHECK,
     DERIVE,
+    REDACT,
     MERGE,
     PUBLISH,
     GROUP,

@@ -1,6 +1,6 @@
 """The events of a run in words."""
 
-from faceloom.events import Counting, Event, Fetching, Measuring, Notice, Progress, Tracking
+from faceloom.events import Counting, Event, Fetching, Measuring, Notice, Progress, Tracking, Writing
 from faceloom.units import format_bytes, format_seconds
 
 
@@ -18,6 +18,8 @@ def line(event: Event) -> str:
             return "   ".join([work_of(event), *counts_of(event), *memory_of(event), eta_of(event)])
         case Tracking():
             return f"tracking faces   {event.frames:,}/{event.total_frames:,} frames   {event.source}"
+        case Writing():
+            return f"writing {event.number + 1:,} of {event.total:,}   {event.source}   {event.frames:,} frames"
         case Notice():
             return event.text
 

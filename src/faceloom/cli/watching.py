@@ -8,7 +8,7 @@ from contextlib import AbstractContextManager, contextmanager
 
 from faceloom.cli.progress import Told, line
 from faceloom.cli.terminal import say
-from faceloom.events import Counting, Event, Fetching, Measuring, Notice, OnEvent, Progress, Tracking
+from faceloom.events import Counting, Event, Fetching, Measuring, Notice, OnEvent, Progress, Tracking, Writing
 from faceloom.units import format_bytes
 
 _PLAIN_EVERY_S = 5.0
@@ -62,6 +62,6 @@ class _Plain:
         elif isinstance(event, Fetching) and event.name != self._fetched:
             self._fetched = event.name
             say(f"fetching {event.name}, {format_bytes(event.total_bytes)}", to=sys.stderr, flush=True)
-        elif isinstance(event, Progress | Counting | Tracking) and now - self._last >= _PLAIN_EVERY_S:
+        elif isinstance(event, Progress | Counting | Tracking | Writing) and now - self._last >= _PLAIN_EVERY_S:
             self._last = now
             say(line(event), to=sys.stderr, flush=True)

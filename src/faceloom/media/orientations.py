@@ -1,8 +1,10 @@
 """How a stored picture has to be laid to stand upright, as EXIF and XMP say it."""
 
 from collections.abc import Callable
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image as PillowImage
 
 from faceloom.faces import Image
@@ -14,14 +16,14 @@ SIDEWAYS = frozenset([5, 6, 7, 8])
 _MIRRORED = frozenset([2, 4, 5, 7])
 _TAG = 0x0112
 # EXIF 2.32, table 6: what the stored picture needs to stand upright.
-_UPRIGHT: dict[int, Callable[[Image], Image]] = {
+_UPRIGHT: dict[int, Callable[[NDArray[Any]], NDArray[Any]]] = {
     2: lambda image: image[:, ::-1],
     3: lambda image: image[::-1, ::-1],
     4: lambda image: image[::-1],
-    5: lambda image: image.transpose(1, 0, 2),
-    6: lambda image: image.transpose(1, 0, 2)[:, ::-1],
-    7: lambda image: image.transpose(1, 0, 2)[::-1, ::-1],
-    8: lambda image: image.transpose(1, 0, 2)[::-1],
+    5: lambda image: image.swapaxes(0, 1),
+    6: lambda image: image.swapaxes(0, 1)[:, ::-1],
+    7: lambda image: image.swapaxes(0, 1)[::-1, ::-1],
+    8: lambda image: image.swapaxes(0, 1)[::-1],
 }
 _UNDONE_BY = {6: 8, 8: 6}
 """Quarter turns undo each other; everything else undoes itself."""
@@ -56,6 +58,11 @@ def orientation_in(exif: bytes) -> int:
 def upright(image: Image, orientation: int) -> Image:
     """A stored picture upright."""
     return np.ascontiguousarray(_UPRIGHT[orientation](image)) if orientation in _UPRIGHT else image
+
+
+def upright_view(stored: NDArray[Any], orientation: int) -> NDArray[Any]:
+    """A stored picture, or one channel of it, as it stands upright: a view, to be written to."""
+    return _UPRIGHT[orientation](stored) if orientation in _UPRIGHT else stored
 
 
 def as_stored(image: Image, orientation: int) -> Image:

@@ -22,6 +22,10 @@ RESULT_MARK = "faceloom.sqlite"
 """A folder with a file of this name holds results, and is never looked into for inputs."""
 
 
+REDACTION_MARK = "redaction.sqlite"
+"""The same of a folder that holds what was written anew of inputs."""
+
+
 class SourceKind(StrEnum):
     """How a source is read."""
 
@@ -295,7 +299,7 @@ def _entries(folder: Path) -> tuple[tuple[tuple[int, int], Iterator[os.DirEntry[
         entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
     except OSError:
         return None, _IS_CLOSED
-    if any(entry.name == RESULT_MARK for entry in entries):
+    if any(entry.name in {RESULT_MARK, REDACTION_MARK} for entry in entries):
         return None, _IS_RESULT
     return ((state.st_dev, state.st_ino), iter(entries)), ""
 

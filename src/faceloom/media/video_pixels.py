@@ -44,10 +44,10 @@ class _Orientation:
             return (Note.MIRRORED,)
         return (Note.TURNED,) if flips else ()
 
-    def lay(self, image: Image) -> Image:
-        """The picture upright."""
+    def lay(self, image: NDArray[Any]) -> NDArray[Any]:
+        """The picture, or one plane of it, upright: a view."""
         if self.is_transposed:
-            image = image.transpose(1, 0, 2)
+            image = image.swapaxes(0, 1)
         if self.is_mirrored_across:
             image = image[:, ::-1]
         return image[::-1] if self.is_mirrored_down else image
@@ -76,6 +76,11 @@ def look_at(decoded: Decoded) -> Look:
     working += STRIP_BYTES if _transfer(decoded) else 0
     upright = (width, height) if orientation.is_transposed else (height, width)
     return Look(*upright, working, _notes(decoded, orientation, width))
+
+
+def upright_view(decoded: Decoded, plane: NDArray[Any]) -> NDArray[Any]:
+    """A plane of a frame, or of one that was made of it, as it stands upright: a view."""
+    return _orientation(decoded.frame).lay(plane)
 
 
 def look_ahead(pixels: VideoFormat | None, height: int, width: int, aspect: Fraction | None) -> Look:

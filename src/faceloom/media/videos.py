@@ -33,7 +33,9 @@ from faceloom.media.deinterlacing import deinterlaced
 from faceloom.media.shortage import raise_if_short
 from faceloom.media.video_pixels import look_at, to_upright
 
-Taking: TypeAlias = Generator[Frame | Unreadable, None, list[int]]
+Taken: TypeAlias = tuple[int, Decoded]
+"""The index of a frame, and what the decoder gave."""
+Taking: TypeAlias = Generator[Taken, None, list[int]]
 """Yields frames, returns the indexes of those that did not come."""
 
 
@@ -89,7 +91,8 @@ class VideoReader:
             MemoryError: there is too little memory; the same span, or what is left of it, can be read again.
         """
         try:
-            yield from self._read(span)
+            for item in self._read(span):
+                yield item if isinstance(item, Unreadable) else _answer(span, *item)
         except MemoryError as error:
             self.close()  # the decoder may have lost a picture that others are made from
             raise error.with_traceback(None)  # whose frames hold pixels  # noqa: B904
@@ -99,7 +102,15 @@ class VideoReader:
             raise_if_short(spare)
             raise
 
-    def _read(self, span: Span) -> Iterator[Frame | Unreadable]:
+    def read_decoded(self, span: Span) -> Iterator[Taken | Unreadable]:
+        """The same frames as the decoder gave them, deinterlaced where need be, with their indexes.
+
+        Raises:
+            MemoryError, MediaError, and others: what is wrong with the file, or the machine.
+        """
+        return self._read(span)
+
+    def _read(self, span: Span) -> Iterator[Taken | Unreadable]:
         if not self._leads_to(span):
             self._go_to(span)
         missing = yield from self._take(span, list(span.indexes))
@@ -167,7 +178,7 @@ class VideoReader:
             if not queue:
                 del wanted[ticks]
             self._next_index = index + 1
-            yield _answer(span, index, decoded)
+            yield index, decoded
         if wanted:
             raise_if_short(spare_bytes(self._stream))
         return sorted(index for queue in wanted.values() for index in queue)
@@ -180,7 +191,7 @@ class VideoReader:
                 raise_if_short(spare_bytes(self._stream))
                 return list(indexes[position:])
             self._next_index = index + 1
-            yield _answer(span, index, decoded)
+            yield index, decoded
         return []
 
     def _pass_to(self, index: int) -> None:

@@ -1,0 +1,1 @@
+"""Redaction: pictures and videos written again with the faces in them covered."""

@@ -1,0 +1,390 @@
+"""`redact`: finds faces, writes everything anew with them covered, and has detectors look at what was written."""
+
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, Unpack
+
+from faceloom.api import extract
+from faceloom.choices import Fill, Over
+from faceloom.errors import MediaError, RequestError
+from faceloom.events import Notice, OnEvent, Summary, Writing
+from faceloom.media.sources import Source
+from faceloom.memory.budget import budget_bytes_of, host_budget_bytes, reserve_bytes_of
+from faceloom.memory.ram import read_ram
+from faceloom.memory.usage import held_bytes, peak_bytes
+from faceloom.options.declared import declared
+from faceloom.options.keywords import takes
+from faceloom.options.machine import (
+    CeilingOptions,
+    DeviceOptions,
+    MachineOptions,
+    PrecisionOptions,
+    ReserveOptions,
+    ThreadOptions,
+)
+from faceloom.options.outputs import ShareOptions
+from faceloom.options.redaction import RedactOptions
+from faceloom.options.stages import DetectorOptions, PathLike, PluginOptions
+from faceloom.orders.inputs import existing
+from faceloom.redacting.ledger import LEDGER, Entry, Ledger, open_ledger
+from faceloom.redacting.messages import NotRedacted, Redaction, RedactSource
+from faceloom.redacting.page import write_page
+from faceloom.redacting.processes import RedactingProcess
+from faceloom.redacting.proof import PROOF, least_score, look_at_written, unexpected
+from faceloom.redacting.sources import LeftOut, sources_of
+from faceloom.redacting.styles import Style, Whose
+from faceloom.redacting.summary import RedactedItem, RedactSummary
+from faceloom.results.results import open as open_results
+from faceloom.store.folder import DATABASE, LOCK, locked
+from faceloom.store.places import place_below
+from faceloom.store.privacy import make_folder, make_folders_below, make_private
+from faceloom.supervisor.inputs import ShouldStop
+
+FACES, REDACTED, UNPROVEN, REPORT = "faces", "redacted", "unproven", "report.html"
+"""What there is in the folder that is written."""
+_FINDING = (DetectorOptions, PluginOptions, MachineOptions, PrecisionOptions, ShareOptions)
+_LOOKING = (CeilingOptions, ReserveOptions, ThreadOptions, DeviceOptions, PrecisionOptions, ShareOptions)
+
+
+class _InterruptedError(Exception):
+    """Somebody has asked to stop."""
+
+
+@takes(RedactOptions)
+def redact(
+    inputs: PathLike | Iterable[PathLike],
+    out: PathLike,
+    *,
+    on_event: OnEvent = lambda event: None,
+    should_stop: ShouldStop = lambda: False,
+    **options: Unpack[RedactOptions],
+) -> RedactSummary:
+    """Writes pictures and videos anew with the faces in them covered, and has detectors look at what was written.
+
+    The originals are only read. Files lie below `out/redacted` when no detector finds a face in them that is not to be
+    seen; those in which one still does stay below `out/unproven`. `out/report.html` names frames that a person should
+    look at. Called again with the same arguments it goes on where it ended; what has been corrected meanwhile is
+    written anew.
+
+    Args:
+        inputs: pictures, videos and folders, or one result folder, whose faces are covered as they are corrected.
+        out: a new or empty folder, or one that the same call made before.
+        on_event: told how it goes on.
+        should_stop: asked now and then; True ends it, and what is not whole is not there.
+        options: as docs/options.md lists them.
+
+    Returns:
+        How it ended, with the faces that are still found.
+
+    Raises:
+        TypeError: there is no such keyword.
+        RequestError: an argument is wrong, or the folder holds something else.
+        MediaError: there is no picture and no video among the inputs.
+        BudgetError: the work does not fit into the memory.
+        WeightsError: a network is neither on this machine nor to be had.
+        StageError: a stage cannot be loaded or breaks its contract.
+        StoreError: a folder cannot be read, or written.
+    """
+    started = time.monotonic()
+    given = [Path(item) for item in ([inputs] if isinstance(inputs, str | Path) else inputs)]
+    detectors = {name: least_score(name, options["proof_score"]) for name in options["proof"]}
+    style = _style_of(options)
+    existing(given)
+    folder = given[0] if len(given) == 1 and (given[0] / DATABASE).is_file() else None
+    whose = _whose_of(options, folder)
+    place = _claimed(Path(out), [*given], share=options["share"])
+    with locked(place, share=options["share"]), open_ledger(place, share=options["share"]) as ledger:
+        ledger.use(_settings(given, folder, style, whose, detectors, options))
+        run = _Run(place, ledger, options, detectors, on_event, should_stop)
+        try:
+            with run.timed("finding faces"):
+                faces = folder or run.find(given)
+            summary = run.do(faces, style, whose, started)
+        except _InterruptedError:
+            summary = run.summary(started, outcome="interrupted")
+        write_page(summary, share=options["share"])
+    return summary
+
+
+def _style_of(options: RedactOptions) -> Style:
+    told = options["with_"]
+    is_word = told in {fill.value for fill in Fill} - {Fill.PICTURE.value}
+    if not is_word and not Path(told).is_file():
+        raise RequestError(f"faces are covered with blur, pixelate, solid, or a picture; there is no file {told!r}")
+    return Style(
+        fill=Fill(told) if is_word else Fill.PICTURE,
+        over=Over(options["over"]),
+        margin=options["margin"],
+        feather=options["feather"],
+        picture=None if is_word else Path(told).absolute(),
+        fill_s=options["fill"],
+        hold_s=options["hold"],
+        quality=options["quality"],
+    )
+
+
+def _whose_of(options: RedactOptions, folder: Path | None) -> Whose:
+    only, but = tuple(options["only"]), tuple(options["except_"])
+    if only and but:
+        raise RequestError("--only covers the faces of some persons and --except all others; name one of the two")
+    if (only or but) and folder is None:
+        raise RequestError(
+            "persons have names in a result folder: extract with --identify, group, and redact that folder"
+        )
+    if folder is not None:
+        with open_results(folder, raw=options["raw"]) as results:
+            results.faces(person=[*only, *but] or None)  # refuses names that nobody has
+    return Whose(only=only, but=but)
+
+
+def _claimed(out: Path, inputs: Sequence[Path], *, share: bool) -> Path:
+    """The folder that is written.
+
+    Raises:
+        RequestError: it holds something else, or is one of the inputs.
+    """
+    for item in inputs:
+        if item.is_dir() and item.resolve() == out.resolve():
+            raise RequestError(f"{out} holds the inputs; name another folder for what is written")
+    make_folder(out, share=share)
+    others = sorted(entry.name for entry in out.iterdir() if entry.name != LOCK)
+    if others and LEDGER not in others:
+        raise RequestError(f"{out} is not empty and no redaction made it (it has {others[0]!r}); name another --out")
+    if not others and not share:
+        make_private(out)
+    return out
+
+
+def _settings(
+    given: Sequence[Path],
+    folder: Path | None,
+    style: Style,
+    whose: Whose,
+    detectors: Mapping[str, float],
+    options: RedactOptions,
+) -> dict[str, Any]:
+    """What the folder is held to: what another result would come of."""
+    return {
+        "inputs": sorted(str(item.resolve()) for item in given),
+        "with": str(style.picture or style.fill),
+        "over": style.over,
+        "margin": style.margin,
+        "feather": style.feather,
+        "fill": style.fill_s,
+        "hold": style.hold_s,
+        "quality": style.quality,
+        "only": list(whose.only),
+        "except": list(whose.but),
+        "proof": dict(detectors),
+        "rounds": options["rounds"],
+        "raw": options["raw"],
+    }
+
+
+class _Run:
+    """One call: what is there, what is written, and what is found in it."""
+
+    def __init__(
+        self,
+        out: Path,
+        ledger: Ledger,
+        options: RedactOptions,
+        detectors: Mapping[str, float],
+        on_event: OnEvent,
+        should_stop: ShouldStop,
+    ) -> None:
+        self._out = out
+        self._ledger = ledger
+        self._options = options
+        self._detectors = detectors
+        self._on_event = on_event
+        self._should_stop = should_stop
+        self._entries: dict[str, Entry] = {}
+        self._failures: dict[str, str] = {}
+        self._seconds: dict[str, float] = {}
+        self._peak_bytes = 0
+        self._budget_bytes = self._budget()
+
+    @contextmanager
+    def timed(self, what: str) -> Iterator[None]:
+        """Counts the seconds that the block takes."""
+        began = time.monotonic()
+        try:
+            yield
+        finally:
+            self._seconds[what] = self._seconds.get(what, 0.0) + time.monotonic() - began
+
+    def _budget(self) -> int:
+        told = [budget_bytes_of(self._options[name]) for name in ("memory", "ram")]
+        asked = min((size for size in told if size is not None), default=None)
+        reserve = reserve_bytes_of(self._options["reserve"])
+        return host_budget_bytes(asked, read_ram(), held_bytes=held_bytes(), reserve_bytes=reserve)
+
+    def find(self, inputs: Sequence[Path]) -> Path:
+        """The result folder with the faces of inputs."""
+        options: Mapping[str, Any] = self._options
+        told = {name: options[name] for table in _FINDING for name in declared(table)}
+        wants_masks = options["over"] == Over.MASK
+        told |= {"align": ("facemesh",) if wants_masks else None, "mask": ("extended",) if wants_masks else ()}
+        folder = self._out / FACES
+        summary = extract(inputs, folder, on_event=self._on_event, should_stop=self._should_stop, chips=False, **told)
+        self._take(summary)
+        return folder
+
+    def _take(self, summary: Summary) -> None:
+        self._peak_bytes = max(self._peak_bytes, summary.peak_bytes)
+        self._budget_bytes = summary.budget_bytes
+        if summary.outcome != "done":
+            raise _InterruptedError
+
+    def do(self, faces: Path, style: Style, whose: Whose, started: float) -> RedactSummary:
+        """Writes every source of a result folder, looks at what was written, and writes again what shows faces."""
+        sources = []
+        for one in sources_of(faces):
+            if isinstance(one, LeftOut):
+                self._failures[one.name] = one.reason
+            else:
+                sources.append(one)
+        if not sources and not self._failures:
+            raise MediaError(f"{faces} holds no source with frames")
+        told = Redaction(
+            folder=faces.absolute(),
+            out=(self._out / UNPROVEN).absolute(),
+            style=style,
+            whose=whose,
+            raw=self._options["raw"],
+            share=self._options["share"],
+            process_bytes=max(1, self._budget_bytes - held_bytes()),
+        )
+        make_folder(told.out, share=told.share)
+        pending: Sequence[Source] = sources
+        for _ in range(self._options["rounds"] + 1):
+            with self.timed("writing"):
+                self._write(told, pending)
+            with self.timed("looking"):
+                self._prove()
+            pending = [one for one in pending if self._is_to_be_done_again(one.name)]
+            if not pending:
+                break
+        return self.summary(started, outcome="done")
+
+    def _is_to_be_done_again(self, name: str) -> bool:
+        entry = self._entries.get(name)
+        return entry is not None and bool(entry.found) and len(entry.rounds) <= self._options["rounds"]
+
+    def _write(self, told: Redaction, sources: Sequence[Source]) -> None:
+        with RedactingProcess(told) as process:
+            for number, source in enumerate(sources):
+                self._write_one(process, source, number, len(sources))
+        self._peak_bytes = max(self._peak_bytes, peak_bytes() + process.peak_bytes)
+
+    def _write_one(self, process: RedactingProcess, source: Source, number: int, total: int) -> None:
+        before = self._entries.get(source.name) or self._ledger.entry(source.name)
+        asked = self._asked(source, before)
+
+        def on_frames(frames: int) -> None:
+            if self._should_stop():
+                raise _InterruptedError
+            self._on_event(Writing(source=source.name, frames=frames, number=number, total=total))
+
+        on_frames(0)
+        answer = process.do(asked, on_frames=on_frames)
+        if isinstance(answer, NotRedacted):
+            self._failures[source.name] = answer.reason
+            self._entries.pop(source.name, None)
+            return
+        self._failures.pop(source.name, None)
+        if answer.is_same and before is not None:
+            self._entries[source.name] = replace(before, redacted=replace(before.redacted, is_same=True))
+            return
+        is_new_round = before is not None and before.redacted.base == answer.base
+        entry = Entry(
+            name=source.name,
+            size_bytes=place_below(self._out / UNPROVEN, answer.target).stat().st_size,
+            redacted=answer,
+            covered=asked.found if is_new_round else (),
+            rounds=before.rounds if before is not None and is_new_round and asked.found else (),
+        )
+        self._note(entry)
+
+    def _asked(self, source: Source, before: Entry | None) -> RedactSource:
+        """What is asked of the process, knowing what was written before."""
+        if before is None:
+            return RedactSource(source=source)
+        again = before.covered
+        if self._is_to_be_done_again(source.name):
+            again += tuple((one.frame, one.box, one.score, len(before.rounds)) for one in before.found or ())
+        there = self._place(before)
+        is_there = there.is_file() and there.stat().st_size == before.size_bytes
+        return RedactSource(
+            source=source,
+            found=tuple(sorted(set(again))),
+            base=before.redacted.base,
+            key=before.redacted.key if is_there else None,
+            target=before.redacted.target,
+        )
+
+    def _place(self, entry: Entry) -> Path:
+        return place_below(self._out / (REDACTED if entry.is_proven else UNPROVEN), entry.redacted.target)
+
+    def _note(self, entry: Entry) -> None:
+        self._entries[entry.name] = entry
+        self._ledger.note(entry)
+
+    def _prove(self) -> None:
+        """Has the detectors look at what nobody has looked at, and moves to its place what shows no face."""
+        fresh = [entry for entry in self._entries.values() if entry.found is None]
+        if fresh and self._detectors:
+            options: Mapping[str, Any] = self._options
+            told = {name: options[name] for table in _LOOKING for name in declared(table)}
+            found, summaries = look_at_written(
+                self._out / UNPROVEN,
+                self._out / PROOF,
+                [entry.redacted.key for entry in fresh],
+                detectors=self._detectors,
+                options=told,
+                on_event=self._on_event,
+                should_stop=self._should_stop,
+            )
+            for summary in summaries:
+                self._take(summary)
+            for entry in fresh:
+                left = tuple(unexpected(found.get(entry.redacted.target, ()), entry.redacted))
+                self._note(replace(entry, found=left, rounds=(*entry.rounds, len(left))))
+        for entry in list(self._entries.values()):
+            if not entry.is_proven and not entry.found:
+                self._move(entry)
+
+    def _move(self, entry: Entry) -> None:
+        target = place_below(self._out / REDACTED, entry.redacted.target)
+        make_folder(self._out / REDACTED, share=self._options["share"])
+        below = Path(entry.redacted.target).parent
+        make_folders_below(self._out / REDACTED, below, share=self._options["share"])
+        here = self._place(entry)
+        if here.is_file():
+            here.replace(target)
+        self._note(replace(entry, is_proven=True))
+
+    def summary(self, started: float, *, outcome: str) -> RedactSummary:
+        """How it ended."""
+        items = (
+            RedactedItem(name=entry.name, redacted=entry.redacted, found=entry.found or (), rounds=entry.rounds)
+            for entry in self._entries.values()
+        )
+        for name, reason in self._failures.items():
+            self._on_event(Notice(kind="not_redacted", text=f"{name} was not written: {reason}"))
+        return RedactSummary(
+            items=tuple(items),
+            failures=tuple(f"{name}: {reason}" for name, reason in self._failures.items()),
+            out=self._out,
+            report=self._out / REPORT,
+            seconds=time.monotonic() - started,
+            seconds_of=dict(self._seconds),
+            peak_bytes=max(self._peak_bytes, peak_bytes()),
+            budget_bytes=self._budget_bytes,
+            detectors=tuple(self._detectors),
+            outcome=outcome,
+        )
