@@ -18,6 +18,8 @@ import faceloom.live_runs
 import faceloom.orders.order
 import faceloom.picking.pick
 import faceloom.picking.sort
+import faceloom.redacting.redact
+import faceloom.redacting.summary
 import faceloom.review.report
 import faceloom.review.serving
 import faceloom.store.exports
@@ -51,6 +53,7 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
     "extract": {"out": "result"},
     "derive": {"out": "result"},
     "merge": {"out": "result"},
+    "redact": {"out": "result"},
     "extend": {"mask": ["unet", "extended"]},
     "export": {"to": "jsonl"},
     "forget": {"source": "b.jpg"},
@@ -230,6 +233,7 @@ class Notebook:
         for name in ("export", "export_to", "read_lost"):
             patch.setattr(faceloom.store.exports, name, self._ending(name, list))
         patch.setattr(faceloom.store.merging, "merge", self._ending("merge", nothing_merged))
+        patch.setattr(faceloom.redacting.redact, "redact", self._ending("redact", nothing_redacted))
         patch.setattr(faceloom.grouping, "group", self._ending("group", list))
         patch.setattr(faceloom.picking.pick, "pick", self._ending("pick", nothing_picked))
         patch.setattr(api, "track", self._ending("track", list))
@@ -331,6 +335,19 @@ def nothing_tracked() -> faceloom.tracks.Tracked:
 def nothing_sorted() -> faceloom.picking.sort.SortedFaces:
     """Of a result folder without faces."""
     return faceloom.picking.sort.SortedFaces(faces=0, unknown=0, lost=0, out=Path())
+def nothing_redacted() -> faceloom.redacting.summary.RedactSummary:
+    """Of a redaction that did nothing."""
+    return faceloom.redacting.summary.RedactSummary(
+        items=(),
+        failures=(),
+        out=Path("result"),
+        report=Path("report.html"),
+        seconds=0,
+        peak_bytes=1,
+        budget_bytes=1,
+        detectors=(),
+        outcome="done",
+    )
 
 
 def nothing_planned() -> Any:

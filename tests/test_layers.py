@@ -35,6 +35,8 @@ ROWS = (
     ("orders",),
     ("samples", "live_runs", "remaking", "api"),
     ("review",),
+    ("samples", "live_runs", "api"),
+    ("review", "redacting"),
     ("diagnosis",),
     ("cli",),
     ("__main__",),

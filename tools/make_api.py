@@ -28,7 +28,7 @@ CONTRACTS = {
     "faceloom.identify": ("Identifier",),
     "faceloom.faces": ("Candidates",),
 }
-EVENTS = ("Fetching", "Measuring", "Counting", "Progress", "Notice")
+EVENTS = ("Fetching", "Measuring", "Counting", "Progress", "Writing", "Notice")
 CONFIG = {
     **griffe2md.default_config,
     "heading_level": 3,

@@ -18,6 +18,7 @@ FUNCTIONS: list[tuple[Callable[..., Any], type[Any]]] = [
     (faceloom.extract, calls.ExtractOptions),
     (faceloom.extend, calls.ExtendOptions),
     (faceloom.derive, calls.DeriveOptions),
+    (faceloom.redact, calls.RedactOptions),
     (faceloom.stream, calls.StreamOptions),
     (faceloom.passes, calls.PassesOptions),
     (faceloom.chip, calls.ChipCutOptions),

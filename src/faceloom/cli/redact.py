@@ -13,8 +13,8 @@ from faceloom.cli.flags import RunFlags
 from faceloom.cli.interrupts import Interrupts, Terminated
 from faceloom.cli.starting import starting
 from faceloom.cli.terminal import say, say_json
+from faceloom.options.calls import RedactOptions
 from faceloom.options.option import Option
-from faceloom.options.redaction import RedactOptions
 from faceloom.options.stages import PathLike
 from faceloom.units import format_bytes, format_seconds
 

@@ -28,9 +28,11 @@ from faceloom.options.outputs import (
     ShareOptions,
     SquareOptions,
 )
+from faceloom.options.redaction import CoverOptions, ProofOptions
 from faceloom.options.stages import (
     ChoiceOptions,
     ColourOptions,
+    DetectorOptions,
     ExcerptOptions,
     FlowOptions,
     PathLike,
@@ -195,6 +197,20 @@ class DeriveOptions(
     ChipOptions, OverlayOptions, RawOptions, ShareOptions, CeilingOptions, ReserveOptions, ThreadOptions, total=False
 ):
     """What `derive` takes."""
+
+
+class RedactOptions(
+    CoverOptions,
+    ProofOptions,
+    DetectorOptions,
+    PluginOptions,
+    MachineOptions,
+    PrecisionOptions,
+    RawOptions,
+    ShareOptions,
+    total=False,
+):
+    """What `redact` takes."""
 
 
 class ChipCutOptions(SquareOptions, BorderOptions, total=False):

@@ -5,10 +5,7 @@ from functools import partial
 from typing import Annotated, TypedDict
 
 from faceloom.choices import Fill, Over
-from faceloom.options.machine import MachineOptions, PrecisionOptions
 from faceloom.options.option import Interval, Option
-from faceloom.options.outputs import ShareOptions
-from faceloom.options.stages import DetectorOptions, PluginOptions
 
 _cover = partial(Option, group="how faces are covered")
 _proof = partial(Option, group="how that is looked at")
@@ -141,21 +138,4 @@ class ProofOptions(TypedDict, total=False):
             within=Interval(0, 9),
             example=1,
         ),
-    ]
-
-
-class RedactOptions(
-    CoverOptions,
-    ProofOptions,
-    DetectorOptions,
-    PluginOptions,
-    MachineOptions,
-    PrecisionOptions,
-    ShareOptions,
-    total=False,
-):
-    """What `redact` takes."""
-
-    raw: Annotated[
-        bool, Option(help="leave out what people have corrected: everything is as it was found", default=False)
     ]

@@ -41,8 +41,6 @@ class RedactSource:
     """Of what was written before, but for the faces that were still found: if it is another now, they count no more."""
     key: str | None = None
     """Of what was written before and is there: nothing is done if it would be written again."""
-    target: str | None = None
-    """What was written before, below the folder, if it may be replaced."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

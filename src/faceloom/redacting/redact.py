@@ -15,6 +15,7 @@ from faceloom.media.sources import Source
 from faceloom.memory.budget import budget_bytes_of, host_budget_bytes, reserve_bytes_of
 from faceloom.memory.ram import read_ram
 from faceloom.memory.usage import held_bytes, peak_bytes
+from faceloom.options.calls import RedactOptions
 from faceloom.options.declared import declared
 from faceloom.options.keywords import takes
 from faceloom.options.machine import (
@@ -26,7 +27,6 @@ from faceloom.options.machine import (
     ThreadOptions,
 )
 from faceloom.options.outputs import ShareOptions
-from faceloom.options.redaction import RedactOptions
 from faceloom.options.stages import DetectorOptions, PathLike, PluginOptions
 from faceloom.orders.inputs import existing
 from faceloom.redacting.ledger import LEDGER, Entry, Ledger, open_ledger
@@ -324,7 +324,6 @@ class _Run:
             found=tuple(sorted(set(again))),
             base=before.redacted.base,
             key=before.redacted.key if is_there else None,
-            target=before.redacted.target,
         )
 
     def _place(self, entry: Entry) -> Path:

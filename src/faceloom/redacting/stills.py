@@ -34,6 +34,9 @@ _APART_S, _MOVING_APART_S = 1000.0, 0.1
 """Seconds between pages that have nothing to do with each other, and between the frames of an animation."""
 _WORKING = 6.0
 """Frames that are held while one is written: as it is decoded, as it is painted on, and what its encoder has of it."""
+_KEPT = 4 / 3
+_HOLD_ALL = frozenset(["WEBP", "AVIF"])
+"""Formats of which Pillow's writer makes a list of all frames."""
 _JPEG_QUALITY = 95
 _PICTURES_QUALITY = 92
 
@@ -67,9 +70,9 @@ class StillWriter:
     def needed_bytes(self) -> int:
         if self._shape is None:
             return 0
-        return (
-            round(self._shape.frame_bytes * _WORKING) + self._shape.reading_bytes + 2 * self._source.path.stat().st_size
-        )
+        frames = _WORKING + (self._shape.pages * _KEPT if self._format in _HOLD_ALL else 0)
+        content_bytes = 2 * self._source.path.stat().st_size
+        return round(self._shape.frame_bytes * frames) + self._shape.reading_bytes + content_bytes
 
     def write(self, part: Path, paint: PaintFrame, *, stamp: Image | None, on_frames: OnFrames) -> Written:
         path = self._source.path
@@ -133,8 +136,8 @@ class _PageWriter:
         qtables = getattr(picture, "quantization", None)
         sampling = JpegImagePlugin.get_sampling(picture) if qtables else -1
         numbers = self._numbers()
-        pages = self._pages(numbers)
-        first = next(pages)
+        pages = _Pages(self, numbers)
+        first = self.page(0, numbers[0])
         told: dict[str, Any] = {"format": self._format, "icc_profile": picture.info.get("icc_profile")}
         if exif and self._format not in {"BMP", "GIF", "PPM", "TGA", "PCX"}:
             told["exif"] = exif
@@ -163,14 +166,11 @@ class _PageWriter:
             return [0]
         return numbers or [0]
 
-    def _pages(self, numbers: Sequence[int]) -> Iterator[PillowImage.Image]:
-        for index, number in enumerate(numbers):
-            if len(numbers) > 1 or number:
-                self._picture.seek(number)
-            yield self._page(index)
-
-    def _page(self, index: int) -> PillowImage.Image:
+    def page(self, index: int, number: int) -> PillowImage.Image:
+        """One of the pages, which Pillow knows by this number, with its faces covered."""
         page = self._picture
+        if number != page.tell():
+            page.seek(number)
         page.load()
         mode = page.mode if page.mode in _AS_THEY_ARE else _mode_for(page)
         if mode != page.mode:
@@ -236,11 +236,24 @@ class _PageWriter:
         durations = []
         for number in numbers:
             self._picture.seek(number)
+            self._picture.load()  # some plugins tell only then
             durations.append(int(self._picture.info.get("duration", 100)))
         self._picture.seek(numbers[0])
         assert len(durations) == count
         told: dict[str, Any] = {"duration": durations, "loop": self._picture.info.get("loop", 0)}
         return told | ({"disposal": 2} if self._format == "GIF" else {})
+
+
+class _Pages:
+    """All pages but the first, each made when it is asked for; some writers of Pillow's go through them twice."""
+
+    def __init__(self, writer: _PageWriter, numbers: Sequence[int]) -> None:
+        self._writer = writer
+        self._numbers = numbers
+
+    def __iter__(self) -> Iterator[PillowImage.Image]:
+        for index, number in enumerate(self._numbers[1:], start=1):
+            yield self._writer.page(index, number)
 
 
 def _mode_for(picture: PillowImage.Image) -> str:

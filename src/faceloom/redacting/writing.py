@@ -1,8 +1,7 @@
 """Writing: one source is written anew with its faces covered, to a file that has its name only when it is whole."""
 
 import hashlib
-from collections.abc import Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -10,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.choices import Fill, Over
-from faceloom.errors import BudgetError, StoreError
+from faceloom.errors import BudgetError
 from faceloom.faces import Image
 from faceloom.media.sources import Source, SourceKind
 from faceloom.redacting.covering import Covers, SeenFaces, cover
@@ -49,7 +48,7 @@ def write_source(
 
     Raises:
         MediaError: it cannot be read, or written.
-        StoreError: something that is not ours lies where it would be written.
+        StoreError: a link leads from the folder that is written to somewhere else.
         BudgetError: it takes more than is left of the memory.
         MemoryError: there is too little memory.
     """
@@ -70,14 +69,13 @@ def write_source(
         seen=_seen(faces.kept, writer.times, told.style),
         doubts=dict(counted(plan.runs)),
     )
-    if key == asked.key and target == asked.target:
+    if key == asked.key:
         return replace(result, is_same=True)
     _require(writer.needed_bytes, left_bytes)
     place = place_below(told.out, target)
     make_folders_below(told.out, Path(target).parent, share=told.share)
-    if target == asked.target:
-        place.unlink(missing_ok=True)
-    with _part_of(place, new_file(place, share=told.share)) as part, _Painter(told, asked, plan) as painter:
+    place.unlink(missing_ok=True)  # of an earlier round, or of a run that was killed before it could say so
+    with new_file(place, share=told.share) as part, _Painter(told, asked, plan) as painter:
         written = writer.write(part, painter, stamp=painter.stamp, on_frames=on_frames)
     return _finished(result, written, plan, writer.times)
 
@@ -96,17 +94,6 @@ def _writer_of(source: Source, style: Style) -> SourceWriter:
     with source.path.open("rb") as file:
         is_gif = file.read(len(_GIF)) == _GIF
     return StillWriter(source, film.times) if is_gif else film
-
-
-@contextmanager
-def _part_of(place: Path, opened: AbstractContextManager[Path]) -> Iterator[Path]:
-    """A file to write to beside the place where it belongs."""
-    try:
-        with opened as part:
-            yield part
-    except FileExistsError as error:
-        message = f"{place} is there already and was not written by this command; move it away or name another --out"
-        raise StoreError(message, path=place) from error
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
