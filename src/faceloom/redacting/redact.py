@@ -98,7 +98,7 @@ def redact(
     place = _claimed(Path(out), [*given], share=options["share"])
     with locked(place, share=options["share"]), open_ledger(place, share=options["share"]) as ledger:
         ledger.use(_settings(given, folder, style, whose, detectors, options))
-        run = _Run(place, ledger, options, detectors, on_event, should_stop)
+        run = _Redacting(place, ledger, options, detectors, on_event, should_stop)
         try:
             with run.timed("finding faces"):
                 faces = folder or run.find(given)
@@ -184,7 +184,7 @@ def _settings(
     }
 
 
-class _Run:
+class _Redacting:
     """One call: what is there, what is written, and what is found in it."""
 
     def __init__(

@@ -136,7 +136,7 @@ class _PageWriter:
         qtables = getattr(picture, "quantization", None)
         sampling = JpegImagePlugin.get_sampling(picture) if qtables else -1
         numbers = self._numbers()
-        pages = _Pages(self, numbers)
+        pages = _LaterPages(self, numbers)
         first = self.page(0, numbers[0])
         told: dict[str, Any] = {"format": self._format, "icc_profile": picture.info.get("icc_profile")}
         if exif and self._format not in {"BMP", "GIF", "PPM", "TGA", "PCX"}:
@@ -244,7 +244,7 @@ class _PageWriter:
         return told | ({"disposal": 2} if self._format == "GIF" else {})
 
 
-class _Pages:
+class _LaterPages:
     """All pages but the first, each made when it is asked for; some writers of Pillow's go through them twice."""
 
     def __init__(self, writer: _PageWriter, numbers: Sequence[int]) -> None:

@@ -56,12 +56,12 @@ class RedactSummary:
 
     @property
     def frames(self) -> int:
-        """That were written."""
+        """Frames that were written."""
         return sum(item.redacted.frames for item in self.items)
 
     @property
     def faces(self) -> int:
-        """That were found first, and are covered."""
+        """Faces that were found first, and are covered."""
         return sum(item.redacted.faces for item in self.items)
 
     @property
@@ -75,7 +75,7 @@ class RedactSummary:
         return sum(item.redacted.is_same for item in self.items)
 
     def to_json(self) -> dict[str, Any]:
-        """As `redact --json` prints it."""
+        """Gives the summary as `redact --json` prints it."""
         return {
             "sources": len(self.items) + len(self.failures),
             "frames": self.frames,
