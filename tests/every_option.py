@@ -335,6 +335,8 @@ def nothing_tracked() -> faceloom.tracks.Tracked:
 def nothing_sorted() -> faceloom.picking.sort.SortedFaces:
     """Of a result folder without faces."""
     return faceloom.picking.sort.SortedFaces(faces=0, unknown=0, lost=0, out=Path())
+
+
 def nothing_redacted() -> faceloom.redacting.summary.RedactSummary:
     """Of a redaction that did nothing."""
     return faceloom.redacting.summary.RedactSummary(

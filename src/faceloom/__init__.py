@@ -65,12 +65,12 @@ if TYPE_CHECKING:
     from faceloom.picking.pick import pick as pick
     from faceloom.picking.sort import SortedFaces as SortedFaces
     from faceloom.picking.sort import sort as sort
-    from faceloom.remaking import Remade as Remade
-    from faceloom.remaking import remake as remake
     from faceloom.redacting.redact import redact as redact
     from faceloom.redacting.summary import RedactedItem as RedactedItem
     from faceloom.redacting.summary import RedactSummary as RedactSummary
     from faceloom.redacting.summary import StillFound as StillFound
+    from faceloom.remaking import Remade as Remade
+    from faceloom.remaking import remake as remake
     from faceloom.results.exporting import export as export
     from faceloom.results.faces import ResultFace as ResultFace
     from faceloom.results.faces import ResultFrame as ResultFrame
