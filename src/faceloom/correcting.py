@@ -11,12 +11,15 @@ from numpy.typing import ArrayLike, NDArray
 
 from faceloom.errors import RequestError
 from faceloom.faces import Face, FrameId
+from faceloom.formats.cvat import FORMAT as CVAT
+from faceloom.formats.label_studio_edits import is_label_studio, read_annotations
 from faceloom.formats.record import encode_mask
 from faceloom.store.beside import new_file, refuse_full
 from faceloom.store.carrying import Carried, read_lines, take_in, write_lines
 from faceloom.store.copies import CopyKind, note_made
 from faceloom.store.corrections import Correction, FaceAddress, Verb, select_corrections, undone_last
 from faceloom.store.database import connect
+from faceloom.store.edits import take_edits
 from faceloom.store.origins import find_origin
 from faceloom.store.saying import (
     FacePlace,
@@ -225,16 +228,23 @@ class Corrections:
     def read(self, path: str | Path) -> Carried:
         """Adds the corrections of such a file, after those that there are; what is here already is left as it is.
 
-        Faces are found again by the content of their source, their frame and how much their boxes overlap.
+        Faces are found again by the content of their source, their frame and how much their boxes overlap. A file, or
+        folder, of CVAT for video, and one of annotations that Label Studio exports as JSON, becomes corrections of what
+        it tells otherwise than the folder does now.
 
         Returns:
             How many were added, and what is not here to be corrected.
 
         Raises:
-            MediaError: the file is none of corrections; nothing is changed then.
+            MediaError: the file is none of these; nothing is changed then.
         """
+        given = Path(path)
         with saying(self._folder) as db:
-            return take_in(db, read_lines(Path(path)))
+            if given.is_dir() or given.suffix.lower() == ".xml":
+                return take_edits(db, CVAT.read(given), whole_sources=True)
+            if is_label_studio(given):
+                return take_edits(db, read_annotations(given), whole_sources=False)
+            return take_in(db, read_lines(given))
 
     def _mark(self, numbers: Sequence[int], *, undone: bool) -> list[Correction]:
         with saying(self._folder) as db:

@@ -40,6 +40,7 @@ _LIST_EXAMPLES = """\
   faceloom corrections faces                         what has been said, and what of it is undone
   faceloom corrections faces --export said.jsonl     all of it as JSON lines, for another folder or to be kept
   faceloom corrections other --import said.jsonl     of the same faces there
+  faceloom corrections faces --import cvat/          what was changed in CVAT for video, or in Label Studio (JSON)
 """
 _MOST_POINTS_BYTES = 1 << 20
 _SHOWN = 3
@@ -53,7 +54,12 @@ class CorrectionsFlags(JsonFlags, total=False):
     ]
     import_: Annotated[
         PathLike | None,
-        Option(help="add those of such a file that are not there yet", unit="FILE", flag="import", example="in.jsonl"),
+        Option(
+            help="add those of such a file, or what was changed in one of CVAT or Label Studio",
+            unit="FILE",
+            flag="import",
+            example="in.jsonl",
+        ),
     ]
     list: Annotated[bool, Option(help="list them, as is done if nothing else is asked for", default=False)]
 

@@ -215,6 +215,8 @@ class _Found:
         self._path: list[str] = []
         self._track: dict[str, str] = {}
         self._shape: _Shape | None = None
+        self._keys: list[tuple[int, _Shape | None]] = []
+        """Of the track at hand, the frames in which it is told, with its shape unless it is gone there."""
         self._key = ""
         self._text: list[str] = []
         self._text_length = 0
@@ -228,9 +230,10 @@ class _Found:
             raise ValueError("it has images and not tracks; export it as CVAT for video")
         self._begin_text()
         if name == "track":
-            self._track = attributes
+            self._track, self._keys = attributes, []
         elif self._path[1:] == ["track"] and name in {"box", "points"}:
             self._shape = self._shape_of(name, attributes)
+            self._keys.append((checks.whole(int(attributes["frame"]), "a frame"), self._shape))
         elif self._path[1:2] == ["track"] and name == "attribute":
             self._key = attributes["name"]
         self._path.append(name)
@@ -244,7 +247,26 @@ class _Found:
             self.texts[name] = text
         elif self._path[1:] == ["track"] and name in {"box", "points"}:
             self._shape = None
+        elif self._path == ["annotations"] and name == "track":
+            self._fill()
         self._begin_text()
+
+    def _fill(self) -> None:
+        """Lays the shape of a track between its keyframes, as CVAT shows it: in a straight line."""
+        keys = sorted(self._keys, key=lambda key: key[0])
+        for (first, one), (last, other) in itertools.pairwise(keys):
+            if one is None or other is None or one.pixels.shape != other.pixels.shape:
+                continue
+            kept = self._boxes if one.pixels.ndim == 1 else self._points
+            for frame in range(first + 1, last):
+                part = (frame - first) / (last - first)
+                pixels = (one.pixels + part * (other.pixels - one.pixels)).astype(np.float32)
+                self._keep(kept, _Shape(frame, one.group, one.label, pixels, one.attributes))
+
+    def _keep(self, kept: list[_Shape], shape: _Shape) -> None:
+        if len(self._boxes) + len(self._points) >= _MAX_SHAPES:
+            raise ValueError(f"it has more than {_MAX_SHAPES:,} boxes and points")
+        kept.append(shape)
 
     def text(self, content: str) -> None:
         self._text.append(content)
@@ -268,11 +290,9 @@ class _Found:
             kept = self._points
         else:
             return None
-        if len(self._boxes) + len(self._points) >= _MAX_SHAPES:
-            raise ValueError(f"it has more than {_MAX_SHAPES:,} boxes and points")
         frame = checks.whole(int(attributes["frame"]), "a frame")
         group = checks.whole(int(self._track.get("group_id") or 0), "a group")
-        kept.append(_Shape(frame, group, self._track.get("label", ""), pixels))
+        self._keep(kept, _Shape(frame, group, self._track.get("label", ""), pixels))
         return kept[-1]
 
     def faces(self) -> dict[int, list[FaceRecord]]:

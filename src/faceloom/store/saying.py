@@ -72,7 +72,7 @@ def say(db: sqlite3.Connection, verb: Verb, places: Sequence[FacePlace], **told:
         RequestError: there is no such face, or this cannot be said.
     """
     now = replayed(db)
-    said = Correction.said(verb, faces=tuple(_addressed(db, now, verb, *place) for place in places), **told)
+    said = Correction.said(verb, faces=tuple(addressed(db, now, verb, *place) for place in places), **told)
     made = insert_correction(db, said)
     queue_chips(db, made)
     return made
@@ -91,7 +91,12 @@ def add_face(db: sqlite3.Connection, frame: FrameId, box: NDArray[np.float32]) -
     return made
 
 
-def _addressed(db: sqlite3.Connection, now: Replayed, verb: Verb, frame: FrameId, index: int) -> FaceAddress:
+def addressed(db: sqlite3.Connection, now: Replayed, verb: Verb, frame: FrameId, index: int) -> FaceAddress:
+    """A face as a correction names it, with what holds of it until then.
+
+    Raises:
+        RequestError: there is no such face.
+    """
     row = db.execute(_FACE, (frame.source, frame.index, index)).fetchone()
     if row is None:
         raise RequestError(f"there is no face {index} in frame {frame}; faceloom export --to jsonl lists faces")
