@@ -1,4 +1,5 @@
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -16,8 +17,8 @@ FACE = FaceRecord(
     landmarks=np.arange(136, dtype=np.float32).reshape(68, 2),
 )
 FRAMES = [
-    FrameRecord(id=FrameId("a.jpg", 0), width=64, height=48, faces=(FACE,)),
-    FrameRecord(id=FrameId("clip.mp4", 12), time=0.5, width=64, height=48),
+    FrameRecord(id=FrameId("a.jpg", 0), width=64, height=64, faces=(FACE,)),
+    FrameRecord(id=FrameId("clip.mp4", 12), time=0.5, width=64, height=64),
 ]
 
 
@@ -28,6 +29,17 @@ def test_the_document_is_what_the_format_says(tmp_path: Path) -> None:
     assert (annotation["bbox"], annotation["area"], annotation["num_keypoints"]) == ([10, 20, 30, 40], 1200, 68)
     assert annotation["keypoints"][:6] == [0, 1, 2, 2, 3, 2]
     assert len(content["categories"][0]["keypoints"]) == 68
+
+
+def test_boxes_end_where_the_frame_does_and_only_where_its_size_is_known(tmp_path: Path) -> None:
+    face = replace(FACE, box=np.array([-10, 20, 40, 90], np.float32))
+    frame = replace(FRAMES[0], faces=(face,))
+    boxes = []
+    for number, one in enumerate((frame, replace(frame, width=None, height=None))):
+        (tmp_path / str(number)).mkdir()
+        content = json.loads(written(FORMAT, [one], tmp_path / str(number)).read_bytes())
+        boxes.append(content["annotations"][0]["bbox"])
+    assert boxes == [[-0.5, 20, 40.5, 43.5], [-10, 20, 50, 70]]
 
 
 def test_the_peers_own_reader_and_evaluation_take_it(tmp_path: Path) -> None:

@@ -16,6 +16,7 @@ from faceloom.formats import checks
 from faceloom.formats.jsonl import rounded
 from faceloom.formats.names import frame_name, frame_named
 from faceloom.formats.record import FaceRecord, Format, FrameRecord, Frames, Piece
+from faceloom.formats.shares import clipped
 
 _CATEGORY = {
     "id": 1,
@@ -36,7 +37,7 @@ def _write(frames: Frames) -> Iterator[Piece]:
     for image, frame in enumerate(frames, start=1):
         for face in frame.faces:
             number = next(count)
-            yield "", _item(number, _annotation(number, image, face))
+            yield "", _item(number, _annotation(number, image, face, frame))
     yield "", b'],"categories":' + _json([_CATEGORY]) + b"}\n"
 
 
@@ -53,8 +54,8 @@ def _image(number: int, frame: FrameRecord) -> dict[str, Any]:
     return {"id": number, "file_name": frame_name(frame), **size}
 
 
-def _annotation(number: int, image: int, face: FaceRecord) -> dict[str, Any]:
-    x0, y0, x1, y1 = face.box.astype(np.float64).tolist()
+def _annotation(number: int, image: int, face: FaceRecord, frame: FrameRecord) -> dict[str, Any]:
+    x0, y0, x1, y1 = clipped(face.box, frame).tolist()
     points = np.zeros((68, 3))
     if face.landmarks is not None:
         points[:, :2] = face.landmarks
@@ -109,7 +110,7 @@ FORMAT = Format(
     title="COCO keypoints",
     suffix=".json",
     keeps=frozenset([Part.SIZES, Part.EMPTY, Part.SCORES, Part.LANDMARKS]),
-    changes="pixels are rounded to 3 decimals, scores to 4",
+    changes="boxes are clipped to the frame; pixels are rounded to 3 decimals, scores to 4",
     write=_write,
     read=_read,
 )

@@ -1,8 +1,8 @@
 """What every format is written from and read into, and the contract of a format."""
 
 import struct
-from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TypeAlias
 
@@ -15,6 +15,7 @@ from faceloom.faces import FrameId
 from faceloom.geometry.affine import Affine, Points
 from faceloom.geometry.chips import Framing
 from faceloom.geometry.drawings import Drawing
+from faceloom.suggestions import or_else
 
 _PNG_SIZE = slice(16, 24)  # PNG specification 11.2.2: width and height are the first fields of the first chunk
 
@@ -137,6 +138,8 @@ class Format:
     """The pieces of one file after the other; left out where the format can only be read."""
     write_with_chips: Callable[[Frames, ChipReader], Iterator[Piece]] = _takes_no_chips
     """In place of `write`, where chips are copied into the format's files."""
+    layouts: Mapping[str, Callable[[Frames, ChipReader], Iterator[Piece]]] = field(default_factory=dict)
+    """Ways to lay the files out, by name, the usual one first; then `write_with_chips` is that one."""
     read: Callable[[Path], Iterator[FrameRecord]] = _is_not_read
     """The frames of a file or folder; MediaError where it is not of this format, or beyond a limit. Left out where the
     format can only be written."""
@@ -144,6 +147,19 @@ class Format:
     is_folder: bool = False
     needs: tuple[str, ...] = ()
     """Modules that are imported for it and are no part of a plain installation."""
+
+    def writer(self, layout: str | None) -> Callable[[Frames, ChipReader], Iterator[Piece]]:
+        """What writes a layout, or the usual one.
+
+        Raises:
+            RequestError: there is no such layout.
+        """
+        if layout is None:
+            return self.write_with_chips if self.takes_chips else lambda frames, _: self.write(frames)
+        if layout not in self.layouts:
+            known = or_else(layout, self.layouts) if self.layouts else "it has but one"
+            raise RequestError(f"{self.title} has no layout {layout!r}; {known}")
+        return self.layouts[layout]
 
     @property
     def is_written(self) -> bool:

@@ -420,6 +420,16 @@ class SortOptions(LaidOptions, total=False):
 class ExportOptions(RawOptions, ShareOptions, total=False):
     """What `export` takes."""
 
+    layout: Annotated[
+        str | None,
+        Option(
+            help="how files are laid out: chips source, flat, person or webdataset; masks face, frame, face-exr or"
+            " frame-exr",
+            usual="the first of these",
+            unit="NAME",
+            example="flat",
+        ),
+    ]
     frames: Annotated[
         bool,
         Option(

@@ -44,6 +44,8 @@ def export(
         StoreError: the folder holds no results that can be read, or the disk is full.
     """
     chosen = {"frames": options["frames"], "rejected": options["rejected"], "raw": options["raw"]}
+    if options["layout"] is not None and not isinstance(out, str | Path):
+        raise RequestError("a layout is that of files; name a place to write to")
     if out is None:
         text = io.StringIO()
         exports.export(Path(folder), text, to=to, **chosen)
@@ -52,7 +54,7 @@ def export(
         exports.export(Path(folder), out, to=to, **chosen)
         return None
     try:
-        _write(Path(folder), Path(out), to=to, share=options["share"], **chosen)
+        _write(Path(folder), Path(out), to=to, layout=options["layout"], share=options["share"], **chosen)
     except FileExistsError as error:
         raise RequestError(f"{out} is there already; name another, or remove it") from error
     except OSError as error:
@@ -62,9 +64,11 @@ def export(
     return Path(out)
 
 
-def _write(folder: Path, out: Path, *, to: str, frames: bool, rejected: bool, raw: bool, share: bool) -> None:
+def _write(
+    folder: Path, out: Path, *, to: str, layout: str | None, frames: bool, rejected: bool, raw: bool, share: bool
+) -> None:
     if not frames:
-        exports.export_to(folder, out, to=to, rejected=rejected, raw=raw, share=share)
+        exports.export_to(folder, out, to=to, layout=layout, rejected=rejected, raw=raw, share=share)
         return
     with new_file(out, share=share) as part, part.open("w", encoding="utf-8") as file:
         exports.export(folder, file, to=to, frames=True, raw=raw)

@@ -63,23 +63,28 @@ def export(folder: Path, out: TextIO, *, to: str, frames: bool, rejected: bool =
 
 
 def export_to(
-    folder: Path, target: Path, *, to: str, rejected: bool = False, raw: bool = False, share: bool = False
+    folder: Path,
+    target: Path,
+    *,
+    to: str,
+    layout: str | None = None,
+    rejected: bool = False,
+    raw: bool = False,
+    share: bool = False,
 ) -> None:
     """Writes the faces of a result folder to a new file, or a new folder where the format is many files.
 
     On demand those that were rejected are among them, marked as that; and all are as they were found.
 
     Raises:
-        RequestError: an unknown format, or one that cannot mark faces.
+        RequestError: an unknown format or layout, or a format that cannot mark faces.
         StoreError: the folder holds no store that can be read.
         OSError: the target is there already, or cannot be written.
     """
     chosen = _format_of(to, rejected=rejected)
+    write = chosen.writer(layout)
     with stored_frames(folder, rejected=rejected, raw=raw) as stored:
-        if chosen.takes_chips:
-            pieces = chosen.write_with_chips(stored, lambda chip: _content(folder, chip))
-        else:
-            pieces = chosen.write(stored)
+        pieces = write(stored, lambda chip: _content(folder, chip))
         first = next(pieces, ("", b""))  # whatever forbids this export is known before there is a file
         whole = itertools.chain([first], pieces)
         if not chosen.is_folder:
