@@ -4,6 +4,7 @@ import base64
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
+from sys import intern
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -305,7 +306,7 @@ def _place(face: FaceLike) -> FacePlace:
     source, _, place = str(face).rpartition("#")
     frame, _, index = place.partition("/")
     if source and frame.isdecimal() and index.isdecimal():
-        return FrameId(source, int(frame)), int(index)
+        return FrameId(intern(source), int(frame)), int(index)
     if Path(face).is_file():
         origin = find_origin(Path(face))
         return FrameId(origin.source, origin.frame), origin.index

@@ -349,10 +349,11 @@ class ReviewedFolder:
         answer = SAYINGS[verb](self._said, self.faces_of, told)
         if verb in _OF_ROWS:
             self._found = read_table(self._db)
-        self._take(self._changes_now())
         some = answer if isinstance(answer, list) else [answer]
         numbers = [one.id for one in some]
         after = some[0].after if some and isinstance(some[0].after, str) else None
+        del answer, some  # of all faces, perhaps
+        self._take(self._changes_now())
         answer = {"corrections": numbers, "verb": verb, "after": after, "version": self.version}
         return {**answer, "to_make": verb in _OF_PLACES and count_to_make(self._db, self._now) > 0}
 

@@ -13,7 +13,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from enum import StrEnum
-from itertools import groupby
+from itertools import chain, groupby
+from sys import intern
 from typing import Any, Self
 
 import numpy as np
@@ -132,7 +133,8 @@ class Correction:
         now = datetime.now(UTC).isoformat(timespec="milliseconds")
         made = cls(uid=secrets.token_hex(_UID_BYTES), at=now, verb=verb, **told)
         try:
-            return from_json(made.to_json())  # type: ignore[return-value]
+            faces = tuple(address_from_json(face.to_json()) for face in made.faces)
+            return _checked(replace(made, faces=()).to_json(), faces)  # type: ignore[return-value]
         except (ArithmeticError, LookupError, TypeError, ValueError) as error:
             raise RequestError(f"this cannot be said: {error}") from error
 
@@ -143,9 +145,15 @@ def from_json(told: Any) -> Correction:
     Raises:
         ArithmeticError, AttributeError, LookupError, TypeError, ValueError: it is none.
     """
-    verb = Verb(told["verb"])
-    faces, persons = told["faces"], told["persons"]
-    if not isinstance(faces, list) or not isinstance(persons, list) or len(faces) > _MOST_FACES:
+    if not isinstance(told["faces"], list):
+        raise ValueError("its faces and persons are no lists")
+    return _checked(told, tuple(address_from_json(face) for face in told["faces"]))
+
+
+def _checked(told: Any, faces: tuple[FaceAddress, ...]) -> Correction:
+    """A correction out of what is told of it, and faces that are some: there may be a hundred thousand."""
+    verb, persons = Verb(told["verb"]), told["persons"]
+    if not isinstance(persons, list) or len(faces) > _MOST_FACES:
         raise ValueError("its faces and persons are no lists")
     require_number(verb, len(faces), len(persons))
     if type(told["undone"]) is not bool:
@@ -158,7 +166,7 @@ def from_json(told: Any) -> Correction:
         uid=uid,
         at=datetime.fromisoformat(checks.name(told["at"], "its time")).isoformat(timespec="milliseconds"),
         verb=verb,
-        faces=tuple(address_from_json(face) for face in faces),
+        faces=faces,
         persons=tuple(checks.name(person, "a person") for person in persons),
         after=_AFTER[verb](told["after"]),
         is_undone=told["undone"],
@@ -214,13 +222,14 @@ def address_from_json(told: Any) -> FaceAddress:
         LookupError, TypeError, ValueError: it names none.
     """
     sha256 = checks.optional_name(told["sha256"], "a digest")
+    source = checks.name(told["source"], "a source")
     x0, y0, x1, y1 = checks.box(*told["box"]).tolist()
     before = told.get("before")
     if len(json.dumps(before)) > checks.MAX_LINE_BYTES:
         raise ValueError("what held before is too long")
     return FaceAddress(
-        frame=FrameId(checks.name(told["source"], "a source"), checks.whole(told["frame"], "a frame")),
-        sha256=sha256,
+        frame=FrameId(intern(source), checks.whole(told["frame"], "a frame")),  # which thousands of faces may share
+        sha256=None if sha256 is None else intern(sha256),
         index=checks.whole(told["index"], "a face"),
         box=(x0, y0, x1, y1),
         before=before,
@@ -308,19 +317,21 @@ def select_corrections(
     rows = db.execute(f"{query} WHERE {where} ORDER BY id, number", values)
     for place, same in groupby(rows, key=lambda row: row[0]):
         try:
-            yield _from_rows(list(same))
+            yield _from_rows(same)
         except (ArithmeticError, AttributeError, LookupError, RecursionError, TypeError, ValueError) as error:
             raise ValueError(f"correction {place!r:.40}: {error or type(error).__name__}") from error
 
 
-def _from_rows(rows: Sequence[tuple[Any, ...]]) -> Correction:
-    number, uid, at, verb, persons, after, undone = rows[0][:7]
-    faces = [address_of_row(*row[8:]).to_json() for row in rows if row[7] is not None]
-    told = {"id": number, "uid": uid, "at": at, "verb": verb, "faces": faces}
+def _from_rows(rows: Iterator[tuple[Any, ...]]) -> Correction:
+    """A correction of its rows, of which there is one for each face, or one without a face."""
+    first = next(rows)
+    faces = tuple(address_of_row(*row[8:]) for row in chain([first], rows) if row[7] is not None)
+    number, uid, at, verb, persons, after, undone = first[:7]
+    told = {"id": number, "uid": uid, "at": at, "verb": verb}
     told["undone"] = checks.whole(undone, "its place among those undone") > 0
     told["persons"] = [] if persons is None else json.loads(persons)
     told["after"] = None if after is None else json.loads(after)
-    return from_json(told)
+    return _checked(told, faces)
 
 
 def unsound_corrections(db: sqlite3.Connection) -> Iterator[str]:

@@ -183,15 +183,21 @@ def _holding(db: sqlite3.Connection) -> Iterator[tuple[Said, list[int]]]:
     What is of no use here, as when something was said, is not looked at: there may be thousands of them.
     """
     for number, same in groupby(db.execute(_HOLDING), key=lambda row: row[0]):
-        rows = list(same)
-        faces = [row[4:] for row in rows if row[4] is not None]
+        numbers: list[int | None] = []
+        lost: dict[int, FaceAddress] = {}
+        told: tuple[Any, ...] = ()
         try:
-            said = Said.of_row(*rows[0][1:4], faces=len(faces))
-            lost = {place: address_of_row(*told) for place, face, *told in faces if face is None}
+            for row in same:  # of which there may be a hundred thousand
+                told, (place, face) = row[1:4], row[4:6]
+                if place is not None:
+                    if face is None:
+                        lost[len(numbers)] = address_of_row(*row[6:])
+                    numbers.append(face)
+            said = Said.of_row(*told, faces=len(numbers))
         except DAMAGE as error:
             raise ValueError(f"correction {number!r:.40}: {error or type(error).__name__}") from error
-        found = find_again(db, lost) if lost else {}
-        numbers = (found.get(place) if face is None else face for place, face, *_ in faces)
+        for place, found in (find_again(db, lost) if lost else {}).items():
+            numbers[place] = found
         yield said, [face for face in numbers if face is not None and face != _UNSEEN]
 
 
