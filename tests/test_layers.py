@@ -34,8 +34,6 @@ ROWS = (
     ("supervisor",),
     ("orders",),
     ("samples", "live_runs", "remaking", "api"),
-    ("review",),
-    ("samples", "live_runs", "api"),
     ("review", "redacting"),
     ("diagnosis",),
     ("cli",),
