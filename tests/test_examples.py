@@ -14,6 +14,7 @@ import pytest
 import faceloom
 from conftest import prepared
 from faceloom.models.weights import WeightCache
+from store.made_results import write_media, write_result
 
 EXAMPLES = Path(__file__).parents[1] / "examples"
 PACKAGES = Path(faceloom.__file__).parents[1]
@@ -123,10 +124,41 @@ def test_an_interrupted_run_goes_on_and_does_nothing_twice(clip: Path, tmp_path:
     assert faceloom.export(tmp_path / "out") == faceloom.export(whole)
 
 
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A result folder of a few faces, of no network."""
+    folder = tmp_path_factory.mktemp("made")
+    write_result(write_media(folder / "in"), folder / "faces")
+    return folder / "faces"
+
+
+def test_pandas_tells_of_sources_and_faces(made: Path, tmp_path: Path) -> None:
+    pytest.importorskip("pandas", reason="pandas is not installed: it is in the extra 'pandas'")
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed: it is in the extra 'pandas'")
+    printed = run("faces_in_pandas", made, cwd=tmp_path)
+    assert re.search(r"^deep/crowd\.jpg +12 ", printed, re.MULTILINE)
+    assert "17 of 17 faces look here" in printed
+    assert "(68, 2)" in printed
+
+
+def test_torch_is_given_tensors(made: Path, tmp_path: Path) -> None:
+    pytest.importorskip("torch", reason="torch is not installed: it is in the extra 'torch'")
+    printed = run("torch_dataset", made, cwd=tmp_path)
+    assert "'chip': (8, 3, 64, 64), 'landmarks': (8, 68, 2)" in printed
+    assert "(1, 3, 64, 64)" in printed
+
+
+def test_a_data_set_of_hugging_face_is_loaded_as_anybody_would(made: Path, tmp_path: Path) -> None:
+    pytest.importorskip("datasets", reason="datasets is not installed: pip install datasets")
+    printed = run("hugging_face", made, "out", cwd=tmp_path)
+    assert "17 faces, 0 of them sharp" in printed
+    assert "64 pixels wide, of ann_in_july.png" in printed
+
+
 def test_every_example_is_run_here_and_says_how_it_is_run() -> None:
     tests = Path(__file__).read_text()
     names = sorted(path.stem for path in EXAMPLES.glob("*.py"))
-    assert len(names) == 8
+    assert len(names) == 11
     for name in names:
         text = (EXAMPLES / f"{name}.py").read_text()
         assert f'run("{name}"' in tests

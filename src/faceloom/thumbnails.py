@@ -43,7 +43,7 @@ def to_png(image: NDArray[np.uint8]) -> bytes:
 
 
 def to_jpeg(image: NDArray[np.uint8]) -> bytes:
-    """A tenth of the PNG, which counts where a page has dozens."""
+    """The JPEG file of an image (H, W, 3) RGB, a tenth of the PNG, which counts where a page has dozens."""
     import cv2
 
     _, content = cv2.imencode(".jpg", image[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 90])

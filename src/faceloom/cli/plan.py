@@ -45,6 +45,14 @@ class PlanFlags(PlanOptions, JsonFlags, total=False):
             example="problem.json",
         ),
     ]
+    plot: Annotated[
+        PathLike | None,
+        Option(
+            help="also draw it to a new .svg: seconds by memory with --what-if, else memory and seconds of each pass",
+            unit="FILE",
+            example="plan.svg",
+        ),
+    ]
 
 
 def run(chosen: argparse.Namespace) -> int:
@@ -64,28 +72,47 @@ def _plan_inputs(chosen: argparse.Namespace, budgets: Sequence[str]) -> int:
     with starting():
         from faceloom.api import plan as plan_inputs
     from faceloom.cli.watching import watching
-    from faceloom.errors import BudgetError
+    from faceloom.errors import BudgetError, RequestError
 
     with watching(chosen) as on_event:
         found = plan_inputs(chosen.inputs, on_event=on_event, **keywords(chosen, PlanOptions))
     if len(found.devices) > 1:
+        if chosen.plot:
+            raise RequestError("--plot draws the plan of one device; name one with --device")
         _print_devices(found, budgets, as_json=chosen.json)
     elif not budgets:
         (only,) = found.plans
         if isinstance(only, BudgetError):
             _note_guesses(found)
             raise only
+        _plot(chosen, [only.plan], budgets)
         if chosen.json:
             say_json(only.plan.to_json() | more_to_json(found))
         else:
             say(in_words(found, only))
-    elif chosen.json:
-        sizes = [parse_bytes(budget) for budget in budgets]
-        say_json({"plans": [or_error(one, size) for one, size in zip(found.plans, sizes, strict=True)]})
     else:
-        say(compared([one if isinstance(one, BudgetError) else one.plan for one in found.plans], budgets))
+        plans = [one if isinstance(one, BudgetError) else one.plan for one in found.plans]
+        _plot(chosen, plans, budgets)
+        if chosen.json:
+            sizes = [parse_bytes(budget) for budget in budgets]
+            say_json({"plans": [or_error(one, size) for one, size in zip(found.plans, sizes, strict=True)]})
+        else:
+            say(compared(plans, budgets))
     _note_guesses(found)
     return 0
+
+
+def _plot(chosen: argparse.Namespace, plans: "Sequence[Plan | BudgetError]", budgets: Sequence[str]) -> None:
+    """Draws plans, if that is asked for: of each budget one, or the only one."""
+    from faceloom.cli.plan_plots import budget_plot, pass_plot, write_plot
+    from faceloom.errors import BudgetError
+
+    if chosen.plot is None:
+        return
+    if budgets:
+        write_plot(Path(chosen.plot), budget_plot(plans, [_size(budget) for budget in budgets]))
+    elif not isinstance(plans[0], BudgetError):
+        write_plot(Path(chosen.plot), pass_plot(plans[0]))
 
 
 def _print_devices(found: "Forecast", budgets: Sequence[str], *, as_json: bool) -> None:
@@ -130,6 +157,7 @@ def _plan_problem(chosen: argparse.Namespace, budgets: Sequence[str]) -> int:
 
     if not budgets:
         solved = solve_wished(problem, wishes, device=device)
+        _plot(chosen, [solved], budgets)
         if as_json:
             say_json(solved.to_json())
         else:
@@ -137,6 +165,7 @@ def _plan_problem(chosen: argparse.Namespace, budgets: Sequence[str]) -> int:
         return 0
     sizes = [_size(budget) for budget in budgets]
     plans = [attempt(size) for size in sizes]
+    _plot(chosen, plans, budgets)
     if as_json:
         say_json({"plans": [or_error(one, size) for one, size in zip(plans, sizes, strict=True)]})
     else:

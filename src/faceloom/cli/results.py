@@ -11,12 +11,22 @@ from faceloom.cli.terminal import Escaping, on_one_line, say, say_json
 from faceloom.errors import StoreError
 from faceloom.options.calls import ExportOptions, RawOptions
 from faceloom.options.option import Option
+from faceloom.options.outputs import ShareOptions
 from faceloom.options.stages import PathLike
 from faceloom.units import format_bytes, format_seconds
 
 
-class ShowFlags(RawOptions, JsonFlags, total=False):
+class ShowFlags(RawOptions, ShareOptions, JsonFlags, total=False):
     """What `faceloom show` takes."""
+
+    sheet: Annotated[
+        PathLike | None,
+        Option(
+            help="also write a contact sheet, a row for each person, to a new picture (.jpg or .png)",
+            unit="FILE",
+            example="sheet.jpg",
+        ),
+    ]
 
 
 class ExportFlags(ExportOptions, total=False):
@@ -30,7 +40,11 @@ class ExportFlags(ExportOptions, total=False):
 
 
 def show(chosen: argparse.Namespace) -> int:
-    """Prints a result folder's summary."""
+    """Prints a result folder's summary, and writes the sheet that is asked for."""
+    if chosen.sheet is not None:
+        from faceloom.results.sheets import write_sheet
+
+        write_sheet(Path(chosen.folder), Path(chosen.sheet), raw=chosen.raw, share=chosen.share)
     from faceloom.store.summary import read_summary
 
     summary = read_summary(Path(chosen.folder), raw=chosen.raw)

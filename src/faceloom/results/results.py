@@ -14,6 +14,7 @@ from faceloom.results import reading, tables
 from faceloom.results.faces import ResultFace, ResultFrame
 from faceloom.results.filters import EVERY, FaceFilter, Names, at_least_0, names_of, refuse_unknown, share_of, size_of
 from faceloom.results.pictures import read_chip
+from faceloom.results.sheets import write_sheet
 from faceloom.selection import LengthLike
 from faceloom.store.folder import DATABASE
 from faceloom.store.tracks import Shot, Track, read_shots, read_tracks
@@ -237,6 +238,14 @@ class Results:
     def to_pandas(self) -> "pandas.DataFrame":
         """All faces as a pandas DataFrame, see `FaceSelection.to_pandas`."""
         return self.faces().to_pandas()
+
+    def write_sheet(self, out: str | Path) -> Path:
+        """Writes a contact sheet to a new .jpg or .png: a row of the best faces of each person, and of nobody's.
+
+        Raises:
+            RequestError: the file is there already or cannot be written, or there are no chips.
+        """
+        return write_sheet(self.folder, Path(out), raw=self._raw)
 
     def _repr_html_(self) -> str:
         return self.faces()._repr_html_()
