@@ -29,6 +29,7 @@ class Part(StrEnum):
     CONFIDENCE = "confidences of the aligner"
     SPREADS = "spreads of landmarks"
     IRISES = "irises"
+    BLENDSHAPES = "blendshapes"
     POSES = "poses"
     SHARPNESS = "sharpness"
     QUALITIES = "qualities"
@@ -218,6 +219,20 @@ class FaceAttributes(Generic[MaskT]):
             since=7,
             is_remade=True,
             about="Of the left, then the right iris, as seen in the picture: middle, right, upper, left, lower edge.",
+        ),
+    ] = None
+    blendshapes: Annotated[
+        NDArray[np.float32] | None,
+        Attribute(
+            kind=Kind.NUMBERS,
+            shape=(52,),
+            digits=4,
+            part=Part.BLENDSHAPES,
+            presence=Presence.ASKED,
+            in_chips=False,
+            since=10,
+            is_remade=True,
+            about="How far each of 52 parts of an expression is there, 0 to 1, in the order of `BLENDSHAPES`.",
         ),
     ] = None
     frame_to_chip: Annotated[

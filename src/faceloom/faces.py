@@ -77,6 +77,8 @@ class Sighting:
     """In [0, 1]: its belief that this is a face; 1 where it has none."""
     irises: Points | None = None
     """(10, 2) likewise, where it looks for them."""
+    blendshapes: NDArray[np.float32] | None = None
+    """(52,) likewise."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False, repr=False)

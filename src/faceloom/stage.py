@@ -112,6 +112,11 @@ class Plugin(ABC):
     arguments. Such a network runs by the engine `torch` alone. Empty: the weights tell what the network is."""
 
     @property
+    def needed_weights(self) -> PinnedFile | None:
+        """The file of the network that it runs as its options ask."""
+        return self.weights
+
+    @property
     def options(self) -> dict[str, Any]:
         """The plugin's options by name, as plain values."""
         return asdict(self)  # type: ignore[call-overload, no-any-return]  # every plugin is a dataclass
@@ -181,7 +186,7 @@ class Stage:
     @property
     def weights(self) -> PinnedFile | None:
         """The file of the stage's network."""
-        return self.own_weights or self.plugin.weights
+        return self.own_weights or self.plugin.needed_weights
 
     @property
     def short_name(self) -> str:

@@ -51,6 +51,8 @@ class Alignment:
     """(N, 4) box around every point the network found, also those outside the 68."""
     irises: Points | None = None
     """(N, 10, 2): of each iris its middle and right, upper, left and lower edge; None where nobody looks for them."""
+    blendshapes: NDArray[np.float32] | None = None
+    """(N, 52) in [0, 1]; None where nobody looks for them."""
 
 
 Limit: TypeAlias = tuple[str, float | None]
@@ -87,8 +89,8 @@ class Aligner(NetworkPlugin):
     five_square: ClassVar[FiveSquare | None] = None
     """That extent, told by five keypoints: then a second look is spared where these are plausible."""
 
-    sees_irises: ClassVar[bool] = False
-    """Whether it can find them, if it is asked by an option `irises` of its own."""
+    sees: ClassVar[frozenset[str]] = frozenset()
+    """What else it can tell of a face, `irises` and `blendshapes`, if it is asked by an option of that name."""
     joins_answers: ClassVar[bool] = False
     """Whether answers to several calls, laid one after another, can be decoded as one; it is faster."""
 
@@ -139,11 +141,12 @@ class Aligner(NetworkPlugin):
         require(found.confidence.shape == (count,), self, "confidence (N,)")
         require(found.extent.shape == (count, 4), self, "extent (N, 4)")
         require(found.irises is None or found.irises.shape == (count, 10, 2), self, "irises (N, 10, 2)")
+        require(found.blendshapes is None or found.blendshapes.shape == (count, 52), self, "blendshapes (N, 52)")
         return found
 
 
-def together(parts: Sequence[Points | None]) -> Points | None:
-    """The irises of several answers, one after another, if they were looked for."""
+def together(parts: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
+    """What several answers tell besides, one after another, if it was looked for."""
     seen = [part for part in parts if part is not None]
     return np.concatenate(seen) if seen else None
 
@@ -157,4 +160,5 @@ def _together(parts: Sequence[Alignment]) -> Alignment:
         confidence=np.concatenate([part.confidence for part in parts]),
         extent=np.concatenate([part.extent for part in parts]),
         irises=together([part.irises for part in parts]),
+        blendshapes=together([part.blendshapes for part in parts]),
     )

@@ -15,11 +15,67 @@ from faceloom.faces import Images
 from faceloom.geometry.affine import Points
 from faceloom.geometry.landmarks import extent
 from faceloom.geometry.schemes import SCHEMES
+from faceloom.models.bundles import OUTPUT
 from faceloom.models.catalog import CATALOG
-from faceloom.stage import Tensors
+from faceloom.stage import PinnedFile, Tensors
 from faceloom.tensors import planes, sigmoid
 
 _IRISES = slice(468, 478)
+BLENDSHAPES = (
+    "neutral",
+    "browDownLeft",
+    "browDownRight",
+    "browInnerUp",
+    "browOuterUpLeft",
+    "browOuterUpRight",
+    "cheekPuff",
+    "cheekSquintLeft",
+    "cheekSquintRight",
+    "eyeBlinkLeft",
+    "eyeBlinkRight",
+    "eyeLookDownLeft",
+    "eyeLookDownRight",
+    "eyeLookInLeft",
+    "eyeLookInRight",
+    "eyeLookOutLeft",
+    "eyeLookOutRight",
+    "eyeLookUpLeft",
+    "eyeLookUpRight",
+    "eyeSquintLeft",
+    "eyeSquintRight",
+    "eyeWideLeft",
+    "eyeWideRight",
+    "jawForward",
+    "jawLeft",
+    "jawOpen",
+    "jawRight",
+    "mouthClose",
+    "mouthDimpleLeft",
+    "mouthDimpleRight",
+    "mouthFrownLeft",
+    "mouthFrownRight",
+    "mouthFunnel",
+    "mouthLeft",
+    "mouthLowerDownLeft",
+    "mouthLowerDownRight",
+    "mouthPressLeft",
+    "mouthPressRight",
+    "mouthPucker",
+    "mouthRight",
+    "mouthRollLower",
+    "mouthRollUpper",
+    "mouthShrugLower",
+    "mouthShrugUpper",
+    "mouthSmileLeft",
+    "mouthSmileRight",
+    "mouthStretchLeft",
+    "mouthStretchRight",
+    "mouthUpperUpLeft",
+    "mouthUpperUpRight",
+    "noseSneerLeft",
+    "noseSneerRight",
+)
+"""The parts of an expression, by their usual names; left and right are the person's own."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -32,13 +88,20 @@ class FaceMeshV2(Aligner):
     second_square = Square(scale=1.5, turned=True)
     # The mesh is 3 % larger than FaceMesh's (median of 540 faces), which is nothing to either (docs/accuracy.md).
     five_square = FaceMesh.five_square
-    sees_irises = True
+    sees = frozenset({"irises", "blendshapes"})
     irises: bool = False
     """Whether the irises are told too."""
+    blendshapes: bool = False
+    """Whether the blendshapes are told too, by a second network behind the first."""
+
+    @property
+    def needed_weights(self) -> PinnedFile | None:
+        """With blendshapes, both networks in one."""
+        return CATALOG["facemesh_v2_blendshapes"] if self.blendshapes else self.weights
 
     @property
     def configuration(self) -> dict[str, Any]:
-        return {name: value for name, value in super().configuration.items() if name != "irises" or value}
+        return {name: value for name, value in super().configuration.items() if name not in self.sees or value}
 
     def prepare(self, images: Images) -> Tensors:
         return {"input_12": planes(images, scale=1 / 255)}
@@ -52,6 +115,7 @@ class FaceMeshV2(Aligner):
             confidence=confidence,
             extent=extent(points),
             irises=points[:, _IRISES] if self.irises else None,
+            blendshapes=outputs[OUTPUT].astype(np.float32) if self.blendshapes else None,
         )
 
 

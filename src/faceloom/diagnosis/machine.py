@@ -113,9 +113,7 @@ def _check_weights() -> Iterator[Finding]:
         found=f"{cache.folder}{mirrors}" + ("" if writable else ", which cannot be written"),
         fix="" if writable else "make it writable, or name another folder in FACELOOM_CACHE",
     )
-    missing = [
-        stage.name for stage in make_flow({}).networks if stage.plugin.weights and not cache.find(stage.plugin.weights)
-    ]
+    missing = [stage.name for stage in make_flow({}).networks if stage.weights and not cache.find(stage.weights)]
     if missing:
         found = f"of the default flow, not fetched yet: {', '.join(missing)}"
         yield Finding(

@@ -8,7 +8,7 @@ import onnx.shape_inference
 from google.protobuf.message import DecodeError
 
 from faceloom.errors import WeightsError
-from faceloom.models import dlib, tflite
+from faceloom.models import bundles, dlib, tflite
 from faceloom.models.dynamic import free_axes
 from faceloom.models.rewrites import rewrite
 
@@ -21,6 +21,8 @@ def convert(content: bytes, *, file: str, axes: list[str]) -> onnx.ModelProto:
     """
     if file.endswith(".tflite"):
         return rewrite(tflite.to_onnx(content, name=file))
+    if file.endswith(".task"):
+        return rewrite(bundles.to_onnx(content, name=file))
     if file.endswith(".dat"):
         return rewrite(dlib.to_onnx(content, name=file))
     try:

@@ -30,6 +30,9 @@ _DTYPES = {
 }
 _NAMES = {code: name for name, code in vars(tflite.BuiltinOperator).items() if isinstance(code, int)}
 _NHWC_TO_NCHW_AXIS = (0, 2, 3, 1)
+"""By axis of NHWC, which it is in NCHW."""
+_NHWC_OF_NCHW = (0, 3, 1, 2)
+"""By axis of NCHW, which it is in NHWC."""
 
 
 def to_onnx(content: bytes, *, name: str) -> onnx.ModelProto:
@@ -66,6 +69,8 @@ class _LiteConversion:
         self.nodes: list[onnx.NodeProto] = []
         self.initializers: list[onnx.TensorProto] = []
         self.constants: dict[int, NDArray[Any]] = {}
+        self.of_items: set[int] = set()
+        """Tensors whose shapes leave the batch out."""
 
     def model(self) -> onnx.ModelProto:
         for i in range(self.graph.OperatorsLength()):
@@ -92,7 +97,8 @@ class _LiteConversion:
         OPERATORS[name](self, operator)
 
     def shape(self, index: int) -> list[int]:
-        return [int(side) for side in self.tensors[index].ShapeAsNumpy()]
+        tensor = self.tensors[index]
+        return [int(tensor.Shape(i)) for i in range(tensor.ShapeLength())]
 
     def label(self, index: int) -> str:
         return str(self.tensors[index].Name().decode())
@@ -107,6 +113,19 @@ class _LiteConversion:
             values = np.frombuffer(content.tobytes(), _DTYPES[tensor.Type()])
             self.constants[index] = values.reshape(self.shape(index))
         return self.constants[index]
+
+    def is_constant(self, index: int) -> bool:
+        """Whether a tensor's values are in the file, or were folded from one that is."""
+        return index in self.constants or bool(self.source.Buffers(self.tensors[index].Buffer()).DataLength())
+
+    def operand(self, index: int, *, rank: int, of: str) -> str:
+        """A tensor of an operator element by element; a constant is laid out as the tensors of this rank are."""
+        if not self.is_constant(index):
+            return self.label(index)
+        values = self.constant(index)
+        values = values.reshape((1,) * (rank - values.ndim) + values.shape)
+        values = values.transpose(_NHWC_OF_NCHW) if rank == 4 else values
+        return self.store(values, f"{of}:{self.label(index)}")
 
     def add(self, kind: str, inputs: Sequence[str], output: str, **attributes: Any) -> str:
         self.nodes.append(helper.make_node(kind, list(inputs), [output], name=f"{kind}:{output}", **attributes))
@@ -130,7 +149,7 @@ class _LiteConversion:
             raise WeightsError(f"{self.file}: fused activation {activation} cannot be converted", name=self.file)
 
     def _value(self, index: int) -> onnx.ValueInfoProto:
-        shape: list[int | str] = ["batch", *self.shape(index)[1:]]
+        shape: list[int | str] = ["batch", *self.shape(index)[0 if index in self.of_items else 1 :]]
         if len(shape) == 4:
             shape = [shape[0], shape[3], shape[1], shape[2]]
         return helper.make_tensor_value_info(self.label(index), TensorProto.FLOAT, shape)
@@ -194,25 +213,98 @@ def _max_pool(to: _LiteConversion, operator: Any) -> None:
     to.activate(linear, options.FusedActivationFunction(), output)
 
 
-def _add(to: _LiteConversion, operator: Any) -> None:
+def _by_elements(kind: str, options: type[Any]) -> Callable[[_LiteConversion, Any], None]:
+    """What converts an operator of two tensors that is applied element by element."""
+
+    def convert(to: _LiteConversion, operator: Any) -> None:
+        output = int(operator.Outputs(0))
+        name, rank = to.label(output), len(to.shape(output))
+        inputs = [to.operand(int(i), rank=rank, of=name) for i in operator.InputsAsNumpy()]
+        linear = to.add(kind, inputs, f"{name}:linear")
+        to.activate(linear, _options(operator, options).FusedActivationFunction(), output)
+
+    return convert
+
+
+def _of_one(kind: str) -> Callable[[_LiteConversion, Any], None]:
+    """What converts an operator of one tensor that is applied element by element."""
+
+    def convert(to: _LiteConversion, operator: Any) -> None:
+        to.add(kind, [to.label(int(operator.Inputs(0)))], to.label(int(operator.Outputs(0))))
+
+    return convert
+
+
+def _rsqrt(to: _LiteConversion, operator: Any) -> None:
+    name = to.label(int(operator.Outputs(0)))
+    root = to.add("Sqrt", [to.label(int(operator.Inputs(0)))], f"{name}:root")
+    to.add("Reciprocal", [root], name)
+
+
+def _squared_difference(to: _LiteConversion, operator: Any) -> None:
     output = int(operator.Outputs(0))
-    inputs = [to.label(int(i)) for i in operator.InputsAsNumpy()]
-    linear = to.add("Add", inputs, f"{to.label(output)}:linear")
-    to.activate(linear, _options(operator, tflite.AddOptions).FusedActivationFunction(), output)
+    name, rank = to.label(output), len(to.shape(output))
+    inputs = [to.operand(int(i), rank=rank, of=name) for i in operator.InputsAsNumpy()]
+    difference = to.add("Sub", inputs, f"{name}:difference")
+    to.add("Mul", [difference, difference], name)
+
+
+def _reduced_axes(to: _LiteConversion, operator: Any) -> list[int]:
+    """The axes over which an operator reduces, in the layout of ONNX; the batch is none of them."""
+    rank = len(to.shape(int(operator.Inputs(0))))
+    axes = [int(axis) % rank for axis in to.constant(int(operator.Inputs(1))).reshape(-1)]
+    if 0 in axes or not _options(operator, tflite.ReducerOptions).KeepDims():
+        raise WeightsError(f"{to.file}: a reduction that drops axes cannot be converted", name=to.file)
+    return [_NHWC_TO_NCHW_AXIS[axis] for axis in axes] if rank == 4 else axes
+
+
+def _mean(to: _LiteConversion, operator: Any) -> None:
+    axes = _reduced_axes(to, operator)
+    to.add("ReduceMean", [to.label(int(operator.Inputs(0)))], to.label(int(operator.Outputs(0))), axes=axes)
+
+
+def _sum(to: _LiteConversion, operator: Any) -> None:
+    name = to.label(int(operator.Outputs(0)))
+    axes = to.store(np.array(_reduced_axes(to, operator), np.int64), f"{name}:axes")
+    to.add("ReduceSum", [to.label(int(operator.Inputs(0))), axes], name)
+
+
+def _transpose(to: _LiteConversion, operator: Any) -> None:
+    turned = [int(axis) for axis in to.constant(int(operator.Inputs(1)))]
+    if len(turned) == 4:
+        turned = [_NHWC_TO_NCHW_AXIS[turned[axis]] for axis in _NHWC_OF_NCHW]
+    to.add("Transpose", [to.label(int(operator.Inputs(0)))], to.label(int(operator.Outputs(0))), perm=turned)
+
+
+def _strided_slice(to: _LiteConversion, operator: Any) -> None:
+    image, name = int(operator.Inputs(0)), to.label(int(operator.Outputs(0)))
+    options = _options(operator, tflite.StridedSliceOptions)
+    begin, end, strides = (to.constant(int(operator.Inputs(i))).tolist() for i in (1, 2, 3))
+    shape, rank = to.shape(image), len(begin)
+    if options.ShrinkAxisMask() == 1:  # the only item of a batch of one: of a batch of any size that is all
+        to.of_items.add(int(operator.Outputs(0)))
+    elif options.ShrinkAxisMask() or options.EllipsisMask() or options.NewAxisMask() or rank != len(shape):
+        raise WeightsError(f"{to.file}: a STRIDED_SLICE that changes axes cannot be converted", name=to.file)
+    begin = [0 if options.BeginMask() >> axis & 1 else begin[axis] for axis in range(rank)]
+    end = [shape[axis] if options.EndMask() >> axis & 1 else end[axis] for axis in range(rank)]
+    axes = [axis for axis in range(1, rank) if (begin[axis], end[axis], strides[axis]) != (0, shape[axis], 1)]
+    told = {
+        "starts": [begin[axis] for axis in axes],
+        "ends": [end[axis] for axis in axes],
+        "axes": [_NHWC_TO_NCHW_AXIS[axis] if rank == 4 else axis for axis in axes],
+        "steps": [strides[axis] for axis in axes],
+    }
+    if not axes:
+        to.add("Identity", [to.label(image)], name)
+        return
+    parameters = [to.store(np.array(values, np.int64), f"{name}:{what}") for what, values in told.items()]
+    to.add("Slice", [to.label(image), *parameters], name)
 
 
 def _prelu(to: _LiteConversion, operator: Any) -> None:
     x, name = to.label(int(operator.Inputs(0))), to.label(int(operator.Outputs(0)))
     slope = to.store(to.constant(int(operator.Inputs(1))).reshape(-1, 1, 1), f"{name}:slope")  # (C, 1, 1)
     to.add("PRelu", [x, slope], name)
-
-
-def _relu(to: _LiteConversion, operator: Any) -> None:
-    to.add("Relu", [to.label(int(operator.Inputs(0)))], to.label(int(operator.Outputs(0))))
-
-
-def _logistic(to: _LiteConversion, operator: Any) -> None:
-    to.add("Sigmoid", [to.label(int(operator.Inputs(0)))], to.label(int(operator.Outputs(0))))
 
 
 def _pad(to: _LiteConversion, operator: Any) -> None:
@@ -225,20 +317,35 @@ def _pad(to: _LiteConversion, operator: Any) -> None:
 def _reshape(to: _LiteConversion, operator: Any) -> None:
     image, output = int(operator.Inputs(0)), int(operator.Outputs(0))
     name, source = to.label(output), to.label(image)
-    if len(to.shape(output)) == 4:
-        raise WeightsError(f"{to.file}: a RESHAPE to four dimensions cannot be converted", name=to.file)
     if len(to.shape(image)) == 4:
-        source = to.add("Transpose", [source], f"{name}:nhwc", perm=[0, 2, 3, 1])
+        source = to.add("Transpose", [source], f"{name}:nhwc", perm=_NHWC_TO_NCHW_AXIS)
     shape = to.store(np.array([0, *to.shape(output)[1:]], np.int64), f"{name}:shape")
-    to.add("Reshape", [source, shape], name)
+    if len(to.shape(output)) < 4:
+        to.add("Reshape", [source, shape], name)
+        return
+    to.add("Transpose", [to.add("Reshape", [source, shape], f"{name}:nhwc")], name, perm=_NHWC_OF_NCHW)
 
 
 def _concatenate(to: _LiteConversion, operator: Any) -> None:
     output = int(operator.Outputs(0))
     rank = len(to.shape(output))
     axis = _options(operator, tflite.ConcatenationOptions).Axis() % rank
-    inputs = [to.label(int(i)) for i in operator.InputsAsNumpy()]
-    to.add("Concat", inputs, to.label(output), axis=_NHWC_TO_NCHW_AXIS[axis] if rank == 4 else axis)
+    name, parts = to.label(output), [int(i) for i in operator.InputsAsNumpy()]
+    like = next(to.label(i) for i in parts if not to.is_constant(i))
+    inputs = [_for_each(to, i, rank=rank, like=like, of=name) if to.is_constant(i) else to.label(i) for i in parts]
+    to.add("Concat", inputs, name, axis=_NHWC_TO_NCHW_AXIS[axis] if rank == 4 else axis)
+
+
+def _for_each(to: _LiteConversion, index: int, *, rank: int, like: str, of: str) -> str:
+    """A constant as often as there are items in the batch of a tensor."""
+    one = to.operand(index, rank=rank, of=of)
+    shape = to.add("Shape", [like], f"{one}:shape")
+    zero, rest = (
+        to.store(np.array(values, np.int64), f"{one}:{what}")
+        for what, values in (("zero", [0]), ("rest", [1] * (rank - 1)))
+    )
+    items = to.add("Gather", [shape, zero], f"{one}:items", axis=0)
+    return to.add("Expand", [one, to.add("Concat", [items, rest], f"{one}:wanted", axis=0)], f"{one}:each")
 
 
 def _resize_bilinear(to: _LiteConversion, operator: Any) -> None:
@@ -260,16 +367,27 @@ def _dequantize(to: _LiteConversion, operator: Any) -> None:
 
 
 OPERATORS: dict[str, Callable[[_LiteConversion, Any], None]] = {
-    "ADD": _add,
+    "ADD": _by_elements("Add", tflite.AddOptions),
     "CONCATENATION": _concatenate,
     "CONV_2D": _conv,
     "DEPTHWISE_CONV_2D": _depthwise_conv,
     "DEQUANTIZE": _dequantize,
-    "LOGISTIC": _logistic,
+    "DIV": _by_elements("Div", tflite.DivOptions),
+    "LOGISTIC": _of_one("Sigmoid"),
     "MAX_POOL_2D": _max_pool,
+    "MEAN": _mean,
+    "MUL": _by_elements("Mul", tflite.MulOptions),
+    "NEG": _of_one("Neg"),
     "PAD": _pad,
     "PRELU": _prelu,
-    "RELU": _relu,
+    "RELU": _of_one("Relu"),
     "RESHAPE": _reshape,
     "RESIZE_BILINEAR": _resize_bilinear,
+    "RSQRT": _rsqrt,
+    "SQRT": _of_one("Sqrt"),
+    "SQUARED_DIFFERENCE": _squared_difference,
+    "STRIDED_SLICE": _strided_slice,
+    "SUB": _by_elements("Sub", tflite.SubOptions),
+    "SUM": _sum,
+    "TRANSPOSE": _transpose,
 }

@@ -21,7 +21,7 @@ from faceloom.models.made import find_made, note_made, sha256_of
 from faceloom.models.places import OnBytes, fetch
 from faceloom.stage import PinnedFile, Signature
 
-CONVERTED = (".onnx", ".tflite", ".dat")
+CONVERTED = (".onnx", ".tflite", ".task", ".dat")
 """Suffixes of files that are made into ONNX with free axes before use."""
 _PART = ".part"
 LIMIT_S = 600

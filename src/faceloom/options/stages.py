@@ -186,10 +186,10 @@ class AlignerOptions(TypedDict, total=False):
     attributes: Annotated[
         Sequence[str],
         _stage(
-            help="what else is told of each face: iris, by the aligner facemesh_v2",
+            help="what else is told of each face by the aligner facemesh_v2: iris, blendshapes",
             default=(),
             unit="NAME",
-            among=("iris",),
+            among=("iris", "blendshapes"),
             example=("iris",),
         ),
     ]

@@ -24,7 +24,8 @@ KNOWN = frozenset({"boxes", "landmarks"})
 _BY_SIGNS, _QUARTER_DEG = "auto", 90.0
 """Of turned looks: by quarters, where there are signs that a face is turned."""
 _OF_DETECTORS = ("detect_every", "detect_size", "enlarge", "min_score", "rotate", "tiles")
-_IRIS = "iris"
+_ATTRIBUTES: Mapping[str, str] = {"iris": "irises", "blendshapes": "blendshapes"}
+"""What may be asked of faces besides, and the option of an aligner that tells it."""
 _OF_ALIGNERS = ("normalize", "refeed", "realign")
 
 
@@ -45,8 +46,10 @@ def make_flow(given: Mapping[str, Any]) -> Flow:
         raise RequestError("filters are no setting of a plugin; ask for --filter NAME, or filter=[NAME] in Python")
     of_all = _align_options(options)
     asked: dict[str, Mapping[str, Any]] = {stage: {**of_all, **_attributes(stage, options)} for stage in aligners}
-    if options["attributes"] and not any("irises" in told_of_it for told_of_it in asked.values()):
-        raise RequestError("irises are seen by the aligner facemesh_v2, and it is not asked; add --align facemesh_v2")
+    for name in options["attributes"]:
+        if not any(_ATTRIBUTES[name] in told_of_it for told_of_it in asked.values()):
+            what = f"{_ATTRIBUTES[name]} are told by the aligner facemesh_v2"
+            raise RequestError(f"{what}, and it is not asked; add --align facemesh_v2")
     if aligned:
         _refuse_any_detector(options)
     if imports:
@@ -209,8 +212,8 @@ def _align_options(options: AlignerOptions) -> Mapping[str, Any]:
 def _attributes(stage: str, options: AlignerOptions) -> Mapping[str, Any]:
     """What an aligner is told of the attributes that are asked for, as far as it sees them."""
     plugin = find_plugin(*stage.split("/", 1))
-    sees = issubclass(plugin, Aligner) and plugin.sees_irises
-    return {"irises": True} if sees and _IRIS in options["attributes"] else {}
+    sees = plugin.sees if issubclass(plugin, Aligner) else frozenset()
+    return {_ATTRIBUTES[name]: True for name in options["attributes"] if _ATTRIBUTES[name] in sees}
 
 
 def _given(options: Mapping[str, Any], names: Sequence[str]) -> dict[str, Any]:

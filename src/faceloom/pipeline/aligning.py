@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field, fields, replace
 
 import numpy as np
 from numpy.typing import NDArray
@@ -97,6 +97,7 @@ class AlignStep(FaceStep):
                 landmarks=points,
                 confidence=float(found.confidence[i]),
                 irises=None if found.irises is None else found.irises[i],
+                blendshapes=None if found.blendshapes is None else found.blendshapes[i],
             )
             for i, points in enumerate(found.landmarks)
         ]
@@ -107,7 +108,8 @@ class AlignStep(FaceStep):
         if len(self.aligners) > 1:
             face = with_sighting(face, sighting, stage=self.stage, aligners=self.aligners)
         else:
-            face = replace(face, landmarks=sighting.landmarks, confidence=sighting.confidence, irises=sighting.irises)
+            told = {field.name: getattr(sighting, field.name) for field in fields(Sighting)}
+            face = replace(face, **told)
         return face if face.landmarks is None else self.describe(face)
 
     def describe(self, face: Face) -> Face:
@@ -170,7 +172,8 @@ class AlignStep(FaceStep):
             landmarks=_mean([one.landmarks for one in runs]),
             confidence=_mean([one.confidence for one in runs]),
             extent=found.extent,
-            irises=_mean([one.irises for one in runs if one.irises is not None]) if found.irises is not None else None,
+            irises=_mean_of([one.irises for one in runs]),
+            blendshapes=_mean_of([one.blendshapes for one in runs]),
         )
 
     def _look(self, faces: Sequence[Face], squares: _Squares) -> Alignment:
@@ -188,6 +191,7 @@ class AlignStep(FaceStep):
             confidence=found.confidence,
             extent=_turned(found.extent, chips_to_frame),
             irises=None if found.irises is None else apply_each(chips_to_frame, found.irises),
+            blendshapes=found.blendshapes,
         )
 
 
@@ -198,6 +202,7 @@ def _part(found: Alignment, these: NDArray[np.bool_]) -> Alignment:
         confidence=found.confidence[these],
         extent=found.extent[these],
         irises=None if found.irises is None else found.irises[these],
+        blendshapes=None if found.blendshapes is None else found.blendshapes[these],
     )
 
 
@@ -205,11 +210,29 @@ def _mixed(found: Alignment, these: NDArray[np.bool_], other: Alignment) -> Alig
     """What was found, of some faces the other."""
     landmarks, confidence, extent = found.landmarks.copy(), found.confidence.copy(), found.extent.copy()
     landmarks[these], confidence[these], extent[these] = other.landmarks, other.confidence, other.extent
-    irises = None
-    if found.irises is not None and other.irises is not None:
-        irises = found.irises.copy()
-        irises[these] = other.irises
-    return Alignment(landmarks=landmarks, confidence=confidence, extent=extent, irises=irises)
+    return Alignment(
+        landmarks=landmarks,
+        confidence=confidence,
+        extent=extent,
+        irises=_with_others(found.irises, these, other.irises),
+        blendshapes=_with_others(found.blendshapes, these, other.blendshapes),
+    )
+
+
+def _with_others(
+    found: NDArray[np.float32] | None, these: NDArray[np.bool_], other: NDArray[np.float32] | None
+) -> NDArray[np.float32] | None:
+    """What is told of each face, of these the other; None where nobody looks for it."""
+    if found is None or other is None:
+        return None
+    mixed = found.copy()
+    mixed[these] = other
+    return mixed
+
+
+def _mean_of(several: Sequence[NDArray[np.float32] | None]) -> NDArray[np.float32] | None:
+    told = [one for one in several if one is not None]
+    return _mean(told) if told else None
 
 
 def _mean(several: Sequence[NDArray[np.float32]]) -> NDArray[np.float32]:

@@ -42,6 +42,7 @@ def _agreed(face: Face, sightings: Mapping[str, Sighting]) -> Face:
         face,
         landmarks=mean.astype(np.float32),
         irises=next((one.irises for one in found if one.irises is not None), None),
+        blendshapes=next((one.blendshapes for one in found if one.blendshapes is not None), None),
         confidence=min(one.confidence for one in found),
         landmark_spread=float(np.mean(apart)) / max(float(outer_eye_distance(mean)), _LEAST_UNIT_PX),
         sightings={},
