@@ -41,10 +41,11 @@ class ExportFlags(ExportOptions, total=False):
 
 def show(chosen: argparse.Namespace) -> int:
     """Prints a result folder's summary, and writes the sheet that is asked for."""
-    if chosen.sheet is not None:
+    sheet, options = chosen.sheet, {"raw": chosen.raw, "share": chosen.share}
+    if sheet is not None:
         from faceloom.results.sheets import write_sheet
 
-        write_sheet(Path(chosen.folder), Path(chosen.sheet), raw=chosen.raw, share=chosen.share)
+        write_sheet(Path(chosen.folder), Path(sheet), **options)
     from faceloom.store.summary import read_summary
 
     summary = read_summary(Path(chosen.folder), raw=chosen.raw)
