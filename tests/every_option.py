@@ -44,6 +44,7 @@ COMPANIONS: Mapping[str, Mapping[str, Any]] = {
     "unlike": {"identify": "sface"},
     "threshold": {"identify": "sface", "like": ["ann.jpg"]},
     "copy": {"folders": "people"},
+    "fill": {"track": True},
     "null": {"from_list": "list.txt"},
     "snapshot_every": {"publish": "memory://faces"},
     "pass_": {"identify": "sface", "mask": ["unet", "extended"]},

@@ -28,11 +28,12 @@ from faceloom.options.calls import (
     ProfileOptions,
     RemakeOptions,
     StreamOptions,
+    TrackOptions,
 )
 from faceloom.options.declared import declared
 from faceloom.options.keywords import takes
 from faceloom.options.stages import PathLike
-from faceloom.orders.configuration import colours_of, config_of, settled, versions
+from faceloom.orders.configuration import colours_of, config_of, models_of, settled, versions
 from faceloom.orders.flows import IMPORT, added_flow, landmark_masks, make_flow
 from faceloom.orders.inputs import existing, faces_file_of, inputs_of, references
 from faceloom.orders.order import make_order
@@ -42,7 +43,7 @@ from faceloom.selection import EVERY_FACE
 from faceloom.solver.plan import one_phase
 from faceloom.store.again import CHIP_FILES
 from faceloom.store.carrying import told_in
-from faceloom.store.configuration import LOOKS, SHARD, framing_of
+from faceloom.store.configuration import SHARD, framing_of
 from faceloom.store.copies import CopyKind, note_made
 from faceloom.store.folder import DATABASE
 from faceloom.store.origins import Origin, find_origin
@@ -110,8 +111,17 @@ def extract(
     with published_meanwhile(Path(out), options["publish"], every_s=every_s, on_event=on_event):
         summary = go(order, given, Path(out), config, started, on_event=on_event, should_stop=should_stop)
         if options["track"] and summary.outcome == "done":
-            track(out, on_event=on_event, memory=options["memory"])
+            track(out, on_event=on_event, **_of_tracking(options))
     return summary
+
+
+def _of_tracking(options: ExtractOptions) -> TrackOptions:
+    """What tracking is told of what extracting is."""
+    told: Mapping[str, Any] = options
+    answer: TrackOptions = {}
+    for name in declared(TrackOptions):
+        answer[name] = told[name]  # type: ignore[literal-required]  # each is one of its keys
+    return answer
 
 
 def _extraction(options: ExtractOptions, *, on_event: OnEvent) -> tuple[Order, Wanted | None]:
@@ -276,7 +286,7 @@ def _again(
 
 def _chips_order(order: Order, out: Path, config: Mapping[str, Any]) -> Order:
     """The chips of faces that are known, as they were cut first: what it takes to make lost files again."""
-    derivation = Derivation(folder=out, framing=framing_of(config), models=_models(config))
+    derivation = Derivation(folder=out, framing=framing_of(config), models=models_of(config))
     return replace(
         order,
         flow=Flow(()),
@@ -410,7 +420,7 @@ def derive(
     order = make_order(
         landmark_masks(found["stages"]), outputs, {**options, "device": CPU, **colours_of(found)}, on_event=on_event
     )
-    derivation = Derivation(folder=Path(folder), framing=framing_of(found), models=_models(found), raw=options["raw"])
+    derivation = Derivation(folder=Path(folder), framing=framing_of(found), models=models_of(found), raw=options["raw"])
     order = replace(order, derivation=derivation)
     config = _derived_config(found, config_of(order))
     return _run(order, Inputs(), Path(out), config, started, on_event=on_event, should_stop=should_stop)
@@ -433,13 +443,6 @@ def _derivable(before: Path, after: Path) -> dict[str, Any]:
     if not has_landmarks(before):
         raise RequestError(f"the faces of {before} have no landmarks to cut chips by; extract with an aligner")
     return found
-
-
-def _models(config: Mapping[str, Any]) -> tuple[dict[str, str], ...]:
-    """sha256 of the weights of each stage, of the flow and of that with the detector of each second look."""
-    others = {stage: told for stage, told in config["stages"].items() if not stage.startswith("detect/")}
-    flows = [config["stages"], *({**others, **look} for look in config.get(LOOKS, ()))]
-    return tuple({stage: told["weights"] for stage, told in flow.items() if told.get("weights")} for flow in flows)
 
 
 @takes(PlanOptions)

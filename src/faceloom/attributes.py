@@ -42,6 +42,7 @@ class Part(StrEnum):
     PERSONS = "persons"
     TRACKS = "tracks"
     ADDED = "who added faces"
+    MARKS = "which faces fill gaps"
 
 
 class Kind(Enum):
@@ -357,6 +358,17 @@ class FaceAttributes(Generic[MaskT]):
         str | None,
         Attribute(
             kind=Kind.TEXT, part=Part.CHIPS, in_chips=False, about="The path of the chip below the result folder."
+        ),
+    ] = None
+    mark: Annotated[
+        str | None,
+        Attribute(
+            kind=Kind.TEXT,
+            part=Part.MARKS,
+            presence=Presence.KNOWN,
+            in_chips=False,
+            since=11,
+            about="Of a face that fills a gap of its track: `filled`, seen there, or `interpolated`, not seen.",
         ),
     ] = None
     added_by: Annotated[

@@ -2,8 +2,8 @@
 
 import hashlib
 import sqlite3
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any, Unpack
@@ -11,10 +11,14 @@ from typing import Any, Unpack
 import numpy as np
 from numpy.typing import NDArray
 
+from faceloom.choices import ChipFormat, Subsampling
+from faceloom.engines.runtime import CPU
 from faceloom.errors import BudgetError
 from faceloom.events import NO_CUTS, Notice, OnEvent, Tracking
-from faceloom.flow import find_plugin
+from faceloom.filling import Filling, look_order
+from faceloom.flow import Flow, find_plugin
 from faceloom.identify import Identifier
+from faceloom.job import Derivation
 from faceloom.media.chunks import Unreadable, cut_chunks
 from faceloom.media.signatures import signature_of
 from faceloom.memory.budget import budget_bytes_of
@@ -22,11 +26,21 @@ from faceloom.memory.usage import held_bytes
 from faceloom.options.calls import TrackOptions
 from faceloom.options.keywords import takes
 from faceloom.options.stages import PathLike
-from faceloom.store.configuration import config_in
+from faceloom.orders.configuration import colours_of, models_of, versions
+from faceloom.orders.order import make_order
+from faceloom.orders.outputs import border_of, outputs_of
+from faceloom.store.again import CHIP_FILES
+from faceloom.store.configuration import config_in, framing_of
 from faceloom.store.database import connect
 from faceloom.store.folder import locked
+from faceloom.store.gaps import MissingFace, boxes_in, chips_of_made, missing_faces
+from faceloom.store.places import file_below
+from faceloom.store.reading import read_config
+from faceloom.store.rows import FaceRow
 from faceloom.store.soundness import check_rows, sound
-from faceloom.store.tracks import (
+from faceloom.store.store import Store
+from faceloom.store.tracked_videos import (
+    Linked,
     TrackedVideo,
     digest_of_faces,
     frame_indexes,
@@ -35,9 +49,10 @@ from faceloom.store.tracks import (
     seen_frames,
     select_videos,
     shot_starts,
-    write_tracks,
 )
+from faceloom.store.tracks import write_tracks
 from faceloom.store.view import looking_through
+from faceloom.supervisor.run import run_again
 from faceloom.tracking.cuts import Signature, find_cuts
 from faceloom.tracking.tracks import link
 from faceloom.units import MIB, format_bytes
@@ -95,23 +110,36 @@ def track(folder: PathLike, *, on_event: OnEvent = lambda event: None, **options
         check_rows(db, folder)
         videos = select_videos(db)
         _require_room(videos, budget_bytes_of(options["memory"]))
-        tracking = _Tracking(db, folder, on_event, total_frames=sum(video.frames for video in videos))
+        tracking = _Tracking(db, folder, options, on_event, total_frames=sum(video.frames for video in videos))
         for video in videos:
             tracking.do(video)
-        return tracking.told()
+        told = tracking.told()
+    cut_missing_chips(folder, options, on_event=on_event)
+    return told
 
 
 class _Tracking:
     """One call."""
 
-    def __init__(self, db: sqlite3.Connection, folder: Path, on_event: OnEvent, *, total_frames: int) -> None:
+    def __init__(
+        self,
+        db: sqlite3.Connection,
+        folder: Path,
+        options: TrackOptions,
+        on_event: OnEvent,
+        *,
+        total_frames: int,
+    ) -> None:
         self._db = db
+        self._options = options
+        self._config = config_in(db)
+        self._seeing: Filling | None = None
         self._folder = folder
         self._on_event = on_event
         self._total_frames = total_frames
         self._frames = 0
         self._videos = self._unchanged = 0
-        self._same_person = _same_person(db)
+        self._same_person = _same_person(self._config)
 
     def do(self, video: TrackedVideo) -> None:
         """Brings the tracks of a video up to date."""
@@ -125,12 +153,17 @@ class _Tracking:
             found = self._starts(video, indexes)
             starts, shots_of = ([int(indexes[0])], None) if found is None else (found, shots_of)
         with sound(self._folder), looking_through(self._db):
-            tracks_of = _digest(_LINKS, starts, self._same_person, digest_of_faces(self._db, video))
+            settings = (self._same_person, self._options["fill"])
+            tracks_of = _digest(_LINKS, starts, settings, shots_of is None, digest_of_faces(self._db, video))
             is_same = tracks_of == tracks_before
             tracks = None if is_same else list(self._link(video, indexes, starts))
+            made = [] if tracks is None else self._fill(video, tracks, indexes, is_there=shots_of is not None)
         self._unchanged += is_same
         if not is_same or shots_of != shots_before:
-            write_tracks(self._db, video, tracks, starts=starts, shots_of=shots_of, tracks_of=tracks_of)
+            before = set(chips_of_made(self._db, video))
+            write_tracks(self._db, video, tracks, made, starts=starts, shots_of=shots_of, tracks_of=tracks_of)
+            for chip in before - set(chips_of_made(self._db, video)):
+                file_below(self._folder, chip).unlink(missing_ok=True)
         self._frames += video.frames
         self._tell(video, 0)
 
@@ -164,18 +197,30 @@ class _Tracking:
                         yield signature_of(frame.image)
                 self._tell(video, len(seen))
 
-    def _link(
-        self, video: TrackedVideo, indexes: NDArray[np.int64], starts: Sequence[int]
-    ) -> Iterator[tuple[int, int]]:
-        """Row numbers of faces, and the numbers of their tracks."""
-        numbers: list[int] = []
+    def _link(self, video: TrackedVideo, indexes: NDArray[np.int64], starts: Sequence[int]) -> Iterator[Linked]:
+        """The faces of each shot, in their tracks."""
+        numbers: list[tuple[int, int]] = []
         positions = np.searchsorted(indexes, np.array(starts, np.int64))
         frames = seen_frames(self._db, video, indexes, numbers)
         last = 0
         for _, of_shot in groupby(frames, key=lambda frame: int(np.searchsorted(positions, frame.position, "right"))):
             for faces in link(of_shot, same_person=self._same_person):
                 last += 1
-                yield from ((numbers[face], last) for face in faces)
+                yield from (Linked(*numbers[face], last) for face in faces)
+
+    def _fill(
+        self, video: TrackedVideo, tracks: Sequence[Linked], indexes: NDArray[np.int64], *, is_there: bool
+    ) -> list[tuple[MissingFace, FaceRow]]:
+        """The faces that fill the gaps of tracks; where the file is not there none is seen, and all are laid."""
+        fill_s = self._options["fill"]
+        missing = missing_faces(self._db, video, tracks, indexes, longest_s=fill_s) if fill_s else []
+        if not missing:
+            return []
+        if is_there and self._seeing is None:
+            self._seeing = Filling(look_order(self._config, self._options), self._config)
+        filling = self._seeing if is_there and self._seeing else Filling(None, self._config)
+        wanted = {one.expected.frame for one in missing}
+        return filling.made(missing, frames_to_read(self._db, video, wanted), boxes_in(self._db, video, wanted))
 
     def _tell(self, video: TrackedVideo, frames: int) -> None:
         event = Tracking(source=video.source.name, frames=self._frames + frames, total_frames=self._total_frames)
@@ -193,9 +238,9 @@ def _digest(*told: object) -> str:
     return hashlib.sha256(repr(told).encode()).hexdigest()
 
 
-def _same_person(db: sqlite3.Connection) -> float | None:
+def _same_person(config: Mapping[str, Any]) -> float | None:
     """The cosine from which on faces are one person's, by the identifier that a folder was made with."""
-    stages = config_in(db).get("stages", {})
+    stages = config.get("stages", {})
     name = next((stage for stage in stages if stage.startswith("identify/")), None)
     if name is None:
         return None
@@ -220,3 +265,27 @@ def _require_room(videos: Sequence[TrackedVideo], budget_bytes: int | None) -> N
 def _needed_bytes(video: TrackedVideo) -> int:
     frames = video.reading_bytes + _FRAMES_HELD * video.frame_bytes + video.frames * 64
     return _READING_BYTES + frames + video.faces * _FACE_BYTES
+
+
+def cut_missing_chips(folder: Path, options: TrackOptions, *, on_event: OnEvent) -> None:
+    """Cuts the chips of the faces that fill gaps, as the run would have that made the folder."""
+    config = read_config(folder)
+    chips = config.get("chips")
+    with connect(folder, read_only=True) as db:
+        is_missing = db.execute("SELECT 1 FROM again WHERE stage = ? LIMIT 1", (CHIP_FILES,)).fetchone()
+    if not chips or is_missing is None:
+        return
+    outputs = replace(
+        outputs_of(config),
+        write_chips=True,
+        chip_size=chips["size"],
+        chip_format=ChipFormat(chips["format"]),
+        subsampling=Subsampling(chips.get("subsampling", Subsampling.NONE)),
+        border=border_of(config),
+    )
+    order = make_order(Flow(()), outputs, {**options, "device": CPU, **colours_of(config)}, on_event=on_event)
+    derivation = Derivation(folder=folder, framing=framing_of(config), models=models_of(config))
+    with Store(folder) as store:
+        store.begin_run(versions=versions())
+        summary = run_again(replace(order, derivation=derivation), store, stages=[CHIP_FILES], on_event=on_event)
+        store.end_run(outcome=summary.outcome, summary=summary.to_json())

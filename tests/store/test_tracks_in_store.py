@@ -57,7 +57,7 @@ def folder(tmp_path: Path) -> Path:
     source = Source(name="clip.mp4", path=clip, kind=SourceKind.VIDEO)
     still = Source(name="still.jpg", path=tmp_path / "still.jpg", kind=SourceKind.PICTURE)
     with Store(tmp_path / "out") as store:
-        store.configuration.use({"stages": {"detect/yunet": {}}, "mask_size": 256})
+        store.configuration.use({"stages": {}, "mask_size": 256})  # no detector, so that none is loaded
         store.begin_run(versions={})
         with store.sources.adding():
             for one in (source, still):
@@ -83,7 +83,7 @@ def numbers(folder: Path) -> dict[tuple[int, float], int | None]:
 
 def test_tracks_go_over_gaps_and_chunks_and_never_over_a_cut(folder: Path) -> None:
     tracked = faceloom.track(folder)
-    assert (tracked.videos, tracked.shots, tracked.tracks, tracked.faces) == (1, 2, 4, 2 * FRAMES - 2)
+    assert (tracked.videos, tracked.shots, tracked.tracks, tracked.faces) == (1, 2, 4, 2 * FRAMES)
     of_people: dict[tuple[int, bool], set[int | None]] = {}
     for (index, left), number in numbers(folder).items():
         who = int(left > 30)
@@ -101,7 +101,7 @@ def test_results_have_tracks_and_shots_with_their_times(folder: Path) -> None:
             results.tracks(source="clap.mp4")
     assert [(one.source, one.number) for one in tracks] == [("clip.mp4", n) for n in (1, 2, 3, 4)]
     assert sorted((one.first, one.last, one.faces) for one in tracks) == [
-        (0, CUT - 1, CUT - 2),
+        (0, CUT - 1, CUT),
         (0, CUT - 1, CUT),
         (CUT, FRAMES - 1, FRAMES - CUT),
         (CUT, FRAMES - 1, FRAMES - CUT),
@@ -113,11 +113,46 @@ def test_results_have_tracks_and_shots_with_their_times(folder: Path) -> None:
 def test_exports_say_the_track_of_faces_that_are_in_one(folder: Path) -> None:
     before = exported(folder)
     faceloom.track(folder)
-    lines = [json.loads(line) for line in exported(folder).splitlines()]
+    lines = [json.loads(line) for line in faceloom.export(folder, found_only=True).splitlines()]
     assert all(("track" in line) == (line["source"] == "clip.mp4") for line in lines)
     for line in lines:
         line.pop("track", None)
     assert lines == [json.loads(line) for line in before.splitlines()]
+
+
+def test_a_face_that_nobody_saw_is_laid_between_those_that_were_found(folder: Path) -> None:
+    faceloom.track(folder)
+    with faceloom.open(folder) as results:
+        laid = [face for face in results if face.mark is not None]
+    assert [(face.frame.index, face.index, face.mark, face.score, face.chip) for face in laid] == [
+        (5, 1, "interpolated", 0, None),
+        (6, 1, "interpolated", 0, None),
+    ]
+    assert np.abs(np.array([face.box for face in laid]) - [box(5, 1), box(6, 1)]).max() < 0.01
+    assert len({face.track for face in laid}) == 1
+    assert exported(folder).count('"mark":"interpolated"') == 2
+
+
+def test_gaps_longer_than_asked_for_stay(folder: Path) -> None:
+    """Both faces before and after are 0.12 seconds apart."""
+    faceloom.track(folder, fill=0.1)
+    assert '"mark"' not in exported(folder)
+    faceloom.track(folder, fill=0.13)
+    assert exported(folder).count('"mark"') == 2
+
+
+def test_frames_that_are_done_again_lose_what_filled_their_gaps(folder: Path) -> None:
+    faceloom.track(folder)
+    with Store(folder) as store:
+        store.begin_run(versions={})
+        frame = FrameRow(id=FrameId("clip.mp4", 5), status=Status.DONE, height=48, width=64)
+        with closing(sqlite3.connect(folder / DATABASE)) as db:
+            db.execute("DELETE FROM face WHERE frame_idx = 5 AND mark IS NULL")
+            db.commit()
+        found = FaceRow(frame=frame.id, index=1, box=box(5, 1), score=0.9)
+        store.commit(ChunkRows(number=0, frames=(frame,), faces=(found,), seconds=0.1))
+    with faceloom.open(folder) as results:
+        assert [face.mark for face in results if face.frame.index == 5] == [None]
 
 
 def test_only_what_has_changed_is_done_again(folder: Path) -> None:
@@ -125,6 +160,9 @@ def test_only_what_has_changed_is_done_again(folder: Path) -> None:
     events: list[Event] = []
     faceloom.track(folder)
     before = numbers(folder)
+    assert faceloom.track(folder, fill=0).unchanged == 0
+    found = numbers(folder)
+    faceloom.track(folder)
     assert faceloom.track(folder, on_event=events.append).unchanged == 1
     assert [event for event in events if isinstance(event, Tracking)][-1].frames == FRAMES
     corrections = faceloom.corrections(folder)
@@ -134,8 +172,12 @@ def test_only_what_has_changed_is_done_again(folder: Path) -> None:
         told = {f.frame.index: f.track for f in results.faces(rejected=True) if f.rejected}
     assert told == {9: None}
     assert faceloom.track(folder).unchanged == 0
+    with faceloom.open(folder) as results:
+        marks = {face.frame.index: face.mark for face in results if face.mark}
+    assert marks == dict.fromkeys((5, 6, 9), "interpolated")
+    faceloom.track(folder, fill=0)
     left = numbers(folder)
-    assert left == {place: number for place, number in before.items() if place != (9, float(face.box[0]))}
+    assert left == {place: number for place, number in found.items() if place != (9, float(face.box[0]))}
     corrections.undo()
     assert faceloom.track(folder).unchanged == 0
     assert numbers(folder) == before
@@ -198,11 +240,11 @@ def test_merged_folders_have_the_tracks_of_each(folder: Path, tmp_path: Path) ->
 
 def test_the_command_says_how_many_there_are(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["track", str(folder)]) == 0
-    assert capsys.readouterr().out == "4 tracks of 46 faces, in 2 shots of 1 video\n"
+    assert capsys.readouterr().out == "4 tracks of 48 faces, in 2 shots of 1 video\n"
     assert main(["track", str(folder), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["unchanged"] == 1
     assert main(["show", str(folder)]) == 0
-    assert "tracks    4 of 46 faces, in 2 shots\n" in capsys.readouterr().out
+    assert "tracks    4 of 48 faces, in 2 shots\n" in capsys.readouterr().out
 
 
 def test_times_are_exact_where_a_tick_is_no_decimal(folder: Path) -> None:

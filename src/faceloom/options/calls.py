@@ -52,6 +52,22 @@ class OrderOptions(MachineOptions, PrecisionOptions, ChoiceOptions, ExcerptOptio
     """What every order depends on besides its flow and what is written."""
 
 
+class FillOptions(TypedDict, total=False):
+    """How far gaps of tracks are filled."""
+
+    fill: Annotated[
+        float,
+        Option(
+            help="where a track misses its face for up to so long, look again more closely, and lay the face where none"
+            " is seen; 0: leave gaps",
+            default=0.5,
+            unit="SECONDS",
+            within=Interval(0, 60),
+            example=1.5,
+        ),
+    ]
+
+
 class ExtractOptions(
     InputOptions,
     ScratchOptions,
@@ -63,6 +79,7 @@ class ExtractOptions(
     ShareOptions,
     PublishOptions,
     PeopleOptions,
+    FillOptions,
     total=False,
 ):
     """What `extract` takes."""
@@ -228,7 +245,7 @@ class ProcessOptions(TypedDict, total=False):
     ]
 
 
-class TrackOptions(ProcessOptions, total=False):
+class TrackOptions(FillOptions, WeightsOptions, MachineOptions, total=False):
     """What `track` takes."""
 
 
@@ -439,4 +456,7 @@ class ExportOptions(RawOptions, ShareOptions, total=False):
     rejected: Annotated[
         bool,
         Option(help="with jsonl, csv, parquet: also the faces that were rejected, and why", default=False),
+    ]
+    found_only: Annotated[
+        bool, Option(help="leave out the faces that fill gaps of tracks, seen or laid", default=False)
     ]

@@ -10,6 +10,7 @@ from faceloom.flow import Flow
 from faceloom.job import Order, Outputs
 from faceloom.media.excerpts import in_words
 from faceloom.orders.outputs import border_of
+from faceloom.store.configuration import LOOKS
 from faceloom.version import VERSION, version_of
 
 RESULTS = 4
@@ -116,3 +117,10 @@ def versions() -> dict[str, str]:
     """Of the packages that a result may depend on, as far as they are installed."""
     found = {"faceloom": VERSION, **{name: version_of(name) for name in _PACKAGES}}
     return {name: version for name, version in found.items() if version is not None}
+
+
+def models_of(config: Mapping[str, Any]) -> tuple[dict[str, str], ...]:
+    """sha256 of the weights of each stage, of the flow and of that with the detector of each second look."""
+    others = {stage: told for stage, told in config["stages"].items() if not stage.startswith("detect/")}
+    flows = [config["stages"], *({**others, **look} for look in config.get(LOOKS, ()))]
+    return tuple({stage: told["weights"] for stage, told in flow.items() if told.get("weights")} for flow in flows)

@@ -20,6 +20,7 @@ from faceloom.pipeline.finishing import chip_path, write_pictures
 from faceloom.pipeline.lanes import Final
 from faceloom.store.places import WorkPlaces
 from faceloom.store.rows import FaceRow
+from faceloom.tracking.gaps import Mark
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +54,7 @@ class DeriveStep:
 
     def _face(self, face: FaceRow, frame: Frame, *, models: Mapping[str, str]) -> FaceRow:
         face = replace(face, person=None)  # which may have another name tomorrow
-        if face.landmarks is None:
+        if face.landmarks is None or face.mark == Mark.INTERPOLATED:
             return replace(face, chip=None)
         outputs, size, (height, width) = self.outputs, self.outputs.chip_size, frame.image.shape[:2]
         affine = square_to_chip(face.landmarks, size=size, framing=outputs.framing, frame_shape=(height, width))

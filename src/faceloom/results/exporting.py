@@ -43,7 +43,7 @@ def export(
         RequestError: an unknown format, or one that is not for this; or `out` is there already or cannot be written.
         StoreError: the folder holds no results that can be read, or the disk is full.
     """
-    chosen = {"frames": options["frames"], "rejected": options["rejected"], "raw": options["raw"]}
+    chosen = {name: bool(options[name]) for name in ("frames", "rejected", "found_only", "raw")}
     if options["layout"] is not None and not isinstance(out, str | Path):
         raise RequestError("a layout is that of files; name a place to write to")
     if out is None:
@@ -65,10 +65,20 @@ def export(
 
 
 def _write(
-    folder: Path, out: Path, *, to: str, layout: str | None, frames: bool, rejected: bool, raw: bool, share: bool
+    folder: Path,
+    out: Path,
+    *,
+    to: str,
+    layout: str | None,
+    frames: bool,
+    rejected: bool,
+    found_only: bool,
+    raw: bool,
+    share: bool,
 ) -> None:
     if not frames:
-        exports.export_to(folder, out, to=to, layout=layout, rejected=rejected, raw=raw, share=share)
+        told = {"rejected": rejected, "found_only": found_only, "raw": raw, "share": share}
+        exports.export_to(folder, out, to=to, layout=layout, **told)
         return
     with new_file(out, share=share) as part, part.open("w", encoding="utf-8") as file:
         exports.export(folder, file, to=to, frames=True, raw=raw)

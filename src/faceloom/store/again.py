@@ -90,7 +90,8 @@ class Again:
             "INSERT OR IGNORE INTO again (source_id, frame_idx, stage) SELECT source_id, idx, ?"
             " FROM frame JOIN source ON source.id = source_id WHERE run_id = ? AND status = 'done'"
             f" AND look NOT IN (?, {NEVER})"
-            " AND NOT EXISTS (SELECT 1 FROM face WHERE face.source_id = frame.source_id AND frame_idx = frame.idx)",
+            " AND NOT EXISTS (SELECT 1 FROM face WHERE face.source_id = frame.source_id AND frame_idx = frame.idx"
+            " AND mark IS NULL)",
             (look_name(number), run_id, number),
         )
 

@@ -39,10 +39,20 @@ _QUESTIONS: Mapping[Part, str] = {
 _MOST_CHIP_BYTES = 256 * MIB
 
 
-def export(folder: Path, out: TextIO, *, to: str, frames: bool, rejected: bool = False, raw: bool = False) -> None:
+def export(
+    folder: Path,
+    out: TextIO,
+    *,
+    to: str,
+    frames: bool,
+    rejected: bool = False,
+    found_only: bool = False,
+    raw: bool = False,
+) -> None:
     """Writes the faces of a result folder in a format of text, or its frames as JSON lines or CSV.
 
-    On demand those that were rejected are among them, marked as that; and all are as they were found.
+    On demand those that were rejected are among them, marked as that, or those that fill gaps of tracks are not; and
+    all are as they were found.
 
     Raises:
         RequestError: an unknown format, or not one for this.
@@ -57,7 +67,7 @@ def export(folder: Path, out: TextIO, *, to: str, frames: bool, rejected: bool =
     chosen = _format_of(to, rejected=rejected)
     if chosen.is_folder or not chosen.is_text:
         raise RequestError(f"{chosen.title} cannot be written as text; name a place to write to with --out")
-    with stored_frames(folder, rejected=rejected, raw=raw) as stored:
+    with stored_frames(folder, rejected=rejected, found_only=found_only, raw=raw) as stored:
         for _, piece in chosen.write(stored):
             out.write(piece.decode())
 
@@ -69,12 +79,14 @@ def export_to(
     to: str,
     layout: str | None = None,
     rejected: bool = False,
+    found_only: bool = False,
     raw: bool = False,
     share: bool = False,
 ) -> None:
     """Writes the faces of a result folder to a new file, or a new folder where the format is many files.
 
-    On demand those that were rejected are among them, marked as that; and all are as they were found.
+    On demand those that were rejected are among them, marked as that, or those that fill gaps of tracks are not; and
+    all are as they were found.
 
     Raises:
         RequestError: an unknown format or layout, or a format that cannot mark faces.
@@ -83,7 +95,7 @@ def export_to(
     """
     chosen = _format_of(to, rejected=rejected)
     write = chosen.writer(layout)
-    with stored_frames(folder, rejected=rejected, raw=raw) as stored:
+    with stored_frames(folder, rejected=rejected, found_only=found_only, raw=raw) as stored:
         pieces = write(stored, lambda chip: _content(folder, chip))
         first = next(pieces, ("", b""))  # whatever forbids this export is known before there is a file
         whole = itertools.chain([first], pieces)

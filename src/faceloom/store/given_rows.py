@@ -20,7 +20,7 @@ CHIP = OF_FACES.names.index("chip")
 _OWN = tuple(OF_FACES.names.index(name) for name in ("person", "track"))
 REMADE: Mapping[str, str] = {"remade": f"made_of, {OF_REMADE}", "remade_mask": "name, size, png, drawing"}
 """The columns of what networks made of faces that were added or moved, by the table."""
-_ADDED_BY = OF_FACES.names.index("added_by")
+_ADDED_BY, _MARK = (OF_FACES.names.index(name) for name in ("added_by", "mark"))
 _FACE_TYPES = tuple(OF_FACES.types[name] for name in OF_FACES.names)
 _WHOLE, _MAYBE_WHOLE, _TEXT, _MAYBE_TEXT = ("INTEGER", True), ("INTEGER", False), ("TEXT", True), ("TEXT", False)
 _FRAME_TYPES = (_WHOLE, *[_MAYBE_WHOLE] * 4, _TEXT, _MAYBE_TEXT, _WHOLE, _MAYBE_TEXT)
@@ -64,13 +64,16 @@ def rows_of(db: sqlite3.Connection, source_id: int) -> Iterator[Row]:
 
 
 def found_rows_of(db: sqlite3.Connection, source_id: int) -> Iterator[Row]:
-    """The same without what came of corrections.
+    """The same without what came of corrections, and of tracks.
 
     Raises:
         ValueError, TypeError: a row is none that a run could have written.
     """
+    is_found = True
     for table, row in rows_of(db, source_id):
-        if table not in REMADE and not (table == "face" and row[1 + _ADDED_BY] is not None):
+        if table == "face":
+            is_found = row[1 + _ADDED_BY] is None and row[1 + _MARK] is None
+        if table in {"frame", "again"} or (is_found and table not in REMADE):
             yield table, row
 
 

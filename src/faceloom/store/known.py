@@ -114,9 +114,8 @@ class KnownFaces:
         Raises:
             StoreError: a row holds something else than runs write.
         """
-        of_source = (
-            "face WHERE added_by IS NULL AND rejected IS NULL AND source_id = (SELECT id FROM source WHERE name = ?)"
-        )
+        wanted = "added_by IS NULL AND mark IS NOT 'interpolated' AND rejected IS NULL"
+        of_source = f"face WHERE {wanted} AND source_id = (SELECT id FROM source WHERE name = ?)"
         return self._faces(OF_KNOWN_WITH_CHIPS, of_source, spans)
 
     def _faces(self, columns: Columns, where: str, spans: Sequence[Span]) -> Iterator[Face]:

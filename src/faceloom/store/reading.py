@@ -41,7 +41,7 @@ _FRAMES = (
 _STORED = (
     "SELECT name, frame.idx, ticks, time_base, frame.width, frame.height,"
     " EXISTS (SELECT 1 FROM face WHERE face.source_id = source.id AND frame_idx = frame.idx"
-    " AND (rejected IS NULL OR ?)) AS has_faces"
+    " AND (rejected IS NULL OR ?) AND (mark IS NULL OR NOT ?)) AS has_faces"
     " FROM source JOIN frame ON frame.source_id = source.id WHERE status = 'done' OR has_faces"
     " ORDER BY name, frame.idx"
 )
@@ -176,10 +176,15 @@ class StoredFrames:
     chip_size: int | None
     rejected: bool
     """Whether faces are among them that a filter rejected."""
+    found_only: bool = False
+    """Whether faces are left out that fill gaps of tracks."""
 
     def __iter__(self) -> Iterator[FrameRecord]:
-        faces = itertools.groupby(select_faces(self.db, rejected=self.rejected), key=lambda told: told[0].frame)
-        for name, index, ticks, time_base, width, height, has_faces in self.db.execute(_STORED, (self.rejected,)):
+        condition = "AND mark IS NULL" if self.found_only else ""
+        selected = select_faces(self.db, condition, rejected=self.rejected)
+        faces = itertools.groupby(selected, key=lambda told: told[0].frame)
+        asked = (self.rejected, self.found_only)
+        for name, index, ticks, time_base, width, height, has_faces in self.db.execute(_STORED, asked):
             found = next(faces)[1] if has_faces else ()
             time = time_of(ticks, time_base)
             yield FrameRecord(
@@ -192,15 +197,19 @@ class StoredFrames:
 
 
 @contextmanager
-def stored_frames(folder: Path, *, rejected: bool = False, raw: bool = False) -> Iterator[StoredFrames]:
+def stored_frames(
+    folder: Path, *, rejected: bool = False, found_only: bool = False, raw: bool = False
+) -> Iterator[StoredFrames]:
     """The frames of a result folder, while it is open, on demand with the faces that were rejected.
+
+    Or without those that fill gaps of tracks.
 
     Raises:
         StoreError: the folder holds no store that can be read.
     """
     with connect_corrected(folder, raw=raw) as db:
         db.execute("BEGIN")  # what a run writes meanwhile is not seen
-        yield StoredFrames(db, _chip_size(db), rejected)
+        yield StoredFrames(db, _chip_size(db), rejected, found_only)
 
 
 def read_chip_size(folder: Path) -> int | None:

@@ -1,49 +1,17 @@
 """Tracks and shots in a store: what they are made of, writing them, and reading them."""
 
-import hashlib
-import os
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from itertools import groupby
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from faceloom.media.chunks import PendingFrame
-from faceloom.media.sources import Source, SourceKind
 from faceloom.store.database import transaction
-from faceloom.store.notes import read_notes
-from faceloom.store.times import seconds_a_tick, time_of
+from faceloom.store.gaps import MissingFace, write_made
+from faceloom.store.rows import FaceRow
+from faceloom.store.times import time_of
+from faceloom.store.tracked_videos import Linked, TrackedVideo
 from faceloom.store.view import connect_corrected
-from faceloom.tracking.sightings import SeenFrame
-
-_FRAMES_A_SECOND = 25
-"""Of videos whose frames have no times."""
-_FACES = (
-    "SELECT id, frame_idx, idx, x0, y0, x1, y1, coalesce(landmarks, keypoints), embedding FROM face"
-    " WHERE source_id = ? AND rejected IS NULL ORDER BY frame_idx, idx"
-)
-_PAGE = 1000
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TrackedVideo:
-    """A video of a result folder whose faces can be tracked."""
-
-    id: int
-    source: Source
-    sha256: str | None
-    size_bytes: int
-    reading_bytes: int
-    """What reading a frame takes besides the frame."""
-    frame_bytes: int
-    """Of the largest."""
-    frames: int
-    """That are done."""
-    faces: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,113 +115,11 @@ def _time(db: sqlite3.Connection, source_id: int, index: int, time_base: str | N
     return None if time is None else float(time)
 
 
-def select_videos(db: sqlite3.Connection) -> list[TrackedVideo]:
-    """The videos of an open store of which frames are done, by name."""
-    query = (
-        "SELECT source.id, name, path, time_base, notes, sha256, size_bytes, coalesce(reading_bytes, 0),"
-        " max(coalesce(height, 0) * coalesce(width, 0)) * 3, count(*),"
-        " (SELECT count(*) FROM face WHERE source_id = source.id AND rejected IS NULL)"
-        " FROM source JOIN frame ON frame.source_id = source.id WHERE kind = 'video' AND status = 'done'"
-        " GROUP BY source.id ORDER BY name"
-    )
-    return [
-        TrackedVideo(
-            id=number,
-            source=Source(
-                name=name,
-                path=Path(os.fsdecode(path)),
-                kind=SourceKind.VIDEO,
-                time_base=time_base,
-                notes=read_notes(notes),
-            ),
-            sha256=sha256,
-            size_bytes=size_bytes,
-            reading_bytes=reading_bytes,
-            frame_bytes=frame_bytes,
-            frames=frames,
-            faces=faces,
-        )
-        for number, name, path, time_base, notes, sha256, size_bytes, reading_bytes, frame_bytes, frames, faces in (
-            db.execute(query).fetchall()
-        )
-    ]
-
-
-def frame_indexes(db: sqlite3.Connection, video: TrackedVideo) -> NDArray[np.int64]:
-    """The indexes of its frames that are done, in order."""
-    query = "SELECT idx FROM frame WHERE source_id = ? AND status = 'done' ORDER BY idx"
-    return np.fromiter((index for (index,) in db.execute(query, (video.id,))), np.int64, count=video.frames)
-
-
-def frames_to_read(db: sqlite3.Connection, video: TrackedVideo) -> Iterator[PendingFrame]:
-    """The same frames, as they are read."""
-    query = (
-        "SELECT idx, ticks, seek_ticks FROM frame WHERE source_id = ? AND status = 'done' AND idx > ?"
-        " ORDER BY idx LIMIT ?"
-    )
-    at = -1
-    while page := db.execute(query, (video.id, at, _PAGE)).fetchall():
-        for at, ticks, seek_ticks in page:
-            yield PendingFrame(source=video.source, index=at, ticks=ticks, seek_ticks=seek_ticks)
-
-
-def digest_of_faces(db: sqlite3.Connection, video: TrackedVideo) -> str:
-    """Of all that tracks follow from besides the shots."""
-    digest = hashlib.sha256()
-    said = _said_persons(db)
-    for number, *cells in db.execute(_FACES, (video.id,)):
-        digest.update(repr((*cells[:6], said.get(number))).encode())
-        for content in cells[6:]:
-            digest.update(content or b"-")
-    return digest.hexdigest()
-
-
-def seen_frames(
-    db: sqlite3.Connection, video: TrackedVideo, indexes: NDArray[np.int64], numbers: list[int]
-) -> Iterator[SeenFrame]:
-    """The frames of a video that have faces, which are named by their places in `numbers`, where their rows' go."""
-    said, tick = _said_persons(db), None if video.source.time_base is None else seconds_a_tick(video.source.time_base)
-    ticks = "SELECT ticks FROM frame WHERE source_id = ? AND idx = ?"
-    for index, rows in groupby(db.execute(_FACES, (video.id,)), key=lambda row: row[1]):
-        faces = list(rows)
-        (at,) = db.cursor().execute(ticks, (video.id, index)).fetchone()
-        first = len(numbers)
-        numbers += [row[0] for row in faces]
-        yield SeenFrame(
-            position=int(np.searchsorted(indexes, index)),
-            time_s=index / _FRAMES_A_SECOND if at is None or tick is None else float(at * tick),
-            faces=tuple(range(first, len(numbers))),
-            boxes=np.array([row[3:7] for row in faces], np.float32).reshape(-1, 4),
-            points=tuple(None if row[7] is None else np.frombuffer(row[7], "<f4").reshape(-1, 2) for row in faces),
-            embeddings=tuple(None if row[8] is None else np.frombuffer(row[8], "<f4") for row in faces),
-            persons=tuple(said.get(row[0]) for row in faces),
-        )
-
-
-def _said_persons(db: sqlite3.Connection) -> dict[int, str]:
-    """Whose the faces are of which somebody has said it, by their row numbers."""
-    if db.execute("SELECT 1 FROM temp.sqlite_master WHERE name = 'said'").fetchone() is None:
-        return {}
-    query = "SELECT face_id, person FROM temp.said WHERE has_person AND person IS NOT NULL AND person != ''"
-    return dict(db.execute(query).fetchall())
-
-
-def made_of(db: sqlite3.Connection, video: TrackedVideo) -> tuple[str | None, str | None]:
-    """What the shots and tracks of a video were made of; None where there are none."""
-    row = db.execute("SELECT shots_of, tracks_of FROM tracked WHERE source_id = ?", (video.id,)).fetchone()
-    return (None, None) if row is None else (row[0], row[1])
-
-
-def shot_starts(db: sqlite3.Connection, video: TrackedVideo) -> list[int]:
-    """The indexes of the frames with which the shots of a video begin, as they are stored."""
-    query = "SELECT frame_idx FROM shot WHERE source_id = ? ORDER BY frame_idx"
-    return [index for (index,) in db.execute(query, (video.id,))]
-
-
 def write_tracks(
     db: sqlite3.Connection,
     video: TrackedVideo,
-    tracks: Iterable[tuple[int, int]] | None,
+    tracks: Sequence[Linked] | None,
+    made: Iterable[tuple[MissingFace, FaceRow]],
     *,
     starts: Sequence[int],
     shots_of: str | None,
@@ -264,7 +130,8 @@ def write_tracks(
     Args:
         db: a store that is open for writing.
         video: one of it.
-        tracks: row numbers of faces, and the numbers of their tracks; None: they stay as they are.
+        tracks: the faces that are in tracks; None: all stays as it is.
+        made: what fills the gaps of these.
         starts: indexes of the first frames of all shots.
         shots_of: what the shots were found in.
         tracks_of: what the tracks were made of.
@@ -272,16 +139,17 @@ def write_tracks(
     with transaction(db):
         if tracks is not None:
             _write_numbers(db, video, tracks)
+            write_made(db, video, made)
         db.execute("DELETE FROM shot WHERE source_id = ?", (video.id,))
         db.executemany("INSERT INTO shot VALUES (?, ?)", ((video.id, start) for start in starts))
         row = (video.id, shots_of, tracks_of)
         db.execute("INSERT OR REPLACE INTO tracked VALUES (?, ?, ?)", row)
 
 
-def _write_numbers(db: sqlite3.Connection, video: TrackedVideo, tracks: Iterable[tuple[int, int]]) -> None:
+def _write_numbers(db: sqlite3.Connection, video: TrackedVideo, tracks: Sequence[Linked]) -> None:
     """Only rows that change are written: each holds blobs."""
     db.execute("CREATE TEMP TABLE linked (face_id INTEGER PRIMARY KEY, track INTEGER NOT NULL)")
-    db.executemany("INSERT INTO temp.linked VALUES (?, ?)", tracks)
+    db.executemany("INSERT INTO temp.linked VALUES (?, ?)", ((one.face_id, one.track) for one in tracks))
     db.execute(
         "UPDATE main.face SET track = NULL WHERE source_id = ? AND track IS NOT NULL"
         " AND id NOT IN (SELECT face_id FROM temp.linked)",

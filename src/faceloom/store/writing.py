@@ -44,6 +44,11 @@ class ChunkWriter:
                 self._again.give_up(source_id, frame.id.index, self._round.stages, frame.reason or "unreadable")
                 continue
             self._update_frame(source_id, frame)
+            # What filled gaps of tracks there is made anew when these are.
+            self._db.execute(
+                "DELETE FROM face WHERE source_id = ? AND frame_idx = ? AND mark IS NOT NULL",
+                (source_id, frame.id.index),
+            )
             self._again.end(source_id, frame.id.index, self._round.stages)
         (last,) = self._db.execute("SELECT coalesce(max(id), 0) FROM face").fetchone()
         numbers = range(last + 1, last + 1 + len(rows.faces))

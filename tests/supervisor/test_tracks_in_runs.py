@@ -1,0 +1,70 @@
+import json
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import faceloom
+from faceloom.errors import RequestError
+from faceloom.geometry.boxes import iou
+from faceloom.store.folder import DATABASE
+from jobs import exported
+
+LOST, LOST_LATER = range(3, 5), range(7, 9)
+
+
+@pytest.fixture(scope="module")
+def tracked(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The samples' clip, extracted and tracked."""
+    out = tmp_path_factory.mktemp("tracked") / "out"
+    faceloom.extract(samples / "clip.mp4", out, size=64, mask="extended", track=True, end="11f")
+    return out
+
+
+def lose(folder: Path, frames: range) -> dict[tuple[int, int | None], np.ndarray]:
+    """Takes all faces of some frames away, as if no detector had found them; where they were, by frame and track."""
+    with faceloom.open(folder) as results:
+        found = [face for face in results if face.frame.index in frames and face.mark is None]
+    lost = {(face.frame.index, face.track): face for face in found}
+    for face in lost.values():
+        assert face.chip is not None
+        (folder / face.chip).unlink()
+    with closing(sqlite3.connect(folder / DATABASE)) as db:
+        db.execute("PRAGMA foreign_keys = ON")
+        db.execute(f"DELETE FROM face WHERE frame_idx BETWEEN {frames[0]} AND {frames[-1]}")
+        db.commit()
+    return {place: face.box for place, face in lost.items()}
+
+
+def test_what_a_track_misses_is_found_where_it_should_be(tracked: Path) -> None:
+    """And has all that the others have: landmarks, a chip, masks."""
+    where = lose(tracked, LOST)
+    faceloom.track(tracked)
+    with faceloom.open(tracked) as results:
+        filled = [face for face in results if face.frame.index in LOST]
+        assert {face.mark for face in filled} == {"filled"}
+        assert {(face.frame.index, face.track) for face in filled} == set(where)
+        for face in filled:
+            assert iou(face.box[None], where[face.frame.index, face.track][None])[0, 0] > 0.7
+            assert face.landmarks is not None
+            assert results.chip(face).shape == (64, 64, 3)
+            assert results.mask(face, "extended").any()
+    assert not faceloom.check(tracked).flaws
+    before = exported(tracked)
+    assert faceloom.track(tracked).unchanged == 1
+    assert exported(tracked) == before
+
+
+def test_a_network_that_is_not_the_one_of_the_run_does_not_look(tracked: Path) -> None:
+    lose(tracked, LOST_LATER)
+    with closing(sqlite3.connect(tracked / DATABASE)) as db:
+        (told,) = db.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
+        config = json.loads(told)
+        config["stages"]["detect/yunet"]["weights"] = "0" * 64
+        db.execute("UPDATE meta SET value = ? WHERE key = 'config'", (json.dumps(config),))
+        db.commit()
+    with pytest.raises(RequestError, match="detect/yunet"):
+        faceloom.track(tracked)
+    assert faceloom.track(tracked, fill=0).tracks
