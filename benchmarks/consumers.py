@@ -6,11 +6,13 @@ and faces, boxes, names. Where a program is not installed, a line says so. The t
 environment with all of them, which takes 1 GiB and for which CI has no time:
 
     pip install . pyarrow pandas pycocotools webdataset datasets label-studio-sdk OpenEXR pyyaml defusedxml matplotlib
-    pip install --no-deps supervision   # which would have another OpenCV
+    pip install --no-deps supervision ultralytics torchvision   # which would have another OpenCV
+    pip install torch psutil py-cpuinfo polars
 """
 
 import argparse
 import json
+import shutil
 import tempfile
 from collections.abc import Callable, Mapping
 from importlib.metadata import PackageNotFoundError, version
@@ -77,6 +79,34 @@ def yolo(folder: Path, pictures: Path, scratch: Path, faces: list[ResultFace]) -
     sizes = sizes_of(folder)
     near(boxes, [inside(face, sizes) + 0.5 for face in faces], 1.5)  # supervision makes whole pixels
     return f"{len(loaded)} images, class {loaded.classes}, {len(boxes)} boxes in place"
+
+
+def ultralytics_boxes(folder: Path, pictures: Path, scratch: Path, faces: list[ResultFace]) -> str:
+    labels = ultralytics_labels(exported(folder, scratch, "yolo"), pictures, "detect")
+    count = sum(len(one["bboxes"]) for one in labels)
+    require(count == len(faces), f"{count} faces")
+    return f"{len(labels)} images, {count} boxes, none refused"
+
+
+def ultralytics_points(folder: Path, pictures: Path, scratch: Path, faces: list[ResultFace]) -> str:
+    labels = ultralytics_labels(exported(folder, scratch, "yolo-pose"), pictures, "pose")
+    points = np.concatenate([one["keypoints"] * [*one["shape"][::-1], 1] for one in labels])
+    sizes = sizes_of(folder)
+    expected = [
+        np.clip(face.keypoints + 0.5, 0, sizes[face.frame.source]) for face in faces if face.keypoints is not None
+    ]
+    near(points[..., :2].reshape(-1, 10), np.reshape(expected, (-1, 10)), 0.01)
+    return f"{len(labels)} images, {len(points)} boxes with five points in place"
+
+
+def ultralytics_labels(out: Path, pictures: Path, task: str) -> Any:
+    from ultralytics.data.dataset import YOLODataset
+    from ultralytics.data.utils import check_det_dataset
+
+    shutil.copytree(pictures, out / "images")
+    (out / "data.yaml").write_text((out / "data.yaml").read_text().replace("path: .", f"path: {out.resolve()}"))
+    data = check_det_dataset(str(out / "data.yaml"), autodownload=False)
+    return YOLODataset(img_path=data["train"], data=data, task=task).labels
 
 
 def voc(folder: Path, pictures: Path, scratch: Path, faces: list[ResultFace]) -> str:
@@ -177,6 +207,8 @@ LABELS = """
 CHECKS: Mapping[str, tuple[str, Check]] = {
     "`coco`": ("pycocotools", coco),
     "`yolo`": ("supervision", yolo),
+    "`yolo`, by its maker": ("ultralytics", ultralytics_boxes),
+    "`yolo-pose`": ("ultralytics", ultralytics_points),
     "`voc`": ("supervision", voc),
     "`label-studio`": ("label-studio-sdk", label_studio),
     "`hf`": ("datasets", hugging_face),

@@ -14,7 +14,7 @@ from faceloom.errors import RequestError, StoreError
 from faceloom.formats.csv import guarded
 from faceloom.media.sources import printable
 from faceloom.store.beside import entries_of, new_file, new_folder, refuse_full
-from faceloom.store.copies import MARK, CopyKind, identity_of, note_copy, note_made
+from faceloom.store.copies import MARK, CopyKind, identity_of, note_made
 from faceloom.store.database import connect
 from faceloom.store.places import file_below
 from faceloom.store.privacy import make_folder, opener
@@ -178,11 +178,11 @@ def _cell(value: Any) -> Any:
 def _lay_folder(folder: Path, places: Iterable[LaidFace], laying: Laying) -> int:
     out, share = laying.out, laying.share
     make_folder(out.parent, share=share)
-    with connect(folder, read_only=False) as db:
-        identity = note_copy(db, CopyKind.PEOPLE, out)
+    identity = note_made(folder, CopyKind.PEOPLE, out)  # before anything is there that forgetting would have to find
     with new_folder(out, share=share) as part:
-        with open(part / MARK, "x", encoding="utf-8", opener=opener(share=share)) as mark:  # Path.open has no opener
-            mark.write(f"{identity}\n")
+        if identity is not None:  # else the result folder is another's, who cannot forget in here
+            with open(part / MARK, "x", encoding="utf-8", opener=opener(share=share)) as mark:  # Path.open has none
+                mark.write(f"{identity}\n")
         listed = part / f"{laying.list_name}.jsonl"
         with open(listed, "x", encoding="utf-8", opener=opener(share=share)) as file:
             count = write_lines(file, _laid(folder, places, laying, part))
