@@ -28,7 +28,7 @@ ROWS = (
     ("people",),
     ("messages", "grouping", "correcting"),
     ("results",),
-    ("picking",),
+    ("picking", "timelines"),
     ("pipeline",),
     ("worker",),
     ("supervisor",),

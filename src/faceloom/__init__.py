@@ -94,6 +94,11 @@ if TYPE_CHECKING:
     from faceloom.store.tracks import Shot as Shot
     from faceloom.store.tracks import Track as Track
     from faceloom.supervisor.forecast import Forecast as Forecast
+    from faceloom.timelines.seen import SeenVideo as SeenVideo
+    from faceloom.timelines.stretches import Sighting as Sighting
+    from faceloom.timelines.stretches import Stretch as Stretch
+    from faceloom.timelines.timeline import Timeline as Timeline
+    from faceloom.timelines.timeline import timeline as timeline
     from faceloom.tracks import Tracked as Tracked
     from faceloom.tracks import track as track
     from faceloom.version import VERSION as __version__  # noqa: N811
@@ -136,6 +141,9 @@ _MODULES = {
     "faceloom.store.tracks": "Shot Track",
     "faceloom.supervisor.forecast": "Forecast",
     "faceloom.tracks": "Tracked track",
+    "faceloom.timelines.seen": "SeenVideo",
+    "faceloom.timelines.stretches": "Sighting Stretch",
+    "faceloom.timelines.timeline": "Timeline timeline",
     "faceloom.worker.passes": "Pass",
 }
 """Public names by the module that they are in."""

@@ -200,3 +200,12 @@ class SortKey(StrEnum):
     """Alike in their landmarks without place, size and turn."""
     IDENTITY = "identity"
     """Alike in their embeddings."""
+
+
+class SeenBy(StrEnum):
+    """Of whom a timeline tells when they are seen."""
+
+    PERSON = "person"
+    """Of persons, as `faceloom group` and people name them."""
+    TRACK = "track"
+    """Of tracks, as `faceloom track` numbers them."""

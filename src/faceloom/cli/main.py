@@ -35,6 +35,7 @@ from faceloom.cli.remake import REMAKE
 from faceloom.cli.results import EXPORT, SHOW
 from faceloom.cli.review import REPORT, REVIEW
 from faceloom.cli.terminal import say
+from faceloom.cli.timeline import TIMELINE
 from faceloom.cli.track import TRACK
 from faceloom.cli.where import WHERE
 from faceloom.errors import BudgetError, FaceloomError, StoreError
@@ -58,6 +59,7 @@ COMMANDS = (
     GROUP,
     PICK,
     TRACK,
+    TIMELINE,
     SORT,
     CORRECT,
     CORRECTIONS,

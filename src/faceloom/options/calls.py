@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Annotated, TypedDict
 
-from faceloom.choices import Each, Laid, Sort, SortKey
+from faceloom.choices import Each, Laid, SeenBy, Sort, SortKey
 from faceloom.options.inputs import InputOptions, PublishOptions, ScratchOptions
 from faceloom.options.machine import (
     CeilingOptions,
@@ -430,6 +430,38 @@ class SortOptions(LaidOptions, total=False):
             unit="N",
             within=Interval(1, 100_000),
             example=5,
+        ),
+    ]
+
+
+class TimelineOptions(RawOptions, total=False):
+    """What `timeline` takes."""
+
+    person: Annotated[
+        Sequence[str],
+        Option(help="only of this person", default=(), unit="NAME", example=("person 3",)),
+    ]
+    source: Annotated[
+        Sequence[str],
+        Option(help="only in this video, as exports name it", default=(), unit="NAME", example=("clip.mp4",)),
+    ]
+    by: Annotated[
+        str,
+        Option(
+            help="of whom it tells: of persons, or of tracks, each as a whole",
+            default=SeenBy.PERSON.value,
+            among=tuple(SeenBy),
+            example="track",
+        ),
+    ]
+    gap: Annotated[
+        float,
+        Option(
+            help="longest break that does not end a stretch of a person",
+            default=0.5,
+            unit="SECONDS",
+            within=Interval(0),
+            example=2.0,
         ),
     ]
 
