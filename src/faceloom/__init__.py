@@ -95,7 +95,7 @@ if TYPE_CHECKING:
     from faceloom.store.tracks import Track as Track
     from faceloom.supervisor.forecast import Forecast as Forecast
     from faceloom.timelines.seen import SeenVideo as SeenVideo
-    from faceloom.timelines.stretches import Sighting as Sighting
+    from faceloom.timelines.stretches import SeenFace as SeenFace
     from faceloom.timelines.stretches import Stretch as Stretch
     from faceloom.timelines.timeline import Timeline as Timeline
     from faceloom.timelines.timeline import timeline as timeline
@@ -142,7 +142,7 @@ _MODULES = {
     "faceloom.supervisor.forecast": "Forecast",
     "faceloom.tracks": "Tracked track",
     "faceloom.timelines.seen": "SeenVideo",
-    "faceloom.timelines.stretches": "Sighting Stretch",
+    "faceloom.timelines.stretches": "SeenFace Stretch",
     "faceloom.timelines.timeline": "Timeline timeline",
     "faceloom.worker.passes": "Pass",
 }

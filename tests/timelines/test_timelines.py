@@ -26,7 +26,7 @@ from faceloom.store.folder import DATABASE
 from faceloom.store.persons import read_embeddings, write_persons
 from faceloom.store.rows import ChunkRows, FrameRow, Status
 from faceloom.store.store import Store
-from faceloom.timelines.stretches import Clock, Sighting, join
+from faceloom.timelines.stretches import Clock, SeenFace, join
 from faceloom.timelines.timeline import Timeline, timeline
 from store.made_results import CONFIG, face_of
 
@@ -137,7 +137,7 @@ def test_frames_as_they_came_end_when_the_next_one_is_shown(out: Path) -> None:
 def test_stretches_hold_every_frame_once_and_are_apart(seen: set[int], steps: list[int], gap: int) -> None:
     ticks = np.concatenate([[0], np.cumsum(steps)])[:61].astype(np.int64)
     clock = Clock(indexes=np.arange(61), ticks=ticks, tick=Fraction(1, 100))
-    some = [Sighting(frame=i, index=0, worth=0.0, quality=None, chip=None) for i in sorted(seen)]
+    some = [SeenFace(frame=i, index=0, worth=0.0, quality=None, chip=None) for i in sorted(seen)]
     found = list(join(some, clock, source="a", name="b", track=None, gap=Fraction(gap, 100)))
     within = [{i for i in seen if one.first <= i <= one.last} for one in found]
     assert set.union(*within) == seen
@@ -160,7 +160,7 @@ def test_a_rate_is_known_though_its_times_are_rounded_to_milliseconds(rate: Frac
 
 def test_a_video_without_times_is_told_by_frames() -> None:
     clock = Clock(indexes=np.arange(0, 50, 5), ticks=None, tick=None)
-    some = [Sighting(frame=i, index=0, worth=0.0, quality=None, chip=None) for i in (5, 10, 20)]
+    some = [SeenFace(frame=i, index=0, worth=0.0, quality=None, chip=None) for i in (5, 10, 20)]
     found = list(join(some, clock, source="a", name="b", track=None, gap=Fraction(9)))
     assert [(one.first, one.last, one.end_index, one.start) for one in found] == [(5, 10, 15, None), (20, 20, 25, None)]
 

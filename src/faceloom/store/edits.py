@@ -40,7 +40,7 @@ _FACES = (
 
 
 @dataclass(frozen=True, slots=True, kw_only=True, eq=False)
-class _Found:
+class _StoredFace:
     """A face of the store, as it is corrected."""
 
     index: int
@@ -90,7 +90,7 @@ def take_edits(db: sqlite3.Connection, frames: Iterable[FrameRecord], *, whole_s
     by_source: dict[str, list[FrameRecord]] = defaultdict(list)
     for frame in frames:
         by_source[frame.id.source].append(frame)
-    work: list[tuple[FrameId, FrameRecord, list[_Found]]] = []
+    work: list[tuple[FrameId, FrameRecord, list[_StoredFace]]] = []
     with looking_through(db):
         for told, some in by_source.items():
             name = _name_of(told, names)
@@ -117,7 +117,7 @@ def _name_of(told: str, names: Iterable[str]) -> str | None:
 
 def _frames_of(
     db: sqlite3.Connection, source: int, name: str, told: Sequence[FrameRecord], *, whole_sources: bool
-) -> list[tuple[FrameId, FrameRecord, list[_Found]]]:
+) -> list[tuple[FrameId, FrameRecord, list[_StoredFace]]]:
     """Frames of a source as the file has them, with their faces in the store."""
     by_index = {frame.id.index: frame for frame in told}
     indexes = set(by_index)
@@ -132,15 +132,15 @@ def _frames_of(
     return pages
 
 
-def _found(row: tuple[Any, ...]) -> _Found:
+def _found(row: tuple[Any, ...]) -> _StoredFace:
     index, x0, y0, x1, y1, landmarks, person = row
     points = None if landmarks is None else np.frombuffer(landmarks, "<f4").reshape(68, 2)
-    return _Found(index=index, box=np.array([x0, y0, x1, y1], np.float32), landmarks=points, person=person)
+    return _StoredFace(index=index, box=np.array([x0, y0, x1, y1], np.float32), landmarks=points, person=person)
 
 
 def _without_partial(
-    pages: list[tuple[FrameId, FrameRecord, list[_Found]]], carried: Carried, name: str
-) -> list[tuple[FrameId, FrameRecord, list[_Found]]]:
+    pages: list[tuple[FrameId, FrameRecord, list[_StoredFace]]], carried: Carried, name: str
+) -> list[tuple[FrameId, FrameRecord, list[_StoredFace]]]:
     """Where a file has few of a source's faces it is of a part of it, and what it lacks was never in it."""
     there, held = sum(len(found) for *_, found in pages), sum(len(frame.faces) for _, frame, _ in pages)
     if there and held < _LEAST_WHOLE * there:
@@ -149,12 +149,12 @@ def _without_partial(
     return pages
 
 
-def _matched_only(frame: FrameRecord, found: Sequence[_Found]) -> Iterator[_Found]:
+def _matched_only(frame: FrameRecord, found: Sequence[_StoredFace]) -> Iterator[_StoredFace]:
     pairs = dict(_pairs(frame.faces, found))
     yield from (found[place] for place in pairs.values())
 
 
-def _pairs(told: Sequence[FaceRecord], found: Sequence[_Found]) -> list[tuple[int, int]]:
+def _pairs(told: Sequence[FaceRecord], found: Sequence[_StoredFace]) -> list[tuple[int, int]]:
     """Which face of the file is which of the store: those that overlap most first, each once."""
     if not told or not found:
         return []
@@ -169,7 +169,7 @@ def _pairs(told: Sequence[FaceRecord], found: Sequence[_Found]) -> list[tuple[in
     return pairs
 
 
-def _take_frame(edits: _Edits, place: FrameId, frame: FrameRecord, found: Sequence[_Found]) -> None:
+def _take_frame(edits: _Edits, place: FrameId, frame: FrameRecord, found: Sequence[_StoredFace]) -> None:
     """Says what is otherwise in a frame of the file."""
     pairs = _pairs(frame.faces, found)
     for one, other in pairs:

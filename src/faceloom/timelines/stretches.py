@@ -81,7 +81,7 @@ class Clock:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sighting:
+class SeenFace:
     """Somebody in a frame."""
 
     frame: int
@@ -114,12 +114,12 @@ class Stretch:
     """Seconds from the beginning of the source; None where frames have no times, as the next."""
     end: Fraction | None
     """Seconds, when its last frame is no longer shown."""
-    best: Sighting
+    best: SeenFace
     """The face of the best quality in it, the first of those."""
 
 
 def join(
-    sightings: Iterable[Sighting], clock: Clock, *, source: str, name: str, track: int | None, gap: Fraction | None
+    sightings: Iterable[SeenFace], clock: Clock, *, source: str, name: str, track: int | None, gap: Fraction | None
 ) -> Iterator[Stretch]:
     """Joins what is seen of somebody into stretches.
 
@@ -131,7 +131,7 @@ def join(
         track: the track, if the sightings are of one.
         gap: the longest break, in seconds, that does not end a stretch; None: none does.
     """
-    some: list[Sighting] = []
+    some: list[SeenFace] = []
     for one in sightings:
         if some and _is_broken(clock, some[-1].frame, one.frame, gap):
             yield _stretch(some, clock, source=source, name=name, track=track)
@@ -149,7 +149,7 @@ def _is_broken(clock: Clock, before: int, after: int, gap: Fraction | None) -> b
     return end is None or start is None or start - end > gap
 
 
-def _stretch(some: list[Sighting], clock: Clock, *, source: str, name: str, track: int | None) -> Stretch:
+def _stretch(some: list[SeenFace], clock: Clock, *, source: str, name: str, track: int | None) -> Stretch:
     first, last = some[0].frame, some[-1].frame
     return Stretch(
         source=source,

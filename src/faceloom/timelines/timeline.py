@@ -21,7 +21,7 @@ from faceloom.store.times import seconds_a_tick
 from faceloom.store.view import connect_corrected
 from faceloom.suggestions import or_else
 from faceloom.timelines.seen import SeenPeople, SeenVideo
-from faceloom.timelines.stretches import Clock, Sighting, Stretch, join
+from faceloom.timelines.stretches import Clock, SeenFace, Stretch, join
 from faceloom.timelines.writing import WRITERS
 
 _FACES = (
@@ -149,11 +149,11 @@ def _stretches(
     gap: Fraction,
 ) -> Iterator[Stretch]:
     """The stretches of a video, of one after the other."""
-    found: dict[Any, list[Sighting]] = defaultdict(list)
+    found: dict[Any, list[SeenFace]] = defaultdict(list)
     whose: dict[int, list[str | None]] = defaultdict(list)
     for frame, index, person, track, quality, score, chip in db.execute(_FACES.format(of=by.value), (source,)):
         worth = score - 2 if quality is None else quality
-        one = Sighting(frame=frame, index=index, worth=worth, quality=quality, chip=chip)
+        one = SeenFace(frame=frame, index=index, worth=worth, quality=quality, chip=chip)
         found[person if by is SeenBy.PERSON else track].append(one)
         whose[track].append(person)
     for key, sightings in found.items():
