@@ -1,4 +1,4 @@
-"""Whether groups of faces can be trusted: `python benchmarks/people.py [--only doubt|groups]`.
+"""Whether groups of faces can be trusted, and who is found: `python benchmarks/people.py [--only doubt]`.
 
 Takes the 100 pictures of `lfw_subset_krasserm` as they are, and scaled so that the longer side of the face's box has 12
 to 64 pixels, 25 of a size in one frame; and every second one made harder in the ways of `quality.py`. Prints the tables
@@ -10,13 +10,20 @@ of docs/people.md:
   BCubed (Bagga and Baldwin 1998): purity is the mean, over the faces that have a person, of the share of their group
   that is of their person; recall the mean, over all faces, of the share of their person's faces that are in their
   group. Faces of nobody count nothing for recall.
+- pairs: what `faceloom verify` says of all pairs of portraits, and `faceloom find` of each portrait among the others:
+  how often the person with the highest score is the right one.
+- search: what it costs to look through result folders of so many faces (`--faces`), made by `large.py`, for one face:
+  CPU seconds and peak memory of a process of its own, and of the same process that looks through none.
 """
 
 import argparse
+import sys
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import cv2
@@ -28,7 +35,10 @@ from faceloom.faces import Face, Image
 from faceloom.geometry.linkage import average_linkage
 from faceloom.options.calls import LEAST_QUALITY
 from faceloom.people.doubt import is_doubtful
+from faceloom.people.searching import GallerySearch
 from faceloom.people.thresholds import same_person_of
+from faceloom.store.embeddings import EmbeddedFaces
+from large import OUT, cost_of, made
 from quality import found_by, probes_of
 from truth import LFW, SHARED_DATA, load, markdown, picture_paths
 
@@ -220,10 +230,59 @@ def _grouped(embeddings: NDArray[np.float32], qualities: Floats, *, threshold: f
     return labels
 
 
+def pair_rows(told: str, seen: Seen, threshold: float) -> Iterator[tuple[str, ...]]:
+    """Shares of pairs that verify tells right, and of portraits that find names right."""
+    clean = np.flatnonzero(seen.wanted_px == 0)
+    cosines, people = seen.cosines[np.ix_(clean, clean)], seen.people[clean]
+    upper = np.triu(np.ones_like(cosines, np.bool_), 1)
+    same = people[:, None] == people
+    right, wrong = cosines[same & upper] >= threshold, cosines[~same & upper] >= threshold
+    ranked = [_named(seen.embeddings[clean], people, i, threshold) for i in range(len(clean))]
+    shares = [f"{100 * float(np.mean([one == name for one, name in zip(ranked, people, strict=True)])):.1f}"]
+    shares += [f"{100 * float(np.mean([one is None for one in ranked])):.1f}"]
+    yield told, f"{100 * right.mean():.2f} of {len(right)}", f"{100 * wrong.mean():.2f} of {len(wrong)}", *shares
+
+
+def _named(embeddings: NDArray[np.float32], people: NDArray[np.str_], i: int, threshold: float) -> str | None:
+    """Whom `faceloom find` takes a face for, with all other faces in a result folder."""
+    others = np.arange(len(people)) != i
+    block = EmbeddedFaces(ids=np.flatnonzero(others), embeddings=embeddings[others], persons=people[others].tolist())
+    search = GallerySearch(embeddings[i : i + 1], most=1)
+    search.look_through(Path("others"), [block])
+    (answer,) = search.answers()
+    return answer.persons[0].person if answer.persons[0].score >= threshold else None
+
+
+_SEARCH = """
+import numpy as np, sys
+from pathlib import Path
+from faceloom.people.searching import GallerySearch
+from faceloom.store.embeddings import read_embedded
+search = GallerySearch(np.eye(1, 512, dtype=np.float32), most=5)
+folders = [Path(name) for name in sys.argv[1:]]
+print(sum(search.look_through(one, read_embedded(one, numbers=512)) for one in folders), list(search.answers()))
+"""
+
+
+def search_rows(faces: Sequence[int]) -> Iterator[tuple[str, ...]]:
+    """By number of faces CPU-seconds, seconds and peak memory, first of none."""
+    for number in (0, *faces):
+        folders = [str(made(OUT, number))] if number else []
+        started = time.monotonic()
+        cpu_s, peak_bytes = cost_of([sys.executable, "-c", _SEARCH, *folders])
+        yield f"{number:,}", f"{cpu_s:.2f}", f"{time.monotonic() - started:.1f}", f"{peak_bytes / 2**20:.0f}"
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--only", choices=["doubt", "groups"])
+    parser.add_argument("--only", choices=["doubt", "groups", "pairs", "search"])
+    parser.add_argument("--faces", default="10000,100000,1000000")
     chosen = parser.parse_args()
+    if chosen.only in {None, "search"}:
+        rows = search_rows([int(number) for number in chosen.faces.split(",")])
+        print(markdown("Search", ("faces", "CPU-s", "seconds", "peak MiB"), list(rows)))
+    if chosen.only == "search":
+        return
     found = [(one.told, seen_by(one), same_person_of(f"identify/{one.name}") or 0.0) for one in IDENTIFIERS]
     if chosen.only in {None, "doubt"}:
         columns = "embedding, quality, faces, px (if small), strangers as one %, a stranger's clean face as theirs %"
@@ -234,6 +293,9 @@ def main() -> None:
                 [row for one in found for row in doubt_rows(*one)],
             )
         )
+    if chosen.only in {None, "pairs"}:
+        columns = "embedding, one person's pairs accepted %, strangers' accepted %, found %, left to nobody %"
+        print(markdown("Pairs", columns.split(", "), [row for one in found for row in pair_rows(*one)]))
     if chosen.only in {None, "groups"}:
         columns = "embedding, faces, number, purity if every face counts, recall, named %, purity, recall, named %"
         print(markdown("Groups", columns.split(", "), [row for one in found for row in group_rows(*one)]))

@@ -13,8 +13,10 @@ import pytest
 
 import faceloom.api
 import faceloom.correcting
+import faceloom.finding
 import faceloom.grouping
 import faceloom.live_runs
+import faceloom.naming
 import faceloom.orders.order
 import faceloom.picking.pick
 import faceloom.picking.sort
@@ -31,11 +33,13 @@ from faceloom.cli.commands import Command
 from faceloom.cli.main import COMMANDS, main
 from faceloom.cli.parser import Parser
 from faceloom.events import Summary
+from faceloom.models.catalog import CATALOG
 from faceloom.options.declared import Declared, Form
 from faceloom.store.carrying import Carried
 from faceloom.targets import Target
 
-FOLDER_CONFIG = {"stages": {"detect/yunet": {}, "mask/extended": {"weights": None}}, "mask_size": 256}
+_IDENTIFIER = {"identify/sface": {"weights": CATALOG["sface"].sha256}}
+FOLDER_CONFIG = {"stages": {"detect/yunet": {}, "mask/extended": {"weights": None}, **_IDENTIFIER}, "mask_size": 256}
 COMPANIONS: Mapping[str, Mapping[str, Any]] = {
     "attributes": {"align": ["facemesh_v2"]},
     "from_": {"detect": "import"},
@@ -47,6 +51,7 @@ COMPANIONS: Mapping[str, Mapping[str, Any]] = {
     "fill": {"track": True},
     "null": {"from_list": "list.txt"},
     "snapshot_every": {"publish": "memory://faces"},
+    "weights": {"identify": "sface", "like": ["ann.jpg"]},
     "pass_": {"identify": "sface", "mask": ["unet", "extended"]},
 }
 """What has to be asked for too, by option."""
@@ -58,6 +63,8 @@ NEEDED: Mapping[str, Mapping[str, Any]] = {
     "extend": {"mask": ["unet", "extended"]},
     "export": {"to": "jsonl"},
     "forget": {"source": "b.jpg"},
+    "find": {"in_": ("folder",)},
+    "names": {"from_xmp": True},
     "report": {"out": "report.html"},
     "pick": {"out": "best"},
     "sort": {"out": "sorted"},
@@ -74,6 +81,9 @@ WORDS: Mapping[str, list[str]] = {
     "inputs": ["in.png"],
     "folder": ["folder"],
     "chips": ["in.png"],
+    "pictures": ["in.png"],
+    "first": ["in.png"],
+    "second": ["in.png"],
     "names": [],
     "folders": ["folder"],
     "verb": ["undo"],
@@ -235,6 +245,11 @@ class Notebook:
             patch.setattr(faceloom.store.exports, name, self._ending(name, list))
         patch.setattr(faceloom.store.merging, "merge", self._ending("merge", nothing_merged))
         patch.setattr(faceloom.redacting.redact, "redact", self._ending("redact", nothing_redacted))
+        patch.setattr(faceloom.naming, "read_names", self._ending("names", faceloom.naming.NamesRead))
+        for name in ("write_sidecars", "write_into_files"):
+            patch.setattr(faceloom.naming, name, self._ending(name, faceloom.naming.NamesWritten))
+        patch.setattr(faceloom.finding, "find", self._ending("find", nobody_found))
+        patch.setattr(faceloom.finding, "verify", self._ending("verify", nobody_verified))
         patch.setattr(faceloom.grouping, "group", self._ending("group", list))
         patch.setattr(faceloom.picking.pick, "pick", self._ending("pick", nothing_picked))
         patch.setattr(api, "track", self._ending("track", list))
@@ -351,6 +366,16 @@ def nothing_redacted() -> faceloom.redacting.summary.RedactSummary:
         detectors=(),
         outcome="done",
     )
+
+
+def nobody_found() -> faceloom.finding.PicturesFound:
+    """Of pictures without faces."""
+    return faceloom.finding.PicturesFound(faces=(), searched=0, failed=())
+
+
+def nobody_verified() -> faceloom.finding.Verification:
+    """Of two people."""
+    return faceloom.finding.Verification(is_same=False, score=0, threshold=1, identifier="identify/none")
 
 
 def nothing_planned() -> Any:

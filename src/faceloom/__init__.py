@@ -51,6 +51,11 @@ if TYPE_CHECKING:
     from faceloom.events import Summary as Summary
     from faceloom.faces import Face as Face
     from faceloom.faces import FrameId as FrameId
+    from faceloom.finding import FoundFace as FoundFace
+    from faceloom.finding import PicturesFound as PicturesFound
+    from faceloom.finding import Verification as Verification
+    from faceloom.finding import find as find
+    from faceloom.finding import verify as verify
     from faceloom.frame import Frame as Frame
     from faceloom.grouping import Person as Person
     from faceloom.grouping import group as group
@@ -116,6 +121,7 @@ _MODULES = {
     "faceloom.errors": "BudgetError FaceloomError MediaError RequestError StageError StoreError WeightsError",
     "faceloom.events": "Summary",
     "faceloom.faces": "Face FrameId",
+    "faceloom.finding": "FoundFace PicturesFound Verification find verify",
     "faceloom.frame": "Frame",
     "faceloom.grouping": "Person group",
     "faceloom.live_runs": "PassRun",

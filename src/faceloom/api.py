@@ -34,12 +34,12 @@ from faceloom.options.declared import declared
 from faceloom.options.keywords import takes
 from faceloom.options.stages import PathLike
 from faceloom.orders.configuration import colours_of, config_of, models_of, settled, versions
-from faceloom.orders.flows import IMPORT, added_flow, landmark_masks, make_flow
+from faceloom.orders.flows import IMPORT, added_flow, landmark_masks, make_flow, recognising_flow
 from faceloom.orders.inputs import existing, faces_file_of, inputs_of, references
 from faceloom.orders.order import make_order
 from faceloom.orders.outputs import border_for, framing_for, max_border_for, outputs_for, outputs_of
 from faceloom.remaking import remake, remake_with
-from faceloom.selection import EVERY_FACE
+from faceloom.selection import EVERY_FACE, People
 from faceloom.solver.plan import one_phase
 from faceloom.store.again import CHIP_FILES
 from faceloom.store.carrying import told_in
@@ -385,12 +385,13 @@ def derive(
     should_stop: ShouldStop = lambda: False,
     **options: Unpack[DeriveOptions],
 ) -> Summary:
-    """Cuts the chips of a result folder again, in another way, from its sources; no network is run.
+    """Cuts the chips of a result folder again, in another way, from its sources; no network is run on them.
 
     But for faces that somebody added or moved and that networks have not seen since: see `remake`.
 
-    The new result folder has the same faces. Called again with the same arguments it goes on where it ended; where the
-    other folder has gained faces, theirs come too.
+    The new result folder has the same faces; with `like` and `unlike`, those of other people are marked in it and have
+    no chips, for which embeddings have to be there. Called again with the same arguments it goes on where it ended;
+    where the other folder has gained faces, theirs come too.
 
     Args:
         folder: a finished result folder.
@@ -423,7 +424,31 @@ def derive(
     derivation = Derivation(folder=Path(folder), framing=framing_of(found), models=models_of(found), raw=options["raw"])
     order = replace(order, derivation=derivation)
     config = _derived_config(found, config_of(order))
+    wanted, people = _people_of(Path(folder), found, options, on_event=on_event)
+    if wanted is not None:
+        order = replace(order, people=people)
+        before = {"before": found["people"]} if "people" in found else {}
+        config |= {"people": {**wanted.to_json(), **before}}
     return _run(order, Inputs(), Path(out), config, started, on_event=on_event, should_stop=should_stop)
+
+
+def _people_of(
+    folder: Path, config: Mapping[str, Any], options: DeriveOptions, *, on_event: OnEvent
+) -> tuple[Wanted | None, People | None]:
+    """Whose faces of a result folder are kept, if not everybody's."""
+    like, unlike = references(options["like"]), references(options["unlike"])
+    if not like and not unlike and options["threshold"] is None:
+        return None, None
+    flow = recognising_flow(config["stages"], options["weights"], folder=folder)
+    wanted = want_people(flow, like=like, unlike=unlike, threshold=options["threshold"])
+    assert wanted is not None  # it refuses a threshold alone
+    asked = {
+        **options,
+        "device": CPU,
+        "precision": config.get("precision", Precision.FP32.value),
+        **colours_of(config),
+    }
+    return wanted, find_people(make_order(flow, Outputs(), asked, on_event=on_event), wanted, on_event=on_event)
 
 
 def _derived_config(found: Mapping[str, Any], asked: Mapping[str, Any]) -> dict[str, Any]:

@@ -21,6 +21,7 @@ with the reason, until it is. Run the same command again after any kind of end: 
   faceloom derive faces --out heads --size 256 --format png       smaller chips, lossless
   faceloom derive faces --out shoulders --crop whole              chips that show more
   faceloom derive faces --out look --overlay --overlay-chips      pictures to look at
+  faceloom derive faces --out ann --like ann.jpg                  only the faces of somebody (embeddings are needed)
 """
 
 

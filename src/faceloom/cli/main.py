@@ -19,9 +19,11 @@ from faceloom.cli.doctor import DOCTOR
 from faceloom.cli.extend import EXTEND
 from faceloom.cli.extract import EXTRACT
 from faceloom.cli.fetching import MODELS, PULL, SAMPLES
+from faceloom.cli.finding import FIND, VERIFY
 from faceloom.cli.flags import CommonFlags
 from faceloom.cli.logs import logging_to
 from faceloom.cli.merging import MERGE
+from faceloom.cli.naming import NAMES
 from faceloom.cli.option_files import FILE, take_options
 from faceloom.cli.parser import Parser
 from faceloom.cli.people import FORGET, GROUP
@@ -57,12 +59,15 @@ COMMANDS = (
     MERGE,
     PUBLISH,
     GROUP,
+    FIND,
+    VERIFY,
     PICK,
     TRACK,
     TIMELINE,
     SORT,
     CORRECT,
     CORRECTIONS,
+    NAMES,
     REMAKE,
     REVIEW,
     REPORT,

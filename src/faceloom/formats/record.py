@@ -112,6 +112,14 @@ ChipReader: TypeAlias = Callable[[str], bytes]
 """The content of a chip file, by its path below the result folder; StoreError where it is not there."""
 
 
+OrientationReader: TypeAlias = Callable[[str], int]
+"""How a picture is stored, by its source's name: its EXIF orientation, 1 to 8; 1 where it is not there any more."""
+
+
+def _takes_no_orientations(_frames: Frames, _orientation_of: OrientationReader) -> Iterator[Piece]:
+    raise RequestError("this format does not ask how pictures are stored")
+
+
 def _takes_no_chips(_frames: Frames, _read_chip: ChipReader) -> Iterator[Piece]:
     raise RequestError("this format holds no chips")
 
@@ -140,6 +148,8 @@ class Format:
     """In place of `write`, where chips are copied into the format's files."""
     layouts: Mapping[str, Callable[[Frames, ChipReader], Iterator[Piece]]] = field(default_factory=dict)
     """Ways to lay the files out, by name, the usual one first; then `write_with_chips` is that one."""
+    write_with_orientations: Callable[[Frames, OrientationReader], Iterator[Piece]] = _takes_no_orientations
+    """In place of `write`, where places are told on pictures as they are stored, and not upright."""
     read: Callable[[Path], Iterator[FrameRecord]] = _is_not_read
     """The frames of a file or folder; MediaError where it is not of this format, or beyond a limit. Left out where the
     format can only be written."""
@@ -164,7 +174,12 @@ class Format:
     @property
     def is_written(self) -> bool:
         """Whether it can be written."""
-        return self.write is not _is_not_written or self.takes_chips
+        return self.write is not _is_not_written or self.takes_chips or self.takes_orientations
+
+    @property
+    def takes_orientations(self) -> bool:
+        """Whether it asks how pictures are stored."""
+        return self.write_with_orientations is not _takes_no_orientations
 
     @property
     def takes_chips(self) -> bool:

@@ -211,7 +211,16 @@ class RawOptions(TypedDict, total=False):
 
 
 class DeriveOptions(
-    ChipOptions, OverlayOptions, RawOptions, ShareOptions, CeilingOptions, ReserveOptions, ThreadOptions, total=False
+    ChipOptions,
+    OverlayOptions,
+    PeopleOptions,
+    WeightsOptions,
+    RawOptions,
+    ShareOptions,
+    CeilingOptions,
+    ReserveOptions,
+    ThreadOptions,
+    total=False,
 ):
     """What `derive` takes."""
 
@@ -304,6 +313,42 @@ class GroupOptions(ShareOptions, ProcessOptions, total=False):
         ),
     ]
     copy: Annotated[bool, Option(help="copies in place of links", default=False)]
+
+
+class ComparingOptions(WeightsOptions, CeilingOptions, ReserveOptions, ThreadOptions, DeviceOptions, total=False):
+    """Of what compares the faces of pictures with others."""
+
+    threshold: Annotated[
+        float | None,
+        Option(
+            help="cosine from which on two faces are one person's",
+            usual="the identifier's own",
+            unit="COSINE",
+            within=COSINE,
+            example=0.5,
+        ),
+    ]
+
+
+class FindOptions(ComparingOptions, total=False):
+    """What `find` takes."""
+
+    most: Annotated[
+        int,
+        Option(
+            help="how many persons, and how many faces, are told of each face",
+            default=5,
+            unit="N",
+            within=Interval(1, 10_000),
+            example=3,
+        ),
+    ]
+
+
+class VerifyOptions(ComparingOptions, total=False):
+    """What `verify` takes."""
+
+    identify: Annotated[str, Option(help="identifier", default="dlib", unit="NAME", example="sface")]
 
 
 class MergeOptions(ShareOptions, total=False):

@@ -16,6 +16,7 @@ from faceloom.options.declared import declared, filled
 from faceloom.options.stages import AlignerOptions, DetectorOptions, FlowOptions, PathLike
 from faceloom.pipeline.filters import parse_filters
 from faceloom.stage import NetworkPlugin, PinnedFile
+from faceloom.store.persons import without_embeddings
 
 IMPORT = "import"
 """In place of a detector's name: faces are known from a file."""
@@ -26,6 +27,9 @@ _BY_SIGNS, _QUARTER_DEG = "auto", 90.0
 _OF_DETECTORS = ("detect_every", "detect_size", "enlarge", "min_score", "rotate", "tiles")
 _ATTRIBUTES: Mapping[str, str] = {"iris": "irises", "blendshapes": "blendshapes"}
 """What may be asked of faces besides, and the option of an aligner that tells it."""
+_RECOGNISING = frozenset({"detect", "align", "identify"})
+_UNNEEDED = frozenset({"weights", "filters", "irises", "blendshapes"})
+"""Of what stages of a folder were told, what has nothing to do with whose faces are."""
 _OF_ALIGNERS = ("normalize", "refeed", "realign")
 
 
@@ -122,6 +126,41 @@ def added_flow(options: ExtendOptions) -> Flow:
     own = own_weights(options["weights"], names)
     told = _with_masks(options_of_plugins(names, own, options["settings"]), options["mask"], options["soft_edges"])
     return build_flow(names, told, own, known=KNOWN)
+
+
+def recognising_flow(stages: Mapping[str, Mapping[str, Any]], weights: Mapping[str, PathLike], *, folder: Path) -> Flow:
+    """Of the stages of a result folder those that find, align and identify faces, without filters.
+
+    Faces that it finds in other pictures are compared with those of the folder. Where the folder has no detector or
+    aligner, since its faces came from a file, it is the usual one.
+
+    Args:
+        stages: of the folder's configuration.
+        weights: the user's own files, by stage.
+        folder: for messages.
+
+    Raises:
+        RequestError: the folder has no embeddings, or they were made with other weights.
+    """
+    names = [name for name in stages if name.partition("/")[0] in _RECOGNISING]
+    usual = {"detect": "detect/yunet", "align": "align/facemesh"}
+    names += [stage for kind, stage in usual.items() if not any(name.startswith(f"{kind}/") for name in names)]
+    identifier = next((name for name in names if name.startswith("identify/")), None)
+    if identifier is None:
+        raise without_embeddings(folder)
+    own = own_weights(weights, names)
+    told = options_of_plugins(names, own, {})
+    for name in names:
+        kept = {key: value for key, value in stages.get(name, {}).items() if key not in _UNNEEDED}
+        told[name] = {**told[name], **kept}
+    flow = build_flow(names, told, own)
+    made_with = stages[identifier].get("weights")
+    if flow.digests.get(identifier) != made_with:
+        raise RequestError(
+            f"the embeddings of {folder} were made by {identifier} with other weights, of sha256 {str(made_with)[:12]};"
+            f" name that file with --weights {identifier}=FILE"
+        )
+    return flow
 
 
 def landmark_masks(stages: Mapping[str, Mapping[str, Any]]) -> Flow:

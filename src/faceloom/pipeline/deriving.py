@@ -18,6 +18,7 @@ from faceloom.mask import LandmarkMask
 from faceloom.pipeline.faces import Failure, Seen
 from faceloom.pipeline.finishing import chip_path, write_pictures
 from faceloom.pipeline.lanes import Final
+from faceloom.selection import People
 from faceloom.store.places import WorkPlaces
 from faceloom.store.rows import FaceRow
 from faceloom.tracking.gaps import Mark
@@ -34,6 +35,8 @@ class DeriveStep:
     derivation: Derivation
     outputs: Outputs
     places: WorkPlaces
+    people: People | None = None
+    """Whose faces are kept; everybody's if left out."""
     batch: int = 1
     together: int = 1
     stage: str = "chips"
@@ -54,6 +57,10 @@ class DeriveStep:
 
     def _face(self, face: FaceRow, frame: Frame, *, models: Mapping[str, str]) -> FaceRow:
         face = replace(face, person=None)  # which may have another name tomorrow
+        if self.people is not None and face.embedding is not None:
+            objection = self.people.objection(face.embedding)
+            if objection is not None:
+                return replace(face, rejected=objection, chip=None, masks={})
         if face.landmarks is None or face.mark == Mark.INTERPOLATED:
             return replace(face, chip=None)
         outputs, size, (height, width) = self.outputs, self.outputs.chip_size, frame.image.shape[:2]

@@ -11,6 +11,8 @@ from faceloom.errors import RequestError, StoreError
 from faceloom.formats import csv, jsonl
 from faceloom.formats.record import Format, Piece
 from faceloom.formats.registry import format_to_write
+from faceloom.media.sources import SourceKind
+from faceloom.media.stored_xmp import orientation_of_file
 from faceloom.store.beside import new_file, new_folder
 from faceloom.store.places import file_below, place_below
 from faceloom.store.privacy import make_folder, opener
@@ -96,7 +98,11 @@ def export_to(
     chosen = _format_of(to, rejected=rejected)
     write = chosen.writer(layout)
     with stored_frames(folder, rejected=rejected, found_only=found_only, raw=raw) as stored:
-        pieces = write(stored, lambda chip: _content(folder, chip))
+        if chosen.takes_orientations:
+            paths = read_paths(folder)
+            pieces = chosen.write_with_orientations(stored, lambda source: orientation_of_file(paths[source]))
+        else:
+            pieces = write(stored, lambda chip: _content(folder, chip))
         first = next(pieces, ("", b""))  # whatever forbids this export is known before there is a file
         whole = itertools.chain([first], pieces)
         if not chosen.is_folder:
@@ -107,6 +113,17 @@ def export_to(
             raise FileExistsError(target)
         with new_folder(target, share=share) as part:
             _fill(part, whole, share=share)
+
+
+def read_paths(folder: Path) -> dict[str, Path]:
+    """Where the pictures of a result folder are, by their sources' names.
+
+    Raises:
+        StoreError: the folder holds no store that can be read.
+    """
+    with connect_corrected(folder, raw=True) as db:
+        rows = db.execute("SELECT name, path FROM source WHERE kind = ?", (SourceKind.PICTURE,)).fetchall()
+        return {name: Path(os.fsdecode(path)) for name, path in rows}
 
 
 def _content(folder: Path, chip: str) -> bytes:

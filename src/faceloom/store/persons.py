@@ -63,6 +63,19 @@ def count_nobody(folder: Path) -> int:
         return int(db.execute(query).fetchone()[0])
 
 
+def placed_by_hand(folder: Path) -> dict[str, str | None]:
+    """Whose faces are of which somebody said whose they are, by `SOURCE#FRAME/INDEX`; None: nobody's.
+
+    Raises:
+        StoreError: the folder holds no store that can be read, or what corrections say makes no sense.
+    """
+    query = "SELECT name, frame_idx, idx FROM face JOIN source ON source.id = source_id WHERE face.id = ?"
+    with connect_corrected(folder, raw=True) as db:
+        now = replayed(db).people
+        rows = {face: db.execute(query, (face,)).fetchone() for face in now.faces.keys() - now.parted}
+        return {f"{FrameId(*row[:2])}/{row[2]}": now.faces[face] for face, row in rows.items() if row is not None}
+
+
 def is_corrected(folder: Path) -> bool:
     """Whether anything was ever corrected.
 
@@ -85,7 +98,7 @@ def read_embeddings(folder: Path) -> tuple[list[int], NDArray[np.float32]]:
         lengths = db.execute("SELECT DISTINCT length(embedding) FROM face WHERE embedding IS NOT NULL").fetchall()
         (count,) = db.execute(f"SELECT count(*) {query}").fetchone()
         if not count:
-            raise _no_embeddings(folder)
+            raise without_embeddings(folder)
         if len(lengths) != 1:
             raise StoreError(
                 f"{folder} holds embeddings of {len(lengths)} lengths, of several identifiers", path=folder
@@ -111,14 +124,15 @@ def read_identifier(folder: Path) -> str:
         stages = config_in(db).get("stages", {})
     found = next((stage for stage in stages if stage.startswith("identify/")), None)
     if found is None:
-        raise _no_embeddings(folder)
+        raise without_embeddings(folder)
     return str(found)
 
 
-def _no_embeddings(folder: Path) -> RequestError:
+def without_embeddings(folder: Path) -> RequestError:
+    """What is said where faces are to be told apart, and nothing tells them apart."""
     return RequestError(
         f"{folder} holds no embeddings, which tell faces apart; make them with an identifier,"
-        " as in faceloom extract INPUT --out DIR --identify dlib"
+        f" as in faceloom extend {folder} --identify dlib"
     )
 
 

@@ -97,6 +97,30 @@ def find_references(order: Order, paths: Sequence[Path], *, on_event: OnEvent) -
         RequestError: one is no picture that can be read, or shows no face, or several; the message says which.
         FaceloomError: as a run.
     """
+    try:
+        found = find_faces(order, paths, on_event=on_event)
+    except MediaError as error:
+        raise RequestError(f"no reference can be read: {error}") from error
+    return {path: _reference(path, one.faces, one.reason) for path, one in found.items()}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookedAt:
+    """What was found in a picture that is compared with others."""
+
+    faces: Sequence[FaceRow]
+    """Best score first."""
+    reason: str | None
+    """Why it could not be read, or what was lost of it."""
+
+
+def find_faces(order: Order, paths: Sequence[Path], *, on_event: OnEvent) -> dict[Path, LookedAt]:
+    """The faces of each picture, by its true path, found under the order's own budget; what it took is gone afterwards.
+
+    Raises:
+        MediaError: there is no picture among them.
+        FaceloomError: as a run.
+    """
     flow = Flow(tuple(_unfiltered(stage) for stage in order.flow.stages if stage.plugin.kind in _KINDS))
     bare = Outputs(write_chips=False)
     small = replace(order, flow=flow, outputs=bare, excerpt=WHOLE, choice=EVERY_FACE, people=None)
@@ -108,10 +132,7 @@ def find_references(order: Order, paths: Sequence[Path], *, on_event: OnEvent) -
     with tempfile.TemporaryDirectory(prefix="faceloom-references-") as folder:
         with Store(Path(folder)) as store:
             store.begin_run(versions={})
-            try:
-                run_job(small, Inputs(roots=tuple(paths)), store, on_event=tell)
-            except MediaError as error:
-                raise RequestError(f"no reference can be read: {error}") from error
+            run_job(small, Inputs(roots=tuple(paths)), store, on_event=tell)
         return _found(Path(folder))
 
 
@@ -121,16 +142,14 @@ def _unfiltered(stage: Stage) -> Stage:
     return replace(stage, plugin=replace(plugin, filters=())) if isinstance(plugin, Aligner) else stage
 
 
-def _found(folder: Path) -> dict[Path, Reference]:
+def _found(folder: Path) -> dict[Path, LookedAt]:
     faces: dict[str, list[FaceRow]] = defaultdict(list)
     for face, _ in read_faces(folder):
         faces[face.frame.source].append(face)
     query = "SELECT path, name, reason FROM source JOIN frame ON source_id = source.id"
     with connect(folder, read_only=True) as db:
         frames = db.execute(query).fetchall()
-    return {
-        (path := Path(os.fsdecode(content))): _reference(path, faces[name], reason) for content, name, reason in frames
-    }
+    return {Path(os.fsdecode(content)): LookedAt(faces=faces[name], reason=reason) for content, name, reason in frames}
 
 
 def _reference(path: Path, faces: Sequence[FaceRow], reason: str | None) -> Reference:

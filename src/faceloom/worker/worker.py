@@ -170,6 +170,7 @@ class Worker:
                 derivation=derivation,
                 outputs=self._job.outputs,
                 places=WorkPlaces(folder),
+                people=self._job.people,
             )
             results = self._pipeline(self._frames(chunk.spans, notes), [step], notes, keep_bytes=keep_bytes)
         notes.kept_bytes = sum(map(self._size_of, results))
