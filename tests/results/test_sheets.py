@@ -62,16 +62,25 @@ def test_faces_that_were_rejected_are_not_shown_and_names_are_those_that_hold(fa
     assert shown(tmp_path / "sheet.jpg").shape[0] == 2 * ROW
 
 
-def test_however_many_persons_there_are_a_sheet_is_no_larger(faces: Path, tmp_path: Path) -> None:
+def test_however_many_persons_there_are_a_sheet_is_no_larger(faces: Path) -> None:
     ids, _ = read_embeddings(faces)
     write_persons(faces, ids, [f"person {i}" for i in range(len(ids))])
-    before = sheets._MOST_PEOPLE
-    try:
-        sheets._MOST_PEOPLE = 5
-        sheets.write_sheet(faces, tmp_path / "sheet.jpg")
-    finally:
-        sheets._MOST_PEOPLE = before
-    assert shown(tmp_path / "sheet.jpg").shape[0] == 5 * ROW
+    assert len(sheets._rows(faces, most_people=60, raw=False)) == 17 + 1
+    sheet = sheets.sheet_of(faces, most_people=5)
+    assert sheet is not None
+    assert sheet.shape == (5 * ROW, 12 * 96, 3)
+
+
+def test_a_notebook_shows_a_sheet_of_the_best_of_each_person(faces: Path) -> None:
+    with faceloom.open(faces) as results:
+        assert "17 faces of 5 sources<" in results._repr_html_()
+    ids, _ = read_embeddings(faces)
+    write_persons(faces, ids, ["Ann" if i < 3 else "Bob" for i in range(len(ids))])
+    with faceloom.open(faces) as results:
+        shown = results._repr_html_()
+    assert shown.count("<img ") == 1
+    assert "17 faces of 5 sources, 2 persons" in shown
+    assert f'width="{12 * 96}" height="{2 * ROW}"' in shown
 
 
 def test_what_is_there_is_not_overwritten(faces: Path, tmp_path: Path) -> None:

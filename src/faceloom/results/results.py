@@ -14,10 +14,11 @@ from faceloom.results import reading, tables
 from faceloom.results.faces import ResultFace, ResultFrame
 from faceloom.results.filters import EVERY, FaceFilter, Names, at_least_0, names_of, refuse_unknown, share_of, size_of
 from faceloom.results.pictures import read_chip
-from faceloom.results.sheets import write_sheet
+from faceloom.results.sheets import sheet_of, write_sheet
 from faceloom.selection import LengthLike
 from faceloom.store.folder import DATABASE
 from faceloom.store.tracks import Shot, Track, read_shots, read_tracks
+from faceloom.thumbnails import to_html
 
 if TYPE_CHECKING:
     import pandas
@@ -25,6 +26,8 @@ if TYPE_CHECKING:
 
 _ON_SHEET = 48
 """Faces that a notebook shows of a selection."""
+_PERSONS_ON_SHEET = 8
+"""Persons that a notebook shows of a result folder, or rows of faces where there are none."""
 _Item = TypeVar("_Item")
 
 
@@ -248,7 +251,10 @@ class Results:
         return write_sheet(self.folder, Path(out), raw=self._raw)
 
     def _repr_html_(self) -> str:
-        return self.faces()._repr_html_()
+        """A contact sheet: a row of the best faces of each person, of those with most faces."""
+        told = f"{_counted(len(self), 'face')} of {_counted(len(self.sources), 'source')}"
+        told += f", {_counted(len(self.persons), 'person')}" if self.persons else ""
+        return to_html(sheet_of(self.folder, most_people=_PERSONS_ON_SHEET, raw=self._raw), told)
 
     def _sources(self, asked: Names | None) -> tuple[str, ...] | None:
         names = names_of(asked)
@@ -310,6 +316,10 @@ class FaceSelection:
         count = len(self)
         more = f", the first {len(shown)} of them" if count > len(shown) else ""
         return f"<p>{count:,} face{'s' * (count != 1)}{more}</p>{''.join(shown)}"
+
+
+def _counted(number: int, what: str) -> str:
+    return f"{number:,} {what}{'s' * (number != 1)}"
 
 
 def _while_open(results: Results, items: Iterable[_Item]) -> Iterator[_Item]:

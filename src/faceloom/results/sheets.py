@@ -84,10 +84,9 @@ def write_sheet(folder: Path, out: Path, *, raw: bool = False, share: bool = Fal
     """
     if out.suffix.lower() not in _SUFFIXES:
         raise RequestError(f"a sheet is a picture that ends in {', '.join(_SUFFIXES)}, and not {out}")
-    rows = _rows(folder, raw=raw)
-    if not any(row.best for row in rows):
+    picture = sheet_of(folder, most_people=_MOST_PEOPLE, raw=raw)
+    if picture is None:
         raise RequestError(f"{folder} has no chips to show: it has no faces, or was made without chips")
-    picture = np.concatenate([part for row in rows if row.best for part in (_title(row.title), _faces(folder, row))])
     content = to_png(picture) if out.suffix.lower() == ".png" else to_jpeg(picture)
     try:
         with new_file(out, share=share) as part:
@@ -101,7 +100,19 @@ def write_sheet(folder: Path, out: Path, *, raw: bool = False, share: bool = Fal
     return out
 
 
-def _rows(folder: Path, *, raw: bool) -> list[_Row]:
+def sheet_of(folder: Path, *, most_people: int, raw: bool = False) -> Image | None:
+    """A contact sheet as a picture (H, 1152, 3), of so many persons at most; None where there is no chip.
+
+    Raises:
+        StoreError: the folder holds no results that can be read.
+    """
+    rows = [row for row in _rows(folder, most_people=most_people, raw=raw) if row.best]
+    if not rows:
+        return None
+    return np.concatenate([part for row in rows for part in (_title(row.title), _faces(folder, row))])
+
+
+def _rows(folder: Path, *, most_people: int, raw: bool) -> list[_Row]:
     """What is shown of a result folder, of which the faces are gone through once."""
     with connect_corrected(folder, raw=raw) as db:
         db.execute("BEGIN")  # one state of the store, whatever a run writes meanwhile
@@ -109,11 +120,12 @@ def _rows(folder: Path, *, raw: bool) -> list[_Row]:
         counts = [(str(person) if person else None, int(count)) for person, count in db.execute(query)]
         people = [(name, count) for name, count in counts if name is not None]
         rows: dict[str | None, _Row] = {
-            name: _Row(f"{name}: {_faces_in_words(count)}", _ACROSS) for name, count in people[:_MOST_PEOPLE]
+            name: _Row(f"{name}: {_faces_in_words(count)}", _ACROSS) for name, count in people[:most_people]
         }
         others = sum(count for name, count in counts if name is None)
         rows[None] = _Row(
-            f"{'nobody: ' * bool(people)}{_faces_in_words(others)}", _ACROSS if people else _ACROSS * _MOST_ROWS
+            f"{'nobody: ' * bool(people)}{_faces_in_words(others)}",
+            _ACROSS if people else _ACROSS * min(most_people, _MOST_ROWS),
         )
         _take_best(db.execute(f"SELECT id, person, coalesce(quality, score), chip {_SHOWN} AND chip IS NOT NULL"), rows)
     return list(rows.values())
