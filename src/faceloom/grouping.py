@@ -20,11 +20,12 @@ from faceloom.memory.usage import held_bytes
 from faceloom.options.calls import GroupOptions
 from faceloom.options.keywords import takes
 from faceloom.options.stages import PathLike
-from faceloom.people.collages import copy_threshold, once_in_frame
+from faceloom.people.collages import bound_to, collages, copy_threshold
 from faceloom.people.doubt import is_doubtful
 from faceloom.people.names import called
 from faceloom.people.thresholds import same_person_of
 from faceloom.people.ties import ties_of
+from faceloom.people.votes import agreed, elected, following
 from faceloom.store.beside import entries_of, new_folder, refuse_full
 from faceloom.store.copies import MARK, CopyKind, note_copy
 from faceloom.store.database import connect
@@ -35,6 +36,7 @@ from faceloom.store.persons import (
     is_corrected,
     read_circumstances,
     read_embeddings,
+    read_followers,
     read_identifier,
     read_persons,
     read_told,
@@ -127,30 +129,79 @@ def _named(folder: Path, wanted: "_Wanted") -> tuple[list[str], dict[str, list[F
     What people said of persons holds: their faces stay together and apart, and the others come to them. Faces that say
     too little of whose they are, and of whom nobody spoke, are nobody's.
     """
-    ids, embeddings, frames = _told_apart(folder, wanted)
+    faces = _gathered(folder, wanted)
+    everybody = [*faces.ids, *faces.rest]
     is_written = False
     while not is_written:  # until nobody has corrected anything meanwhile
-        told = read_told(folder, ids)
-        labels = average_linkage(embeddings, threshold=wanted.threshold, ties=ties_of(told, frames)).tolist()
+        of_all = read_told(folder, everybody)
+        told = of_all.first(len(faces.ids))
+        ties = ties_of(told, faces.frames, tracks=faces.tracks, also=faces.also)
+        labels = average_linkage(faces.embeddings, threshold=wanted.threshold, ties=ties).tolist()
         names = called(labels, told, anew=wanted.anew)
-        new = [(face, name) for face, name in zip(ids, names, strict=True) if face not in told.kept]
-        is_written = write_persons(folder, [face for face, _ in new], [name for _, name in new], told=told)
-    del embeddings
-    faces = read_persons(folder)
+        new = [(face, name) for face, name in zip(faces.ids, names, strict=True) if face not in told.kept]
+        tracks = [*faces.tracks.tolist(), *faces.rest_tracks.tolist()]
+        winners = elected(tracks, [*names, *of_all.calls[len(names) :]])
+        others, theirs = following(faces.rest, faces.rest_tracks.tolist(), winners, told.kept)
+        is_written = write_persons(
+            folder, [*(face for face, _ in new), *others], [*(name for _, name in new), *theirs], told=told
+        )
+    del faces
+    found = read_persons(folder)
     # Most faces first, and of as many the one who appears first.
-    return sorted(faces, key=lambda name: -len(faces[name])), faces
+    return sorted(found, key=lambda name: -len(found[name])), found
 
 
-def _told_apart(folder: Path, wanted: "_Wanted") -> tuple[list[int], NDArray[np.float32], NDArray[np.intp] | None]:
-    """Row numbers, embeddings and frames of the faces that say enough of whose they are."""
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class _Gathered:
+    """The faces of a folder: those that say enough of whose they are, and the rest of their tracks."""
+
+    ids: list[int]
+    embeddings: NDArray[np.float32]
+    frames: NDArray[np.intp] | None
+    """(N,) as `Ties.frames`; None: nothing follows from being in one frame."""
+    tracks: NDArray[np.intp]
+    """(N,) -1 for none."""
+    also: NDArray[np.intp] | None
+    """(P, 2) as `Ties.also`: frames in which their tracks are too."""
+    rest: list[int]
+    """Faces that say too little, or have no embedding, and are in a track."""
+    rest_tracks: NDArray[np.intp]
+
+
+def _gathered(folder: Path, wanted: "_Wanted") -> _Gathered:
     ids, embeddings = read_embeddings(folder)
-    found = read_circumstances(folder, ids)
-    kept = np.flatnonzero(~is_doubtful(found.qualities, found.sizes_px, least=wanted.min_quality))
+    everybody = [*ids, *read_followers(folder)]
+    found = read_circumstances(folder, everybody)
+    is_poor = is_doubtful(found.qualities, found.sizes_px, least=wanted.min_quality)
+    is_poor[len(ids) :] = True
+    kept = np.flatnonzero(~is_poor)
     if len(kept) < len(ids):
         ids, embeddings = [ids[place] for place in kept.tolist()], embeddings[kept]
-    if wanted.copies_from is None:
-        return ids, embeddings, None
-    return ids, embeddings, once_in_frame(embeddings, found.frames[kept], copies_from=wanted.copies_from)
+    tracks = agreed(found.tracks[kept], embeddings, threshold=wanted.threshold)
+    divided = np.setdiff1d(found.tracks[kept], tracks)
+    rest = np.flatnonzero(is_poor & (found.tracks >= 0) & ~np.isin(found.tracks, divided))
+    frames, also = None, None
+    if wanted.copies_from is not None:
+        twice = collages(embeddings, found.frames[kept], copies_from=wanted.copies_from)
+        frames = bound_to(found.frames[kept], twice)
+        also = _also(tracks, found.tracks[rest], bound_to(found.frames[rest], twice))
+    return _Gathered(
+        ids=ids,
+        embeddings=embeddings,
+        frames=frames,
+        tracks=tracks,
+        also=also,
+        rest=[everybody[place] for place in rest.tolist()],
+        rest_tracks=found.tracks[rest],
+    )
+
+
+def _also(tracks: NDArray[np.intp], rest: NDArray[np.intp], frames: NDArray[np.intp]) -> NDArray[np.intp]:
+    """(P, 2) for faces of tracks that are not compared: the first of the track that is, and their frame."""
+    known, firsts = np.unique(tracks, return_index=True)
+    places = np.minimum(np.searchsorted(known, rest), max(len(known) - 1, 0))
+    is_there = (known[places] == rest) & (rest >= 0) & (frames >= 0) if len(known) else np.zeros(len(rest), np.bool_)
+    return np.stack([firsts[places[is_there]], frames[is_there]], axis=1) if len(known) else np.zeros((0, 2), np.intp)
 
 
 def _require_room(folder: Path, budget_bytes: int | None) -> None:

@@ -145,6 +145,19 @@ def test_two_of_one_frame_are_never_one(
         np.testing.assert_array_equal(same(labels), same(wanted))
 
 
+@given(st.data(), st.integers(0, 10**6), st.floats(-0.9, 0.9))
+def test_a_vector_may_have_several_frames(data: st.DataObject, seed: int, threshold: float) -> None:
+    vectors = people(seed, count=3, each=3, spread=0.7)
+    none, place = np.full(9, -1), st.integers(0, 8)
+    pairs = data.draw(st.lists(st.tuples(place, st.integers(0, 3)), max_size=9))
+    also = np.array(pairs, np.intp).reshape(-1, 2)
+    ties = Ties(together=none, colours=none, apart=np.zeros((0, 2), np.intp), frames=none, also=also)
+    apart = [(a, b) for a, frame in pairs for b, other in pairs if a < b and frame == other]
+    same_ties = Ties(together=none, colours=none, apart=np.array(apart, np.intp).reshape(-1, 2))
+    found, wanted = (average_linkage(vectors, threshold=threshold, ties=one) for one in (ties, same_ties))
+    np.testing.assert_array_equal(same(found), same(wanted))
+
+
 def test_equal_vectors_of_one_frame_are_as_many_as_its_faces() -> None:
     vectors = np.repeat(people(0, count=1, each=1, spread=0), 60, axis=0)
     none = np.full(60, -1)

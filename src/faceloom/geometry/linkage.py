@@ -45,6 +45,8 @@ class Ties:
     """(P, 2) indexes of two that are never in one cluster, unless they are together."""
     frames: NDArray[np.intp] | None = None
     """(N,) two with the same number are never in one cluster, unless they are together; -1: with any."""
+    also: NDArray[np.intp] | None = None
+    """(P, 2) index of a vector, and another number of `frames` that it has."""
 
 
 def average_linkage(vectors: NDArray[np.float32], *, threshold: float, ties: Ties | None = None) -> NDArray[np.intp]:
@@ -336,8 +338,14 @@ def _begun(vectors: NDArray[np.float32], ties: Ties | None, least: int) -> _Begu
     np.add.at(means, labels, vectors)
     means /= sizes[:, None].astype(np.float32)
     apart = labels[ties.apart.reshape(-1, 2)]
-    meetings = None if ties.frames is None else _Meetings(labels, ties.frames, len(kept))
+    meetings = None if ties.frames is None else _met(labels, ties.frames, ties.also, count=len(kept))
     return labels, means, sizes, _Bounds(ties.colours[kept], apart[apart[:, 0] != apart[:, 1]], meetings)
+
+
+def _met(labels: NDArray[np.intp], frames: NDArray[np.intp], also: NDArray[np.intp] | None, *, count: int) -> _Meetings:
+    if also is not None:
+        labels, frames = np.concatenate([labels, labels[also[:, 0]]]), np.concatenate([frames, also[:, 1]])
+    return _Meetings(labels, frames, count)
 
 
 def _tied(vectors: NDArray[np.float32], ties: Ties, least: int) -> NDArray[np.intp]:

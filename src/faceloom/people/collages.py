@@ -13,8 +13,8 @@ def copy_threshold(same_person: float) -> float:
     return (1 + same_person) / 2
 
 
-def once_in_frame(embeddings: NDArray[np.float32], frames: NDArray[np.intp], *, copies_from: float) -> NDArray[np.intp]:
-    """(N,) the frame of each face that has company there; -1 where it is alone, or the frame shows somebody twice.
+def collages(embeddings: NDArray[np.float32], frames: NDArray[np.intp], *, copies_from: float) -> NDArray[np.intp]:
+    """Numbers of the frames that show somebody twice.
 
     One pair that is as alike as copies are makes a collage of a frame: of all its faces it is left to likeness alone
     whose they are.
@@ -24,14 +24,19 @@ def once_in_frame(embeddings: NDArray[np.float32], frames: NDArray[np.intp], *, 
         frames: (N,) numbers of their frames, faces of a frame one after another.
         copies_from: a cosine, see `copy_threshold`.
     """
-    bound = np.full(len(frames), -1)
     starts = np.flatnonzero(np.diff(frames, prepend=-1))
     ends = np.append(starts[1:], len(frames))
     has_company = ends - starts > 1
+    found = []
     for start, end in zip(starts[has_company].tolist(), ends[has_company].tolist(), strict=True):
         some = embeddings[start:end]
         cosines = some @ some.T
         np.fill_diagonal(cosines, -1)
-        if cosines.max() < copies_from:
-            bound[start:end] = frames[start]
-    return bound
+        if cosines.max() >= copies_from:
+            found.append(int(frames[start]))
+    return np.array(found, np.intp)
+
+
+def bound_to(frames: NDArray[np.intp], collages_: NDArray[np.intp]) -> NDArray[np.intp]:
+    """(N,) frames in which a person is once; -1 for the others."""
+    return np.where(np.isin(frames, collages_), -1, frames)

@@ -4,7 +4,7 @@ import json
 import sqlite3
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -177,6 +177,18 @@ class Attributions:
     names: frozenset[str]
     """That anybody has ever given or taken."""
 
+    def first(self, count: int) -> "Attributions":
+        """What was said of the first so many of the faces."""
+        if count == len(self.found):
+            return self
+        return replace(
+            self,
+            found=self.found[:count],
+            persons=self.persons[:count],
+            calls=self.calls[:count],
+            apart=[pair for pair in self.apart if max(pair) < count],
+        )
+
 
 def read_told(folder: Path, ids: Sequence[int]) -> Attributions:
     """What somebody said of the persons of these faces, and what they were called before.
@@ -225,6 +237,19 @@ class Circumstances:
     """(N,) 0 to 1; not a number where it is not known."""
     sizes_px: NDArray[np.float64]
     """(N,) longer sides of their boxes."""
+    tracks: NDArray[np.intp]
+    """(N,) the same number for those of one track; -1 for none."""
+
+
+def read_followers(folder: Path) -> list[int]:
+    """Row numbers of the faces that have no embedding, and are in a track with others.
+
+    Raises:
+        StoreError: the folder holds no store that can be read.
+    """
+    query = "SELECT id FROM face WHERE track IS NOT NULL AND embedding IS NULL AND rejected IS NULL ORDER BY id"
+    with connect_corrected(folder) as db:
+        return [face for (face,) in db.execute(query)]
 
 
 def read_circumstances(folder: Path, ids: Sequence[int]) -> Circumstances:
@@ -237,16 +262,23 @@ def read_circumstances(folder: Path, ids: Sequence[int]) -> Circumstances:
     frames = np.full(len(ids), -1)
     qualities = np.full(len(ids), np.nan)
     sizes_px = np.zeros(len(ids))
+    tracks = np.full(len(ids), -1)
     numbers: dict[tuple[int, int], int] = {}
-    query = "SELECT id, source_id, frame_idx, quality, max(x1 - x0, y1 - y0) FROM face WHERE embedding IS NOT NULL"
+    track_numbers: dict[tuple[int, int], int] = {}
+    query = (
+        "SELECT id, source_id, frame_idx, quality, max(x1 - x0, y1 - y0), track FROM face"
+        " WHERE embedding IS NOT NULL OR track IS NOT NULL"
+    )
     with connect_corrected(folder, raw=True) as db:
-        for face, source, index, quality, size in db.execute(query):
+        for face, source, index, quality, size, track in db.execute(query):
             place = places.get(face)
             if place is not None:
                 frames[place] = numbers.setdefault((source, index), len(numbers))
                 qualities[place] = np.nan if quality is None else quality
                 sizes_px[place] = size
-    return Circumstances(frames=frames, qualities=qualities, sizes_px=sizes_px)
+                if track is not None:
+                    tracks[place] = track_numbers.setdefault((source, track), len(track_numbers))
+    return Circumstances(frames=frames, qualities=qualities, sizes_px=sizes_px, tracks=tracks)
 
 
 def _state_of(db: sqlite3.Connection) -> tuple[Any, ...]:
