@@ -172,11 +172,20 @@ def test_chips_lie_as_they_are_asked_for() -> None:
     assert list(files_of("chips", "webdataset")) == ["faces-000000.tar"]
 
 
+def test_flat_names_are_no_longer_than_names_can_be_and_all_are_different() -> None:
+    sources = sorted(f"{folder}/{'漢' * 84}{end}" for folder in ("a", "b") for end in (".jpg", ".png"))
+    frames = [replace(FRAMES[0], id=FrameId(source, 0)) for source in sources]
+    names = sorted(files_of("chips", "flat", frames))
+    assert len(names) == 4 * 2 + 1
+    assert all(len(name.encode()) < 256 for name in names)
+
+
 def test_persons_of_any_name_have_a_folder_of_their_own() -> None:
-    names = ["..", "a/b", "a_b", "A_b", "Zoë"]
+    names = ["..", "a/b", "a_b", "A_b", "漢" * 90, "漢" * 91, "Zoë"]
     faces = tuple(face(i, person=name) for i, name in enumerate(names))
     folders = [name.split("/")[0] for name in files_of("chips", "person", [replace(FRAMES[0], faces=faces)])]
     assert len({folder.casefold() for folder in folders}) == len(names)
+    assert all(len(folder.encode()) < 256 for folder in folders)
     assert folders[0] == "_.."
     assert folders[-1] == "Zoë"
 

@@ -13,6 +13,8 @@ from faceloom.formats.record import ChipReader, FaceRecord, Format, FrameRecord,
 METADATA = "metadata.jsonl"
 """What Hugging Face's imagefolder reads beside pictures: a line each, with `file_name`."""
 _CHIPS = "chips/"
+_LONGEST = 60
+"""Characters of a folder's name, each of which may take four bytes of the 255 that there are."""
 _NamedFace = tuple[FrameRecord, FaceRecord, str]
 """A face with a chip, and the path of its file in the export's folder."""
 
@@ -33,23 +35,29 @@ def flat(frames: Frames) -> Iterator[_NamedFace]:
 
 def by_person(frames: Frames) -> Iterator[_NamedFace]:
     """Faces in a folder for each person; those that are nobody's are left out."""
-    folders: dict[str, str] = {}
+    folder = _folders()
     for frame, face, name in flat(frames):
         if face.person:
-            yield frame, face, f"{_folder(face.person, folders)}/{name}"
+            yield frame, face, f"{folder(face.person)}/{name}"
 
 
-def _folder(person: str, folders: dict[str, str]) -> str:
-    """A folder for a person: it leads nowhere else, and no two have the same."""
-    if person not in folders:
-        text = person.replace("/", "_").replace("\0", "_").strip(" ")
-        text = text if text.strip(".") else f"_{text}"
-        taken = {one.casefold() for one in folders.values()}
-        free, number = text, 2
-        while free.casefold() in taken:
-            free, number = f"{text} ({number})", number + 1
-        folders[person] = free
-    return folders[person]
+def _folders() -> Callable[[str], str]:
+    """Gives a folder for each person: it leads nowhere else, and no two have the same."""
+    folders: dict[str, str] = {}
+    taken: set[str] = set()
+
+    def folder(person: str) -> str:
+        if person not in folders:
+            text = person.replace("/", "_").replace("\0", "_").strip()[:_LONGEST]
+            text = text if text.strip(".") else f"_{text}"
+            free, number = text, 2
+            while free.casefold() in taken:
+                free, number = f"{text} ({number})", number + 1
+            folders[person] = free
+            taken.add(free.casefold())
+        return folders[person]
+
+    return folder
 
 
 def with_chips(frames: Frames) -> Iterator[tuple[FrameRecord, FaceRecord, str]]:

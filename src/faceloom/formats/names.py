@@ -12,7 +12,7 @@ from faceloom.errors import RequestError
 from faceloom.faces import FrameId
 from faceloom.formats.record import FrameRecord
 
-_LONGEST = 100
+_LONGEST = 50
 _NOT_IN_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 _CUT_OUT = re.compile(r"(.+)#(\d{6,18})\.png", re.DOTALL | re.ASCII)
 

@@ -20,7 +20,8 @@ from faceloom.store.places import file_below
 from faceloom.store.privacy import make_folder, opener
 
 _SUFFIXES = (".jsonl", ".csv")
-_LONGEST = 40
+_LONGEST, _LONGEST_FOLDER = 40, 60
+"""Characters of names, each of which may take four bytes of the 255 that there are."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -62,7 +63,7 @@ def folder_names(names: Iterable[str]) -> dict[str, str]:
     folders: dict[str, str] = {}
     taken: set[str] = set()
     for name in names:
-        text = printable(name).replace("/", "_").strip()[:100]
+        text = printable(name).replace("/", "_").strip()[:_LONGEST_FOLDER]
         text = text if text.strip(".") else f"_{text}"
         free, number = text, 2
         while free.casefold() in taken:
