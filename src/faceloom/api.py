@@ -421,7 +421,13 @@ def derive(
     order = make_order(
         landmark_masks(found["stages"]), outputs, {**options, "device": CPU, **colours_of(found)}, on_event=on_event
     )
-    derivation = Derivation(folder=Path(folder), framing=framing_of(found), models=models_of(found), raw=options["raw"])
+    derivation = Derivation(
+        folder=Path(folder),
+        framing=framing_of(found),
+        models=models_of(found),
+        raw=options["raw"],
+        smooth=options["smooth"],
+    )
     order = replace(order, derivation=derivation)
     config = _derived_config(found, config_of(order))
     wanted, people = _people_of(Path(folder), found, options, on_event=on_event)

@@ -62,6 +62,8 @@ class Derivation:
     """By look, sha256 of the weights of each stage that found the faces; the first look is the flow's own."""
     raw: bool = False
     """Whether corrections are left out."""
+    smooth: bool = False
+    """Whether faces in tracks are taken as they are steady."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -57,7 +57,7 @@ from faceloom.tracking.cuts import Signature, find_cuts
 from faceloom.tracking.tracks import link
 from faceloom.units import MIB, format_bytes
 
-_CUTS, _LINKS = "1", "1"
+_CUTS, _LINKS = "1", "2"
 """Versions of what finds cuts and links faces: with another all is done again."""
 _FRAMES_A_SPAN = 256
 _READING_BYTES = 80 * MIB

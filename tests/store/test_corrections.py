@@ -460,6 +460,7 @@ def test_a_folder_without_the_tables_gets_them_and_keeps_what_it_has(out: Path) 
         "DROP TABLE correction",
         "DROP TABLE shot",
         "DROP TABLE tracked",
+        "DROP TABLE steady",
         "PRAGMA user_version = 4",
     )
     corrections(out).name("person 1", "Ann")

@@ -138,8 +138,10 @@ def test_chips_that_others_have_named_are_no_orphans(folder: Path) -> None:
 
 def test_a_store_of_before_gets_its_indexes(folder: Path) -> None:
     db = sqlite3.connect(folder / DATABASE)
-    for what in ("INDEX face_person", "INDEX face_shown", "INDEX face_tracked", "TABLE shot", "TABLE tracked"):
-        db.execute(f"DROP {what}")
+    for name in ("face_person", "face_shown", "face_tracked"):
+        db.execute(f"DROP INDEX {name}")
+    for name in ("shot", "steady", "tracked"):
+        db.execute(f"DROP TABLE {name}")
     db.execute("PRAGMA user_version = 6")
     db.commit()
     db.close()

@@ -176,7 +176,7 @@ def test_every_table_is_merged_or_left_with_the_parts_on_purpose(whole: Path) ->
     of_folders = {"meta"}  # the configuration, and what is forgotten: test by test
     carried = {"correction", "corrected_face"}  # what people said, below
     made_of_corrections = {"remade", "remade_mask"}  # merged too: test_adding
-    of_tracks = {"shot", "tracked"}  # merged too: test_tracks_in_store
+    of_tracks = {"shot", "steady", "tracked"}  # merged too: test_tracks_in_store
     assert names == {*TABLES, *of_parts, *of_folders, *carried, *made_of_corrections, *of_tracks}
 
 

@@ -202,7 +202,7 @@ def test_a_budget_that_is_too_small_changes_nothing(folder: Path) -> None:
 
 def test_an_older_store_is_tracked_once_it_is_brought_up_to_date(folder: Path) -> None:
     with closing(sqlite3.connect(folder / DATABASE)) as db:
-        for table in ("shot", "tracked"):
+        for table in ("shot", "steady", "tracked"):
             db.execute(f"DROP TABLE {table}")
         db.execute("DROP INDEX face_tracked")
         db.execute("ALTER TABLE face DROP COLUMN track")
@@ -235,7 +235,43 @@ def test_merged_folders_have_the_tracks_of_each(folder: Path, tmp_path: Path) ->
     faceloom.merge([folder], tmp_path / "merged")
     assert exported(tmp_path / "merged") == exported(folder)
     assert faceloom.track(tmp_path / "merged").unchanged == 1
+    assert smoothed(tmp_path / "merged") == smoothed(folder)
     faceloom.merge([folder], tmp_path / "merged")
+
+
+def smoothed(folder: Path) -> dict[tuple[str, int, int], list[float]]:
+    """The boxes of faces in tracks as they are steady."""
+    lines = map(json.loads, faceloom.export(folder, smooth=True).splitlines())
+    return {(line["source"], line["frame"], line["track"]): line["box"] for line in lines if "track" in line}
+
+
+def shake(folder: Path, by: float, *, frames: str) -> None:
+    with closing(sqlite3.connect(folder / DATABASE)) as db:
+        where = f"WHERE mark IS NULL AND frame_idx {frames}"
+        db.execute(f"UPDATE face SET x0 = x0 + ? * (frame_idx % 2), x1 = x1 + ? * (frame_idx % 2) {where}", (by, by))
+        db.commit()
+
+
+def test_what_shakes_is_steady_on_demand_and_stays_as_it_was_found(folder: Path) -> None:
+    shake(folder, 3, frames=">= 0")
+    before = [face.box.tolist() for face in faceloom.open(folder)]
+    faceloom.track(folder, fill=0)
+    assert [face.box.tolist() for face in faceloom.open(folder)] == before
+    of_track = [box[0] for (_, frame, track), box in sorted(smoothed(folder).items()) if track == 3 and frame >= CUT]
+    found = [left for (frame, left), track in sorted(numbers(folder).items()) if track == 3 and frame >= CUT]
+    assert np.abs(np.diff(of_track, 2)).mean() < np.abs(np.diff(found, 2)).mean() / 2
+
+
+def test_what_is_steady_never_reaches_across_a_cut(folder: Path) -> None:
+    faceloom.track(folder)
+    before = smoothed(folder)
+    shake(folder, 5, frames=f"< {CUT}")
+    faceloom.track(folder)
+    after = smoothed(folder)
+    assert {place: box for place, box in after.items() if place[1] >= CUT} == {
+        place: box for place, box in before.items() if place[1] >= CUT
+    }
+    assert after != before
 
 
 def test_the_command_says_how_many_there_are(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -1,4 +1,5 @@
 import json
+import shutil
 import sqlite3
 from contextlib import closing
 from pathlib import Path
@@ -12,15 +13,21 @@ from faceloom.geometry.boxes import iou
 from faceloom.store.folder import DATABASE
 from jobs import exported
 
-LOST, LOST_LATER = range(3, 5), range(7, 9)
+LOST = range(3, 5)
 
 
 @pytest.fixture(scope="module")
-def tracked(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def made(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The samples' clip, extracted and tracked."""
     out = tmp_path_factory.mktemp("tracked") / "out"
     faceloom.extract(samples / "clip.mp4", out, size=64, mask="extended", track=True, end="11f")
     return out
+
+
+@pytest.fixture
+def tracked(made: Path, tmp_path: Path) -> Path:
+    """A copy of that."""
+    return Path(shutil.copytree(made, tmp_path / "tracked"))
 
 
 def lose(folder: Path, frames: range) -> dict[tuple[int, int | None], np.ndarray]:
@@ -58,7 +65,7 @@ def test_what_a_track_misses_is_found_where_it_should_be(tracked: Path) -> None:
 
 
 def test_a_network_that_is_not_the_one_of_the_run_does_not_look(tracked: Path) -> None:
-    lose(tracked, LOST_LATER)
+    lose(tracked, LOST)
     with closing(sqlite3.connect(tracked / DATABASE)) as db:
         (told,) = db.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
         config = json.loads(told)
@@ -68,3 +75,14 @@ def test_a_network_that_is_not_the_one_of_the_run_does_not_look(tracked: Path) -
     with pytest.raises(RequestError, match="detect/yunet"):
         faceloom.track(tracked)
     assert faceloom.track(tracked, fill=0).tracks
+
+
+def test_chips_are_cut_by_steady_landmarks_where_that_is_asked_for(tracked: Path, tmp_path: Path) -> None:
+    faceloom.track(tracked, fill=0)
+    faceloom.derive(tracked, tmp_path / "steady", size=64, smooth=True)
+    told = [json.loads(line) for line in faceloom.export(tracked, smooth=True).splitlines()]
+    made = [json.loads(line) for line in faceloom.export(tmp_path / "steady").splitlines()]
+    assert [line["landmarks"] for line in made] == [line["landmarks"] for line in told]
+    assert [line["affine"] for line in made] == [line["affine"] for line in told]
+    raw = [json.loads(line) for line in faceloom.export(tracked).splitlines()]
+    assert [line["landmarks"] for line in raw] != [line["landmarks"] for line in told]

@@ -210,12 +210,22 @@ class RawOptions(TypedDict, total=False):
     ]
 
 
+class SmoothOptions(TypedDict, total=False):
+    """Of what reads faces that are in tracks."""
+
+    smooth: Annotated[
+        bool,
+        Option(help="take boxes and points of faces in tracks without what shakes from frame to frame", default=False),
+    ]
+
+
 class DeriveOptions(
     ChipOptions,
     OverlayOptions,
     PeopleOptions,
     WeightsOptions,
     RawOptions,
+    SmoothOptions,
     ShareOptions,
     CeilingOptions,
     ReserveOptions,
@@ -511,7 +521,7 @@ class TimelineOptions(RawOptions, total=False):
     ]
 
 
-class ExportOptions(RawOptions, ShareOptions, total=False):
+class ExportOptions(RawOptions, SmoothOptions, ShareOptions, total=False):
     """What `export` takes."""
 
     layout: Annotated[

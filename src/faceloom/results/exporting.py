@@ -43,7 +43,7 @@ def export(
         RequestError: an unknown format, or one that is not for this; or `out` is there already or cannot be written.
         StoreError: the folder holds no results that can be read, or the disk is full.
     """
-    chosen = {name: bool(options[name]) for name in ("frames", "rejected", "found_only", "raw")}
+    chosen = {name: bool(options[name]) for name in ("frames", "rejected", "found_only", "smooth", "raw")}
     if options["layout"] is not None and not isinstance(out, str | Path):
         raise RequestError("a layout is that of files; name a place to write to")
     if out is None:
@@ -73,11 +73,12 @@ def _write(
     frames: bool,
     rejected: bool,
     found_only: bool,
+    smooth: bool,
     raw: bool,
     share: bool,
 ) -> None:
     if not frames:
-        told = {"rejected": rejected, "found_only": found_only, "raw": raw, "share": share}
+        told = {"rejected": rejected, "found_only": found_only, "smooth": smooth, "raw": raw, "share": share}
         exports.export_to(folder, out, to=to, layout=layout, **told)
         return
     with new_file(out, share=share) as part, part.open("w", encoding="utf-8") as file:

@@ -30,7 +30,7 @@ class Adoption:
         self._db = db
         self._folder = folder
 
-    def take(self, given: Path, *, run_id: int, raw: bool = False) -> None:
+    def take(self, given: Path, *, run_id: int, raw: bool = False, smooth: bool = False) -> None:
         """Makes the sources of another result folder this run's, and its frames with faces those that are to be done.
 
         What is here already of a source with the same content and faces stays; what is of none any more goes. Frames of
@@ -41,7 +41,7 @@ class Adoption:
             RequestError: the other folder has frames that are still to be done, or no frames.
             StoreError: the other folder holds no store that can be read.
         """
-        with connect_corrected(given, raw=raw) as other:
+        with connect_corrected(given, raw=raw, smooth=smooth) as other:
             other.execute("BEGIN")  # what a run writes meanwhile is not seen
             check_rows(other, given)
             _refuse_unfinished(other, given)

@@ -18,7 +18,7 @@ _ENDINGS = ("", "-wal", "-shm", "-journal")
 """Of the files that SQLite keeps of one database."""
 APPLICATION_ID = 0x46414C4D
 """Marks our files among SQLite's, in `PRAGMA application_id`."""
-_TABLES_VERSION = 9
+_TABLES_VERSION = 12
 """The last version that changed more than columns of attributes; the steps to it are in `migrations`."""
 SCHEMA_VERSION = max(_TABLES_VERSION, *(attribute.since for attribute in ATTRIBUTES))
 

@@ -49,6 +49,7 @@ def export(
     frames: bool,
     rejected: bool = False,
     found_only: bool = False,
+    smooth: bool = False,
     raw: bool = False,
 ) -> None:
     """Writes the faces of a result folder in a format of text, or its frames as JSON lines or CSV.
@@ -69,7 +70,7 @@ def export(
     chosen = _format_of(to, rejected=rejected)
     if chosen.is_folder or not chosen.is_text:
         raise RequestError(f"{chosen.title} cannot be written as text; name a place to write to with --out")
-    with stored_frames(folder, rejected=rejected, found_only=found_only, raw=raw) as stored:
+    with stored_frames(folder, rejected=rejected, found_only=found_only, smooth=smooth, raw=raw) as stored:
         for _, piece in chosen.write(stored):
             out.write(piece.decode())
 
@@ -82,6 +83,7 @@ def export_to(
     layout: str | None = None,
     rejected: bool = False,
     found_only: bool = False,
+    smooth: bool = False,
     raw: bool = False,
     share: bool = False,
 ) -> None:
@@ -97,7 +99,7 @@ def export_to(
     """
     chosen = _format_of(to, rejected=rejected)
     write = chosen.writer(layout)
-    with stored_frames(folder, rejected=rejected, found_only=found_only, raw=raw) as stored:
+    with stored_frames(folder, rejected=rejected, found_only=found_only, smooth=smooth, raw=raw) as stored:
         if chosen.takes_orientations:
             paths = read_paths(folder)
             pieces = chosen.write_with_orientations(stored, lambda source: orientation_of_file(paths[source]))

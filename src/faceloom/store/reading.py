@@ -68,13 +68,15 @@ def read_faces_of(folder: Path, frame: FrameId) -> list[FaceRow]:
 
 
 @contextmanager
-def stored_faces(folder: Path, *, raw: bool = False) -> Iterator[Callable[[FrameId], tuple[int, list[FaceRow]]]]:
+def stored_faces(
+    folder: Path, *, raw: bool = False, smooth: bool = False
+) -> Iterator[Callable[[FrameId], tuple[int, list[FaceRow]]]]:
     """Gives the look of any frame of a result folder and its faces, while it is open.
 
     Raises:
         StoreError: the folder holds no store that can be read.
     """
-    with connect_corrected(folder, raw=raw) as db:
+    with connect_corrected(folder, raw=raw, smooth=smooth) as db:
 
         def found(frame: FrameId) -> tuple[int, list[FaceRow]]:
             place = (frame.source, frame.index)
@@ -198,16 +200,16 @@ class StoredFrames:
 
 @contextmanager
 def stored_frames(
-    folder: Path, *, rejected: bool = False, found_only: bool = False, raw: bool = False
+    folder: Path, *, rejected: bool = False, found_only: bool = False, smooth: bool = False, raw: bool = False
 ) -> Iterator[StoredFrames]:
     """The frames of a result folder, while it is open, on demand with the faces that were rejected.
 
-    Or without those that fill gaps of tracks.
+    Or without those that fill gaps of tracks, or with those in tracks as they are steady.
 
     Raises:
         StoreError: the folder holds no store that can be read.
     """
-    with connect_corrected(folder, raw=raw) as db:
+    with connect_corrected(folder, raw=raw, smooth=smooth) as db:
         db.execute("BEGIN")  # what a run writes meanwhile is not seen
         yield StoredFrames(db, _chip_size(db), rejected, found_only)
 

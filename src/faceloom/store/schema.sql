@@ -122,6 +122,17 @@ CREATE TABLE tracked (                    -- what shots and tracks were made of:
     tracks_of TEXT NOT NULL               -- likewise
 );
 
+CREATE TABLE steady (                     -- of faces in tracks what was found of them, without what shakes
+    face_id   INTEGER PRIMARY KEY REFERENCES face (id) ON DELETE CASCADE,
+    x0        REAL NOT NULL,
+    y0        REAL NOT NULL,
+    x1        REAL NOT NULL,
+    y1        REAL NOT NULL,
+    keypoints BLOB,                       -- as in the table of faces, like the next two
+    landmarks BLOB,
+    affine    BLOB
+);
+
 CREATE TABLE remade (                     -- what networks make of a face that somebody added or moved
     face_id INTEGER PRIMARY KEY REFERENCES face (id) ON DELETE CASCADE,
     made_of TEXT NOT NULL,                -- digest of where the face is said to be, and of the stages

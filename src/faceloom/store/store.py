@@ -153,10 +153,10 @@ class Store:
             self.again.add_chips(self.folder, run_id=self.run_id)
         return CHIP_FILES in self.again.stages(self.run_id)
 
-    def adopt(self, given: Path, *, raw: bool = False) -> None:
+    def adopt(self, given: Path, *, raw: bool = False, smooth: bool = False) -> None:
         """Makes the sources of another result folder this run's; see `Adoption.take`."""
         with transaction(self._db):
-            self._adoption.take(given, run_id=self.run_id, raw=raw)
+            self._adoption.take(given, run_id=self.run_id, raw=raw, smooth=smooth)
         self.frames.retry()
 
     def take_in(self, given: GivenFolder, names: Iterable[str], number: int, *, overlays: bool) -> Taken:

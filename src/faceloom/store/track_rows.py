@@ -5,8 +5,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from faceloom.store.given_rows import typed
+from faceloom.store.steady_columns import STEADY
 
 _WHOLE, _TEXT, _MAYBE_TEXT = ("INTEGER", True), ("TEXT", True), ("TEXT", False)
+_STEADY_TYPES = (*[("REAL", True)] * 4, *[("BLOB", False)] * 3, _WHOLE, _WHOLE)
 
 
 def copy_tracks(other: sqlite3.Connection, there: int, db: sqlite3.Connection, here: int) -> None:
@@ -25,6 +27,15 @@ def copy_tracks(other: sqlite3.Connection, there: int, db: sqlite3.Connection, h
     faces = _rows(other, query, there, (_WHOLE,) * 3)
     update = "UPDATE face SET track = ? WHERE source_id = ? AND frame_idx = ? AND idx = ?"
     db.executemany(update, ((track, here, frame, index) for track, frame, index in faces))
+    columns = ", ".join(STEADY)
+    told = ", ".join(f"steady.{name}" for name in STEADY)
+    query = f"SELECT {told}, frame_idx, idx FROM steady JOIN face ON face.id = face_id WHERE source_id = ?"
+    insert = (
+        f"INSERT INTO steady (face_id, {columns}) SELECT id, {', '.join('?' * len(STEADY))} FROM face"
+        " WHERE source_id = ? AND frame_idx = ? AND idx = ?"
+    )
+    for *cells, frame, index in _rows(other, query, there, _STEADY_TYPES):
+        db.execute(insert, (*cells, here, frame, index))
 
 
 def _rows(

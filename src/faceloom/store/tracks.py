@@ -9,9 +9,10 @@ from typing import Any
 from faceloom.store.database import transaction
 from faceloom.store.gaps import MissingFace, write_made
 from faceloom.store.rows import FaceRow
+from faceloom.store.steady import write_steady
 from faceloom.store.times import time_of
 from faceloom.store.tracked_videos import Linked, TrackedVideo
-from faceloom.store.view import connect_corrected
+from faceloom.store.view import connect_corrected, looking_through
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +141,8 @@ def write_tracks(
         if tracks is not None:
             _write_numbers(db, video, tracks)
             write_made(db, video, made)
+            with looking_through(db):
+                write_steady(db, video)
         db.execute("DELETE FROM shot WHERE source_id = ?", (video.id,))
         db.executemany("INSERT INTO shot VALUES (?, ?)", ((video.id, start) for start in starts))
         row = (video.id, shots_of, tracks_of)

@@ -26,6 +26,7 @@ from faceloom.store.database import connect
 from faceloom.store.remade import SHOWN, remade_faces
 from faceloom.store.replay import Replayed, replay
 from faceloom.store.soundness import DAMAGE
+from faceloom.store.steady_columns import STEADY
 
 _LEAST_IOU = 0.5
 """From which on a face that was found anew is the one that was corrected."""
@@ -54,6 +55,14 @@ _COLUMNS: Mapping[str, str] = {
     "track": f"CASE WHEN (SELECT has_rejected AND rejected IS NOT NULL {_OF_SAID}) THEN NULL ELSE found.track END",
     **{name: f"coalesce((SELECT {name} {_OF_SAID}), found.{name})" for name in ("x0", "y0", "x1", "y1", *_LAID)},
 }
+_OF_STEADY = "FROM main.steady WHERE face_id = found.id"
+_FOUND_STEADY: Mapping[str, str] = {name: f"coalesce((SELECT {name} {_OF_STEADY}), found.{name})" for name in STEADY}
+_SAID_OR_STEADY: Mapping[str, str] = {
+    name: f"coalesce((SELECT {name} {_OF_SAID}), (SELECT {name} {_OF_STEADY}), found.{name})"
+    for name in STEADY
+    if name != "keypoints"
+} | {"keypoints": _FOUND_STEADY["keypoints"]}
+"""What people said of a face is steady enough."""
 _REMADE: Mapping[str, str] = {
     name: f"CASE (SELECT is_remade {_OF_SAID}) WHEN 1"
     f" THEN (SELECT {name} FROM main.remade WHERE face_id = found.id) ELSE found.{name} END"
@@ -87,22 +96,22 @@ _HIDDEN = (
 
 
 @contextmanager
-def connect_corrected(folder: Path, *, raw: bool = False) -> Iterator[sqlite3.Connection]:
-    """A store that is open for reading, as it is corrected, or as it was found.
+def connect_corrected(folder: Path, *, raw: bool = False, smooth: bool = False) -> Iterator[sqlite3.Connection]:
+    """A store that is open for reading, as it is corrected, or as it was found; and as faces in tracks are steady.
 
     Raises:
         StoreError: there is none that can be read, or what corrections say makes no sense.
     """
     with connect(folder, read_only=True) as db:
-        (look_at_found if raw else look_through)(db)
+        (look_at_found if raw else look_through)(db, smooth=smooth)
         yield db
 
 
-def look_at_found(db: sqlite3.Connection) -> None:
+def look_at_found(db: sqlite3.Connection, *, smooth: bool = False) -> None:
     """Has an open store show faces as they were found from here on, without those that people added."""
-    if has_additions(db):
+    if smooth or has_additions(db):
         with _laying(db):
-            _show(db, {}, is_raw=True)
+            _show(db, _FOUND_STEADY if smooth else {}, is_raw=True)
 
 
 def has_additions(db: sqlite3.Connection) -> bool:
@@ -110,15 +119,16 @@ def has_additions(db: sqlite3.Connection) -> bool:
     return db.execute("SELECT 1 FROM main.correction WHERE verb = ? LIMIT 1", (_ADDED,)).fetchone() is not None
 
 
-def look_through(db: sqlite3.Connection) -> None:
+def look_through(db: sqlite3.Connection, *, smooth: bool = False) -> None:
     """Has an open store show faces as they are corrected from here on; no changes can be written through it.
 
     Raises:
         ValueError, and others: a correction makes no sense.
     """
-    if db.execute("SELECT 1 FROM main.correction WHERE NOT undone > 0 OR verb = ? LIMIT 1", (_ADDED,)).fetchone():
+    query = "SELECT 1 FROM main.correction WHERE NOT undone > 0 OR verb = ? LIMIT 1"
+    if smooth or db.execute(query, (_ADDED,)).fetchone():
         with _laying(db):
-            _make(db, replayed(db))
+            _make(db, replayed(db), smooth=smooth)
 
 
 @contextmanager
@@ -248,7 +258,7 @@ def _source_of(db: sqlite3.Connection, name: str, sha256: str | None) -> int | N
     return None if row is None else int(row[0])
 
 
-def _make(db: sqlite3.Connection, now: Replayed) -> None:
+def _make(db: sqlite3.Connection, now: Replayed, *, smooth: bool) -> None:
     """The view, and the tables that it looks things up in."""
     for text in _SAID:
         db.execute(text)
@@ -262,7 +272,7 @@ def _make(db: sqlite3.Connection, now: Replayed) -> None:
     masks = ((face, name, json.dumps(told)) for face, some in now.masks.items() for name, told in some.items())
     db.executemany("INSERT INTO temp.said_mask VALUES (?, ?, ?)", masks)
     has_remade = db.execute("SELECT 1 FROM temp.said WHERE is_remade LIMIT 1").fetchone() is not None
-    _show(db, {**_COLUMNS, **(_REMADE if has_remade else {})}, is_raw=False)
+    _show(db, {**_COLUMNS, **(_REMADE if has_remade else {}), **(_SAID_OR_STEADY if smooth else {})}, is_raw=False)
 
 
 def _show(db: sqlite3.Connection, columns: Mapping[str, str], *, is_raw: bool) -> None:

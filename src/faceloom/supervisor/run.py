@@ -144,7 +144,7 @@ class _Run:
         order, store = self._order, self._store
         worker_bytes = probe_bytes(self._budget.host_bytes)
         if order.derivation is not None:
-            store.adopt(order.derivation.folder, raw=order.derivation.raw)
+            store.adopt(order.derivation.folder, raw=order.derivation.raw, smooth=order.derivation.smooth)
         else:
             self._add_inputs(inputs)
         if order.faces_file and not self._should_stop():

@@ -163,7 +163,7 @@ class Worker:
     ) -> list[Any]:
         """The rows of the faces that another store knows, with new chips."""
         notes.on_progress(0, 0)
-        with stored_faces(derivation.folder, raw=derivation.raw) as found:
+        with stored_faces(derivation.folder, raw=derivation.raw, smooth=derivation.smooth) as found:
             step = DeriveStep(
                 found=found,
                 flow=self._job.flow,

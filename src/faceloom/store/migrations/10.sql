@@ -1,0 +1,1 @@
+-- From version 10 of the schema to 11: columns of attributes alone, which follow from faceloom/attributes.py.

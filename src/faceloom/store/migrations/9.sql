@@ -1,0 +1,1 @@
+-- From version 9 of the schema to 10: columns of attributes alone, which follow from faceloom/attributes.py.
