@@ -142,8 +142,11 @@ def label_studio(folder: Path, _: Path, scratch: Path, faces: list[ResultFace]) 
 
 def hugging_face(folder: Path, _: Path, scratch: Path, faces: list[ResultFace]) -> str:
     import datasets
+    import huggingface_hub
 
     out = exported(folder, scratch, "hf")
+    card = huggingface_hub.DatasetCard.load(out / "README.md").data.to_dict()
+    require(card["size_categories"] == ["n<1K"] and card["configs"][0]["config_name"] == "default", "another card")
     loaded = datasets.load_dataset(str(out), split="train", cache_dir=str(scratch / "cache"))
     require(len(loaded) == len(faces), f"{len(loaded)} rows")
     row = loaded[0]
