@@ -54,6 +54,7 @@ from faceloom.store.store import Store
 from faceloom.supervisor.forecast import Forecast, forecast, measure_now
 from faceloom.supervisor.in_process import MOST_LANES
 from faceloom.supervisor.inputs import ShouldStop
+from faceloom.supervisor.nodes import read_nodes
 from faceloom.supervisor.references import Wanted, find_people, want_people
 from faceloom.supervisor.run import run_again, run_job
 from faceloom.targets import Target
@@ -501,7 +502,8 @@ def plan(
     given = inputs_of(inputs, options)
     if given.remote:
         raise RequestError("a plan takes files of this machine; fetch some of the remote ones first")
-    return forecast(order, given, budgets, looks=options["look"], on_event=on_event)
+    kinds = read_nodes(Path(options["nodes"])) if options["nodes"] is not None else ()
+    return forecast(order, given, budgets, looks=options["look"], kinds=kinds, on_event=on_event)
 
 
 @takes(ProfileOptions)

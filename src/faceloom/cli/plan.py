@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 from faceloom.cli.commands import Argument, Command, keywords
 from faceloom.cli.flags import JsonFlags
-from faceloom.cli.plan_tables import compared, in_words, more_to_json, or_error, table
+from faceloom.cli.plan_tables import compared, in_words, more_to_json, nodes_table, or_error, table
 from faceloom.cli.starting import starting
 from faceloom.cli.terminal import say, say_json
 from faceloom.options.calls import PlanOptions
@@ -30,6 +30,7 @@ faceloom profile measures it. docs/memory.md explains how to read a plan.
 
   faceloom plan film.mkv --memory 800MiB                       what would be done in 800 MiB
   faceloom plan film.mkv --what-if 256MiB,512MiB,1GiB,4GiB     what more memory would buy
+  faceloom plan film.mkv --nodes nodes.toml                    how long several machines take, and their shards
   faceloom plan --problem numbers.json --json                  a problem given as numbers
 """
 
@@ -80,6 +81,8 @@ def _plan_inputs(chosen: argparse.Namespace, budgets: Sequence[str]) -> int:
         if chosen.plot:
             raise RequestError("--plot draws the plan of one device; name one with --device")
         _print_devices(found, budgets, as_json=chosen.json)
+    elif found.nodes:
+        say_json(found.nodes.to_json()) if chosen.json else say(nodes_table(found.nodes))
     elif not budgets:
         (only,) = found.plans
         if isinstance(only, BudgetError):

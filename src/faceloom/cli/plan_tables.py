@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from faceloom.solver.plan import Plan
     from faceloom.solver.problem import Problem
     from faceloom.supervisor.forecast import Forecast, WishCost
+    from faceloom.supervisor.nodes import NodesForecast
     from faceloom.supervisor.planning import Planned
 
 
@@ -29,6 +30,27 @@ def in_words(found: "Forecast", planned: "Planned") -> str:
         notes += [f"{each:.1f} faces a frame, by a look at {found.seen.frames} of them"]
     whole = f"{head}\n\n{table(plan, planned.share, planned.problem, notes)}"
     return f"{whole}\n\n{wish_table(found.wishes)}" if found.wishes else whole
+
+
+def nodes_table(found: "NodesForecast") -> str:
+    """What machines of each kind do, and how long the job takes on all of them."""
+    from faceloom.errors import BudgetError
+
+    width = max(4, *(len(one.kind.name) for one in found.nodes))
+    lines = [f"{'node':<{width}}  count  cores  workers  passes   peak MiB  frames/s  shards each"]
+    for one in found.nodes:
+        head = f"{one.kind.name:<{width}}  {one.kind.count:>5}  {one.kind.cores:>5}"
+        if isinstance(one.planned, BudgetError):
+            lines.append(f"{head}  takes no part: {one.planned}")
+            continue
+        plan, rate = one.planned.plan, found.frames / one.seconds if one.seconds else 0.0
+        numbers = f"{plan.workers:>7}  {len(plan.phases):>6}  {plan.peak_bytes / MIB:>9,.0f}  {rate:>8,.1f}"
+        lines.append(f"{head}  {numbers}  {one.shards:>11}")
+    if not found.shards:
+        return "\n".join([*lines, "", "no machine can do it"])
+    cost = f", cost {found.cost:,.2f} ({found.cost / found.frames * 1e6:,.2f} a million frames)" if found.cost else ""
+    whole = f"{found.frames:,} frames in {found.shards:,} shards (--shard 1/{found.shards} and so on)"
+    return "\n".join([*lines, "", f"{whole}, about {format_seconds(found.seconds)}{cost}"])
 
 
 def wish_table(wishes: "Sequence[WishCost]") -> str:

@@ -135,6 +135,15 @@ class PlanOptions(
             example=("300MiB", "1GiB"),
         ),
     ]
+    nodes: Annotated[
+        PathLike | None,
+        Option(
+            help="plan for several machines that share the job: a TOML file with a table [[node]] for each kind, with"
+            " count, cores, memory, and if need be name, speed beside this machine, cost_an_hour",
+            unit="FILE",
+            example="nodes.toml",
+        ),
+    ]
     look: Annotated[
         bool,
         Option(

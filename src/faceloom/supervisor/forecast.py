@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from faceloom.errors import BudgetError, MediaError
@@ -19,6 +20,7 @@ from faceloom.supervisor.devices import PlannedDevice, guessed, plan_devices
 from faceloom.supervisor.effects import without_effect
 from faceloom.supervisor.glance import glance
 from faceloom.supervisor.inputs import ShouldStop, add_inputs
+from faceloom.supervisor.nodes import NodeKind, NodesForecast, plan_nodes
 from faceloom.supervisor.planning import Planned
 from faceloom.supervisor.survey import Survey, probe_bytes, refuse_starved
 from faceloom.supervisor.workers import WorkerPool
@@ -51,20 +53,24 @@ class Forecast:
     and for several budgets."""
     seen: Glimpse | None = None
     """What a look at a few of the frames has shown; None where none were looked at."""
+    nodes: NodesForecast | None = None
+    """What it takes on several machines, if they were named."""
 
 
 def forecast(
     order: Order,
     inputs: Inputs,
-    budgets: Sequence[int],
+    budgets: Sequence[int] = (),
     *,
     looks: bool = True,
+    kinds: Sequence[NodeKind] = (),
     on_event: OnEvent,
     should_stop: ShouldStop = lambda: False,
 ) -> Forecast:
     """Plans a run over the inputs, for each of these budgets, or for the order's own if none is given.
 
-    With `looks`, a few of the frames are looked at before, so that the seconds fit their faces and their decoder.
+    With `looks`, a few of the frames are looked at before, so that the seconds fit their faces and their decoder. With
+    `kinds`, what it takes on nodes of these kinds is planned too.
 
     Raises:
         MediaError: there is no picture and no video among the inputs.
@@ -86,27 +92,60 @@ def forecast(
         seen = glance(order, store, pool, budget=own, on_event=on_event) if looks else None
         order = replace(order, seen=seen)
 
-        def candidates(asked_bytes: int | None) -> list[PlannedDevice]:
-            budget = own if asked_bytes is None else _instead(own, order.targets[0], asked_bytes)
-            return plan_devices(order, store, pool, budget=budget, footprints_of=guessed, on_event=on_event)
+        planning = _Planning(order, store, pool, own, on_event)
+        plans, devices, wishes = planning.compare(budgets)
+        return Forecast(
+            frames=frames,
+            plans=plans,
+            devices=devices,
+            guessed=planning.guessed(),
+            wishes=wishes,
+            seen=seen,
+            nodes=plan_nodes(kinds, frames, planning.of_node) if kinds else None,
+        )
 
-        wishes: tuple[WishCost, ...] = ()
+
+class _Planning:
+    """Plans for what one store lists."""
+
+    def __init__(self, order: Order, store: Store, pool: WorkerPool, own: Budget, on_event: OnEvent) -> None:
+        self._order = order
+        self._own = own
+        self._plan = partial(plan_devices, store=store, pool=pool, footprints_of=guessed, on_event=on_event)
+        self._survey = partial(Survey, order, store=store, pool=pool, on_event=on_event)
+
+    def compare(
+        self, budgets: Sequence[int]
+    ) -> tuple[tuple[Planned | BudgetError, ...], tuple[str, ...], tuple[WishCost, ...]]:
+        """The plan for each budget, or for each device; the names of devices; what wishes cost."""
+        order = self._order
         if len(order.targets) > 1:
-            found = candidates(None)
-            devices = tuple(candidate.target.name for candidate in found)
-            plans: tuple[Planned | BudgetError, ...] = tuple(candidate.planned for candidate in found)
-        else:
-            devices = (order.targets[0].name,)
-            wanted: Sequence[int | None] = budgets or [None]
-            devices_found = [_found(candidates, budget) for budget in wanted]
-            plans = tuple(one if isinstance(one, BudgetError) else one.planned for one in devices_found)
-            (first, *others) = devices_found
-            if not others and not isinstance(first, BudgetError):
-                wishes = tuple(_wish_costs(order, first))
-        surveys = [Survey(order, target, store, pool, on_event=on_event) for target in order.targets]
-        costs = [cost for survey in surveys for cost in survey.guess().items()]
-        unknown = dict.fromkeys(name for name, footprint in costs if not footprint.is_measured)
-    return Forecast(frames=frames, plans=plans, devices=devices, guessed=tuple(unknown), wishes=wishes, seen=seen)
+            found = self._candidates(None)
+            return tuple(one.planned for one in found), tuple(one.target.name for one in found), ()
+        wanted: Sequence[int | None] = budgets or [None]
+        first, *others = [_found(self._candidates, budget) for budget in wanted]
+        plans = tuple(one if isinstance(one, BudgetError) else one.planned for one in (first, *others))
+        wishes = () if others or isinstance(first, BudgetError) else tuple(_wish_costs(order, first))
+        return plans, (order.targets[0].name,), wishes
+
+    def of_node(self, kind: NodeKind) -> Planned | BudgetError:
+        """The plan of a machine of another kind, on its processor, for all frames."""
+        order = replace(self._order, cores=kind.cores, memory_bytes=kind.memory_bytes)
+        budget = replace(self._own, host_bytes=kind.memory_bytes)
+        try:
+            return self._plan(order, budget=budget)[0].planned
+        except BudgetError as error:
+            return error
+
+    def guessed(self) -> tuple[str, ...]:
+        """The stages whose costs are guessed."""
+        costs = [cost for target in self._order.targets for cost in self._survey(target).guess().items()]
+        return tuple(dict.fromkeys(name for name, footprint in costs if not footprint.is_measured))
+
+    def _candidates(self, asked_bytes: int | None) -> list[PlannedDevice]:
+        own = self._own
+        budget = own if asked_bytes is None else _instead(own, self._order.targets[0], asked_bytes)
+        return self._plan(self._order, budget=budget)
 
 
 def measure_now(
