@@ -22,6 +22,7 @@ from faceloom.options.keywords import takes
 from faceloom.options.stages import PathLike
 from faceloom.people.collages import bound_to, collages, copy_threshold
 from faceloom.people.doubt import is_doubtful
+from faceloom.people.folders import folder_names
 from faceloom.people.names import called
 from faceloom.people.thresholds import same_person_of
 from faceloom.people.ties import ties_of
@@ -265,8 +266,9 @@ def _lay_all(
                 part / MARK, "x", encoding="utf-8", opener=opener(share=share)
             ) as mark:  # Path.open has no opener
                 mark.write(f"{identity}\n")
+            names = folder_names(persons)
             for name, faces in persons.items():
-                _lay(folder, faces, part / name, folders / name, copy=copy, share=share)
+                _lay(folder, faces, part / names[name], folders / names[name], copy=copy, share=share)
     except OSError as error:
         refuse_full(error, folders)
         raise RequestError(f"{folders} cannot be written: {error.strerror}") from error

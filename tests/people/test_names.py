@@ -1,5 +1,6 @@
 from collections.abc import Sequence
 
+from faceloom.people.folders import folder_names
 from faceloom.people.names import called
 from faceloom.store.persons import Attributions
 
@@ -43,3 +44,13 @@ def test_numbers_are_given_anew_where_that_is_asked_for_but_not_to_those_of_whom
     before = ["person 7", "Bob", "Bob", "person 7"]
     names = called([0, 1, 1, 2], told(before, names=["Bob"]), anew=True)
     assert names == ["person 1", "Bob", "Bob", "person 2"]
+
+
+def test_names_that_grouping_never_gave_are_not_kept() -> None:
+    before = ["../../etc", "a\0b", "person 0", "person 4"]
+    assert called([0, 1, 2, 3], told(before)) == ["person 1", "person 2", "person 3", "person 4"]
+
+
+def test_folders_of_persons_lead_nowhere() -> None:
+    names = folder_names(["Ann", "../Ann", "ann", "..", "", "a\0b/c"])
+    assert list(names.values()) == ["Ann", ".._Ann", "ann (2)", "_..", "_", "a\\x00b_c"]

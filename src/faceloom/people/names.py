@@ -1,10 +1,13 @@
 """Names for clusters of faces: those that were said, those that most of their faces had before, or new ones."""
 
 import itertools
+import re
 from collections import Counter
 from collections.abc import Sequence
 
 from faceloom.store.persons import Attributions
+
+_NUMBERED = re.compile(r"person [1-9]\d{0,9}", re.ASCII)
 
 
 def called(labels: Sequence[int], told: Attributions, *, anew: bool = False) -> list[str]:
@@ -20,7 +23,7 @@ def called(labels: Sequence[int], told: Attributions, *, anew: bool = False) -> 
     """
     # Most faces first, and of as many the one who appears first: labels are in order of appearance.
     ranked = [label for label, _ in Counter(labels).most_common()]
-    found = [name if not anew or name in told.names else None for name in told.found]
+    found = [name if name in told.names or (not anew and _is_number(name)) else None for name in told.found]
     names = _kept_names(labels, told.calls, found)
     taken = {*told.names, *names.values(), *filter(None, told.calls), *filter(None, found)}
     fresh = (name for number in itertools.count(1) if (name := f"person {number}") not in taken)
@@ -28,6 +31,11 @@ def called(labels: Sequence[int], told: Attributions, *, anew: bool = False) -> 
         if label not in names:
             names[label] = next(fresh)
     return [names[label] for label in labels]
+
+
+def _is_number(name: str | None) -> bool:
+    """Whether it is one that grouping gives; a store that somebody else has written may say anything."""
+    return name is not None and _NUMBERED.fullmatch(name) is not None
 
 
 def _kept_names(labels: Sequence[int], calls: Sequence[str | None], found: Sequence[str | None]) -> dict[int, str]:

@@ -20,7 +20,7 @@ from faceloom.store.places import file_below
 from faceloom.store.privacy import make_folder, opener
 
 _SUFFIXES = (".jsonl", ".csv")
-_LONGEST, _LONGEST_FOLDER = 40, 60
+_LONGEST = 40
 """Characters of names, each of which may take four bytes of the 255 that there are."""
 
 
@@ -56,21 +56,6 @@ class Laying:
     replace: bool = False
     """Whether a folder goes that was made in the same way before."""
     share: bool = False
-
-
-def folder_names(names: Iterable[str]) -> dict[str, str]:
-    """A name for a folder for each name: it leads nowhere else, and no two have the same."""
-    folders: dict[str, str] = {}
-    taken: set[str] = set()
-    for name in names:
-        text = printable(name).replace("/", "_").strip()[:_LONGEST_FOLDER]
-        text = text if text.strip(".") else f"_{text}"
-        free, number = text, 2
-        while free.casefold() in taken:
-            free, number = f"{text} ({number})", number + 1
-        folders[name] = free
-        taken.add(free.casefold())
-    return folders
 
 
 def file_stem(source: str, frame: int, index: int) -> str:

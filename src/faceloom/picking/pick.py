@@ -18,6 +18,7 @@ from faceloom.memory.usage import held_bytes
 from faceloom.options.calls import PickOptions
 from faceloom.options.keywords import takes
 from faceloom.options.stages import PathLike
+from faceloom.people.folders import folder_names
 from faceloom.picking.choosing import Chosen, PickedRow, cells_of, choose
 from faceloom.picking.columns import (
     COLUMN_BYTES,
@@ -32,7 +33,7 @@ from faceloom.picking.columns import (
 )
 from faceloom.picking.features import Features, expressions, features_of
 from faceloom.picking.keys import all_values, looks_of, require_binned
-from faceloom.picking.laying import LaidFace, Laying, file_stem, folder_names, lay, require_room
+from faceloom.picking.laying import LaidFace, Laying, file_stem, lay, require_room
 from faceloom.picking.looks import Looks, differing_bits
 from faceloom.results.filters import FaceFilter, size_of
 from faceloom.results.results import open as open_results
