@@ -3,6 +3,7 @@
 import json
 import shutil
 import sqlite3
+import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import closing, suppress
 from pathlib import Path
@@ -13,10 +14,12 @@ import pytest
 
 from faceloom.correcting import Corrections, corrections
 from faceloom.errors import MediaError, RequestError, StoreError
+from faceloom.faces import FrameId
 from faceloom.grouping import group
 from faceloom.results.exporting import export
 from faceloom.results.results import open as open_results
 from faceloom.store.checking import check
+from faceloom.store.corrections import Correction, FaceAddress, Verb
 from faceloom.store.database import SCHEMA_VERSION, connect
 from faceloom.store.folder import DATABASE, locked
 from faceloom.store.forgetting import forget
@@ -481,3 +484,19 @@ def test_nobody_who_has_corrected_nothing_pays_for_it(out: Path) -> None:
 
     with connect_corrected(out) as db:
         assert not db.execute("SELECT 1 FROM sqlite_temp_master").fetchone()
+
+
+def test_many_faces_are_said_and_read_back_within_little_memory() -> None:
+    count = 5000
+    faces = tuple(
+        FaceAddress(frame=FrameId("a.mp4", i), sha256="a" * 64, index=0, box=(1.5, 2.5, 30.5, 40.5))
+        for i in range(count)
+    )
+    tracemalloc.start()
+    try:
+        said = Correction.said(Verb.REJECT, faces=faces)
+        _, peak = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(said.faces) == count
+    assert peak / count < 450, "of a face that is checked only the face itself is kept, not what JSON has of it too"

@@ -172,3 +172,17 @@ def test_a_file_of_something_else_changes_nothing(text: str, said: Corrections, 
     with pytest.raises(MediaError):
         said.read(tmp_path / "told.json")
     assert len(said) == 0
+
+
+def test_our_own_export_annotated_as_it_is_says_nothing(out: Path, said: Corrections, tmp_path: Path) -> None:
+    said.move_box("bob.png#0/0", [-20.5, 30, 90, 130.25])  # which an export cuts at the edge of the frame
+    before = len(said)
+    export(out, to="label-studio", out=tmp_path / "tasks.json")
+    tasks = json.loads((tmp_path / "tasks.json").read_text())
+    for task in tasks:
+        task["annotations"] = [{"result": task.pop("predictions")[0]["result"], "was_cancelled": False}]
+    (tmp_path / "annotated.json").write_text(json.dumps(tasks))
+    assert (said.read(tmp_path / "annotated.json").added, len(said)) == (0, before)
+    del tasks[0]["annotations"][0]["result"][0]
+    (tmp_path / "annotated.json").write_text(json.dumps(tasks))
+    assert said.read(tmp_path / "annotated.json").added >= 1
