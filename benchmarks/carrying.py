@@ -2,8 +2,8 @@
 
     python benchmarks/carrying.py PICTURES
 
-Every face that is found in the pictures is given to somebody, and that is carried to extractions of the same pictures by
-others: of each the faces that are found there, those that are still somebody's, and what is told to be lost.
+Every face that is found in the pictures is given to somebody, and that is carried to extractions of the same pictures
+by others: of each the faces that are found there, those that are still somebody's, and what is told to be lost.
 """
 
 import argparse

@@ -119,7 +119,7 @@ def plant(folder: Path, count: int) -> Planted:
             name, index, _ = rows[number]
             (content,) = db.execute("SELECT landmarks FROM face WHERE id = ?", (number,)).fetchone()
             points = np.frombuffer(content, "<f4").reshape(68, 2)
-            moved = (points + np.float32(_OFF_PX)).astype("<f4").tobytes()
+            moved = (points + np.array(_OFF_PX, np.float32)).astype("<f4").tobytes()
             db.execute("UPDATE face SET landmarks = ? WHERE id = ?", (moved, number))
             planted.off[f"{name}#0/{index}"] = points
         for number, (name, _, box) in rows.items():
