@@ -42,7 +42,7 @@ def pictures(lfw: Path, out: Path, pairs: int) -> None:
     taken: set[Path] = set()
     for i in range(pairs):
         left, right = (sorted(people[(2 * i + k) % len(people)].iterdir())[-1 - i // 5] for k in range(2))
-        both = np.hstack([cv2.imread(str(one)) for one in (left, right)])
+        both = np.hstack([np.asarray(cv2.imread(str(one))) for one in (left, right)])
         cv2.imwrite(str(out / f"{left.parent.name}+{right.parent.name}.jpg"), both, [cv2.IMWRITE_JPEG_QUALITY, 98])
         taken |= {left, right}
     for path in (path for person in people for path in sorted(person.iterdir()) if path not in taken):
