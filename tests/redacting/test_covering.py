@@ -4,10 +4,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from faceloom.geometry.boxes import iou
 from faceloom.redacting.covering import Covers, Doubt, SeenFaces, cover, with_doubts_of_edges
 from faceloom.redacting.doubts import counted, runs_of, shown_of
-from faceloom.redacting.linking import link
+from faceloom.redacting.tracks import tracks_of
 
 RATE = 30.0
 
@@ -16,7 +15,7 @@ def times_of(count: int) -> NDArray[np.float64]:
     return np.arange(count) / RATE
 
 
-def faces(frames: list[int], *, step: float = 2.0, score: float = 1.0, gap_s: float = 1.0) -> SeenFaces:
+def faces(frames: list[int], *, step: float = 2.0, score: float = 1.0) -> SeenFaces:
     """One face that moves to the right by `step` pixels a frame, found in these frames."""
     numbers = np.array(frames, np.int64)
     boxes = np.array([[10 + step * i, 20, 60 + step * i, 90] for i in frames], np.float32).reshape(-1, 4)
@@ -24,7 +23,7 @@ def faces(frames: list[int], *, step: float = 2.0, score: float = 1.0, gap_s: fl
         frames=numbers,
         boxes=boxes,
         scores=np.full(len(frames), score, np.float32),
-        tracks=link(numbers, numbers / RATE, boxes, gap_s=gap_s),
+        tracks=tracks_of(numbers, numbers, numbers / RATE, boxes),
         indexes=np.zeros(len(frames), np.int64),
     )
 
@@ -45,9 +44,9 @@ def boxes_of(covers: Covers, frame: int) -> list[NDArray[np.float32]]:
 @given(st.lists(st.integers(0, 40), min_size=1, unique=True), st.floats(0.0, 4.0))
 def test_a_face_that_moves_evenly_is_covered_wherever_its_track_knows_of_it(found: list[int], step: float) -> None:
     frames = sorted(found)
-    covers = cover(faces(frames, step=step, gap_s=2.0), times_of(41), gap_s=2.0, hold_s=0.0)
+    covers = cover(faces(frames, step=step), times_of(41), gap_s=2.0, hold_s=0.0)
     first, last = frames[0], frames[-1]
-    is_one = len(set(faces(frames, step=step, gap_s=2.0).tracks.tolist())) == 1
+    is_one = len(set(faces(frames, step=step).tracks.tolist())) == 1
     for frame in range(41):
         inside = frame in frames or (is_one and first <= frame <= last)
         if inside:
@@ -87,7 +86,7 @@ def test_two_faces_that_pass_each_other_keep_their_tracks() -> None:
         there, back = 8.0 * frame, 312 - 8.0 * frame
         rows += [(frame, [there, 0, there + 60, 80]), (frame, [back, 50, back + 60, 130])]
     frames = np.array([frame for frame, _ in rows], np.int64)
-    tracks = link(frames, frames / RATE, np.array([box for _, box in rows], np.float32), gap_s=1.0)
+    tracks = tracks_of(frames, frames, frames / RATE, np.array([box for _, box in rows], np.float32))
     assert len(set(tracks[::2].tolist())) == len(set(tracks[1::2].tolist())) == 1
     assert tracks[0] != tracks[1]
 
@@ -97,24 +96,15 @@ def test_no_track_has_two_faces_of_a_frame() -> None:
     frames = np.sort(generator.integers(0, 30, 200))
     corners = generator.uniform(0, 100, (200, 2))
     boxes = np.concatenate([corners, corners + 40], axis=1).astype(np.float32)
-    tracks = link(frames, frames / RATE, boxes, gap_s=0.5)
+    tracks = tracks_of(frames, frames, frames / RATE, boxes)
     pairs = list(zip(frames.tolist(), tracks.tolist(), strict=True))
     assert len(pairs) == len(set(pairs))
     assert (tracks >= 0).all()
 
 
-def test_linking_takes_the_best_overlap_first() -> None:
-    boxes = np.array([[0, 0, 100, 100], [30, 0, 130, 100], [5, 0, 105, 100]], np.float32)
-    tracks = link(np.array([0, 1, 1]), np.array([0, 0.04, 0.04]), boxes, gap_s=1.0)
-    assert iou(boxes[:1], boxes[1:])[0].argmax() == 1
-    assert tracks[0] == tracks[2] != tracks[1]
-
-
-def test_faces_far_apart_in_time_are_not_one_track() -> None:
-    boxes = np.repeat(np.array([[0, 0, 50, 50]], np.float32), 2, 0)
-    assert len(set(link(np.array([0, 90]), np.array([0, 3.0]), boxes, gap_s=1.0).tolist())) == 2
-    assert len(set(link(np.array([0, 20]), np.array([0, 0.7]), boxes, gap_s=1.0).tolist())) == 1
-    assert len(set(link(np.array([0, 1]), np.array([0, 9.0]), boxes, gap_s=1.0).tolist())) == 1, "neighbours always are"
+def test_no_face_is_held_beyond_a_cut() -> None:
+    covers = cover(faces([10]), times_of(21), gap_s=1, hold_s=0.3, cuts=np.array([8, 12]))
+    assert covers.frames.tolist() == [8, 9, 10, 11]
 
 
 def test_doubts_are_told_in_runs_with_the_worst_first() -> None:

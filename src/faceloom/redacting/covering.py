@@ -22,6 +22,9 @@ _UNSURE = 0.15
 """Of a box's sides: by how much it grows at a score of 0; none at 1."""
 
 
+_NO_CUTS = np.zeros(0, np.int64)
+
+
 class Doubt(StrEnum):
     """Why a person should look at a frame."""
 
@@ -92,6 +95,7 @@ def cover(
     gap_s: float,
     hold_s: float,
     growth_a_second: float = GROWTH_A_SECOND,
+    cuts: NDArray[np.int64] = _NO_CUTS,
 ) -> Covers:
     """Where faces are to be covered.
 
@@ -100,10 +104,11 @@ def cover(
         times: (F,) seconds of every frame of the source, ascending; one of a picture.
         gap_s: longest time over which a track's missing frames are filled.
         hold_s: how long before its first and after its last face a track is covered.
+        cuts: (C,) frames that begin a shot, ascending: no face is held beyond.
         growth_a_second: how fast what is covered grows where a face was not found, as a share of its sides.
     """
     parts = [_found(seen)]
-    filling = _Filling(seen, times, gap_s=gap_s, hold_s=hold_s, growth_a_second=growth_a_second)
+    filling = _Filling(seen, times, gap_s=gap_s, hold_s=hold_s, growth_a_second=growth_a_second, cuts=cuts)
     order = np.lexsort([seen.frames, seen.tracks])
     for rows in np.split(order, np.flatnonzero(np.diff(seen.tracks[order])) + 1) if len(order) else ():
         parts += filling.of_track(rows)
@@ -133,13 +138,21 @@ class _Filling:
     """Covers what tracks miss."""
 
     def __init__(
-        self, seen: SeenFaces, times: NDArray[np.float64], *, gap_s: float, hold_s: float, growth_a_second: float
+        self,
+        seen: SeenFaces,
+        times: NDArray[np.float64],
+        *,
+        gap_s: float,
+        hold_s: float,
+        growth_a_second: float,
+        cuts: NDArray[np.int64],
     ) -> None:
         self._seen = seen
         self._times = times
         self._gap_s = gap_s
         self._hold_s = hold_s
         self._growth_a_second = growth_a_second
+        self._edges = np.concatenate([[0], cuts, [len(times)]])
 
     def of_track(self, rows: NDArray[np.int64]) -> Iterator[_Part]:
         """Of the track that these faces are."""
@@ -168,12 +181,14 @@ class _Filling:
     def _before(self, frame: int, box: NDArray[np.float32], track: int) -> _Part:
         """The frames before one in which a face was found, where it may have been there already."""
         first = int(np.searchsorted(self._times, self._times[frame] - self._hold_s, side="left"))
-        return self._held(np.arange(first, frame), frame, box, track)
+        begin = int(self._edges[np.searchsorted(self._edges, frame, side="right") - 1])
+        return self._held(np.arange(max(first, begin), frame), frame, box, track)
 
     def _after(self, frame: int, box: NDArray[np.float32], track: int) -> _Part:
         """The frames after one in which a face was found, where it may still be there."""
         end = int(np.searchsorted(self._times, self._times[frame] + self._hold_s, side="right"))
-        return self._held(np.arange(frame + 1, end), frame, box, track)
+        stop = int(self._edges[np.searchsorted(self._edges, frame, side="right")])
+        return self._held(np.arange(frame + 1, min(end, stop)), frame, box, track)
 
     def _held(self, frames: NDArray[np.int64], frame: int, box: NDArray[np.float32], track: int) -> _Part:
         far = np.abs(self._times[frames] - self._times[frame])

@@ -29,19 +29,21 @@ class Encoding:
     codec: str
     options: Mapping[str, str]
     bytes_a_pixel: float
-    """What it holds at most, measured; besides what every encoder does."""
+    """What it holds at most, like the next (measured at four sizes, docs/redact.md)."""
+    fixed_bytes: int
+
+    def held_bytes(self, pixels: int) -> int:
+        """What it holds of frames of so many pixels."""
+        return round(self.bytes_a_pixel * pixels) + self.fixed_bytes
 
 
 def encoding_of(name: str, *, quality: int) -> Encoding:
     """What frames of a format are encoded with: H.264 for 8 bits, HEVC for 10."""
     if name == TEN_BITS:
         options = {"preset": "veryfast", "crf": str(quality), "x265-params": _X265}
-        return Encoding(codec="libx265", options=options, bytes_a_pixel=150.0)
+        return Encoding(codec="libx265", options=options, bytes_a_pixel=165.0, fixed_bytes=48 * MIB)
     options = {"preset": "veryfast", "crf": str(quality), "x264-params": _X264}
-    return Encoding(codec="libx264", options=options, bytes_a_pixel=60.0)
-
-
-FIXED_BYTES = 16 * MIB
+    return Encoding(codec="libx264", options=options, bytes_a_pixel=62.0, fixed_bytes=16 * MIB)
 
 
 def can_encode_deep() -> bool:

@@ -22,14 +22,16 @@ from faceloom.media.sources import Source, VideoIndex
 from faceloom.media.video_index import index_video
 from faceloom.media.videos import VideoReader
 from faceloom.redacting.containers import Copies, wrapping_of
-from faceloom.redacting.encoders import FIXED_BYTES, add_video, can_encode_deep, encoding_of
-from faceloom.redacting.planes import TEN_BITS, PlaneMaker, format_for, has_luma, shown, to_encode
+from faceloom.redacting.encoders import add_video, can_encode_deep, encoding_of
+from faceloom.redacting.planes import EIGHT_BITS, TEN_BITS, PlaneMaker, format_for, has_luma, shown, to_encode
 from faceloom.redacting.written import THUMBNAIL_PX, OnFrames, PaintFrame, Written
 
 _USUAL_RATE = Fraction(25)
 _SPAN = 256
 """Frames that are asked for together; their times are all that is held of them."""
 _BT709, _LIMITED = 1, 1
+_PAINTING_BYTES_A_PIXEL = 24
+"""Of a frame of which all is a face: copies that can be written to, and what is mixed of them."""
 
 
 def clock_of(index: VideoIndex, path: Path) -> tuple[Fraction, NDArray[np.int64]]:
@@ -58,6 +60,8 @@ class FilmWriter:
         self._quality = quality
         with open_video(source.path) as opened:
             self._wrapping = wrapping_of(opened, source.name)
+            pixels = video_stream(opened, source.path).codec_context.format
+            self._is_deep = pixels is not None and pixels.components[0].bits > 8 and can_encode_deep()
         self._base, self._ticks = clock_of(index, source.path)
         self._stream: VideoStream | None = None
         self._format = ""
@@ -74,8 +78,8 @@ class FilmWriter:
     @property
     def needed_bytes(self) -> int:
         pixels = self._index.height * self._index.width
-        deepest = encoding_of(TEN_BITS, quality=0).bytes_a_pixel
-        return self._index.reading_bytes + round(deepest * pixels) + FIXED_BYTES
+        encoding = encoding_of(TEN_BITS if self._is_deep else EIGHT_BITS, quality=self._quality)
+        return self._index.reading_bytes + encoding.held_bytes(pixels) + _PAINTING_BYTES_A_PIXEL * pixels
 
     def write(self, part: Path, paint: PaintFrame, *, stamp: Image | None, on_frames: OnFrames) -> Written:
         base, ticks = self._base, self._ticks

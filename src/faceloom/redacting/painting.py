@@ -17,9 +17,9 @@ from faceloom.redacting.shapes import Region, Scale2D, Shape2D, region_of
 
 Values: TypeAlias = NDArray[Any]
 """(H, W) uint8 or uint16 values of one plane, upright; perhaps a view."""
-_BLUR_CELLS = 4
+_BLUR_CELLS = 2
 """How many averages of a face's width a blur is made of: what is finer is gone, and not only hidden."""
-_PIXELATE_CELLS = 7
+_PIXELATE_CELLS = 5
 _LEAST_CELL = 2
 
 

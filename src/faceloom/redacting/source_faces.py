@@ -3,28 +3,33 @@
 import hashlib
 import sqlite3
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.redacting.covering import SeenFaces
-from faceloom.redacting.linking import link
 from faceloom.redacting.shapes import Mask
 from faceloom.redacting.styles import Whose
+from faceloom.redacting.tracks import tracks_of
 from faceloom.store.configuration import framing_of
 from faceloom.store.reading import read_config, select_faces
 from faceloom.store.replay import BY_HAND
 from faceloom.store.view import chip_size_of, connect_corrected
 
 _FACES = (
-    "SELECT frame_idx, face.idx, x0, y0, x1, y1, score, person, rejected, face.id FROM main.source"
+    "SELECT frame_idx, face.idx, x0, y0, x1, y1, score, person, rejected, track FROM main.source"
     " JOIN face ON face.source_id = source.id WHERE name = ? ORDER BY frame_idx, face.idx"
 )
 _LOOKED_AT = (
     "SELECT frame.idx FROM source JOIN frame ON frame.source_id = source.id WHERE name = ? AND status = 'done'"
     " ORDER BY frame.idx"
+)
+_IS_TRACKED = "SELECT 1 FROM tracked JOIN source ON source.id = source_id WHERE name = ?"
+_CUTS = (
+    "SELECT frame_idx FROM shot JOIN source ON source.id = source_id WHERE name = ? AND frame_idx > 0"
+    " ORDER BY frame_idx"
 )
 _NO_FACES = SeenFaces(
     frames=np.zeros(0, np.int64),
@@ -44,6 +49,8 @@ class SourceFaces:
     """Faces that are to be seen: of persons who are left out, and what a person has said is no face."""
     looked_at: NDArray[np.int64]
     """(D,) frames in which faces were looked for, ascending."""
+    cuts: NDArray[np.int64]
+    """(C,) frames that begin a shot, where the store knows them."""
     digest: str
     """Of all this, and of masks that were redrawn."""
 
@@ -56,11 +63,10 @@ class _Told:
     persons: Sequence[str | None]
     by_hand: NDArray[np.bool_]
     """Whether a person has said that it is no face."""
+    are_tracked: bool
 
 
-def read_source(
-    folder: Path, name: str, whose: Whose, times: NDArray[np.float64], *, raw: bool, gap_s: float
-) -> SourceFaces:
+def read_source(folder: Path, name: str, whose: Whose, times: NDArray[np.float64], *, raw: bool) -> SourceFaces:
     """The faces of a source.
 
     A face whose track has persons on it that are all left out is left out too, if nobody knows whose it is itself.
@@ -71,24 +77,39 @@ def read_source(
         whose: faces are covered.
         times: (F,) seconds of each of its frames.
         raw: whether corrections are left out.
-        gap_s: how long a face may be missing from its track.
 
     Raises:
         StoreError: the folder holds no store that can be read.
     """
     with connect_corrected(folder, raw=raw) as db:
-        told = _read(db, name, times, gap_s)
         looked_at = np.array([row[0] for row in db.execute(_LOOKED_AT, (name,))], np.int64)
+        told = _read(db, name)
+        is_tracked = db.execute(_IS_TRACKED, (name,)).fetchone() is not None
+        cuts = [row[0] for row in db.execute(_CUTS, (name,))] if is_tracked else []
+        seen = told.seen if told.are_tracked and is_tracked else _linked(told.seen, looked_at, times)
         digest = hashlib.sha256(looked_at.tobytes())
-        for part in (told.seen.frames, told.seen.indexes, told.seen.boxes, told.seen.scores, told.by_hand):
+        for part in (seen.frames, seen.indexes, seen.boxes, seen.scores, seen.tracks, told.by_hand):
             digest.update(part.tobytes())
-        digest.update(repr(list(told.persons)).encode())
+        digest.update(repr((list(told.persons), cuts)).encode())
         for row in _said_masks(db, name):
             digest.update(repr(row).encode())
-    covered = _covered(told, whose)
+    covered = _covered(replace(told, seen=seen), whose)
     return SourceFaces(
-        covered=told.seen.part(covered), kept=told.seen.part(~covered), looked_at=looked_at, digest=digest.hexdigest()
+        covered=seen.part(covered),
+        kept=seen.part(~covered),
+        looked_at=looked_at,
+        cuts=np.array(cuts, np.int64),
+        digest=digest.hexdigest(),
     )
+
+
+def _linked(seen: SeenFaces, looked_at: NDArray[np.int64], times: NDArray[np.float64]) -> SeenFaces:
+    """The same faces, with tracks that follow from where they lie."""
+    if not len(seen):
+        return seen
+    seconds = times[np.minimum(seen.frames, len(times) - 1)]
+    tracks = tracks_of(seen.frames, np.searchsorted(looked_at, seen.frames), seconds, seen.boxes)
+    return replace(seen, tracks=tracks)
 
 
 def _said_masks(db: sqlite3.Connection, name: str) -> list[tuple[object, ...]]:
@@ -101,28 +122,28 @@ def _said_masks(db: sqlite3.Connection, name: str) -> list[tuple[object, ...]]:
     return db.execute(query, (name,)).fetchall()
 
 
-def _read(db: sqlite3.Connection, name: str, times: NDArray[np.float64], gap_s: float) -> _Told:
-    frames, indexes, boxes, scores, persons, by_hand = [], [], [], [], [], []
-    for frame, index, *box, score, person, rejected, _ in db.execute(_FACES, (name,)):
-        frames.append(frame)
-        indexes.append(index)
-        boxes.append(box)
-        scores.append(score)
-        persons.append(person)
-        by_hand.append(rejected is not None and str(rejected).startswith(BY_HAND))
-    if not frames:
-        return _Told(seen=_NO_FACES, persons=(), by_hand=np.zeros(0, np.bool_))
-    laid = np.array(boxes, np.float32)
-    numbers = np.array(frames, np.int64)
-    seconds = times[np.minimum(numbers, len(times) - 1)]
+def _read(db: sqlite3.Connection, name: str) -> _Told:
+    rows = db.execute(_FACES, (name,)).fetchall()
+    if not rows:
+        return _Told(seen=_NO_FACES, persons=(), by_hand=np.zeros(0, np.bool_), are_tracked=True)
+    frames, indexes, boxes, scores, persons, rejected, tracks = (
+        [row[i] for row in rows] for i in (0, 1, slice(2, 6), 6, 7, 8, 9)
+    )
+    lone = iter(range(-1, -len(rows) - 1, -1))  # a face without a track is one of its own
     seen = SeenFaces(
-        frames=numbers,
-        boxes=laid,
+        frames=np.array(frames, np.int64),
+        boxes=np.array(boxes, np.float32),
         scores=np.array(scores, np.float32),
-        tracks=link(numbers, seconds, laid, gap_s=gap_s),
+        tracks=np.array([next(lone) if track is None else track for track in tracks], np.int64),
         indexes=np.array(indexes, np.int64),
     )
-    return _Told(seen=seen, persons=tuple(persons), by_hand=np.array(by_hand, np.bool_))
+    by_hand = [why is not None and str(why).startswith(BY_HAND) for why in rejected]
+    return _Told(
+        seen=seen,
+        persons=tuple(persons),
+        by_hand=np.array(by_hand, np.bool_),
+        are_tracked=any(track is not None for track in tracks),
+    )
 
 
 def _covered(told: _Told, whose: Whose) -> NDArray[np.bool_]:

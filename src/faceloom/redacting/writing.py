@@ -15,7 +15,6 @@ from faceloom.media.sources import Source, SourceKind
 from faceloom.redacting.covering import Covers, SeenFaces, cover
 from faceloom.redacting.doubts import Run, counted, runs_of, shown_of
 from faceloom.redacting.films import FilmWriter
-from faceloom.redacting.linking import link
 from faceloom.redacting.messages import Box, Doubtful, FoundBox, Redacted, Redaction, RedactSource
 from faceloom.redacting.painting import Plane, paint, paint_all
 from faceloom.redacting.shapes import Mask, Shape2D, mask_box
@@ -23,6 +22,7 @@ from faceloom.redacting.source_faces import MaskReader, SourceFaces, read_source
 from faceloom.redacting.stamps import read_stamp
 from faceloom.redacting.stills import StillWriter
 from faceloom.redacting.styles import Style
+from faceloom.redacting.tracks import tracks_of
 from faceloom.redacting.written import OnFrames, SourceWriter, Written
 from faceloom.store.beside import new_file
 from faceloom.store.places import place_below
@@ -53,7 +53,7 @@ def write_source(
         MemoryError: there is too little memory.
     """
     writer = _writer_of(asked.source, told.style)
-    faces = read_source(told.folder, asked.source.name, told.whose, writer.times, raw=told.raw, gap_s=told.style.fill_s)
+    faces = read_source(told.folder, asked.source.name, told.whose, writer.times, raw=told.raw)
     base = _key(told, asked, faces)
     asked = asked if base == asked.base else replace(asked, found=())
     plan = _plan(faces, asked, writer.times, told.style)
@@ -112,10 +112,10 @@ class _Plan:
 
 
 def _plan(faces: SourceFaces, asked: RedactSource, times: NDArray[np.float64], style: Style) -> _Plan:
-    covers = cover(faces.covered, times, gap_s=style.fill_s, hold_s=style.hold_s)
+    covers = cover(faces.covered, times, gap_s=style.fill_s, hold_s=style.hold_s, cuts=faces.cuts)
     missed, solid = _still_found(asked, covers, times, style)
     unseen = _unseen(faces.looked_at, times, style)
-    runs = runs_of(covers, unseen)
+    runs = runs_of(covers, unseen, _doubtful_cuts(faces.cuts, covers))
     return _Plan(
         covers=covers,
         missed=missed,
@@ -124,6 +124,11 @@ def _plan(faces: SourceFaces, asked: RedactSource, times: NDArray[np.float64], s
         runs=runs,
         shown=shown_of(runs),
     )
+
+
+def _doubtful_cuts(cuts: NDArray[np.int64], covers: Covers) -> list[int]:
+    """Cuts beside which something is covered."""
+    return [int(cut) for cut in cuts.tolist() if covers.rows_of(cut - 1) or covers.rows_of(cut)]
 
 
 def _unseen(looked_at: NDArray[np.int64], times: NDArray[np.float64], style: Style) -> NDArray[np.int64]:
@@ -169,7 +174,7 @@ def _covers_of(found: Sequence[FoundBox], times: NDArray[np.float64], style: Sty
         frames=frames,
         boxes=boxes,
         scores=np.ones(len(rows), np.float32),
-        tracks=link(frames, times[np.minimum(frames, len(times) - 1)], boxes, gap_s=style.fill_s),
+        tracks=tracks_of(frames, frames, times[np.minimum(frames, len(times) - 1)], boxes),
         indexes=np.full(len(rows), -1, np.int64),
     )
     return cover(seen, times, gap_s=style.fill_s, hold_s=style.hold_s, growth_a_second=_FOUND_GROWTH)
