@@ -1,6 +1,7 @@
 """Tracks of the faces of a source: those that its store has, or else those that follow from where the faces lie."""
 
 from collections.abc import Iterator
+from itertools import pairwise
 
 import numpy as np
 from numpy.typing import NDArray
@@ -30,8 +31,7 @@ def tracks_of(
 def _seen(
     frames: NDArray[np.int64], positions: NDArray[np.int64], times: NDArray[np.float64], boxes: Boxes
 ) -> Iterator[SeenFrame]:
-    starts = np.flatnonzero(np.diff(frames, prepend=-1)).tolist()
-    for begin, end in zip(starts, [*starts[1:], len(frames)], strict=True):
+    for begin, end in pairwise([*np.flatnonzero(np.diff(frames, prepend=-1)).tolist(), len(frames)]):
         count = end - begin
         yield SeenFrame(
             position=int(positions[begin]),
