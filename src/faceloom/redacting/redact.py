@@ -9,7 +9,7 @@ from typing import Any, Unpack
 
 from faceloom.api import extract
 from faceloom.choices import Fill, Over
-from faceloom.errors import MediaError, RequestError
+from faceloom.errors import BudgetError, MediaError, RequestError
 from faceloom.events import Notice, OnEvent, Summary, Writing
 from faceloom.media.sources import Source
 from faceloom.memory.budget import budget_bytes_of, host_budget_bytes, reserve_bytes_of
@@ -205,6 +205,8 @@ class _Redacting:
         self._entries: dict[str, Entry] = {}
         self._failures: dict[str, str] = {}
         self._seconds: dict[str, float] = {}
+        self._starved = 0
+        """How many sources were too large for the memory."""
         self._peak_bytes = 0
         self._budget_bytes = self._budget()
 
@@ -269,6 +271,9 @@ class _Redacting:
             pending = [one for one in pending if self._is_to_be_done_again(one.name)]
             if not pending:
                 break
+        if self._starved and not self._entries:
+            name, reason = next(iter(self._failures.items()))
+            raise BudgetError(f"nothing could be written: {name}: {reason}", budget_bytes=self._budget_bytes)
         return self.summary(started, outcome="done")
 
     def _is_to_be_done_again(self, name: str) -> bool:
@@ -294,6 +299,7 @@ class _Redacting:
         answer = process.do(asked, on_frames=on_frames)
         if isinstance(answer, NotRedacted):
             self._failures[source.name] = answer.reason
+            self._starved += answer.is_memory
             self._entries.pop(source.name, None)
             return
         self._failures.pop(source.name, None)

@@ -82,8 +82,9 @@ def write_source(
 
 def _require(needed_bytes: int, left_bytes: int | None) -> None:
     if left_bytes is not None and needed_bytes > left_bytes:
-        more = f"{format_bytes(needed_bytes)}, and {format_bytes(max(0, left_bytes))} of the budget are left"
-        message = f"decoding it and encoding it again takes {more}; raise --memory"
+        takes, left = format_bytes(needed_bytes), format_bytes(max(0, left_bytes))
+        more = format_bytes(needed_bytes - left_bytes)
+        message = f"decoding and encoding it takes {takes}, and of the budget {left} are left; raise --memory by {more}"
         raise BudgetError(message, needed_bytes=needed_bytes, budget_bytes=max(0, left_bytes))
 
 
