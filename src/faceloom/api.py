@@ -62,6 +62,7 @@ from faceloom.tracks import track
 
 if TYPE_CHECKING:
     from faceloom.live_runs import PassRun
+    from faceloom.media.live import LiveSettings
 
 IN_FLIGHT_BYTES = 64 << 20
 """Pixels in flight: ten frames of 1080p, enough to keep the lanes busy."""
@@ -542,11 +543,14 @@ def stream(
     otherwise in several, chunk by chunk.
 
     Args:
-        inputs: files, folders, or images as (H, W, 3) uint8 RGB arrays, also from a generator that never ends.
+        inputs: files, folders, or images as (H, W, 3) uint8 RGB arrays, also from a generator that never ends; live
+            sources: `camera:0`, an address as in rtsp://host/path, `-` for standard input, and numbered pictures as in
+            frame_%04d.png.
         options: as docs/options.md lists them.
 
     Yields:
-        Frames as `Frame`, with `faces`; one that cannot be read has an empty image and says why in `problem`.
+        Frames as `Frame`, with `faces`; one that cannot be read has an empty image and says why in `problem`. Of a
+        source that never ends `problem` also says how many frames were dropped before one, not to be late.
 
     Raises:
         TypeError: there is no such keyword.
@@ -559,7 +563,9 @@ def stream(
     from faceloom.worker.live import LiveWorker
 
     order = _live_order(options, "a stream has no faces from a file; use extract, or name a detector")
+    live = _live_settings(options)
     if order.memory_bytes is not None:
+        _refuse_live(inputs)
         with PassRun(order, inputs, keeps_frames=True, on_event=lambda event: None) as run:
             yield from run.frames()
         return
@@ -575,7 +581,7 @@ def stream(
         engine=EngineJob(runtime=order.runtime),
     )
     items = [inputs] if isinstance(inputs, str | Path) else inputs
-    with LiveWorker(job, order.excerpt) as worker:
+    with LiveWorker(job, order.excerpt, live=live) as worker:
         yield from worker.frames(items)
 
 
@@ -617,6 +623,23 @@ def passes(
 
     order = _live_order(options, "passes have no faces from a file; use extract, or name a detector")
     return PassRun(order, inputs, keeps_frames=False, on_event=on_event)
+
+
+def _live_settings(options: StreamOptions) -> "LiveSettings":
+    """What is told of live sources."""
+    from faceloom.media.live import LiveSettings, size_of
+
+    return LiveSettings(size=size_of(options["frame_size"]), rate=options["fps"], reconnect_s=options["reconnect"])
+
+
+def _refuse_live(inputs: PathLike | Iterable[PathLike | Image]) -> None:
+    """Refuses live sources below a ceiling, which is planned for by the frames that there are."""
+    from faceloom.media.live import is_live
+
+    named = [inputs] if isinstance(inputs, str) else inputs if isinstance(inputs, list | tuple) else []
+    for item in named:
+        if isinstance(item, str) and is_live(item):
+            raise RequestError(f"{item} is live, and nobody can plan for frames that are not known; leave out memory")
 
 
 def _live_order(options: StreamOptions | PassesOptions, refusal: str) -> Order:

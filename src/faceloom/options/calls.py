@@ -6,6 +6,7 @@ from typing import Annotated, TypedDict
 
 from faceloom.choices import Each, Laid, SeenBy, Sort, SortKey
 from faceloom.options.inputs import InputOptions, PublishOptions, ScratchOptions
+from faceloom.options.live import LiveOptions
 from faceloom.options.machine import (
     CeilingOptions,
     DeviceOptions,
@@ -158,7 +159,7 @@ class ProfileOptions(FlowOptions, DeviceOptions, PrecisionOptions, total=False):
     """What `profile` takes."""
 
 
-class StreamOptions(
+class FramesOptions(
     StageOptions,
     PluginOptions,
     CeilingOptions,
@@ -170,10 +171,14 @@ class StreamOptions(
     BorderLimitOptions,
     total=False,
 ):
-    """What `stream` takes: it has no faces from a file."""
+    """What is done to frames that come to the caller: there are no faces from a file."""
 
 
-class PassesOptions(StreamOptions, ReserveOptions, WishOptions, total=False):
+class StreamOptions(FramesOptions, LiveOptions, total=False):
+    """What `stream` takes."""
+
+
+class PassesOptions(FramesOptions, ReserveOptions, WishOptions, total=False):
     """What `passes` takes."""
 
 

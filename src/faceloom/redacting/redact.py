@@ -92,6 +92,7 @@ def redact(
     given = [Path(item) for item in ([inputs] if isinstance(inputs, str | Path) else inputs)]
     detectors = {name: least_score(name, options["proof_score"]) for name in options["proof"]}
     style = _style_of(options)
+    _refuse_live(given)
     existing(given)
     folder = given[0] if len(given) == 1 and (given[0] / DATABASE).is_file() else None
     whose = _whose_of(options, folder)
@@ -107,6 +108,14 @@ def redact(
             summary = run.summary(started, outcome="interrupted")
         write_page(summary, share=options["share"])
     return summary
+
+
+def _refuse_live(given: Sequence[Path]) -> None:
+    from faceloom.media.live import is_live
+
+    for item in given:
+        if is_live(str(item)):
+            raise RequestError(f"{item} is live, and files are redacted: record it first, and redact that")
 
 
 def _style_of(options: RedactOptions) -> Style:

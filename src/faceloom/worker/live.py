@@ -18,6 +18,7 @@ from faceloom.job import Job
 from faceloom.media.chunks import PendingFrame, Unreadable, cut_chunks
 from faceloom.media.excerpts import WHOLE, Excerpt
 from faceloom.media.headers import look
+from faceloom.media.live import LiveSettings, LiveSource, is_live
 from faceloom.media.reading import FrameReader, Read, read_still
 from faceloom.media.sources import Source, SourceKind, find_sources
 from faceloom.media.video_index import index_video
@@ -28,6 +29,7 @@ from faceloom.worker.worker import Worker
 
 Item: TypeAlias = str | Path | Image
 
+_USUAL = LiveSettings()
 TOGETHER = 8
 """How many frames are in memory at once; enough to keep the lanes busy."""
 
@@ -44,8 +46,11 @@ class PlacedId(FrameId):
 class LiveWorker:
     """Takes files, folders and arrays through a plan, and writes nothing."""
 
-    def __init__(self, job: Job, excerpt: Excerpt = WHOLE, *, together: int = TOGETHER) -> None:
+    def __init__(
+        self, job: Job, excerpt: Excerpt = WHOLE, *, together: int = TOGETHER, live: LiveSettings = _USUAL
+    ) -> None:
         """A worker that does this job with so many frames in memory at once."""
+        self._live = live
         self._job = job
         self._excerpt = excerpt
         self._together = together
@@ -75,18 +80,23 @@ class LiveWorker:
             if stills and (video is not None or len(stills) == self._together):
                 yield stills, True
                 stills = []
-            if video is not None:
+            if isinstance(video, LiveSource):
+                yield from (([lambda frame=frame: frame], False) for frame in video.frames())
+            elif video is not None:
                 yield from ((reads, False) for reads in self._video_reads(video))
         if stills:
             yield stills, True
 
-    def _sources(self, items: Iterable[Item]) -> Iterator[tuple[Read | None, Source | None]]:
-        """A read for each array and picture, the source of each video."""
+    def _sources(self, items: Iterable[Item]) -> Iterator[tuple[Read | None, Source | LiveSource | None]]:
+        """A read for each array and picture, the source of each video and of what is live."""
         numbers = count()
         for item in items:
             if isinstance(item, np.ndarray):
                 frame = _frame_of_array(item, next(numbers))
                 yield (lambda frame=frame: frame), None  # type: ignore[misc]
+                continue
+            if isinstance(item, str) and is_live(item):
+                yield None, LiveSource(item, self._live)
                 continue
             path = Path(item)
             if not path.exists():

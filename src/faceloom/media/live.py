@@ -1,0 +1,317 @@
+"""Live sources: cameras, addresses, standard input and numbered pictures, as frames that come one after another.
+
+Of what never ends the newest frames are taken: what comes while nobody asks is dropped, so that no frame is late, and
+the next one tells how many. When such a source breaks off it is opened again, with longer and longer waits. Whatever
+ends by itself waits for whoever reads it, and nothing of it is dropped.
+"""
+
+import re
+import sys
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from fractions import Fraction
+from pathlib import Path
+from types import TracebackType
+from typing import Any, BinaryIO, Self
+
+import av
+import numpy as np
+from av.container import InputContainer
+
+from faceloom.errors import MediaError, RequestError
+from faceloom.faces import FrameId, Image
+from faceloom.frame import Frame
+from faceloom.media.chunks import Unreadable
+from faceloom.media.decoding import Decoded, as_pieces, decode, packets_of, video_stream
+from faceloom.media.deinterlacing import deinterlaced
+from faceloom.media.reading import read_still
+from faceloom.media.sources import MAX_PIXELS, Source, SourceKind
+from faceloom.media.video_pixels import look_at, to_upright
+
+STDIN = "-"
+_CAMERA = re.compile(r"camera:(\d{1,3})", re.ASCII)
+_DEVICE = re.compile(r"/dev/video\d{1,3}", re.ASCII)
+_ADDRESS = re.compile(r"(rtsps?|https?|rtmps?|rtp|udp|tcp|srt)://.+", re.ASCII)
+_NUMBERED = re.compile(r".*%(0\d{1,2})?d.*", re.ASCII)
+_SIZE = re.compile(r"(\d{1,5})x(\d{1,5})", re.ASCII)
+_OPENING_S, _READING_S = 10.0, 10.0
+_FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 8.0
+_HELD = 2
+"""Frames that wait for whoever reads: the one that comes next, and the newest."""
+_USUAL_RATE = 25.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LiveSettings:
+    """What is told of live sources."""
+
+    size: tuple[int, int] | None = None
+    """Height and width of raw RGB frames on standard input, where None says that it is a file of some kind; of a camera
+    what it is asked for."""
+    rate: float | None = None
+    """Frames a second of raw frames, of numbered pictures, and what a camera is asked for."""
+    reconnect_s: float = 30.0
+    """How long a source that has broken off is tried to be opened again."""
+
+
+def size_of(told: str | None) -> tuple[int, int] | None:
+    """Height and width of a size like 1280x720.
+
+    Raises:
+        RequestError: it is none.
+    """
+    if told is None:
+        return None
+    found = _SIZE.fullmatch(told)
+    if found is None or not 0 < int(found[1]) * int(found[2]) <= MAX_PIXELS:
+        raise RequestError(f"a frame's size is {told!r}, but has to be WIDTHxHEIGHT, as in 1280x720")
+    return int(found[2]), int(found[1])
+
+
+def is_live(item: str) -> bool:
+    """Whether an input names a live source, and no file: `-`, `camera:0`, an address, or a pattern of numbers."""
+    if item == STDIN or _CAMERA.fullmatch(item) or _DEVICE.fullmatch(item) or _ADDRESS.fullmatch(item):
+        return True
+    return _NUMBERED.fullmatch(item) is not None and not Path(item).exists()
+
+
+class LiveSource:
+    """A source that is opened when its frames are asked for."""
+
+    def __init__(self, item: str, settings: LiveSettings) -> None:
+        """Of what `is_live` says that it is one."""
+        self._item = item
+        self._settings = settings
+        self.name = re.sub(r"(?<=://)[^/@\s]*@", "", item)
+        """Without the password that an address may have."""
+        self._base = Fraction(1)
+
+    def frames(self) -> Iterator[Frame]:
+        """The frames, with the times that the source gives them; the last has an empty image if it broke off.
+
+        Raises:
+            MediaError: it cannot be opened.
+        """
+        if self._item == STDIN and self._settings.size is not None:
+            yield from self._raw(sys.stdin.buffer, *self._settings.size)
+            return
+        if self._is_numbered:
+            yield from self._pictures()
+            return
+        container = self._opened()
+        if not self._is_endless(container):
+            with closing(container):
+                for index, decoded in enumerate(self._decoded(container)):
+                    yield self._frame(index, decoded, dropped=0)
+            return
+        with _Receiver(self, container, self._settings.reconnect_s) as receiver:
+            for index, (decoded, dropped) in enumerate(receiver):
+                yield self._frame(index, decoded, dropped=dropped)
+        empty = np.zeros((0, 0, 3), np.uint8)
+        problem = f"the source has broken off and did not come back within {self._settings.reconnect_s:g} s"
+        yield Frame(id=FrameId(self.name, receiver.count), time=None, image=empty, problem=problem)
+
+    def _is_endless(self, container: InputContainer) -> bool:
+        return self._item != STDIN and not container.duration
+
+    @property
+    def _is_numbered(self) -> bool:
+        return _NUMBERED.fullmatch(self._item) is not None and _ADDRESS.fullmatch(self._item) is None
+
+    def _pictures(self) -> Iterator[Frame]:
+        """Numbered pictures, read like others: FFmpeg would know less of their colours."""
+        step = 1 / Fraction(self._settings.rate or _USUAL_RATE)
+        paths = numbered_paths(Path(self._item))
+        if not paths:
+            raise MediaError(f"there is no picture {self.name} with a number in it")
+        for index, path in enumerate(paths):
+            answer = read_still(Source(name=self.name, path=path, kind=SourceKind.PICTURE))
+            identity, time = FrameId(self.name, index), index * step
+            if isinstance(answer, Unreadable):
+                empty = np.zeros((0, 0, 3), np.uint8)
+                yield Frame(id=identity, time=time, image=empty, problem=f"{path.name}: {answer.reason}")
+            else:
+                yield replace(answer, id=identity, time=time)
+
+    def opened(self) -> InputContainer | None:
+        """The source, opened again; None: it cannot be now."""
+        try:
+            return self._opened()
+        except MediaError:
+            return None
+
+    def _opened(self) -> InputContainer:
+        place, told = self._place()
+        try:
+            opened = av.open(place, timeout=(_OPENING_S, _READING_S), **told)
+        except (av.FFmpegError, OSError, ValueError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
+            raise MediaError(f"{self.name} cannot be opened: {reason}") from error
+        assert isinstance(opened, InputContainer)
+        return opened
+
+    def _place(self) -> tuple[Any, dict[str, Any]]:
+        """What FFmpeg is to open, and how."""
+        if self._item == STDIN:
+            return sys.stdin.buffer, {}
+        camera = _CAMERA.fullmatch(self._item)
+        if camera or _DEVICE.fullmatch(self._item):
+            return self._camera(camera[1] if camera else self._item.removeprefix("/dev/video"))
+        is_rtsp = self._item.startswith("rtsp")
+        return self._item, {"options": {"rtsp_transport": "tcp"} if is_rtsp else {}}
+
+    def _camera(self, number: str) -> tuple[str, dict[str, Any]]:
+        size, rate = self._settings.size, self._settings.rate
+        options = {"video_size": f"{size[1]}x{size[0]}"} if size else {}
+        options |= {"framerate": str(rate)} if rate else {}
+        if sys.platform == "darwin":
+            return number, {"format": "avfoundation", "options": options}
+        return f"/dev/video{number}", {"format": "v4l2", "options": options}
+
+    def decoded(self, container: InputContainer) -> Iterator[Decoded]:
+        """What comes until it ends or breaks off."""
+        with suppress(MediaError, av.FFmpegError, OSError):
+            yield from self._decoded(container)
+
+    def _decoded(self, container: InputContainer) -> Iterator[Decoded]:
+        stream = video_stream(container, Path(self.name))
+        self._base = Fraction(stream.time_base or 1)
+        return deinterlaced(decode(as_pieces(packets_of(container, stream)), stream))
+
+    def _frame(self, index: int, decoded: Decoded, *, dropped: int) -> Frame:
+        given = decoded.frame
+        time = None if given.pts is None else given.pts * self._base
+        problem = f"not to be late, {dropped} frame{'s' * (dropped != 1)} before it dropped" if dropped else None
+        notes = look_at(decoded).notes
+        return Frame(id=FrameId(self.name, index), time=time, image=to_upright(decoded), problem=problem, notes=notes)
+
+    def _raw(self, file: BinaryIO, height: int, width: int) -> Iterator[Frame]:
+        """RGB, row by row, frame by frame; what is left of a frame at the end is none."""
+        step = 1 / Fraction(self._settings.rate or _USUAL_RATE)
+        index = 0
+        while len(content := _read(file, 3 * height * width)) == 3 * height * width:
+            image: Image = np.frombuffer(content, np.uint8).reshape(height, width, 3)
+            yield Frame(id=FrameId(self.name, index), time=index * step, image=image)
+            index += 1
+
+
+def numbered_paths(pattern: Path) -> list[Path]:
+    """The files of a pattern like frame_%04d.png, by their numbers."""
+    before, digits, after = re.split(r"%(?:0(\d{1,2}))?d", pattern.name, maxsplit=1)
+    name = re.compile(f"{re.escape(before)}(\\d{{{int(digits or 1)},}}){re.escape(after)}", re.ASCII)
+    found = ((name.fullmatch(path.name), path) for path in pattern.parent.iterdir()) if pattern.parent.is_dir() else ()
+    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
+
+
+def _read(file: BinaryIO, count: int) -> bytes:
+    """So many bytes, or what there is until the end."""
+    parts = []
+    while count and (part := file.read(count)):
+        parts.append(part)
+        count -= len(part)
+    return b"".join(parts)
+
+
+class Newest:
+    """Holds the newest of what comes, for one who puts and one who takes."""
+
+    def __init__(self, held: int = _HELD) -> None:
+        """Holds at most so many."""
+        self._items: deque[Decoded] = deque()
+        self._held = held
+        self._dropped = 0
+        self._has_ended = False
+        self._changed = threading.Condition()
+
+    def put(self, item: Decoded) -> None:
+        """Puts one; the oldest is dropped where there are too many."""
+        with self._changed:
+            self._items.append(item)
+            if len(self._items) > self._held:
+                self._items.popleft()
+                self._dropped += 1
+            self._changed.notify()
+
+    def end(self) -> None:
+        """Says that nothing more will come."""
+        with self._changed:
+            self._has_ended = True
+            self._changed.notify()
+
+    def take(self) -> tuple[Decoded, int] | None:
+        """The oldest that is held, and how many were dropped since the last; None: that was all."""
+        with self._changed:
+            self._changed.wait_for(lambda: bool(self._items) or self._has_ended)
+            if not self._items:
+                return None
+            dropped, self._dropped = self._dropped, 0
+            return self._items.popleft(), dropped
+
+
+class _Receiver:
+    """Reads a source in a thread of its own, and opens it again where it breaks off."""
+
+    def __init__(self, source: LiveSource, container: InputContainer, reconnect_s: float) -> None:
+        self._source = source
+        self._container: InputContainer | None = container
+        self._reconnect_s = reconnect_s
+        self._newest = Newest()
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._receive, name="faceloom-receiver", daemon=True)
+        self.count = 0
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._stop.set()
+        self._thread.join()
+
+    def __iter__(self) -> Iterator[tuple[Decoded, int]]:
+        while (taken := self._newest.take()) is not None:
+            self.count += 1
+            yield taken
+
+    def _receive(self) -> None:
+        try:
+            while self._container is not None and not self._stop.is_set():
+                with closing(self._container):
+                    for decoded in self._source.decoded(self._container):
+                        self._newest.put(decoded)
+                        if self._stop.is_set():
+                            return
+                self._container = self._again()
+        finally:
+            self._newest.end()
+
+    def _again(self) -> InputContainer | None:
+        return opened_again(self._source.opened, self._stop.wait, within_s=self._reconnect_s)
+
+
+def opened_again(
+    open_it: Callable[[], InputContainer | None], wait: Callable[[float], bool], *, within_s: float
+) -> InputContainer | None:
+    """What a source gives when it is opened again, with longer and longer waits; None: it did not, or nobody wants it.
+
+    Args:
+        open_it: opens the source; None where it cannot be opened now.
+        wait: waits so many seconds; True if nobody wants it any more.
+        within_s: how long is waited, all in all.
+    """
+    waited, pause = 0.0, _FIRST_WAIT_S
+    while waited < within_s:
+        pause = min(pause, within_s - waited)
+        if wait(pause):
+            return None
+        waited += pause
+        opened = open_it()
+        if opened is not None:
+            return opened
+        pause = min(2 * pause, _LONGEST_WAIT_S)
+    return None
