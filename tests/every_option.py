@@ -234,6 +234,7 @@ class Notebook:
         patch.setattr(api, "has_landmarks", lambda _: True)
         patch.setattr(api, "Store", self._store)
         patch.setattr(api, "told_in", lambda _: ())
+        patch.setattr(api, "select_to_make", lambda _: ())
         patch.setattr(faceloom.correcting, "corrections", NothingCorrected)
         patch.setattr(api, "run_job", self._ending("run", summary))
         patch.setattr(api, "run_again", self._ending("again", summary))
@@ -252,7 +253,7 @@ class Notebook:
         patch.setattr(faceloom.finding, "verify", self._ending("verify", nobody_verified))
         patch.setattr(faceloom.grouping, "group", self._ending("group", list))
         patch.setattr(faceloom.picking.pick, "pick", self._ending("pick", nothing_picked))
-        patch.setattr(api, "track", self._ending("track", list))
+        patch.setattr(api, "track", self._after("track"))
         patch.setattr(faceloom.tracks, "track", self._ending("track", nothing_tracked))
         patch.setattr(faceloom.picking.sort, "sort", self._ending("sort", nothing_sorted))
         patch.setattr(faceloom.review.report, "report", self._ending("report", list))
@@ -265,6 +266,17 @@ class Notebook:
             return answer
 
         return note
+
+    def _after(self, what: str) -> Callable[..., None]:
+        """What is told once a run has ended, of which it is a part."""
+        note = self._noting(what, None)
+
+        def add(*args: Any, **options: Any) -> None:
+            note(*args, **options)
+            self.asked[-1] = "\n".join([self.asked[-1], *self._part])
+            self._part.clear()
+
+        return add
 
     def _ending(self, what: str, answer: Callable[[], Any]) -> Callable[..., Any]:
         note = self._noting(what, None)
@@ -292,6 +304,7 @@ class Notebook:
             run_id=1,
             again=SimpleNamespace(stages=lambda _: []),
             find_lost_chips=lambda: False,
+            lay_added=lambda: None,
         )
 
     @contextmanager
