@@ -274,6 +274,18 @@ def test_what_is_steady_never_reaches_across_a_cut(folder: Path) -> None:
     assert after != before
 
 
+def test_who_is_forgotten_goes_with_what_fills_the_gaps_of_their_tracks(folder: Path) -> None:
+    faceloom.track(folder)
+    with closing(sqlite3.connect(folder / DATABASE)) as db:
+        (track,) = db.execute("SELECT track FROM face WHERE mark IS NOT NULL").fetchone()
+        db.execute("UPDATE face SET person = 'Ann' WHERE mark IS NULL AND track = ?", (track,))
+        db.commit()
+    faceloom.forget(folder, person="Ann")
+    with faceloom.open(folder) as results:
+        assert track not in {face.track for face in results}
+        assert not [face for face in results if face.mark]
+
+
 def test_the_command_says_how_many_there_are(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["track", str(folder)]) == 0
     assert capsys.readouterr().out == "4 tracks of 48 faces, in 2 shots of 1 video\n"

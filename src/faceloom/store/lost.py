@@ -4,7 +4,7 @@ import json
 import os
 import sqlite3
 import unicodedata
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -79,10 +79,19 @@ def select_person(db: sqlite3.Connection, folder: Path, person: str) -> LostFace
     with looking_through(db):
         numbers = db.execute("SELECT id FROM face WHERE person = ? ORDER BY id", (person,)).fetchall()
         refusal = None if numbers else no_such_person(db, folder, person)
+    numbers = sorted({*numbers, *_filling_gaps(db, numbers)})
     lost = _of_faces(folder, [row for number in numbers for row in db.execute(f"{_FACES} face.id = ?", number)])
     if lost is None:
         raise refusal or no_such_person(db, folder, person)
     return lost
+
+
+def _filling_gaps(db: sqlite3.Connection, numbers: Sequence[tuple[int]]) -> set[tuple[int]]:
+    """The faces that fill gaps of the tracks of these, and of which nothing else says whose they are."""
+    of_face = "SELECT source_id, track FROM main.face WHERE id = ? AND track IS NOT NULL"
+    tracks = {track for number in numbers for track in db.execute(of_face, number)}
+    filling = "SELECT id FROM main.face WHERE source_id = ? AND track = ? AND mark IS NOT NULL AND person IS NULL"
+    return {number for track in tracks for number in db.execute(filling, track)}
 
 
 def no_such_person(db: sqlite3.Connection, folder: Path, person: str) -> RequestError:
