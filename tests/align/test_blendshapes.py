@@ -12,8 +12,11 @@ import pytest
 
 import faceloom
 from conftest import prepared
+from faceloom.align import Aligner
 from faceloom.align.facemesh_v2 import BLENDSHAPES
 from faceloom.api import extract
+from faceloom.engines.runtime import ON_CPU
+from faceloom.engines.start import start_engine
 from faceloom.errors import RequestError, WeightsError
 from faceloom.faces import Face
 from faceloom.models import bundles
@@ -82,6 +85,20 @@ def run(interpreter: Any, given: Any, wanted: Any) -> Any:
     interpreter.invoke()
     outputs = [interpreter.get_tensor(one["index"]) for one in interpreter.get_output_details()]
     return next(values for values in outputs if wanted(values))
+
+
+def test_faces_that_are_done_together_have_the_same_bits_as_one() -> None:
+    (plugin,) = (
+        stage.plugin for stage in make_flow({"align": "facemesh_v2", "attributes": ["blendshapes"]}).of("align")
+    )
+    assert isinstance(plugin, Aligner)
+    assert plugin.max_batch == 1
+    images = np.random.default_rng(1).integers(0, 255, (3, 256, 256, 3), np.uint8)
+    infer = start_engine(ON_CPU).load(WeightCache.of_user().prepare(CATALOG[NAME]), "")
+    many = plugin.align(infer, images).blendshapes
+    each = [plugin.align(infer, images[i : i + 1]).blendshapes for i in range(3)]
+    assert many is not None
+    np.testing.assert_array_equal(many, np.concatenate([one for one in each if one is not None]))
 
 
 def test_they_are_kept_and_told(samples: Path, tmp_path: Path) -> None:
