@@ -409,6 +409,7 @@ def make_files(folder: Path, network: Path) -> None:
         (folder / name).touch()
     (folder / "faces.jsonl").write_text("")
     (folder / "list.txt").write_text("in.png")
+    (folder / "nodes.toml").write_text("[[node]]\ncores = 2\nmemory = '1GiB'\n")
     shutil.copy(network, folder / "net.onnx")
 
 

@@ -51,13 +51,13 @@ def made(shared: Path, weights: dict[str, Path], tmp_path_factory: pytest.TempPa
 @pytest.fixture(scope="module")
 def blair(shared: Path) -> Path:
     """A picture of somebody who is in the folder, on which nobody else is."""
-    return portrait(shared, "Tony_Blair", 6)
+    return portrait(shared, "Tony_Blair", 6).resolve()
 
 
 def test_find_ranks_who_it_is_in_several_folders(
     made: Path, blair: Path, weights: dict[str, Path], shared: Path, tmp_path: Path
 ) -> None:
-    stranger, other = portrait(shared, "Ariel_Sharon", 1), Path(shutil.copytree(made, tmp_path / "other"))
+    stranger, other = portrait(shared, "Ariel_Sharon", 1).resolve(), Path(shutil.copytree(made, tmp_path / "other"))
     found = find([blair, stranger], [made, other], weights=weights, most=4)
     first = found.faces[0]
     assert first.picture == str(blair)

@@ -1,6 +1,7 @@
 """A package of somebody else, built and installed by pip, adds a detector and a format."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -51,7 +52,7 @@ def test_its_format_is_written_and_listed_and_never_read(installed: Path, sample
     extract(samples / "crowd.jpg", tmp_path / "out", size=64, align=None)
     faces = len(exported(tmp_path / "out").splitlines())
     assert faceloom(installed, "export", tmp_path / "out", "--to", "counts").stdout == f"crowd.jpg 0 {faces}\n"
-    assert "wider-truth, counts" in faceloom(installed, "export", "--help").stdout
+    assert re.search(r",\s+counts\b", faceloom(installed, "export", "--help").stdout)
     (tmp_path / "some.counts").write_text("crowd.jpg 0 3\n")
     told = ["--detect", "import", "--from", str(tmp_path / "some.counts"), "--from-format", "counts"]
     done = faceloom(installed, "extract", samples / "crowd.jpg", "--out", tmp_path / "again", *told)

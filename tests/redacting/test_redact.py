@@ -21,7 +21,8 @@ from faceloom.redacting.redact import redact
 from faceloom.redacting.summary import StillFound
 from faceloom.samples import PORTRAIT_BOX
 
-MEMORY = "500MiB"
+MEMORY = "8GiB"
+"""The process of the tests holds much, which counts; what redaction holds is looked at from outside."""
 LEFT = 60
 """Of the portrait's part in the pictures."""
 

@@ -19,7 +19,7 @@ from hypothesis import strategies as st
 
 from conftest import prepared
 from faceloom.choices import ChipFormat
-from faceloom.errors import MediaError, StoreError, WeightsError
+from faceloom.errors import MediaError, RequestError, StoreError, WeightsError
 from faceloom.formats.registry import formats
 from faceloom.media.chip_files import encode_chip, read_chip_metadata
 from faceloom.memory.footprints import Footprint, FootprintCache
@@ -197,7 +197,7 @@ def test_a_damaged_store_is_read_or_refused(
     for read in reads:
         try:
             read()
-        except StoreError:
+        except (StoreError, RequestError):  # that of formats which need the size of a frame, where none is left
             continue
 
 

@@ -42,12 +42,12 @@ def run(chosen: argparse.Namespace) -> int:
     """Prints the timeline, or writes it."""
     from faceloom.timelines.timeline import timeline
 
+    out, to = chosen.out, "json" if chosen.json and chosen.to is None else chosen.to
+    if out is not None and to is None:
+        raise RequestError("name the format of the file with --to")
     line = timeline(chosen.folder, **keywords(chosen, TimelineOptions))
-    to = "json" if chosen.json and chosen.to is None else chosen.to
-    if chosen.out is not None:
-        if to is None:
-            raise RequestError("name the format of the file with --to")
-        line.write(chosen.out, to)
+    if out is not None and to is not None:
+        line.write(out, to)
     elif chosen.json and to == "json":
         say_json(line.to_json())
     elif to is not None:

@@ -21,7 +21,12 @@ KEEPS = frozenset(Part) - {Part.SIZES, Part.EMPTY}
 
 def rounded(values: NDArray[Any] | None, *, digits: int = 3) -> list[Any] | None:
     """Nested lists of numbers of this many decimals."""
-    return None if values is None else np.round(values.astype(np.float64), digits).tolist()
+    if values is None:
+        return None
+    exact = values.astype(np.float64)
+    with np.errstate(over="ignore"):
+        short = np.round(exact, digits)
+    return np.where(np.isfinite(short), short, exact).tolist()  # of what is as large as that no decimal is there
 
 
 def face_lines(frames: Frames) -> Iterator[dict[str, Any]]:
