@@ -26,7 +26,8 @@ def rounded(values: NDArray[Any] | None, *, digits: int = 3) -> list[Any] | None
     exact = values.astype(np.float64)
     with np.errstate(over="ignore"):
         short = np.round(exact, digits)
-    return np.where(np.isfinite(short), short, exact).tolist()  # of what is as large as that no decimal is there
+    listed: list[Any] = np.where(np.isfinite(short), short, exact).tolist()  # so large a number has no decimals
+    return listed
 
 
 def face_lines(frames: Frames) -> Iterator[dict[str, Any]]:
