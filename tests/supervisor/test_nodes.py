@@ -97,7 +97,7 @@ def test_what_no_machine_is_is_refused(text: str, reason: str, tmp_path: Path) -
 def test_each_kind_has_the_plan_that_its_machine_would_make(samples: Path, tmp_path: Path) -> None:
     file = tmp_path / "nodes.toml"
     file.write_text(
-        "[[node]]\nname='two'\ncores=2\nmemory='900MiB'\n[[node]]\nname='one'\ncores=1\nmemory='900MiB'\n"
+        "[[node]]\nname='two'\ncores=2\nmemory='8GiB'\n[[node]]\nname='one'\ncores=1\nmemory='8GiB'\n"
         "[[node]]\nname='none'\ncores=8\nmemory='60MiB'"
     )
     options: dict[str, Any] = {"align": None, "mask": (), "look": False}
@@ -107,7 +107,7 @@ def test_each_kind_has_the_plan_that_its_machine_would_make(samples: Path, tmp_p
     assert isinstance(none.planned, BudgetError)
     for node, cores in ((two, 2), (one, 1)):
         assert not isinstance(node.planned, BudgetError)
-        own = faceloom.plan(samples / "clip.mp4", memory="900MiB", threads=cores, **options).plans[0]
+        own = faceloom.plan(samples / "clip.mp4", memory="8GiB", threads=cores, **options).plans[0]
         assert not isinstance(own, BudgetError)
         assert node.planned.plan.workers == own.plan.workers <= cores
         assert node.planned.plan.seconds == pytest.approx(own.plan.seconds)
