@@ -38,7 +38,8 @@ _SIDE = 250
 def pictures(lfw: Path, out: Path, pairs: int) -> None:
     """One picture a face; but of some people two in one picture, of whom the right one will be missed."""
     out.mkdir()
-    people = sorted(path for path in lfw.iterdir() if path.is_dir())
+    images = lfw / "images" if (lfw / "images").is_dir() else lfw
+    people = sorted(path for path in images.iterdir() if path.is_dir())
     taken: set[Path] = set()
     for i in range(pairs):
         left, right = (sorted(people[(2 * i + k) % len(people)].iterdir())[-1 - i // 5] for k in range(2))
