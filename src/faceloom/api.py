@@ -43,7 +43,7 @@ from faceloom.selection import EVERY_FACE, People
 from faceloom.solver.plan import one_phase
 from faceloom.store.again import CHIP_FILES
 from faceloom.store.carrying import told_in
-from faceloom.store.configuration import SHARD, framing_of
+from faceloom.store.configuration import SHARD, SMOOTH, framing_of
 from faceloom.store.copies import CopyKind, note_made
 from faceloom.store.folder import DATABASE
 from faceloom.store.origins import Origin, find_origin
@@ -66,7 +66,7 @@ if TYPE_CHECKING:
 
 IN_FLIGHT_BYTES = 64 << 20
 """Pixels in flight: ten frames of 1080p, enough to keep the lanes busy."""
-_OF_CHIPS = frozenset({"crop", "level", "overlay_chips", "border", "aligned"})
+_OF_CHIPS = frozenset({"crop", "level", "overlay_chips", "border", "aligned", SMOOTH})
 """Keys of a configuration that deriving leaves to those who derive."""
 
 
@@ -108,11 +108,12 @@ def extract(
         raise RequestError(f"the corrections of {out} are there already; --corrections names another folder")
     config = config_of(order) | ({"people": wanted.to_json()} if wanted else {})
     config |= {SHARD: str(given.shard)} if given.shard else {}
+    config |= {SMOOTH: True} if options["smooth"] else {}
     go = _look_again if options["only_empty"] else _run
     every_s = options["snapshot_every"]
     with published_meanwhile(Path(out), options["publish"], every_s=every_s, on_event=on_event):
         summary = go(order, given, Path(out), config, started, on_event=on_event, should_stop=should_stop)
-        if options["track"] and summary.outcome == "done":
+        if (options["track"] or options["smooth"]) and summary.outcome == "done":
             track(out, on_event=on_event, **_of_tracking(options))
     return summary
 

@@ -112,6 +112,15 @@ class ExtractOptions(
         ),
     ]
 
+    smooth: Annotated[
+        bool,
+        Option(
+            help="do so, and have chips, drawn masks and exports show faces in tracks without what shakes from frame to"
+            " frame; what networks found stays in the store",
+            default=False,
+        ),
+    ]
+
     retry_failed: Annotated[
         bool,
         Option(

@@ -3,7 +3,7 @@
 import os
 import sqlite3
 from collections.abc import Iterator
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -13,11 +13,13 @@ from faceloom.media.chip_files import is_whole, read_chip_metadata
 from faceloom.options.outputs import CHIP_SIZE
 from faceloom.options.stages import PathLike
 from faceloom.store.chips import ChipPaths
+from faceloom.store.configuration import SMOOTH, config_in
 from faceloom.store.corrections import Verb, select_corrections, unsound_corrections
 from faceloom.store.database import APPLICATION_ID, SCHEMA_VERSION, connect, create_schema
 from faceloom.store.folder import DATABASE, LOCK, OVERLAYS, PENDING
 from faceloom.store.places import file_below
 from faceloom.store.scratch import SCRATCH
+from faceloom.store.soundness import DAMAGE
 from faceloom.store.view import found_again
 
 _SIDE_FILES = frozenset([DATABASE, f"{DATABASE}-wal", f"{DATABASE}-shm", f"{DATABASE}-journal", LOCK, PENDING, SCRATCH])
@@ -152,15 +154,15 @@ def _of_chips(db: sqlite3.Connection, folder: Path) -> Iterator[tuple[str, Flaw 
 
 
 def _moved_boxes(db: sqlite3.Connection) -> dict[int, list[list[float]]]:
-    """Where corrections put faces, which chips tell that were cut since then."""
+    """Where corrections put faces, and where they are steady, which chips tell that were cut since then."""
     moved: dict[int, list[list[float]]] = {}
-    try:
+    with suppress(*DAMAGE):  # told of as flaws of their own
+        if config_in(db).get(SMOOTH):
+            moved = {number: [box] for number, *box in db.execute("SELECT face_id, x0, y0, x1, y1 FROM steady")}
         for said in select_corrections(db):
             if said.verb is Verb.BOX:
                 for number in found_again(db, said).values():
                     moved.setdefault(number, []).append(said.after)
-    except ValueError:  # told of as a flaw of its own
-        return {}
     return moved
 
 

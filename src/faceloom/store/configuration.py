@@ -22,6 +22,10 @@ SHARD = "shard"
 """Key of a configuration: the part of the inputs that the folder is for, as in 2/7; none: all."""
 
 
+SMOOTH = "smooth"
+"""Key of a configuration: whether the folder shows faces in tracks as they are steady; left out: it does not."""
+
+
 class Configuration:
     """The configuration of an open store."""
 

@@ -9,7 +9,8 @@ from numpy.typing import NDArray
 
 from faceloom.errors import GeometryError
 from faceloom.geometry.chips import Framing, frame_to_chip
-from faceloom.store.configuration import config_in, framing_of
+from faceloom.store.again import CHIP_FILES
+from faceloom.store.configuration import SMOOTH, config_in, framing_of
 from faceloom.store.steady_columns import STEADY
 from faceloom.store.tracked_videos import TrackedVideo, frame_indexes, frame_times
 from faceloom.tracking.steady import steady
@@ -23,16 +24,32 @@ _BREAK_FRAMES = 2
 
 
 def write_steady(db: sqlite3.Connection, video: TrackedVideo) -> None:
-    """Makes the faces of a video's tracks steady anew, as they are corrected; call it within a transaction."""
+    """Makes the faces of a video's tracks steady anew, as they are corrected; call it within a transaction.
+
+    Where chips show them so, those that change are to be cut again.
+    """
+    config = config_in(db)
+    has_chips = bool(config.get(SMOOTH) and config.get("chips"))
+    before = _squares(db, video) if has_chips else set()
     db.execute("DELETE FROM steady WHERE face_id IN (SELECT id FROM main.face WHERE source_id = ?)", (video.id,))
     indexes, times = frame_indexes(db, video), frame_times(db, video)
-    config = config_in(db)
     size = (config.get("chips") or {}).get("size", _CHIP_PX)
     framing = framing_of(config)
     insert = f"INSERT INTO steady (face_id, {', '.join(STEADY)}) VALUES (?, {', '.join('?' * len(STEADY))})"
     for rows in _pieces(db, video, indexes):
         places = np.searchsorted(indexes, [row[1] for row in rows])
         db.executemany(insert, _steadied(rows, times[places], size=size, framing=framing))
+    if has_chips:
+        of_frame = "INSERT OR IGNORE INTO again (source_id, frame_idx, stage) SELECT source_id, frame_idx, ?"
+        query = f"{of_frame} FROM main.face WHERE id = ? AND chip IS NOT NULL"
+        changed = sorted({face for face, _ in before ^ _squares(db, video)})
+        db.executemany(query, ((CHIP_FILES, face) for face in changed))
+
+
+def _squares(db: sqlite3.Connection, video: TrackedVideo) -> set[tuple[int, bytes | None]]:
+    """Where the chips of steady faces lie."""
+    query = "SELECT face_id, steady.affine FROM steady JOIN main.face ON face.id = face_id WHERE source_id = ?"
+    return set(db.execute(query, (video.id,)).fetchall())
 
 
 def _pieces(db: sqlite3.Connection, video: TrackedVideo, indexes: NDArray[np.int64]) -> Iterator[list[tuple[Any, ...]]]:

@@ -20,7 +20,7 @@ from faceloom.geometry.boxes import iou
 from faceloom.geometry.chips import Framing, frame_to_chip
 from faceloom.geometry.pose import fit_pose
 from faceloom.store.columns import OF_FACES, OF_REMADE
-from faceloom.store.configuration import config_in, framing_of
+from faceloom.store.configuration import SMOOTH, config_in, framing_of
 from faceloom.store.corrections import Correction, FaceAddress, Said, Verb, address_of_row
 from faceloom.store.database import connect
 from faceloom.store.remade import SHOWN, remade_faces
@@ -99,11 +99,14 @@ _HIDDEN = (
 def connect_corrected(folder: Path, *, raw: bool = False, smooth: bool = False) -> Iterator[sqlite3.Connection]:
     """A store that is open for reading, as it is corrected, or as it was found; and as faces in tracks are steady.
 
+    That is so too, unless it is to be as it was found, where the folder was made to show them so.
+
     Raises:
         StoreError: there is none that can be read, or what corrections say makes no sense.
     """
     with connect(folder, read_only=True) as db:
-        (look_at_found if raw else look_through)(db, smooth=smooth)
+        is_smooth = smooth or (not raw and bool(config_in(db).get(SMOOTH)))
+        (look_at_found if raw else look_through)(db, smooth=is_smooth)
         yield db
 
 
