@@ -1,21 +1,25 @@
 """Redaction beside deface: what is still found afterwards, what of each file stays, and CPU-seconds.
 
-    python benchmarks/redacting.py VIDEOS --deface VENV/bin/deface [--out FOLDER]
+    python benchmarks/redacting.py VIDEOS --deface VENV/bin/deface [--out FOLDER] [--clips N]
 
 VIDEOS is a folder of clips. A clip as a phone writes it (turned, HEVC, uneven times, AAC) is made of two of them with
-`ffmpeg`. deface is a peer in an environment of its own. The table goes to stdout.
+`ffmpeg`. deface is a peer in an environment of its own. The table goes to stdout. What is done stands in FOLDER: called
+again, it goes on where it was broken off.
 """
 
 import argparse
 import contextlib
 import io
+import json
 import os
 import resource
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 
 import av
@@ -25,6 +29,7 @@ from faceloom.redacting.proof import least_score, look_at_written
 
 DETECTORS = ("yunet", "centerface")
 PHONE = "phone.mp4"
+DONE = "done.json"
 _PHONE_FILTER = (
     "[0:v]setpts=PTS-STARTPTS[a];[1:v]setpts=PTS-STARTPTS[b];[a][b]concat=n=2:v=1[c];"
     "[c]transpose=1,select='not(eq(mod(n\\,7)\\,3))',setpts='PTS+0.004*mod(N\\,3)/TB'[v]"
@@ -37,23 +42,39 @@ def main() -> None:
     parser.add_argument("videos", type=Path)
     parser.add_argument("--deface", type=Path)
     parser.add_argument("--out", type=Path, default=Path("benchmarks/out/redacting"))
+    parser.add_argument("--clips", type=int, help="so many of the clips alone")
     chosen = parser.parse_args()
     inputs = chosen.out / "inputs"
-    if not inputs.is_dir():
-        make_inputs(chosen.videos, inputs)
+    if not (chosen.out / DONE).is_file():
+        make_inputs(chosen.videos, inputs, chosen.clips)
+    bench = Bench(chosen.out)
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores")
-    print("| | CPU-seconds | files | frames | frames lost | times that differ | sound that differs | still found |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
-    bare, proven, peer = chosen.out / "bare", chosen.out / "proven", chosen.out / "deface"
-    seconds = timed([*faceloom(), "redact", str(inputs), "--out", str(bare), "--proof", "none"])
-    tell("faceloom redact --proof none", seconds, inputs, bare / "redacted")
-    seconds = timed([*faceloom(), "redact", str(inputs), "--out", str(proven)])
-    tell("faceloom redact", seconds, inputs, proven / "redacted")
-    if chosen.deface is None:
-        return
-    peer.mkdir(parents=True, exist_ok=True)
-    seconds = sum(deface(chosen.deface, path, peer / path.name) for path in sorted(inputs.iterdir()))
-    tell("deface 1.5.0", seconds, inputs, peer)
+    print("| | CPU-s | s | files | frames | frames lost | times that differ | sound that differs | found in it |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: | --- |", flush=True)
+    bench.tell("the clips themselves", inputs, lambda: (0.0, 0.0))
+    for name, told in (("bare", ["--proof", "none"]), ("proven", [])):
+        out = chosen.out / name
+        command = [*faceloom(), "redact", str(inputs), "--out", str(out), *told]
+        bench.tell(" ".join(["faceloom redact", *told]), out / "redacted", partial(timed, command))
+    if chosen.deface is not None:
+        peer = chosen.out / "deface"
+        bench.tell("deface 1.5.0", peer, partial(deface_all, chosen.deface, inputs, peer))
+
+
+class Bench:
+    """Rows of the table, each made once and kept."""
+
+    def __init__(self, out: Path) -> None:
+        self._out = out
+        self._done: dict[str, str] = json.loads(done.read_text()) if (done := out / DONE).is_file() else {}
+
+    def tell(self, name: str, written: Path, do: Callable[[], tuple[float, float]]) -> None:
+        """Prints a row, of what was done before or is done now."""
+        if name not in self._done:
+            cpu_s, clock_s = do()
+            self._done[name] = row(name, (cpu_s, clock_s), self._out / "inputs", written)
+            (self._out / DONE).write_text(json.dumps(self._done))
+        print(self._done[name], flush=True)
 
 
 def faceloom() -> list[str]:
@@ -61,24 +82,32 @@ def faceloom() -> list[str]:
     return [sys.executable, "-m", "faceloom"]
 
 
-def deface(command: Path, path: Path, out: Path) -> float:
-    """CPU-seconds of the peer, which keeps sound where it is told to."""
-    return timed([str(command), str(path), "--output", str(out), "--keep-audio"])
+def deface_all(command: Path, inputs: Path, out: Path) -> tuple[float, float]:
+    """CPU-seconds and seconds of the peer, which keeps sound where it is told to; file by file, so as to go on."""
+    out.mkdir(parents=True, exist_ok=True)
+    note = out.with_suffix(".json")
+    spent: dict[str, tuple[float, float]] = json.loads(note.read_text()) if note.is_file() else {}
+    for path in sorted(inputs.iterdir()):
+        if path.name not in spent:
+            spent[path.name] = timed([str(command), str(path), "--output", str(out / path.name), "--keep-audio"])
+            note.write_text(json.dumps(spent))
+    return sum(one[0] for one in spent.values()), sum(one[1] for one in spent.values())
 
 
-def timed(command: Sequence[str]) -> float:
-    """CPU-seconds of a command and all its processes."""
-    before = resource.getrusage(resource.RUSAGE_CHILDREN)
+def timed(command: Sequence[str]) -> tuple[float, float]:
+    """CPU-seconds of a command and all its processes, and seconds."""
+    before, began = resource.getrusage(resource.RUSAGE_CHILDREN), time.monotonic()
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as process:
         process.wait()
     after = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
+    return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime, time.monotonic() - began
 
 
-def make_inputs(videos: Path, inputs: Path) -> None:
+def make_inputs(videos: Path, inputs: Path, most: int | None) -> None:
     """The clips, and one as a phone writes it."""
+    shutil.rmtree(inputs, ignore_errors=True)
     inputs.mkdir(parents=True)
-    clips = [one.path for one in find_sources([videos]) if one.kind is SourceKind.VIDEO]
+    clips = [one.path for one in find_sources([videos]) if one.kind is SourceKind.VIDEO][:most]
     for clip in clips:
         shutil.copy(clip, inputs / clip.name)
     made = inputs / f"straight-{PHONE}"
@@ -102,10 +131,11 @@ def make_inputs(videos: Path, inputs: Path) -> None:
     turned = ["-i", str(made), "-map", "0", "-c", "copy", "-metadata:s:v:0", "rotate=270", str(inputs / PHONE)]
     subprocess.run([*begin, *turned], check=True)
     made.unlink()
+    (inputs.parent / DONE).write_text("{}")
 
 
-def tell(name: str, seconds: float, inputs: Path, out: Path) -> None:
-    """A row of the table."""
+def row(name: str, seconds: tuple[float, float], inputs: Path, out: Path) -> str:
+    """Of the table."""
     files = frames = lost = times = sounds = 0
     for path in sorted(inputs.iterdir()):
         written = next((one for one in (out / path.name, out / f"{path.name}.mkv") if one.is_file()), None)
@@ -117,8 +147,8 @@ def tell(name: str, seconds: float, inputs: Path, out: Path) -> None:
         lost += abs(len(before) - len(after))
         times += before != after
         sounds += heard(path) != heard(written)
-    cells = (f"{seconds:.0f}", files, frames, lost, times, sounds, still_found(out))
-    print(f"| {name} | {' | '.join(map(str, cells))} |", flush=True)
+    cells = (*(f"{one:.0f}" for one in seconds), files, frames, lost, times, sounds, still_found(out))
+    return f"| {name} | {' | '.join(map(str, cells))} |"
 
 
 def shown(path: Path) -> list[Fraction]:
