@@ -146,6 +146,10 @@ class Summary:
     """By the names of devices that have a memory of their own."""
     device_frames: Mapping[str, int] = field(default_factory=dict)
     """How many frames each device has done in this run, if there were several."""
+    damaged: int = 0
+    """Frames that are done, of which something was lost: what was left of a picture that was cut off was used, say."""
+    damages: tuple[str, ...] = ()
+    """The first of them, in words."""
 
     def after(self, first: "Summary") -> "Summary":
         """Adds up two runs one after the other over the same sources, this one being the second."""
@@ -170,6 +174,7 @@ class Summary:
             "frames": self.frames,
             "faces": self.faces,
             "failed": self.failed,
+            "damaged": self.damaged,
             "skipped": self.skipped,
             "seconds": round(self.seconds, 3),
             **{name: {"cpu": getattr(self, name), **self._of_cards(name)} for name in _SIZES},

@@ -53,6 +53,9 @@ def test_a_damaged_jpeg_that_can_be_recovered_is_done_and_flagged(samples: Path,
     (tmp_path / "cut.jpg").write_bytes(content[: len(content) * 2 // 3])
     done = run("extract", tmp_path / "cut.jpg", "--out", tmp_path / "out")
     assert done.returncode == 0
+    assert "in 1 frame, " in done.stdout
+    assert ", 1 damaged; " in done.stdout
+    assert "damaged: cut.jpg#0: the JPEG is damaged" in done.stderr
     assert "what could be recovered was used" in run("show", tmp_path / "out").stdout
 
 

@@ -46,6 +46,8 @@ def _report(summary: "Summary", chosen: argparse.Namespace, out: Path, skipped: 
         say_json(summary.to_json())
     else:
         say(_in_words(summary, out, skipped))
+    for damage in summary.damages:
+        say(f"faceloom: damaged: {damage}", to=sys.stderr)
     for failure in summary.failures:
         say(f"faceloom: failed: {failure}", to=sys.stderr)
     if summary.outcome == "interrupted":
@@ -61,6 +63,7 @@ def _in_words(summary: "Summary", out: Path, left_alone: str) -> str:
     frames = f"{summary.frames:,} frame{'s' * (summary.frames != 1)}"
     found = f"{summary.faces:,} face{'s' * (summary.faces != 1)} in {frames}, {format_seconds(summary.seconds)}"
     failed = f", {summary.failed:,} failed" if summary.failed else ""
+    failed += f", {summary.damaged:,} damaged" if summary.damaged else ""
     skipped = f", {summary.skipped:,} {left_alone}" if summary.skipped else ""
     memory = f"peak memory {format_bytes(summary.peak_bytes)} of {format_bytes(summary.budget_bytes)}"
     if summary.predicted_peak_bytes:

@@ -116,6 +116,14 @@ class FrameStates:
             )
         return self._db.execute(query, (self._round.run_id, limit)).fetchall()
 
+    def damages(self, limit: int) -> tuple[int, list[tuple[str, int, str]]]:
+        """How many frames of this run's sources are done and damaged, and the first of them, told as failures are."""
+        joined = "FROM frame JOIN source ON source.id = source_id"
+        of_run = f"{joined} WHERE run_id = ? AND status = 'done' AND reason NOTNULL"
+        (count,) = self._db.execute(f"SELECT count(*) {of_run}", (self._round.run_id,)).fetchone()
+        query = f"SELECT name, idx, reason {of_run} ORDER BY name, idx LIMIT ?"
+        return count, self._db.execute(query, (self._round.run_id, limit)).fetchall()
+
     def shapes(self) -> Iterator[tuple[SourceKind, Shape]]:
         """Every shape of this run's frames that are still to be done, as far as it is known."""
         query = (

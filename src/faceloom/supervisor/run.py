@@ -284,6 +284,7 @@ class _Run:
         _LOG.info("%d frames done, %d failed, %d to do", counts.done, counts.failed, counts.pending)
         held_bytes = peak_bytes() + self._pool.peak_bytes
         failures = self._store.frames.failures(_FAILURES_TOLD)
+        damaged, damages = self._store.frames.damages(_FAILURES_TOLD)
         return Summary(
             frames=counts.done + counts.failed,
             faces=counts.faces,
@@ -296,11 +297,17 @@ class _Run:
             events=dict(self._notices),
             images=dict(images),
             plan=scheduler.plan if scheduler else _nothing_to_do(self._order).to_json(),
-            failures=tuple(f"{name}#{index}: {reason}" for name, index, reason in failures),
+            failures=_in_words(failures),
+            damaged=damaged,
+            damages=_in_words(damages),
             outcome="done" if self._is_known and not counts.pending else "interrupted",
             cards=scheduler.cards if scheduler else {},
             device_frames=scheduler.device_frames if scheduler else {},
         )
+
+
+def _in_words(problems: Sequence[tuple[str, int, str]]) -> tuple[str, ...]:
+    return tuple(f"{name}#{index}: {reason}" for name, index, reason in problems)
 
 
 def _level(event: Event) -> int:
