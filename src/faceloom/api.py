@@ -16,6 +16,7 @@ from faceloom.frame import Frame
 from faceloom.geometry.chips import frame_to_chip
 from faceloom.job import Derivation, EngineJob, Job, Order, Outputs
 from faceloom.media.listing import Inputs
+from faceloom.media.numbered import rate_of
 from faceloom.memory.budget import budget_bytes_of
 from faceloom.memory.footprints import Footprint
 from faceloom.options.calls import (
@@ -109,6 +110,7 @@ def extract(
     config = config_of(order) | ({"people": wanted.to_json()} if wanted else {})
     config |= {SHARD: str(given.shard)} if given.shard else {}
     config |= {SMOOTH: True} if options["smooth"] else {}
+    config |= {"fps": str(rate_of(options["fps"]))} if options["fps"] is not None else {}
     go = _look_again if options["only_empty"] else _run
     every_s = options["snapshot_every"]
     with published_meanwhile(Path(out), options["publish"], every_s=every_s, on_event=on_event):

@@ -1,6 +1,7 @@
 """What supervisor and worker process say to each other, pickled one after another on a pipe."""
 
 from dataclasses import dataclass
+from fractions import Fraction
 from pathlib import Path
 
 from faceloom.engines.runtime import ON_CPU, Runtime
@@ -8,6 +9,7 @@ from faceloom.faces import Face
 from faceloom.faults import Fault
 from faceloom.job import Job
 from faceloom.media.chunks import Chunk, Span
+from faceloom.media.numbered import USUAL_RATE
 from faceloom.media.sources import Shape, Source, VideoIndex
 from faceloom.memory.footprints import Footprint
 from faceloom.stage import Stage
@@ -35,6 +37,8 @@ class Count:
     """To a worker: count the frames of a video."""
 
     source: Source
+    rate: Fraction = USUAL_RATE
+    """Frames a second of numbered pictures."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,6 +20,7 @@ from faceloom.flow import Flow, find_plugin
 from faceloom.identify import Identifier
 from faceloom.job import Derivation
 from faceloom.media.chunks import Unreadable, cut_chunks
+from faceloom.media.numbered import is_there, state_of
 from faceloom.media.signatures import signature_of
 from faceloom.memory.budget import budget_bytes_of
 from faceloom.memory.usage import held_bytes
@@ -170,8 +171,8 @@ class _Tracking:
     def _starts(self, video: TrackedVideo, indexes: NDArray[np.int64]) -> list[int] | None:
         """The indexes of the frames with which shots begin; None where the file cannot be read as it was."""
         path = video.source.path
-        problem = "is gone" if not path.is_file() else None
-        if problem is None and path.stat().st_size != video.size_bytes:
+        problem = "is gone" if not is_there(path) else None
+        if problem is None and state_of(path)[0] != video.size_bytes:
             problem = "has changed since it was read"
         seen: list[int] = []
         if problem is None:

@@ -7,10 +7,12 @@ import weakref
 from collections.abc import Iterator
 from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, field
+from fractions import Fraction
 from pathlib import Path
 from typing import IO, BinaryIO
 
 from faceloom.errors import RequestError
+from faceloom.media.numbered import USUAL_RATE
 from faceloom.media.remote import RemoteFile, find_remote, is_remote, listed_name, without_secrets
 from faceloom.media.shards import Shard
 from faceloom.media.sources import Found, find_inputs, find_listed
@@ -104,6 +106,8 @@ class Inputs:
     """What has been come across already, of a wave of remote files."""
     remote: tuple[str, ...] = ()
     """Addresses: objects, all below a prefix, or the members of an archive."""
+    rate: Fraction = USUAL_RATE
+    """Frames a second of numbered pictures."""
     spool: AddressSpool = field(default_factory=AddressSpool, repr=False, compare=False)
     """Where the addresses of the list are kept until its files are found."""
 

@@ -27,6 +27,7 @@ from faceloom.frame import Frame
 from faceloom.media.chunks import Unreadable
 from faceloom.media.decoding import Decoded, as_pieces, decode, packets_of, video_stream
 from faceloom.media.deinterlacing import deinterlaced
+from faceloom.media.numbered import is_pattern, numbered_files, rate_of
 from faceloom.media.reading import read_still
 from faceloom.media.sources import MAX_PIXELS, Source, SourceKind
 from faceloom.media.video_pixels import look_at, to_upright
@@ -35,13 +36,11 @@ STDIN = "-"
 _CAMERA = re.compile(r"camera:(\d{1,3})", re.ASCII)
 _DEVICE = re.compile(r"/dev/video\d{1,3}", re.ASCII)
 _ADDRESS = re.compile(r"(rtsps?|https?|rtmps?|rtp|udp|tcp|srt)://.+", re.ASCII)
-_NUMBERED = re.compile(r".*%(0\d{1,2})?d.*", re.ASCII)
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})", re.ASCII)
 _OPENING_S, _READING_S = 10.0, 10.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 8.0
 _HELD = 2
 """Frames that wait for whoever reads: the one that comes next, and the newest."""
-_USUAL_RATE = 25.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +74,7 @@ def is_live(item: str) -> bool:
     """Whether an input names a live source, and no file: `-`, `camera:0`, an address, or a pattern of numbers."""
     if item == STDIN or _CAMERA.fullmatch(item) or _DEVICE.fullmatch(item) or _ADDRESS.fullmatch(item):
         return True
-    return _NUMBERED.fullmatch(item) is not None and not Path(item).exists()
+    return is_pattern(Path(item))
 
 
 class LiveSource:
@@ -119,20 +118,20 @@ class LiveSource:
 
     @property
     def _is_numbered(self) -> bool:
-        return _NUMBERED.fullmatch(self._item) is not None and _ADDRESS.fullmatch(self._item) is None
+        return _ADDRESS.fullmatch(self._item) is None and is_pattern(Path(self._item))
 
     def _pictures(self) -> Iterator[Frame]:
         """Numbered pictures, read like others: FFmpeg would know less of their colours."""
-        step = 1 / Fraction(self._settings.rate or _USUAL_RATE)
-        paths = numbered_paths(Path(self._item))
-        if not paths:
+        step = 1 / rate_of(self._settings.rate)
+        files = numbered_files(Path(self._item))
+        if not files:
             raise MediaError(f"there is no picture {self.name} with a number in it")
-        for index, path in enumerate(paths):
-            answer = read_still(Source(name=self.name, path=path, kind=SourceKind.PICTURE))
-            identity, time = FrameId(self.name, index), index * step
+        for index, one in enumerate(files):
+            answer = read_still(Source(name=self.name, path=one.path, kind=SourceKind.PICTURE))
+            identity, time = FrameId(self.name, index), (one.number - files[0].number) * step
             if isinstance(answer, Unreadable):
                 empty = np.zeros((0, 0, 3), np.uint8)
-                yield Frame(id=identity, time=time, image=empty, problem=f"{path.name}: {answer.reason}")
+                yield Frame(id=identity, time=time, image=empty, problem=f"{one.path.name}: {answer.reason}")
             else:
                 yield replace(answer, id=identity, time=time)
 
@@ -190,20 +189,12 @@ class LiveSource:
 
     def _raw(self, file: BinaryIO, height: int, width: int) -> Iterator[Frame]:
         """RGB, row by row, frame by frame; what is left of a frame at the end is none."""
-        step = 1 / Fraction(self._settings.rate or _USUAL_RATE)
+        step = 1 / rate_of(self._settings.rate)
         index = 0
         while len(content := _read(file, 3 * height * width)) == 3 * height * width:
             image: Image = np.frombuffer(content, np.uint8).reshape(height, width, 3)
             yield Frame(id=FrameId(self.name, index), time=index * step, image=image)
             index += 1
-
-
-def numbered_paths(pattern: Path) -> list[Path]:
-    """The files of a pattern like frame_%04d.png, by their numbers."""
-    before, digits, after = re.split(r"%(?:0(\d{1,2}))?d", pattern.name, maxsplit=1)
-    name = re.compile(f"{re.escape(before)}(\\d{{{int(digits or 1)},}}){re.escape(after)}", re.ASCII)
-    found = ((name.fullmatch(path.name), path) for path in pattern.parent.iterdir()) if pattern.parent.is_dir() else ()
-    return [path for _, path in sorted((int(match[1]), path) for match, path in found if match)]
 
 
 def _read(file: BinaryIO, count: int) -> bytes:

@@ -20,6 +20,8 @@ class Note(StrEnum):
     LED = "pictures that need others from before the file's start left out"
     CHOSEN = "one of several video streams"
     PAGES = "several pages or pictures"
+    NUMBERED = "numbered pictures read as a video"
+    MISSING = "numbers of pictures missing: times go on over them"
     SCALED = "values beyond 0..1 or 0..255 scaled"
     BARE = "damaged metadata ignored"
 

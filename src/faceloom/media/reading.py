@@ -3,6 +3,7 @@
 import gc
 import hashlib
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
@@ -12,6 +13,7 @@ from faceloom.faces import FrameId
 from faceloom.faults import Fault, fault_of
 from faceloom.frame import Frame
 from faceloom.media.chunks import Span, Unreadable
+from faceloom.media.numbered import NumberedFile, is_pattern, numbered_files
 from faceloom.media.pictures import PictureFile, Still, read_picture
 from faceloom.media.soundness import raise_if_broken, read_sound_picture, read_sound_video
 from faceloom.media.sources import Source, SourceKind
@@ -59,6 +61,9 @@ class FrameReader:
             elif span.source.kind is SourceKind.PICTURE:
                 pages = _Pages(span.source, raw_colours=self._raw_colours, last=span.indexes[-1])
                 yield from [partial(pages.read, page) for page in span.indexes]
+            elif is_pattern(span.source.path):
+                files = numbered_files(span.source.path)
+                yield from [partial(_read_numbered, span, files, i, self._raw_colours) for i in span.indexes]
             else:
                 yield from [_VideoReads(self._reader_of, span)] * len(span)
 
@@ -118,6 +123,19 @@ class _VideoReads:
 def can_read_side_by_side(spans: Sequence[Span]) -> bool:
     """Whether the reads of these spans may be made in any order and at the same time."""
     return all(span.source.kind is SourceKind.PICTURE and len(span) == 1 for span in spans)
+
+
+def _read_numbered(span: Span, files: Sequence[NumberedFile], index: int, raw_colours: bool) -> Frame | Unreadable:
+    """One of numbered pictures, as they were when they were counted."""
+    identity = FrameId(span.source.name, index)
+    ticks = None if span.ticks is None else span.ticks[index - span.first]
+    if index >= len(files) or files[index].number - files[0].number != ticks:
+        return Unreadable(id=identity, reason="pictures have come or gone since they were counted; extract anew")
+    picture = Source(name=span.source.name, path=files[index].path, kind=SourceKind.PICTURE)
+    answer = read_still(picture, raw_colours=raw_colours)
+    if isinstance(answer, Unreadable):
+        return replace(answer, id=identity, reason=f"{picture.path.name}: {answer.reason}")
+    return replace(answer, id=identity, time=span.time(index), digest=None)
 
 
 class _Pages:

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.media.notes import Note
+from faceloom.media.numbered import is_pattern, is_there
 from faceloom.media.sniffing import HEAD_BYTES, Content, by_suffix, what_it_is
 
 MAX_PIXELS = 1 << 28
@@ -205,7 +206,7 @@ def find_inputs(inputs: Iterable[Path], *, is_wanted: Callable[[str], bool] = _e
         if root.is_dir():
             yield from _find_under(root, "", is_wanted)
         elif is_wanted(name := printable(root.name)):
-            kind = kind_of(root) if _is(root.is_file) else None
+            kind = kind_of(root) if _is(root.is_file) else SourceKind.VIDEO if is_pattern(root) else None
             yield Source(name=name, path=root, kind=kind or SourceKind.PICTURE)
 
 
@@ -225,6 +226,8 @@ def find_listed(paths: Iterable[Path], *, is_wanted: Callable[[str], bool] = _ev
             yield _found(path, name, None)
         elif _is(path.exists):
             yield _found(path, name, _IS_SPECIAL)
+        elif is_there(path):
+            yield Source(name=name, path=path, kind=SourceKind.VIDEO)
         else:
             yield Missing(name=name, path=path)
 

@@ -5,7 +5,7 @@ from functools import partial
 from typing import Annotated, TypedDict
 
 from faceloom.choices import Each, Laid, SeenBy, Sort, SortKey
-from faceloom.options.inputs import InputOptions, PublishOptions, ScratchOptions
+from faceloom.options.inputs import InputOptions, PublishOptions, RateOptions, ScratchOptions
 from faceloom.options.live import LiveOptions
 from faceloom.options.machine import (
     CeilingOptions,
@@ -71,6 +71,7 @@ class FillOptions(TypedDict, total=False):
 
 class ExtractOptions(
     InputOptions,
+    RateOptions,
     ScratchOptions,
     FlowOptions,
     MachineOptions,
@@ -131,7 +132,7 @@ class ExtractOptions(
 
 
 class PlanOptions(
-    InputOptions, FlowOptions, MachineOptions, PrecisionOptions, FileOptions, OverlayOptions, total=False
+    InputOptions, RateOptions, FlowOptions, MachineOptions, PrecisionOptions, FileOptions, OverlayOptions, total=False
 ):
     """What `plan` takes."""
 
@@ -261,6 +262,7 @@ class DeriveOptions(
 class RedactOptions(
     CoverOptions,
     ProofOptions,
+    RateOptions,
     DetectorOptions,
     PluginOptions,
     MachineOptions,

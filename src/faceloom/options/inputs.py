@@ -42,6 +42,21 @@ class InputOptions(TypedDict, total=False):
     ]
 
 
+class RateOptions(TypedDict, total=False):
+    """Of numbered pictures."""
+
+    fps: Annotated[
+        float | None,
+        _input(
+            help="frames a second of numbered pictures, which are named like frame_%04d.png",
+            usual="25",
+            unit="RATE",
+            within=Interval(0, 1000, is_open=True),
+            example=24.0,
+        ),
+    ]
+
+
 class ScratchOptions(TypedDict, total=False):
     """What remote inputs take of this machine."""
 

@@ -6,6 +6,7 @@ from pathlib import Path
 from faceloom.errors import RequestError
 from faceloom.job import FacesFile
 from faceloom.media.listing import STDIN, FileList, Inputs
+from faceloom.media.numbered import is_there, rate_of
 from faceloom.media.remote import is_remote
 from faceloom.media.shards import Shard
 from faceloom.options.calls import ExtractOptions, PlanOptions
@@ -22,7 +23,7 @@ def existing(inputs: PathLike | Iterable[PathLike]) -> list[Path]:
         RequestError: one is not there, or none was named.
     """
     paths = [Path(item) for item in ([inputs] if isinstance(inputs, str | Path) else inputs)]
-    missing = [str(path) for path in paths if not path.exists()]
+    missing = [str(path) for path in paths if not path.exists() and not is_there(path)]
     if missing:
         raise RequestError(
             f"there is no file or folder {missing[0]!r}" + (f", nor {missing[1:]}" if missing[1:] else "")
@@ -51,7 +52,7 @@ def inputs_of(inputs: PathLike | Iterable[PathLike], options: ExtractOptions | P
         shard = None if options["shard"] is None else Shard.parse(options["shard"])
     except ValueError as error:
         raise RequestError(str(error)) from error
-    return Inputs(roots=tuple(roots), listed=listed, shard=shard, remote=remote)
+    return Inputs(roots=tuple(roots), listed=listed, shard=shard, remote=remote, rate=rate_of(options["fps"]))
 
 
 def _list_of(options: InputOptions) -> FileList | None:

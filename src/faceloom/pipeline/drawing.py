@@ -17,6 +17,7 @@ from faceloom.frame import Frame
 from faceloom.geometry.affine import Affine, apply, compose, invert, scale_of, scaling
 from faceloom.job import Outputs
 from faceloom.media.chip_files import encode_jpeg, encode_png
+from faceloom.media.numbered import is_there
 from faceloom.media.reading import FrameReader
 from faceloom.pipeline.faces import Failure
 from faceloom.pipeline.labels import place_labels
@@ -209,7 +210,7 @@ def draw_origin(origin: Origin, target: Path) -> None:
 
 def _read(origin: Origin, *, raw_colours: bool) -> Frame:
     assert origin.span is not None
-    if origin.path is None or not origin.path.is_file():  # reading a pipe would wait for ever
+    if origin.path is None or not is_there(origin.path):  # reading a pipe would wait for ever
         raise MediaError(f"{origin.path} is not there any more, or no file", path=origin.path)
     with FrameReader(raw_colours=raw_colours) as reader:
         (read,) = reader.reads([origin.span])

@@ -59,8 +59,8 @@ def can_encode_deep() -> bool:
 def add_video(
     container: OutputContainer,
     first: VideoFrame,
-    source: VideoStream,
     *,
+    rate: Fraction | None,
     encoding: Encoding,
     time_base: Fraction,
     aspect: Fraction,
@@ -71,7 +71,7 @@ def add_video(
     Args:
         container: where it is added.
         first: the first frame, as it is encoded.
-        source: the stream it comes from.
+        rate: frames a second, where they are even or nearly so.
         encoding: with what.
         time_base: seconds a tick.
         aspect: of its pixels, as they lie.
@@ -84,7 +84,6 @@ def add_video(
     context.pix_fmt = first.format.name
     context.thread_count = 1
     stream.time_base = context.time_base = time_base
-    rate = source.average_rate
     if rate:
         context.framerate = rate
     context.sample_aspect_ratio = aspect

@@ -4,14 +4,11 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import replace
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
-from av.sidedata.sidedata import SideDataContainer, Type
-from av.video.frame import VideoFrame
-from av.video.stream import VideoStream
 from numpy.typing import NDArray
 
 from faceloom.errors import MediaError
@@ -22,15 +19,15 @@ from faceloom.media.sources import Source, VideoIndex
 from faceloom.media.video_index import index_video
 from faceloom.media.videos import VideoReader
 from faceloom.redacting.containers import Copies, wrapping_of
-from faceloom.redacting.encoders import add_video, can_encode_deep, encoding_of
-from faceloom.redacting.planes import EIGHT_BITS, TEN_BITS, PlaneMaker, format_for, has_luma, shown, to_encode
-from faceloom.redacting.written import THUMBNAIL_PX, OnFrames, PaintFrame, Written
+from faceloom.redacting.encoded import EncodedFilm
+from faceloom.redacting.encoders import can_encode_deep, encoding_of
+from faceloom.redacting.planes import EIGHT_BITS, TEN_BITS
+from faceloom.redacting.written import OnFrames, PaintFrame, Written
 
 _USUAL_RATE = Fraction(25)
 _SPAN = 256
 """Frames that are asked for together; their times are all that is held of them."""
-_BT709, _LIMITED = 1, 1
-_PAINTING_BYTES_A_PIXEL = 24
+PAINTING_BYTES_A_PIXEL = 24
 """Of a frame of which all is a face: copies that can be written to, and what is mixed of them."""
 
 
@@ -63,9 +60,6 @@ class FilmWriter:
             pixels = video_stream(opened, source.path).codec_context.format
             self._is_deep = pixels is not None and pixels.components[0].bits > 8 and can_encode_deep()
         self._base, self._ticks = clock_of(index, source.path)
-        self._stream: VideoStream | None = None
-        self._format = ""
-        self._notes: set[str] = set()
 
     @property
     def times(self) -> NDArray[np.float64]:
@@ -79,11 +73,11 @@ class FilmWriter:
     def needed_bytes(self) -> int:
         pixels = self._index.height * self._index.width
         encoding = encoding_of(TEN_BITS if self._is_deep else EIGHT_BITS, quality=self._quality)
-        return self._index.reading_bytes + encoding.held_bytes(pixels) + _PAINTING_BYTES_A_PIXEL * pixels
+        return self._index.reading_bytes + encoding.held_bytes(pixels) + PAINTING_BYTES_A_PIXEL * pixels
 
     def write(self, part: Path, paint: PaintFrame, *, stamp: Image | None, on_frames: OnFrames) -> Written:
         base, ticks = self._base, self._ticks
-        maker, thumbnails = PlaneMaker(stamp), dict[int, Image]()
+        thumbnails: dict[int, Image] = {}
         lost: list[int] = []
         count = 0
         with ExitStack() as stack:
@@ -92,36 +86,31 @@ class FilmWriter:
             options = {"fflags": "+bitexact"}
             target = stack.enter_context(av.open(str(part), "w", format=self._wrapping.name, options=options))
             copies = Copies(opened, target)
+            film = EncodedFilm(
+                target,
+                base=base,
+                rate=chosen.average_rate,
+                quality=self._quality,
+                stamp=stamp,
+                on_begin=lambda: copies.add(chosen),
+            )
             reader = stack.enter_context(VideoReader(self._source.path, is_joined=self._source.is_joined))
             for item in self._frames(reader, ticks):
                 if isinstance(item, Unreadable):
                     lost.append(item.id.index)
                     continue
                 number, decoded = item
-                frame = self._to_encode(decoded)
-                if self._stream is None:
-                    self._stream = self._add(target, frame, decoded, chosen, base)
-                    copies.add(chosen)
-                planes = maker.planes(frame, decoded)
-                if paint(number, planes):
-                    thumbnails[number] = shown(planes, longest=THUMBNAIL_PX)
-                frame.pts, frame.time_base = int(ticks[number]), base
-                target.mux(self._stream.encode(frame))
+                shown = film.add(decoded, int(ticks[number]), partial(paint, number))
+                if shown is not None:
+                    thumbnails[number] = shown
                 copies.go_on_to(int(ticks[number]) * base)
                 count += 1
                 on_frames(count)
-            if self._stream is None:
+            if not film.has_begun:
                 raise MediaError("the decoder gives no frame of the video", path=self._source.path)
-            target.mux(self._stream.encode(None))
+            film.end()
             copies.go_on_to(None)
-        return self._told(copies, count, lost, thumbnails)
-
-    def _told(self, copies: Copies, count: int, lost: list[int], thumbnails: dict[int, Image]) -> Written:
-        encoding = encoding_of(self._format, quality=self._quality)
-        notes = [*sorted(self._notes), *(f"{what} is left out" for what in copies.left_out)]
-        if lost:
-            notes.append(f"{len(lost)} frames of which the decoder gives no picture are left out")
-        return Written(frames=count, codec=encoding.codec, notes=tuple(notes), lost=tuple(lost), thumbnails=thumbnails)
+        return _told(film, copies, count, lost, thumbnails)
 
     def _frames(self, reader: VideoReader, ticks: NDArray[np.int64]) -> Iterator[tuple[int, Decoded] | Unreadable]:
         timed = self._index.ticks is not None
@@ -133,48 +122,9 @@ class FilmWriter:
             span = Span(source=self._source, first=first, count=end - first, ticks=told, seek_ticks=seek)
             yield from reader.read_decoded(span)
 
-    def _to_encode(self, decoded: Decoded) -> VideoFrame:
-        given = decoded.frame
-        if not self._format:
-            self._format = format_for(given, can_be_deep=can_encode_deep())
-        if self._stream is None:
-            height, width = given.height + given.height % 2, given.width + given.width % 2
-        else:
-            height, width = self._stream.codec_context.height, self._stream.codec_context.width
-        self._note(given, height, width)
-        return to_encode(given, self._format, height=height, width=width)
 
-    def _note(self, given: VideoFrame, height: int, width: int) -> None:
-        """Notes what is changed besides faces."""
-        even = (given.height + given.height % 2, given.width + given.width % 2)
-        if given.height % 2 or given.width % 2:
-            self._notes.add("an odd side has its last pixels twice: encoders take even ones")
-        if even != (height, width):
-            self._notes.add("frames of another size are scaled to that of the first")
-        if any(one.is_alpha for one in given.format.components):
-            self._notes.add("transparency is left out")
-        if given.format.name not in {self._format, "yuv420p", "yuvj420p", "nv12"}:
-            self._notes.add(f"{given.format.name} is converted to {self._format}")
-
-    def _add(
-        self, target: Any, frame: VideoFrame, decoded: Decoded, chosen: VideoStream, base: Fraction
-    ) -> VideoStream:
-        given = decoded.frame
-        tags = (decoded.primaries, decoded.transfer, int(given.colorspace), int(given.color_range))
-        if not has_luma(given):
-            tags = (decoded.primaries, decoded.transfer, _BT709, _LIMITED)
-        encoding = encoding_of(self._format, quality=self._quality)
-        stream = add_video(target, frame, chosen, encoding=encoding, time_base=base, aspect=decoded.aspect, tags=tags)
-        matrix = _display_matrix(given)
-        if matrix is not None:
-            stream.set_display_matrix(matrix)
-        return stream
-
-
-def _display_matrix(frame: VideoFrame) -> list[int] | None:
-    """As the container states it, so that the copy is turned like the original."""
-    told: Any = SideDataContainer(frame)  # type: ignore[call-arg]
-    for i in range(len(told)):
-        if told[i].type == Type.DISPLAYMATRIX:
-            return [int(value) for value in np.frombuffer(bytes(told[i]), np.int32)]
-    return None
+def _told(film: EncodedFilm, copies: Copies, count: int, lost: list[int], thumbnails: dict[int, Image]) -> Written:
+    notes = [*sorted(film.notes), *(f"{what} is left out" for what in copies.left_out)]
+    if lost:
+        notes.append(f"{len(lost)} frames of which the decoder gives no picture are left out")
+    return Written(frames=count, codec=film.codec, notes=tuple(notes), lost=tuple(lost), thumbnails=thumbnails)

@@ -17,6 +17,7 @@ from faceloom.memory.ram import read_ram
 from faceloom.memory.usage import held_bytes, peak_bytes
 from faceloom.options.calls import RedactOptions
 from faceloom.options.declared import declared
+from faceloom.options.inputs import RateOptions
 from faceloom.options.keywords import takes
 from faceloom.options.machine import (
     CeilingOptions,
@@ -45,7 +46,7 @@ from faceloom.supervisor.inputs import ShouldStop
 
 FACES, REDACTED, UNPROVEN, REPORT = "faces", "redacted", "unproven", "report.html"
 """What there is in the folder that is written."""
-_FINDING = (DetectorOptions, PluginOptions, MachineOptions, PrecisionOptions, ShareOptions)
+_FINDING = (RateOptions, DetectorOptions, PluginOptions, MachineOptions, PrecisionOptions, ShareOptions)
 _LOOKING = (CeilingOptions, ReserveOptions, ThreadOptions, DeviceOptions, PrecisionOptions, ShareOptions)
 
 
@@ -112,9 +113,10 @@ def redact(
 
 def _refuse_live(given: Sequence[Path]) -> None:
     from faceloom.media.live import is_live
+    from faceloom.media.numbered import is_pattern
 
     for item in given:
-        if is_live(str(item)):
+        if is_live(str(item)) and not is_pattern(item):
             raise RequestError(f"{item} is live, and files are redacted: record it first, and redact that")
 
 
@@ -190,6 +192,7 @@ def _settings(
         "proof": dict(detectors),
         "rounds": options["rounds"],
         "raw": options["raw"],
+        **({} if options["fps"] is None else {"fps": options["fps"]}),
     }
 
 

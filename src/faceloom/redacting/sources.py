@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from faceloom.errors import RequestError
+from faceloom.media.numbered import state_of
 from faceloom.media.sources import Source, SourceKind
 from faceloom.store.database import connect
 
@@ -51,9 +52,9 @@ def sources_of(folder: Path) -> Iterator[Source | LeftOut]:
 
 def _why_not(path: Path, size_bytes: int, mtime_ns: int) -> str | None:
     try:
-        state = path.stat()
+        state = state_of(path)
     except OSError as error:
         return f"the file {path} cannot be read any more ({error.strerror})"
-    if (state.st_size, state.st_mtime_ns) != (size_bytes, mtime_ns):
+    if state != (size_bytes, mtime_ns):
         return "the file has changed since faces were found in it; extract anew"
     return None

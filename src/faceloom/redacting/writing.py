@@ -11,12 +11,14 @@ from numpy.typing import NDArray
 from faceloom.choices import Fill, Over
 from faceloom.errors import BudgetError
 from faceloom.faces import Image
+from faceloom.media.numbered import is_pattern, state_of
 from faceloom.media.sources import Source, SourceKind
 from faceloom.redacting.covering import Covers, SeenFaces, cover
 from faceloom.redacting.doubts import Run, counted, runs_of, shown_of
 from faceloom.redacting.films import FilmWriter
 from faceloom.redacting.messages import Box, Doubtful, FoundBox, Redacted, Redaction, RedactSource
 from faceloom.redacting.painting import Plane, paint, paint_all
+from faceloom.redacting.sequences import SequenceWriter
 from faceloom.redacting.shapes import Mask, Shape2D, mask_box
 from faceloom.redacting.source_faces import MaskReader, SourceFaces, read_source
 from faceloom.redacting.stamps import read_stamp
@@ -91,6 +93,8 @@ def _require(needed_bytes: int, left_bytes: int | None) -> None:
 def _writer_of(source: Source, style: Style) -> SourceWriter:
     if source.kind is SourceKind.PICTURE:
         return StillWriter(source)
+    if is_pattern(source.path):
+        return SequenceWriter(source, quality=style.quality)
     film = FilmWriter(source, quality=style.quality)
     with source.path.open("rb") as file:
         is_gif = file.read(len(_GIF)) == _GIF
@@ -192,8 +196,8 @@ def _seen(kept: SeenFaces, times: NDArray[np.float64], style: Style) -> tuple[tu
 
 def _key(told: Redaction, asked: RedactSource, faces: SourceFaces) -> str:
     """Tells what is written for other faces from what is there, or of another file."""
-    state = asked.source.path.stat()
-    return _digest(_VERSION, told.style, told.whose, faces.digest, state.st_size, state.st_mtime_ns)
+    state = state_of(asked.source.path)
+    return _digest(_VERSION, told.style, told.whose, faces.digest, *state)
 
 
 def _digest(*parts: object) -> str:

@@ -1,14 +1,13 @@
 """Adoption: the sources and frames of another result folder become those of this one, to be done in another way."""
 
-import hashlib
 import itertools
 import os
 import sqlite3
 from collections.abc import Iterator
 from pathlib import Path
-from stat import S_ISREG
 
 from faceloom.errors import RequestError
+from faceloom.media.numbered import digest_of, is_there, state_of
 from faceloom.store.folder import remove_files
 from faceloom.store.rows import Status
 from faceloom.store.soundness import check_rows
@@ -125,14 +124,11 @@ def _frames(other: sqlite3.Connection, source_id: int) -> Iterator[tuple[object,
 def why_changed(path: Path, *, size_bytes: int, mtime_ns: int, sha256: str | None) -> str | None:
     """Why a file is not, or not any more, the one whose faces are known; None: it is."""
     try:
-        state = path.stat()
-        if not S_ISREG(state.st_mode):  # reading a pipe would wait for ever
+        state = state_of(path)
+        if not is_there(path):  # reading a pipe would wait for ever
             return f"at {path} is no file any more; extract anew"
-        if (state.st_size, state.st_mtime_ns) == (size_bytes, mtime_ns):
+        if state == (size_bytes, mtime_ns) or (state[0] == size_bytes and digest_of(path) == sha256):
             return None
-        with path.open("rb") as file:
-            if state.st_size == size_bytes and hashlib.file_digest(file, "sha256").hexdigest() == sha256:
-                return None
     except OSError as error:
         return f"is not at {path} any more ({error.strerror}); put it back there, or extract anew from where it is"
     return f"at {path} has changed since its faces were found; extract anew"

@@ -9,6 +9,7 @@ from typing import Any
 from faceloom.errors import MediaError
 from faceloom.media.chip_files import read_chip_metadata
 from faceloom.media.chunks import Span
+from faceloom.media.numbered import is_there
 from faceloom.media.sources import RESULT_MARK, Source, SourceKind, printable
 from faceloom.store.chips import face_of_chip
 from faceloom.store.folder import CHIPS
@@ -52,7 +53,7 @@ class Origin:
             "chip": printable(str(self.chip)),
             "source": self.source,
             "path": None if self.path is None else printable(str(self.path)),
-            "exists": self.path is not None and self.path.is_file(),
+            "exists": self.path is not None and is_there(self.path),
             "sha256": self.sha256,
             "frame": self.frame,
             "time_s": self.time_s,

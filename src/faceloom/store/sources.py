@@ -1,6 +1,5 @@
 """Sources of an open store: taking files up, their frames, and whether they are what they were."""
 
-import hashlib
 import os
 import sqlite3
 from collections.abc import Iterable, Iterator
@@ -13,6 +12,7 @@ from typing import Any
 from faceloom.errors import StoreError
 from faceloom.faults import Fault
 from faceloom.media.notes import Note
+from faceloom.media.numbered import digest_of, is_there, state_of
 from faceloom.media.sources import PassedOver, RemoteAddress, Shape, Source, SourceKind, VideoIndex, longer_names
 from faceloom.store.again import Again
 from faceloom.store.database import transaction
@@ -83,7 +83,7 @@ class Sources:
                 named = Source(name=name, path=source.path, kind=source.kind)
                 self._insert_source(named, path, state)
                 return named, Known.NEW
-            if row[-1] == self._round.run_id or is_address(row[2]) or Path(os.fsdecode(row[2])).exists():
+            if row[-1] == self._round.run_id or is_address(row[2]) or _state(Path(os.fsdecode(row[2]))) != _GONE:
                 continue
             return self._take_up(source, row, path, state)
         raise StoreError(
@@ -247,16 +247,16 @@ class Sources:
             self._round.run_id, self._round.stages
         ):
             state = _state(path)
-            is_file = not path.exists() or path.is_file()  # reading a pipe would wait for ever
+            is_file = state == _GONE or is_there(path)  # reading a pipe would wait for ever
             if is_file and state == (size_bytes, mtime_ns):
                 continue
             if is_file and _is_same_content(path, size_bytes=size_bytes, digest=digest):
                 with transaction(self._db):
                     self._db.execute("UPDATE source SET mtime_ns = ? WHERE id = ?", (state[1], source_id))
                 continue
-            if but_gone and not path.exists():
+            if but_gone and state == _GONE:
                 continue
-            why = "has changed since it was read; extract does it anew" if path.exists() else "is gone"
+            why = "is gone" if state == _GONE else "has changed since it was read; extract does it anew"
             with transaction(self._db):
                 self._again.give_up(source_id, None, self._round.stages, f"{path} {why}")
             yield f"{name}: the file {path} {why}"
@@ -264,7 +264,7 @@ class Sources:
     def gone(self) -> Iterator[str]:
         """Names of the sources that have something to be done again, and whose files are gone."""
         for _, name, path, *_ in self._again.sources(self._round.run_id, self._round.stages):
-            if not path.exists():
+            if _state(path) == _GONE:
                 yield name
 
     def id_of(self, name: str) -> int:
@@ -293,17 +293,15 @@ def lies_across(db: sqlite3.Connection, name: str) -> bool:
 def _state(path: Path) -> tuple[int, int]:
     """Size and time of change, or that it is gone, which reading will report."""
     try:
-        state = path.stat()
+        return state_of(path)
     except OSError:
         return _GONE
-    return state.st_size, state.st_mtime_ns
 
 
 def _is_same_content(path: Path, *, size_bytes: int, digest: str | None) -> bool:
-    if digest is None or _state(path)[0] != size_bytes or not path.is_file():
+    if digest is None or _state(path)[0] != size_bytes or not is_there(path):
         return False
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest() == digest
+        return digest_of(path) == digest
     except OSError:
         return False

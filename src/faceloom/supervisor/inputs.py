@@ -2,6 +2,7 @@
 
 import stat
 from collections.abc import Callable, Collection, Iterator, Sequence
+from fractions import Fraction
 from pathlib import Path
 
 from faceloom.errors import MediaError, RequestError
@@ -56,7 +57,7 @@ def add_inputs(
         for one in unfetched:
             store.sources.fail_fetching(one.source, one.reason)
     named = frozenset(path.absolute() for path in inputs.roots)
-    _count_videos(prober, store, excerpt, named=named, on_event=on_event, should_stop=should_stop)
+    _count_videos(prober, store, excerpt, rate=inputs.rate, named=named, on_event=on_event, should_stop=should_stop)
     _look_at_pictures(prober, store, should_stop=should_stop)
 
 
@@ -112,6 +113,7 @@ def _count_videos(
     store: Store,
     excerpt: Excerpt,
     *,
+    rate: Fraction,
     named: Collection[Path],
     on_event: OnEvent,
     should_stop: ShouldStop,
@@ -121,9 +123,9 @@ def _count_videos(
     for number, source in enumerate(store.sources.uncounted(), start=1):
         if should_stop():
             return
-        answer, shape = prober.ask(Count(source)), None
+        answer, shape = prober.ask(Count(source, rate)), None
         if isinstance(answer, Died | Starved):  # it may have been for another reason than this video
-            answer = prober.ask(Count(source))
+            answer = prober.ask(Count(source, rate))
         if isinstance(answer, Died | Starved):
             shape = answer.shape if isinstance(answer, Starved) else None
             answer = Counted(source, reason=(STARVED if isinstance(answer, Starved) else "") + answer.reason)

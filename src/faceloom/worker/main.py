@@ -1,7 +1,6 @@
 """The worker in a process of its own: `python -m faceloom.worker`, spoken to over its standard streams."""
 
 import gc
-import hashlib
 import os
 import pickle
 import queue
@@ -11,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 from dataclasses import replace
-from pathlib import Path
 from typing import IO
 
 from faceloom.choices import ChipFormat
@@ -19,6 +17,7 @@ from faceloom.engines.runtime import CPU
 from faceloom.errors import BudgetError, FaceloomError, InstallationError, NotMovingError, StageError
 from faceloom.faults import fault_of, limit_in_words
 from faceloom.job import Job
+from faceloom.media.numbered import digest_of, is_pattern
 from faceloom.media.sniffing import Content, by_suffix
 from faceloom.media.sources import Shape, Source, is_guess
 from faceloom.memory.ceilings import NO_CEILING, ProcessCeiling
@@ -248,14 +247,15 @@ def _try_out(source: Source) -> Probed | Starved:
 
 
 def _count(request: Count) -> Counted | Starved:
+    from faceloom.media.numbered_index import index_numbered
     from faceloom.media.soundness import raise_if_broken, read_sound_video
     from faceloom.media.video_index import TooLargeError, index_video
 
     path = request.source.path
     gc.collect()  # containers and streams of the one before hold each other
     try:
-        index = index_video(path)
-        return Counted(request.source, index, sha256=_sha256(path))
+        index = index_numbered(path, request.rate) if is_pattern(path) else index_video(path)
+        return Counted(request.source, index, sha256=digest_of(path))
     except TooLargeError as error:
         return Starved("counting", str(error), error.shape)
     except MemoryError as error:
@@ -289,8 +289,3 @@ def _tell(request: ReadFaces) -> FacesRead | Starved:
     except ValueError as error:
         raise MediaError(f"{request.file} cannot be used: {error}", path=request.file) from error
     return FacesRead()
-
-
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()

@@ -17,6 +17,7 @@ from faceloom.faults import Fault
 from faceloom.job import Derivation, Job
 from faceloom.mask import NetworkMask
 from faceloom.media.chunks import Chunk, Span, Unreadable, in_order, split
+from faceloom.media.numbered import is_there
 from faceloom.media.reading import FrameReader, Read, can_read_side_by_side
 from faceloom.memory.ceilings import NO_CEILING, ProcessCeiling
 from faceloom.memory.usage import held_bytes, peak_bytes
@@ -292,7 +293,7 @@ class Worker:
             yield from self._reader.reads(spans)
             return
         for span in spans:
-            if span.source.path.exists():
+            if is_there(span.source.path):
                 yield from self._reader.reads([span])
             else:
                 yield from chip_reads(span, known, folder=chips_of)
