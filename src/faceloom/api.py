@@ -143,6 +143,7 @@ def _extraction(options: ExtractOptions, *, on_event: OnEvent) -> tuple[Order, W
         retry_failed=options["retry_failed"],
         corrections=_carried(options),
         scratch_bytes=budget_bytes_of(options["scratch"]),
+        cluster=options["cluster"],
     )
     if wanted:  # before there is a folder: a bad reference leaves none
         order = replace(order, people=find_people(order, wanted, on_event=on_event))

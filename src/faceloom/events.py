@@ -1,7 +1,7 @@
 """What a run tells whoever watches it."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from typing import Any, TypeAlias
 
 OUT_OF_MEMORY = "oom"
@@ -13,6 +13,7 @@ FORGOTTEN = "forgotten"
 NOT_AN_INPUT = "not_an_input"
 NOT_DONE_YET = "not_done_yet"
 DEVICE_LOST = "device_lost"
+NODE_JOINED = "node_joined"
 TRIED_ANYWAY = "tried_anyway"
 FROM_CHIPS = "from_chips"
 SHARDS_MISSING = "shards_missing"
@@ -118,6 +119,16 @@ class CardSummary:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class NodeSummary:
+    """What a node of a cluster has done in a run, and what its workers held of its memory."""
+
+    frames: int
+    peak_bytes: int
+    predicted_peak_bytes: int
+    budget_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Summary:
     """How a run ended."""
 
@@ -150,6 +161,8 @@ class Summary:
     """Frames that are done, of which something was lost: what was left of a picture that was cut off was used, say."""
     damages: tuple[str, ...] = ()
     """The first of them, in words."""
+    nodes: Mapping[str, NodeSummary] = field(default_factory=dict)
+    """By their names, the nodes of the cluster that did the work, if one did."""
 
     def after(self, first: "Summary") -> "Summary":
         """Adds up two runs one after the other over the same sources, this one being the second."""
@@ -165,6 +178,7 @@ class Summary:
             images={**first.images, **self.images},
             cards={**first.cards, **self.cards},
             device_frames={**first.device_frames, **self.device_frames},
+            nodes={**first.nodes, **self.nodes},
             failures=first.failures + self.failures,
         )
 
@@ -181,6 +195,7 @@ class Summary:
             "events": {kind: self.events.get(kind, 0) for kind in self._told_events},
             **({"device_frames": dict(self.device_frames)} if self.device_frames else {}),
             **({"device_busy": self._busy} if self.cards else {}),
+            **({"nodes": {name: asdict(one) for name, one in self.nodes.items()}} if self.nodes else {}),
             "images": self.images,
             "plan": self.plan,
         }
@@ -194,7 +209,7 @@ class Summary:
 
     @property
     def _told_events(self) -> tuple[str, ...]:
-        lost = (DEVICE_LOST,) if self.cards or self.device_frames else ()
+        lost = (DEVICE_LOST,) if self.cards or self.device_frames or self.nodes else ()
         return (OUT_OF_MEMORY, REPLANNED, WORKER_RESTARTED, *lost)
 
 

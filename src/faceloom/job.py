@@ -1,6 +1,6 @@
 """What is asked of a run, and what a worker is told once."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -120,6 +120,12 @@ class Order:
     """Whether all that failed before is done again, whyever it failed."""
     seen: Glimpse | None = None
     """What is known of the frames before they are done; None: nothing."""
+    threads: int | None = None
+    """The most cores that were asked for, of each machine; None if nothing was."""
+    cluster: str | None = None
+    """Where the workers run, as `--cluster` names it; None: on this machine."""
+    choose_targets: Callable[[], tuple[Target, ...]] | None = None
+    """Finds the devices that are meant on the machine on which it is called, for a cluster."""
 
     @property
     def runtime(self) -> Runtime:
@@ -177,3 +183,5 @@ class Job:
     """The result folder whose chips take the place of sources that are gone, if any may."""
     has_videos: bool = True
     """Whether any of the sources may be a video."""
+    report_every_s: float = 0.2
+    """How often a worker says how far it is, at most."""

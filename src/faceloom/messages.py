@@ -60,7 +60,8 @@ class Do:
     """To a worker: take a chunk through all phases; its files go below the folder."""
 
     chunk: Chunk
-    folder: Path
+    folder: Path | None
+    """None where the worker's machine does not see it: then files are sent, one by one, before the rows."""
     known: tuple[Face, ...] = ()
     """The faces of its frames, for a flow that finds none."""
     leads: tuple[Span, ...] = ()
@@ -176,6 +177,24 @@ class Died:
 
 
 @dataclass(frozen=True, slots=True)
+class Lost:
+    """Said of a worker on a node of a cluster: it cannot be reached any more, which is no fault of what it had."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Sent:
+    """From a worker whose node does not see the result folder: a file that belongs to the chunk in hand."""
+
+    number: int
+    """The chunk's."""
+    place: str
+    """Below the folder of its files."""
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class Held:
     """What a process holds; told with every answer."""
 
@@ -193,4 +212,4 @@ class Held:
 
 
 Request = Begin | Confine | Count | Probe | TryOut | ReadFaces | Do | Measure | Guess
-Answer = Counted | Probed | FacesRead | Reading | Done | Starved | Measured | Fatal | Died
+Answer = Counted | Probed | FacesRead | Reading | Done | Starved | Measured | Fatal | Died | Lost | Sent

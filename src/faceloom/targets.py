@@ -1,7 +1,8 @@
 """The devices that a run drives: from those that a request names to what runs on each."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 from faceloom.choices import Precision
 from faceloom.engines.runtime import CPU, ON_CPU, Runtime, choose_runtime, drivable_kinds
@@ -11,6 +12,20 @@ from faceloom.memory.ram import read_ram
 
 HERE = Device(name=CPU, label=CPU, total_bytes=0, free_bytes=0)
 """The CPU, of which a worker needs to know no more."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerNode:
+    """A machine of a cluster on which workers run."""
+
+    name: str
+    """As events and summaries have it."""
+    id: str
+    """As the cluster has it."""
+    machine: Mapping[str, Any]
+    """What tells machines apart on which the same work costs something else."""
+    sees_folder: bool
+    """Whether its files are those of the machine that writes the store, as far as the result folder is concerned."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,6 +42,15 @@ class Target:
     """What is left to others of a memory of its own; None: the usual reserve, where nothing was asked for."""
     on_host: Runtime | None = None
     """What runs stages on the host instead; None where they may not, or where this is the host."""
+    node: WorkerNode | None = None
+    """The machine that it is part of, if that is not this one."""
+
+    @property
+    def place(self) -> str:
+        """Its name among all devices of a run: on another machine, with that machine's name."""
+        if self.node is None:
+            return self.name
+        return self.node.name if self.name == CPU else f"{self.node.name}/{self.name}"
 
     @property
     def name(self) -> str:

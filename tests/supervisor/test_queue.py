@@ -104,3 +104,31 @@ def test_frames_that_take_long_make_short_chunks(frame_s: float) -> None:
     assert 1 <= frames <= 8
     assert frames == 1 or frames * frame_s <= 1
     assert frames == 8 or (frames + 1) * frame_s > 1
+
+
+@given(st.integers(1, 60), st.integers(1, 20), st.randoms())
+def test_of_a_chunk_that_two_workers_have_one_counts(frames: int, frames_a_chunk: int, random: Random) -> None:
+    """Workers without work do what others have in hand once more; whoever ends first, dies or cuts a chunk short."""
+    queue = ChunkQueue(film(frames, keyframe_every=10), lambda: frames_a_chunk)
+    hands: dict[int, Chunk | None] = dict.fromkeys(range(3))
+    done: Counter[FrameId] = Counter()
+    while True:
+        for worker, chunk in hands.items():
+            if chunk is None:
+                held = [other.number for other in hands.values() if other and queue.is_single(other.number)]
+                hands[worker] = queue.begin(worker) or (queue.double(random.choice(held)) if held else None)
+        busy = [worker for worker, chunk in hands.items() if chunk]
+        if not busy:
+            break
+        worker = random.choice(busy)
+        chunk, hands[worker] = hands[worker], None
+        assert chunk
+        if random.random() < 0.7:
+            finished = random.randint(1, len(chunk))
+            done.update(frames_of(chunk)[:finished])
+            twin = queue.end(chunk.number, finished)
+            hands = {other: None if one and one.number == twin else one for other, one in hands.items()}
+        else:
+            queue.leave(worker)
+            queue.retry(queue.lose(chunk.number))
+    assert done == Counter(FrameId(FILM.name, i) for i in range(frames))

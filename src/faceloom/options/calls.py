@@ -9,6 +9,7 @@ from faceloom.options.inputs import InputOptions, PublishOptions, RateOptions, S
 from faceloom.options.live import LiveOptions
 from faceloom.options.machine import (
     CeilingOptions,
+    ClusterOptions,
     DeviceOptions,
     MachineOptions,
     PrecisionOptions,
@@ -75,6 +76,7 @@ class ExtractOptions(
     ScratchOptions,
     FlowOptions,
     MachineOptions,
+    ClusterOptions,
     PrecisionOptions,
     FileOptions,
     OverlayOptions,

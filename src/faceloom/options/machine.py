@@ -99,6 +99,20 @@ class ThreadOptions(TypedDict, total=False):
     threads: Annotated[int | None, _machine(help="cores to use", usual="all", unit="N", within=_ANY_NUMBER, example=1)]
 
 
+class ClusterOptions(TypedDict, total=False):
+    """On which machines a job runs."""
+
+    cluster: Annotated[
+        str | None,
+        _machine(
+            help="have the nodes of a cluster of Ray do it, each within --memory: auto for the one that this machine is"
+            " part of, an address, or local to start one here; needs faceloom[ray]",
+            unit="local|auto|ray://HOST:PORT",
+            example="auto",
+        ),
+    ]
+
+
 class DeviceOptions(TypedDict, total=False):
     """What runs the networks of a job."""
 

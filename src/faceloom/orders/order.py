@@ -1,7 +1,8 @@
 """The order: what is asked of a run, with every weight file at hand."""
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,8 @@ def make_order(flow: Flow, outputs: Outputs, options: Mapping[str, Any], *, on_e
     asked = filled(OrderOptions, options)
     memory_bytes, ram_bytes = budget_bytes_of(asked["memory"]), budget_bytes_of(asked["ram"])
     reserve_bytes = reserve_bytes_of(asked["reserve"])
-    targets = _targets(flow, asked, memory_bytes, reserve_bytes)
+    choose = _choice(flow, asked, memory_bytes, reserve_bytes)
+    targets = choose()
     # Without a memory of its own the device's is the host's: both ceilings are for the same.
     has_memory = any(target.has_memory for target in targets)
     ceilings = [ram_bytes] if has_memory else [memory_bytes, ram_bytes]
@@ -44,6 +46,7 @@ def make_order(flow: Flow, outputs: Outputs, options: Mapping[str, Any], *, on_e
         weights=weights,
         outputs=outputs,
         cores=asked["threads"] or usable_cores(),
+        threads=asked["threads"],
         memory_bytes=min((size for size in ceilings if size is not None), default=None),
         reserve_bytes=reserve_bytes,
         wishes=wishes_for_flow(asked, flow),
@@ -52,13 +55,16 @@ def make_order(flow: Flow, outputs: Outputs, options: Mapping[str, Any], *, on_e
         choice=make_choice(asked),
         raw_colours=asked["raw_colours"],
         targets=targets,
+        choose_targets=choose,
     )
 
 
-def _targets(
+def _choice(
     flow: Flow, options: OrderOptions, memory_bytes: int | None, reserve_bytes: int | None
-) -> tuple[Target, ...]:
-    return choose_targets(
+) -> Callable[[], tuple[Target, ...]]:
+    """What finds the devices that are meant, on whichever machine it is called."""
+    return partial(
+        choose_targets,
         options["device"] if flow.networks else CPU,
         excluded=options["exclude_device"],
         engine=options["engine"],

@@ -140,6 +140,11 @@ def recover_files(folder: Path, is_committed: Callable[[int, int], bool]) -> Non
     _sweep(pending)
 
 
+def drop(pending: Path) -> None:
+    """Removes the files of a chunk that is not committed."""
+    _sweep(pending)
+
+
 def remove_files(folder: Path, source: str) -> None:
     """Removes the chips and overlays of a source.
 

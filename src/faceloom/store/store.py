@@ -21,7 +21,7 @@ from faceloom.store.carrying import Carried, take_in, told_in
 from faceloom.store.configuration import Configuration
 from faceloom.store.copies import mark_derived
 from faceloom.store.database import connect, create_schema, transaction
-from faceloom.store.folder import claim_folder, locked, move_into_place, on_network, pending_folder, recover_files
+from faceloom.store.folder import claim_folder, drop, locked, move_into_place, on_network, pending_folder, recover_files
 from faceloom.store.frames import FrameStates
 from faceloom.store.given_folders import GivenFolder
 from faceloom.store.intake import Intake, Taken
@@ -217,6 +217,10 @@ class Store:
     def files_of(self, number: int) -> Path:
         """Where the files of a chunk of this run wait for its transaction."""
         return pending_folder(self.folder, self.run_id, number)
+
+    def drop_files(self, number: int) -> None:
+        """Removes the files of a chunk that is not committed."""
+        drop(self.files_of(number))
 
     def commit(self, rows: ChunkRows) -> None:
         """Everything found in a chunk, in one transaction; its files move to their places right after."""

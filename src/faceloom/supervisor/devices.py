@@ -18,6 +18,7 @@ from faceloom.store.frames import STARVED
 from faceloom.store.store import Store
 from faceloom.supervisor.planning import Planned
 from faceloom.supervisor.refusals import rounded_up
+from faceloom.supervisor.relay import RELAY_BYTES
 from faceloom.supervisor.replanning import Holding, Planner
 from faceloom.supervisor.survey import Survey, plan_what_fits
 from faceloom.supervisor.workers import PooledWorker, WorkerPool
@@ -25,13 +26,16 @@ from faceloom.targets import Target
 from faceloom.units import MIB, format_bytes
 
 _LEAST_ARENA_BYTES = 16 * MIB
+_REPORT_EVERY_S = 0.2
+_REPORT_FROM_AFAR_S = 2.0
+"""Each report over a network costs the supervisor half a millisecond (measured)."""
 
 
 class DeviceRun:
     """The workers of a run on one device, all under one plan."""
 
-    def __init__(self, order: Order, pool: WorkerPool, found: "PlannedDevice") -> None:
-        self._order = order
+    def __init__(self, pool: WorkerPool, found: "PlannedDevice") -> None:
+        self._order = found.order
         self.target = found.target
         self._pool = pool
         self.planner = found.planner
@@ -51,16 +55,18 @@ class DeviceRun:
         """Frames that it has done."""
         self.peak_bytes = 0
         """The most that was held of the device's own memory, as measured."""
-        self._spans: dict[int, tuple[float, float]] = {}
-        """By process, the seconds in which the device worked for it, and those since its first frame."""
+        self.host_peak_bytes = 0
+        """The most that its workers were seen to hold together of the memory of their machine, if that is not this."""
+        self._spans: dict[PooledWorker, tuple[float, float]] = {}
+        """By worker, the seconds in which the device worked for it, and those since its first frame."""
         self.predicted_peak_bytes = 0
         """The largest peak of the plans followed: of the device's memory, or the host's if it has none of its own."""
         self._job: Job | None = None
 
     @property
     def name(self) -> str:
-        """The device's name, as it stands in plans."""
-        return self.target.name
+        """The device's name among all of a run."""
+        return self.target.place
 
     @property
     def workers(self) -> tuple[PooledWorker, ...]:
@@ -70,7 +76,7 @@ class DeviceRun:
     @property
     def is_busy(self) -> bool:
         """Whether any of its workers has something to do."""
-        return any(worker.open for worker in self.workers)
+        return any(worker.is_busy for worker in self.workers)
 
     @property
     def host_bytes(self) -> int:
@@ -106,13 +112,13 @@ class DeviceRun:
             engine=EngineJob(
                 runtime=self.target.inside,
                 arena_bytes=own_arena,
-                reserve_bytes=_within(self.planner.reserves(plan, self.name), own_arena),
-                weights_bytes=self.planner.weights_bytes(plan, self.name),
+                reserve_bytes=_within(self.planner.reserves(plan, self.target.name), own_arena),
+                weights_bytes=self.planner.weights_bytes(plan, self.target.name),
                 base_bytes=base,
             ),
             host_engine=self._host_engine(plan, arena),
             # The runtime of a card reserves address space at will: what a worker there holds is watched instead.
-            worker_bytes=planned.worker_bytes if self.name == CPU else 0,
+            worker_bytes=planned.worker_bytes if self.target.name == CPU else 0,
             choice=self._order.choice,
             raw_colours=self._order.raw_colours,
             people=self._order.people,
@@ -121,6 +127,7 @@ class DeviceRun:
             chips_of=self._order.chips_of,
             trim_above_bytes=planned.trim_above_bytes,
             has_videos=self._has_videos,
+            report_every_s=_REPORT_EVERY_S if self.target.node is None else _REPORT_FROM_AFAR_S,
         )
         self.start()
         self.predicted_peak_bytes = max(self.predicted_peak_bytes, plan.peak_bytes)
@@ -129,11 +136,18 @@ class DeviceRun:
     def start(self) -> None:
         """Starts workers until there are as many as planned."""
         assert self._job
-        self._pool.start(self.planned.plan.workers, Begin(self._job), on=self.target)
+        planned = self.planned
+        held = planned.host_bytes // planned.plan.workers + RELAY_BYTES if self.target.node else 0
+        self._pool.start(planned.plan.workers, Begin(self._job), on=self.target, worker_bytes=held)
+
+    def note_held(self) -> None:
+        """Notes what its workers hold together, if nobody else on this machine can see that."""
+        if self.target.node is not None:
+            self.host_peak_bytes = max(self.host_peak_bytes, sum(worker.peak_bytes for worker in self.workers))
 
     def note_work(self, worker: PooledWorker) -> None:
         """Notes how long the device has worked for a worker, which has just told."""
-        self._spans[worker.pid] = (worker.held.device_busy_s, worker.held.device_span_s)
+        self._spans[worker] = (worker.held.device_busy_s, worker.held.device_span_s)
 
     @property
     def busy_share(self) -> float:
@@ -145,7 +159,7 @@ class DeviceRun:
         """What the run holds and what is free, as a worker has just told; other devices' workers hold the rest."""
         free, held = worker.held.device_free_bytes, worker.held.device_bytes
         return Holding(
-            run_bytes=held_bytes() + self._pool.held_bytes,
+            run_bytes=held_bytes() + self._pool.held_bytes if self.target.node is None else 0,
             others_bytes=others_bytes,
             device_free_bytes=None if free is None else free + held,
         )
@@ -179,26 +193,37 @@ def assemble_devices(
         StageError: a stage cannot be loaded or breaks its contract.
     """
     candidates = plan_devices(order, store, pool, budget=budget, footprints_of=measured, on_event=on_event)
-    most = min(len(candidate.survey.too_large) for candidate in candidates)
-    runs: list[DeviceRun] = []
-    for candidate in candidates:
-        if len(candidate.survey.too_large) > most:
-            _leave_out(candidate.target, "its frames are too large", on_event)
-        else:
-            if len(order.targets) > 1:  # what one has been given and does not need has gone to the next
-                candidate.planner.give(candidate.planned.host_bytes)
-            runs.append(DeviceRun(order, pool, candidate))
-            for stage, needed in candidate.planned.tried_anyway.items():
-                text = f"{stage} is thought to need a budget of {format_bytes(needed)}; trying it in what there is"
-                on_event(Notice(kind=TRIED_ANYWAY, text=text))
-    survey = next(e.survey for e in candidates if len(e.survey.too_large) == most)
-    for kind, shape in survey.too_large:
-        reason = f"a frame of {shape.width} x {shape.height} does not fit into {format_bytes(budget.host_bytes)}"
-        store.frames.give_up(kind, shape, f"{STARVED}{reason}{_what_would_do(survey)}")
+    runs = take_part(candidates, store, pool, on_event=on_event)
     names = {run.name for run in runs}
     for worker in tuple(pool.workers):
         if worker.target.name not in names:
             pool.stop(worker)
+    return runs
+
+
+def take_part(
+    candidates: Sequence["PlannedDevice"], store: Store, pool: WorkerPool, *, on_event: OnEvent
+) -> list[DeviceRun]:
+    """The runs of those devices that leave out fewest frames for their size; there is at least one.
+
+    Frames that are too large for every one of them are given up.
+    """
+    most = min(len(candidate.survey.too_large) for candidate in candidates)
+    runs: list[DeviceRun] = []
+    for candidate in candidates:
+        if len(candidate.survey.too_large) > most:
+            leave_out(candidate.target.place, "its frames are too large", on_event)
+        else:
+            if len(candidate.order.targets) > 1:  # what one has been given and does not need has gone to the next
+                candidate.planner.give(candidate.planned.host_bytes)
+            runs.append(DeviceRun(pool, candidate))
+            for stage, needed in candidate.planned.tried_anyway.items():
+                text = f"{stage} is thought to need a budget of {format_bytes(needed)}; trying it in what there is"
+                on_event(Notice(kind=TRIED_ANYWAY, text=text))
+    largest = next(one for one in candidates if len(one.survey.too_large) == most)
+    for kind, shape in largest.survey.too_large:
+        reason = f"a frame of {shape.width} x {shape.height} does not fit into {format_bytes(largest.budget_bytes)}"
+        store.frames.give_up(kind, shape, f"{STARVED}{reason}{_what_would_do(largest.survey)}")
     return runs
 
 
@@ -212,7 +237,11 @@ def _what_would_do(survey: Survey) -> str:
 class PlannedDevice:
     """A device that a plan was found for, and how it was found."""
 
+    order: Order
+    """What is asked of its machine."""
     target: Target
+    budget_bytes: int
+    """Of the host's memory, for all devices of its machine together."""
     survey: Survey
     planner: Planner
     planned: Planned
@@ -264,7 +293,14 @@ def plan_devices(
             budget_bytes=host_bytes,
             device_bytes=own,
         )
-        return PlannedDevice(target=target, survey=survey, planner=planner, planned=planned)
+        return PlannedDevice(
+            order=order,
+            target=target,
+            budget_bytes=budget.host_bytes,
+            survey=survey,
+            planner=planner,
+            planned=planned,
+        )
 
     if len(order.targets) == 1:
         return [plan(order.targets[0], budget.host_bytes)]
@@ -288,7 +324,7 @@ def _plan_side_by_side(
             least[target.name] = share.host_peak_bytes or share.peak_bytes
         except (BudgetError, StageError) as error:
             refusals.append(error)
-            _leave_out(target, str(error), on_event)
+            leave_out(target.place, str(error), on_event)
     for target in [target for target in targets if target.name in least]:
         del least[target.name]
         used = sum(candidate.planned.host_bytes for candidate in found)
@@ -296,11 +332,12 @@ def _plan_side_by_side(
             found.append(plan(target, host_bytes - used - sum(least.values())))
         except BudgetError as error:
             refusals.append(error)
-            _leave_out(target, str(error), on_event)
+            leave_out(target.place, str(error), on_event)
     if not found:
         raise refusals[0]
     return found
 
 
-def _leave_out(target: Target, reason: str, on_event: OnEvent) -> None:
-    on_event(Notice(kind=DEVICE_LOST, text=f"{target.name} is left out: {reason}"))
+def leave_out(name: str, reason: str, on_event: OnEvent) -> None:
+    """Tells that a device, or a node, takes no part."""
+    on_event(Notice(kind=DEVICE_LOST, text=f"{name} is left out: {reason}"))

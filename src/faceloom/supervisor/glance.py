@@ -86,7 +86,7 @@ def glance(order: Order, store: Store, pool: WorkerPool, *, budget: Budget, on_e
         found = plan_devices(alone, store, pool, budget=budget, footprints_of=guessed, on_event=on_event)[0]
         if found.survey.too_large or not all(one.is_measured for one in found.survey.guess().values()):
             return None
-        return _Glance(alone, store, pool, found).take()
+        return _Glance(store, pool, found).take()
     except FaceloomError:  # the plan itself will tell
         return None
     finally:
@@ -96,8 +96,7 @@ def glance(order: Order, store: Store, pool: WorkerPool, *, budget: Budget, on_e
 class _Glance:
     """One worker that looks at some frames."""
 
-    def __init__(self, order: Order, store: Store, pool: WorkerPool, found: PlannedDevice) -> None:
-        self._order = order
+    def __init__(self, store: Store, pool: WorkerPool, found: PlannedDevice) -> None:
         self._store = store
         self._pool = pool
         self._found = found
@@ -109,7 +108,7 @@ class _Glance:
         places = max(_LEAST_PLACES, min(PLACES, _MOST_PIXELS // (pixels * FRAMES_A_PLACE)))
         counts = self._store.frames.counts()
         runs = places_among(self._store.frames.pending(), counts.pending, places=places)
-        device = DeviceRun(self._order, self._pool, self._found)
+        device = DeviceRun(self._pool, self._found)
         device.follow(self._found.planned)
         self._do(runs[0][:1])  # libraries are loaded by the first frame
         looked = []
@@ -159,7 +158,7 @@ class _Glance:
         typical_s = reading_s(frames)
         if not typical_s or self._found.target.has_memory:
             return 1.0
-        costs = stage_costs(self._order.flow, self._found.survey.guess(), self._found.survey.work)
+        costs = stage_costs(self._found.order.flow, self._found.survey.guess(), self._found.survey.work)
         network_s = sum(cost.items_per_frame * min(s / batch for batch, s in cost.batch_s.items()) for cost in costs)
         spent_s = sum(one.rows.processor_s for one in timed) / len(frames) - network_s
         return max(_LEAST_SHARE, spent_s / typical_s)

@@ -129,7 +129,7 @@ def _anyway(
     """The plans of one worker in which the stages that are too large even alone are believed to fit just so."""
     believed, needed = squeezed(within(problem, room, worker_bytes_of(room, 1)))
     found = _candidates(believed.stages, footprints, work, room, 1, wishes, lanes=1)
-    beside = 0 if problem.host else room.supervisor_bytes
+    beside = 0 if problem.host else room.supervisor_bytes + room.relay_bytes
     tried = {stage: size + beside for stage, size in needed.items()}
     return [replace(planned, tried_anyway=tried) for planned in found]
 
@@ -176,7 +176,7 @@ def frugal_plan(flow: Flow, footprints: Mapping[str, Footprint], work: Work, roo
     # Less cannot be done with. What was asked for is a ceiling; what others happen to leave free is not.
     needed = plan.host_peak_bytes if problem.host else plan.peak_bytes
     if room.memory_bytes is not None:
-        needed = min(needed, room.memory_bytes - room.supervisor_bytes)
+        needed = min(needed, room.memory_bytes - room.supervisor_bytes - room.relay_bytes)
     if problem.host:
         most = plan.peak_bytes if room.device_memory_bytes is None else min(plan.peak_bytes, room.device_memory_bytes)
         raised = replace(planned.problem, budget_bytes=max(planned.problem.budget_bytes, most))

@@ -11,12 +11,12 @@ from typing import Any
 from faceloom.align import Aligner
 from faceloom.canvases import largest_canvas, plain
 from faceloom.detect import Detector
-from faceloom.errors import StageError
+from faceloom.errors import DeviceLostError, StageError
 from faceloom.events import NOT_MEASURED, Measuring, Notice, OnEvent
 from faceloom.job import Order
 from faceloom.memory.footprints import Footprint, FootprintCache, on_a_card
 from faceloom.memory.load import read_load
-from faceloom.messages import Answer, Fatal, Guess, Measure, Measured
+from faceloom.messages import Answer, Fatal, Guess, Lost, Measure, Measured
 from faceloom.models.weights import RECIPE
 from faceloom.stage import Stage
 from faceloom.supervisor.workers import WorkerPool
@@ -58,7 +58,7 @@ class Profiler:
         self._pool = pool
         self._on_event = on_event
         self._cache = FootprintCache(folder=order.footprints)
-        self._machine = _machine()
+        self._machine = machine_traits() if target.node is None else target.node.machine
 
     def measure(
         self, largest: tuple[int, int], *, worker_bytes: int, device_bytes: int = 0, again: bool = False
@@ -126,6 +126,8 @@ class Profiler:
             return answer.footprint
         if isinstance(answer, Fatal):
             raise answer.error
+        if isinstance(answer, Lost):
+            raise DeviceLostError(answer.reason, stage=stage.name)
         why = getattr(answer, "reason", "") or "no reason given"
         self._on_event(
             Notice(kind=NOT_MEASURED, text=f"{stage.name} cannot be measured ({why}); guessing what it needs")
@@ -211,7 +213,8 @@ def _code_sha256(stage: Stage) -> str:
         return ""
 
 
-def _machine() -> dict[str, Any]:
+def machine_traits() -> dict[str, Any]:
+    """What tells this machine from those on which a stage may cost something else."""
     return {
         "packages": {name: version_of(name) for name in _PACKAGES},
         "faceloom": VERSION,

@@ -75,6 +75,8 @@ class ChunkQueue:
         self._ahead: Attempt | None = None
         self._numbers = count(first)
         self._begun: dict[int, Attempt] = {}
+        self._twins: dict[int, int] = {}
+        """Of chunks that two workers have, the number of each by that of the other."""
         self.frames_cut = 0
         """How many frames have been cut into chunks so far."""
 
@@ -97,20 +99,49 @@ class ChunkQueue:
         self._begun[number] = attempt
         return Chunk(number=number, spans=attempt.spans)
 
-    def end(self, number: int, frames: int) -> None:
-        """Notes that the first `frames` of a chunk are done; the others are put back."""
+    def is_single(self, number: int) -> bool:
+        """Whether only one worker has this chunk."""
+        return number in self._begun and number not in self._twins
+
+    def double(self, number: int) -> Chunk:
+        """The same chunk once more, for another worker: the one that is done first counts."""
+        attempt, twin = self._begun[number], next(self._numbers)
+        self._begun[twin] = attempt
+        self._twins |= {number: twin, twin: number}
+        return Chunk(number=twin, spans=attempt.spans)
+
+    def _part(self, number: int) -> int | None:
+        """Parts a chunk from its twin, if it has one."""
+        twin = self._twins.pop(number, None)
+        if twin is not None:
+            del self._twins[twin]
+        return twin
+
+    def end(self, number: int, frames: int) -> int | None:
+        """Notes that the first `frames` of a chunk are done; the others are put back.
+
+        Returns the number of the same chunk that another worker has, which is of no more use.
+        """
         attempt = self._begun.pop(number)
+        twin = self._part(number)
+        if twin is not None:
+            del self._begun[twin]
         _, rest = split(attempt.spans, frames)
         if rest:
             self._again.appendleft(Attempt(rest))
+        return twin
 
     def lose(self, number: int) -> Attempt:
-        """Takes back a chunk that was not done; the caller decides how it is tried again."""
-        return self._begun.pop(number)
+        """Takes back a chunk that was not done; the caller decides how it is tried again.
+
+        Nothing is left of one that another worker has as well.
+        """
+        attempt = self._begun.pop(number)
+        return attempt if self._part(number) is None else Attempt(())
 
     def retry(self, *attempts: Attempt) -> None:
         """Puts attempts before everything else."""
-        self._again.extendleft(reversed(attempts))
+        self._again.extendleft(attempt for attempt in reversed(attempts) if attempt)
 
     def forget_devices(self) -> None:
         """Lets every device try everything again, since there are fewer devices now."""

@@ -159,6 +159,8 @@ class Planner:
 
     def _less_of_the_device(self) -> str | None:
         """What of a memory of its own is there now that its worker is gone, if that is less than was believed."""
+        if self._target.node is not None:
+            return None
         before, free = self._room.device_bytes, free_bytes_of(self._target.name)
         wanted = device_budget_bytes(self._target, free)
         if before is None or wanted is None or free is None or wanted >= before:
@@ -212,7 +214,7 @@ class Planner:
 
     def _ram_change(self, holding: Holding, plan: Planned) -> str | None:
         ram = read_ram()
-        if ram is None:
+        if ram is None or self._target.node is not None:
             return None
         before = self._room.budget_bytes
         own = host_budget_bytes(

@@ -24,6 +24,8 @@ class Room:
     """The budget on a device that has a memory of its own; all other sizes here are of the host's memory."""
     device_memory_bytes: int | None = None
     """What was asked for of the device's memory, if anything was."""
+    relay_bytes: int = 0
+    """What stands beside each worker on a node of a cluster."""
     lanes: int = 1
     """The largest number of lanes of a worker on a device that has a memory of its own."""
 
@@ -38,9 +40,9 @@ def within(problem: Problem, room: Room, worker_bytes: int) -> Problem:
 
 def worker_bytes_of(room: Room, workers: int) -> int:
     """What each of so many workers may hold."""
-    return max(0, room.budget_bytes - room.supervisor_bytes) // workers
+    return max(0, max(0, room.budget_bytes - room.supervisor_bytes) // workers - room.relay_bytes)
 
 
 def whole_peak_bytes(worker_peak_bytes: int, room: Room, workers: int) -> int:
     """What all processes hold if each of so many workers holds so much."""
-    return room.supervisor_bytes + workers * worker_peak_bytes
+    return room.supervisor_bytes + workers * (worker_peak_bytes + room.relay_bytes)

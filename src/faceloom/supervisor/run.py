@@ -4,6 +4,7 @@ import logging
 import time
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -30,13 +31,15 @@ from faceloom.memory.usage import peak_bytes
 from faceloom.solver.plan import Plan, one_phase
 from faceloom.store.frames import STARVED
 from faceloom.store.store import Store
+from faceloom.supervisor.cluster import Cluster
 from faceloom.supervisor.effects import without_effect
 from faceloom.supervisor.faces_file import take_faces
 from faceloom.supervisor.fetching import Fetcher, Unfetched, scratch_bytes_below
 from faceloom.supervisor.inputs import ShouldStop, add_inputs
+from faceloom.supervisor.node_intake import NodeIntake
 from faceloom.supervisor.scheduler import Scheduler
 from faceloom.supervisor.survey import probe_bytes, refuse_starved
-from faceloom.supervisor.workers import WorkerPool
+from faceloom.supervisor.workers import WorkerPool, here
 from faceloom.targets import read_budget
 from faceloom.units import format_bytes
 
@@ -125,7 +128,9 @@ class _Run:
         self._started = time.monotonic()
         self._budget = read_budget(order.memory_bytes, order.targets, reserve_bytes=order.reserve_bytes)
         self._notices: Counter[str] = Counter()
-        self._pool = WorkerPool()
+        self._open = ExitStack()
+        self._cluster = self._reach(order)
+        self._pool = WorkerPool(here if self._cluster is None else self._cluster.start)
         self._schedulers: list[Scheduler] = []
         self._is_known = True
         """Whether all inputs are listed: nobody has asked to stop before that."""
@@ -138,6 +143,13 @@ class _Run:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._pool.stop()
+        self._open.close()
+
+    def _reach(self, order: Order) -> Cluster | None:
+        """The cluster that is to do the work, if one is."""
+        if order.cluster is None:
+            return None
+        return self._open.enter_context(Cluster(order.cluster, cores=order.cores, share=order.outputs.share))
 
     def add_frames(self, inputs: Inputs) -> None:
         """Lists every frame of the inputs in the store, and the faces that are known of them."""
@@ -251,6 +263,17 @@ class _Run:
         self._store.sources.unreadable = 0
         if before.pending and self._is_known:
             self._tell_of_idle_options()
+            self._schedule()
+        self._pool.stop()
+        after = self._store.frames.counts()
+        self._seen = after.done + after.failed
+
+    def _schedule(self) -> None:
+        with ExitStack() as stack:
+            nodes = None
+            if self._cluster is not None:
+                self._pool.stop()
+                nodes = stack.enter_context(NodeIntake(self._order, self._store, self._cluster, self._tell))
             scheduler = Scheduler(
                 self._order,
                 self._store,
@@ -258,12 +281,10 @@ class _Run:
                 budget=self._budget,
                 on_event=self._tell,
                 should_stop=self._should_stop,
+                nodes=nodes,
             )
             scheduler.do()
-            self._schedulers.append(scheduler)
-        self._pool.stop()
-        after = self._store.frames.counts()
-        self._seen = after.done + after.failed
+        self._schedulers.append(scheduler)
 
     def _tell_of_idle_options(self) -> None:
         """Tells, once, of options that change nothing for the inputs."""
@@ -283,6 +304,13 @@ class _Run:
         counts = self._store.frames.counts()
         _LOG.info("%d frames done, %d failed, %d to do", counts.done, counts.failed, counts.pending)
         held_bytes = peak_bytes() + self._pool.peak_bytes
+        predicted = max((one.predicted_peak_bytes for one in self._schedulers), default=held_bytes)
+        budget = self._budget.host_bytes
+        nodes = scheduler.nodes if scheduler else {}
+        if nodes:  # there is a budget for each: the fullest tells whether they were kept
+            fullest = max(nodes.values(), key=lambda one: one.peak_bytes / max(1, one.budget_bytes))
+            held_bytes, predicted = fullest.peak_bytes, fullest.predicted_peak_bytes
+            budget = fullest.budget_bytes
         failures = self._store.frames.failures(_FAILURES_TOLD)
         damaged, damages = self._store.frames.damages(_FAILURES_TOLD)
         return Summary(
@@ -292,8 +320,8 @@ class _Run:
             skipped=self._skipped,
             seconds=time.monotonic() - self._started,
             peak_bytes=held_bytes,
-            predicted_peak_bytes=max((one.predicted_peak_bytes for one in self._schedulers), default=held_bytes),
-            budget_bytes=self._budget.host_bytes,
+            predicted_peak_bytes=predicted,
+            budget_bytes=budget,
             events=dict(self._notices),
             images=dict(images),
             plan=scheduler.plan if scheduler else _nothing_to_do(self._order).to_json(),
@@ -303,6 +331,7 @@ class _Run:
             outcome="done" if self._is_known and not counts.pending else "interrupted",
             cards=scheduler.cards if scheduler else {},
             device_frames=scheduler.device_frames if scheduler else {},
+            nodes=nodes,
         )
 
 

@@ -22,6 +22,7 @@ from faceloom.supervisor.costs import WAITING_LANES, Work
 from faceloom.supervisor.host_seconds import face_s, reading_s
 from faceloom.supervisor.planning import Planned
 from faceloom.supervisor.profiling import Profiler, network_shape
+from faceloom.supervisor.relay import RELAY_BYTES
 from faceloom.supervisor.replanning import Planner
 from faceloom.supervisor.rooms import Room
 from faceloom.supervisor.workers import WorkerPool
@@ -147,6 +148,16 @@ class Survey:
         counted = list(self._store.frames.counted())
         return 2 * sum(n for kind, shape, n in counted if (kind, shape) in self.too_large) > sum(n for *_, n in counted)
 
+    def is_hopeless(self, budget_bytes: int) -> bool:
+        """Whether no plan fits the budget, whatever the stages and frames need."""
+        beside = _supervisor_bytes() if self._target.node is None else RELAY_BYTES
+        return budget_bytes < beside + LEAST_WORKER_BYTES
+
+    @property
+    def _supervisor_bytes(self) -> int:
+        """What this process may come to hold on the machine that is planned for."""
+        return 0 if self._target.node else _supervisor_bytes() + planning_bytes(len(self._order.flow.stages))
+
     def up_to(self, most_bytes: int) -> "Survey":
         """A survey of the frames that take no more than `most_bytes`."""
         return self._again(most_bytes=most_bytes)
@@ -179,7 +190,8 @@ class Survey:
         cards = sum(target.runtime.kind != HOST for target in self._order.targets)
         room = Room(
             budget_bytes=budget_bytes,
-            supervisor_bytes=_supervisor_bytes() + planning_bytes(len(self._order.flow.stages)),
+            supervisor_bytes=self._supervisor_bytes,
+            relay_bytes=0 if self._target.node is None else RELAY_BYTES,
             workers=max(1, self._order.cores - cards) if self._target.name == HOST else 1,
             memory_bytes=self._order.memory_bytes,
             device=self._target.name,
@@ -208,7 +220,7 @@ def plan_what_fits(
         planner = some.planner(footprints, budget_bytes=budget_bytes, device_bytes=device_bytes)
         return some, planner, planner.plan()
 
-    if _is_hopeless(budget_bytes):
+    if survey.is_hopeless(budget_bytes):
         every = survey.with_uncounted()
         return attempt(every, every.guess())
     costs = footprints_of(survey)
@@ -261,11 +273,6 @@ def refuse_starved(
     if shapes:
         survey = Survey(order, order.targets[0], store, pool, on_event=on_event, shapes=shapes)
         survey.planner(survey.guess(), budget_bytes=budget_bytes, device_bytes=device_bytes).plan()
-
-
-def _is_hopeless(budget_bytes: int) -> bool:
-    """Whether no plan fits the budget, whatever the stages and frames need."""
-    return budget_bytes < _supervisor_bytes() + LEAST_WORKER_BYTES
 
 
 def _supervisor_bytes() -> int:

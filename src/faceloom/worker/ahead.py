@@ -1,11 +1,14 @@
 """Chunks one after the other; where the worker can, the next is begun as soon as one has been read."""
 
+import tempfile
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import TYPE_CHECKING
 
-from faceloom.messages import Answer, Do, Done, Starved
+from faceloom.messages import Answer, Do, Done, Sent, Starved
 from faceloom.worker.notes import OnProgress
 
 if TYPE_CHECKING:
@@ -41,7 +44,9 @@ class ChunkLine:
     def give(self, request: Do) -> None:
         """Does a chunk now, or begins it as soon as the one before it has been read."""
         if not self._worker.can_read_ahead:
-            self._say(_do(self._worker, request, self._on_progress))
+            with _folder_of(request) as folder:
+                answer = _do(self._worker, request, folder, self._on_progress)
+                self._tell(request, folder, answer)
             return
         first, before, own = self._before, self._last, _Turn()
         self._before, self._last = before, own
@@ -52,14 +57,33 @@ class ChunkLine:
         first.is_told.wait()
         before.has_read.wait()
         try:
-            answer = _do(self._worker, request, self._on_progress, on_read=own.has_read.set)
+            with _folder_of(request) as folder:
+                answer = _do(self._worker, request, folder, self._on_progress, on_read=own.has_read.set)
+                own.has_read.set()
+                before.is_told.wait()
+                self._tell(request, folder, answer)
         except BaseException as error:  # handed to the thread that answers for the process
             self._on_error(error)
             return
-        own.has_read.set()
-        before.is_told.wait()
-        self._say(answer)
         own.is_told.set()
+
+    def _tell(self, request: Do, folder: Path, answer: Answer) -> None:
+        """Answers, after the files of the chunk where nobody else sees them."""
+        if request.folder is None and isinstance(answer, Done):
+            for file in sorted(path for path in folder.rglob("*") if path.is_file()):
+                place = file.relative_to(folder).as_posix()
+                self._say(Sent(request.chunk.number, place, file.read_bytes()))
+        self._say(answer)
+
+
+@contextmanager
+def _folder_of(request: Do) -> Iterator[Path]:
+    """Where the files of a chunk are written: as told, or in a folder of this machine that goes when they are sent."""
+    if request.folder is not None:
+        yield request.folder
+        return
+    with tempfile.TemporaryDirectory(prefix="faceloom-") as folder:
+        yield Path(folder)
 
 
 def _past() -> _Turn:
@@ -70,13 +94,20 @@ def _past() -> _Turn:
     return turn
 
 
-def _do(worker: "Worker", request: Do, on_progress: OnProgress, *, on_read: Callable[[], None] | None = None) -> Answer:
+def _do(
+    worker: "Worker",
+    request: Do,
+    folder: Path,
+    on_progress: OnProgress,
+    *,
+    on_read: Callable[[], None] | None = None,
+) -> Answer:
     from faceloom.pipeline.lanes import StarvedError
 
     try:
         rows = worker.run(
             request.chunk,
-            request.folder,
+            folder,
             known=request.known,
             leads=request.leads,
             on_progress=on_progress,

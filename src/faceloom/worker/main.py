@@ -49,7 +49,6 @@ from faceloom.store.privacy import keep_private
 from faceloom.units import MIB
 from faceloom.worker.ahead import ChunkLine
 
-_REPORT_EVERY_S = 0.2
 _SWITCH_S = 0.0005
 """Of the interpreter, between lanes: by default the one that feeds a device may have to wait for 5 ms."""
 _LATER_PAGES_BYTES = 8 * MIB
@@ -104,6 +103,8 @@ class _Speaker:
         self._last_report = 0.0
         self.held: Callable[[], Held] = _held
         """Tells what the process holds."""
+        self.every_s = 0.0
+        """How often it says how far the chunks in hand are, at most."""
 
     def say(self, answer: Answer) -> None:
         with self._lock:
@@ -115,7 +116,7 @@ class _Speaker:
         with self._lock:
             self._frames += frames
             now = time.monotonic()
-            if now - self._last_report >= _REPORT_EVERY_S:
+            if now - self._last_report >= self.every_s:
                 self._last_report = now
                 self._send(Reading(self._frames, phase))
 
@@ -145,7 +146,7 @@ def _serve(requests: "queue.SimpleQueue[Request | BaseException]", speaker: _Spe
                 if job.plan.lanes > 1:
                     sys.setswitchinterval(_SWITCH_S)
                 worker = Worker(job, ProcessCeiling(job.worker_bytes))
-                speaker.held = worker.held
+                speaker.held, speaker.every_s = worker.held, job.report_every_s
                 line = ChunkLine(worker, on_progress=speaker.count, say=speaker.say, on_error=requests.put)
             case Confine() as request:
                 ceiling = _confine(request)
