@@ -1,6 +1,8 @@
 """Line charts as SVG files, for figures that stand beside their tables."""
 
+import math
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from xml.sax.saxutils import escape
 
@@ -11,14 +13,41 @@ _NAMES, _ROW = 130, 17
 Points = Sequence[tuple[float, float]]
 
 
-def write_chart(path: Path, lines: Mapping[str, Points], *, title: str, x: str, y: str) -> None:
-    """Writes one line for each name; both axes begin at zero."""
-    right = max(point[0] for points in lines.values() for point in points) * 1.05
-    top = max(point[1] for points in lines.values() for point in points) * 1.1
+@dataclass(frozen=True, slots=True)
+class _Scale:
+    """Where values are on an axis, as a share of its length, and the values at its ticks."""
+
+    low: float
+    """0 where the axis is not logarithmic."""
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float], *, margin: float, is_logarithmic: bool) -> "_Scale":
+        if not is_logarithmic:
+            return cls(0.0, max(values) * margin)
+        return cls(10.0 ** math.floor(math.log10(min(values))), 10.0 ** math.ceil(math.log10(max(values))))
+
+    @property
+    def ticks(self) -> list[float]:
+        if not self.low:
+            return [self.high * i / 4 for i in range(5)]
+        return [self.low * 10**i for i in range(round(math.log10(self.high / self.low)) + 1)]
+
+    def at(self, value: float) -> float:
+        return math.log(value / self.low) / math.log(self.high / self.low) if self.low else value / self.high
+
+
+def write_chart(
+    path: Path, lines: Mapping[str, Points], *, title: str, x: str, y: str, is_logarithmic: bool = False
+) -> None:
+    """Writes one line for each name; both axes begin at zero, or are logarithmic."""
+    every = [point for line in lines.values() for point in line]
+    right = _Scale.of([point[0] for point in every], margin=1.05, is_logarithmic=is_logarithmic)
+    top = _Scale.of([point[1] for point in every], margin=1.1, is_logarithmic=is_logarithmic)
     across, up = _WIDTH - _LEFT - _RIGHT, _HEIGHT - _TOP - _BOTTOM
 
     def place(point: tuple[float, float]) -> str:
-        return f"{_LEFT + point[0] / right * across:.1f},{_HEIGHT - _BOTTOM - point[1] / top * up:.1f}"
+        return f"{_LEFT + right.at(point[0]) * across:.1f},{_HEIGHT - _BOTTOM - top.at(point[1]) * up:.1f}"
 
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {_WIDTH} {_HEIGHT}" font-family="sans-serif">',
@@ -28,13 +57,12 @@ def write_chart(path: Path, lines: Mapping[str, Points], *, title: str, x: str, 
         f'<text x="16" y="{_TOP + up / 2}" font-size="12" text-anchor="middle"'
         f' transform="rotate(-90 16 {_TOP + up / 2})">{escape(y)}</text>',
     ]
-    for i in range(5):
-        low, high = place((right * i / 4, 0)), place((0, top * i / 4))
-        parts += [
-            f'<path d="M{high} h{across}" stroke="#ddd"/>',
-            _label(low, f"{right * i / 4:.0f}", dy=16, anchor="middle"),
-            _label(high, f"{top * i / 4:.3g}", dx=-6, dy=4, anchor="end"),
-        ]
+    for tick in right.ticks:
+        parts.append(_label(place((tick, top.low)), f"{tick:,.0f}", dy=16, anchor="middle"))
+    for tick in top.ticks:
+        high = place((right.low, tick))
+        text = f"{tick:,.0f}" if is_logarithmic else f"{tick:.3g}"
+        parts += [f'<path d="M{high} h{across}" stroke="#ddd"/>', _label(high, text, dx=-6, dy=4, anchor="end")]
     for i, ((name, points), colour) in enumerate(zip(lines.items(), _COLOURS, strict=False)):
         parts.append(
             f'<polyline points="{" ".join(map(place, points))}" fill="none" stroke="{colour}" stroke-width="2"/>'
