@@ -1,10 +1,12 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from faceloom.redacting.covering import Covers, Doubt, SeenFaces, cover, with_doubts_of_edges
+from faceloom.redacting.covering import Covers, Doubt, SeenFaces, cover
 from faceloom.redacting.doubts import counted, runs_of, shown_of
 from faceloom.redacting.tracks import tracks_of
 
@@ -122,7 +124,19 @@ def test_doubts_are_told_in_runs_with_the_worst_first() -> None:
     assert {run.first for run in shown_of(runs)} == {18, 5, 12, 8, 2, 14}
 
 
-def test_a_face_at_the_edge_of_the_frame_is_doubtful() -> None:
-    covers = cover(faces([0, 20]), times_of(21), gap_s=0.1, hold_s=0)
-    told = with_doubts_of_edges(covers, height=100, width=90)
-    assert told.doubts == (None, Doubt.EDGE)
+def in_frames(seen: SeenFaces, *, height: int, width: int) -> SeenFaces:
+    return replace(seen, sizes=np.full((len(seen), 2), (height, width)))
+
+
+def test_a_face_that_goes_out_over_the_edge_is_doubtful_where_it_is_not_found_any_more() -> None:
+    seen = in_frames(faces([0, 1, 2, 15]), height=100, width=90)  # the last one reaches to 90
+    covers = cover(seen, times_of(20), gap_s=0.6, hold_s=0.1)
+    doubts = {frame: covers.doubts[row] for frame in range(20) for row in covers.rows_of(frame)}
+    assert {frame for frame, doubt in doubts.items() if doubt is Doubt.EDGE} == {16, 17, 18}
+    assert Doubt.ENDS not in doubts.values()
+
+
+def test_a_face_that_stays_at_the_edge_is_no_doubt() -> None:
+    seen = in_frames(faces(list(range(20)), step=0.0), height=91, width=200)
+    assert seen.are_cut.all()
+    assert set(cover(seen, times_of(20), gap_s=1.0, hold_s=0.3).doubts) == {None}

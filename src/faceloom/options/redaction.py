@@ -133,7 +133,7 @@ class ProofOptions(TypedDict, total=False):
         int,
         _proof(
             help="how often what still shows a face is written again, with that face covered by one colour",
-            default=2,
+            default=4,
             unit="N",
             within=Interval(0, 9),
             example=1,

@@ -5,7 +5,7 @@ misses. The farther the next frame in which it was found, the larger is what is 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from enum import StrEnum
 
 import numpy as np
@@ -22,6 +22,8 @@ _UNSURE = 0.15
 """Of a box's sides: by how much it grows at a score of 0; none at 1."""
 
 
+_AT_EDGE_PX = 1.0
+"""Whoever goes out of a frame is cut off by its edge then: a detector gives boxes that reach it."""
 _NO_CUTS = np.zeros(0, np.int64)
 
 
@@ -50,9 +52,19 @@ class SeenFaces:
     """(N,) faces with the same number are one face."""
     indexes: NDArray[np.int64]
     """(N,) which face of its frame each is."""
+    sizes: NDArray[np.int64] | None = None
+    """(N, 2) height and width of each face's frame, where they are known."""
 
     def __len__(self) -> int:
         return len(self.frames)
+
+    @property
+    def are_cut(self) -> NDArray[np.bool_]:
+        """(N,) whether the edge of its frame cuts a face off."""
+        if self.sizes is None:
+            return np.zeros(len(self), np.bool_)
+        begins = (self.boxes[:, :2] <= _AT_EDGE_PX).any(axis=1)
+        return np.asarray(begins | (self.boxes[:, 2:] >= self.sizes[:, ::-1] - 1 - _AT_EDGE_PX).any(axis=1), np.bool_)
 
     def part(self, chosen: NDArray[np.bool_]) -> "SeenFaces":
         """Some of them."""
@@ -62,6 +74,7 @@ class SeenFaces:
             scores=self.scores[chosen],
             tracks=self.tracks[chosen],
             indexes=self.indexes[chosen],
+            sizes=None if self.sizes is None else self.sizes[chosen],
         )
 
 
@@ -153,6 +166,7 @@ class _Filling:
         self._hold_s = hold_s
         self._growth_a_second = growth_a_second
         self._edges = np.concatenate([[0], cuts, [len(times)]])
+        self._are_cut = seen.are_cut
 
     def of_track(self, rows: NDArray[np.int64]) -> Iterator[_Part]:
         """Of the track that these faces are."""
@@ -163,10 +177,10 @@ class _Filling:
             if times[after] - times[before] <= self._gap_s:
                 yield self._between((before, after), boxes[i : i + 2], track)
             else:
-                yield self._after(before, boxes[i], track)
-                yield self._before(after, boxes[i + 1], track)
-        yield self._before(int(frames[0]), boxes[0], track)
-        yield self._after(int(frames[-1]), boxes[-1], track)
+                yield self._after(int(rows[i]), track)
+                yield self._before(int(rows[i + 1]), track)
+        yield self._before(int(rows[0]), track)
+        yield self._after(int(rows[-1]), track)
 
     def _between(self, ends: tuple[int, int], boxes: NDArray[np.float32], track: int) -> _Part:
         """The frames of a gap: boxes on the way from one end to the other."""
@@ -178,21 +192,24 @@ class _Filling:
         laid = (boxes[:1] * (1 - share) + boxes[1:] * share).astype(np.float32)
         return self._made(frames, laid, np.minimum(since, until), track, Doubt.GAP)
 
-    def _before(self, frame: int, box: NDArray[np.float32], track: int) -> _Part:
+    def _before(self, row: int, track: int) -> _Part:
         """The frames before one in which a face was found, where it may have been there already."""
+        frame = int(self._seen.frames[row])
         first = int(np.searchsorted(self._times, self._times[frame] - self._hold_s, side="left"))
         begin = int(self._edges[np.searchsorted(self._edges, frame, side="right") - 1])
-        return self._held(np.arange(max(first, begin), frame), frame, box, track)
+        return self._held(np.arange(max(first, begin), frame), row, track)
 
-    def _after(self, frame: int, box: NDArray[np.float32], track: int) -> _Part:
+    def _after(self, row: int, track: int) -> _Part:
         """The frames after one in which a face was found, where it may still be there."""
+        frame = int(self._seen.frames[row])
         end = int(np.searchsorted(self._times, self._times[frame] + self._hold_s, side="right"))
         stop = int(self._edges[np.searchsorted(self._edges, frame, side="right")])
-        return self._held(np.arange(frame + 1, min(end, stop)), frame, box, track)
+        return self._held(np.arange(frame + 1, min(end, stop)), row, track)
 
-    def _held(self, frames: NDArray[np.int64], frame: int, box: NDArray[np.float32], track: int) -> _Part:
-        far = np.abs(self._times[frames] - self._times[frame])
-        return self._made(frames, np.repeat(box[None], len(frames), 0), far, track, Doubt.ENDS)
+    def _held(self, frames: NDArray[np.int64], row: int, track: int) -> _Part:
+        far = np.abs(self._times[frames] - self._times[self._seen.frames[row]])
+        doubt = Doubt.EDGE if self._are_cut[row] else Doubt.ENDS
+        return self._made(frames, np.repeat(self._seen.boxes[row : row + 1], len(frames), 0), far, track, doubt)
 
     def _made(
         self,
@@ -231,13 +248,3 @@ def _joined(parts: list[_Part]) -> Covers:
         tracks=np.concatenate([np.zeros(0, np.int64), *(part.tracks for part in parts)])[order],
         doubts=tuple(doubts[i] for i in order),
     )
-
-
-def with_doubts_of_edges(covers: Covers, *, height: int, width: int) -> Covers:
-    """The same, those marked that reach beyond the frame and are not in doubt otherwise."""
-    boxes = covers.boxes
-    out = (boxes[:, :2] < 0).any(axis=1) | (boxes[:, 2] > width - 1) | (boxes[:, 3] > height - 1)
-    doubts = tuple(
-        Doubt.EDGE if doubt is None and beyond else doubt for doubt, beyond in zip(covers.doubts, out, strict=True)
-    )
-    return replace(covers, doubts=doubts)

@@ -22,6 +22,8 @@ _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS item (name TEXT PRIMARY KEY, size_bytes INTEGER NOT NULL, told TEXT NOT NULL,"
     " covered TEXT NOT NULL, rounds TEXT NOT NULL, found TEXT, is_proven INTEGER NOT NULL) WITHOUT ROWID",
 )
+_ROUNDS = "rounds"
+"""Once part of the settings: with more of them a redaction goes on."""
 _DAMAGE = (KeyError, TypeError, ValueError)
 
 
@@ -60,8 +62,10 @@ class Ledger:
         row = self._db.execute("SELECT value FROM meta WHERE key = 'settings'").fetchone()
         if row is None:
             self._db.execute("INSERT INTO meta VALUES ('settings', ?)", (told,))
-        elif row[0] != told:
-            before, now = json.loads(row[0]), json.loads(told)
+            return
+        before, now = json.loads(row[0]), json.loads(told)
+        before.pop(_ROUNDS, None)
+        if before != now:
             names = sorted(key for key in {*before, *now} if before.get(key) != now.get(key))
             different = "; ".join(f"{name} was {before.get(name)!r} and is {now.get(name)!r}" for name in names)
             raise RequestError(f"{self._path.parent} was made by another redaction: {different}; name another --out")

@@ -190,7 +190,6 @@ def _settings(
         "only": list(whose.only),
         "except": list(whose.but),
         "proof": dict(detectors),
-        "rounds": options["rounds"],
         "raw": options["raw"],
         **({} if options["fps"] is None else {"fps": options["fps"]}),
     }

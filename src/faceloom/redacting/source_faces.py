@@ -19,8 +19,9 @@ from faceloom.store.replay import BY_HAND
 from faceloom.store.view import chip_size_of, connect_corrected
 
 _FACES = (
-    "SELECT frame_idx, face.idx, x0, y0, x1, y1, score, person, rejected, track FROM main.source"
-    " JOIN face ON face.source_id = source.id WHERE name = ? ORDER BY frame_idx, face.idx"
+    "SELECT frame_idx, face.idx, x0, y0, x1, y1, score, person, rejected, track, coalesce(height, 0),"
+    " coalesce(width, 0) FROM main.source JOIN face ON face.source_id = source.id JOIN main.frame"
+    " ON frame.source_id = source.id AND frame.idx = frame_idx WHERE name = ? ORDER BY frame_idx, face.idx"
 )
 _LOOKED_AT = (
     "SELECT frame.idx FROM source JOIN frame ON frame.source_id = source.id WHERE name = ? AND status = 'done'"
@@ -126,8 +127,8 @@ def _read(db: sqlite3.Connection, name: str) -> _Told:
     rows = db.execute(_FACES, (name,)).fetchall()
     if not rows:
         return _Told(seen=_NO_FACES, persons=(), by_hand=np.zeros(0, np.bool_), are_tracked=True)
-    frames, indexes, boxes, scores, persons, rejected, tracks = (
-        [row[i] for row in rows] for i in (0, 1, slice(2, 6), 6, 7, 8, 9)
+    frames, indexes, boxes, scores, persons, rejected, tracks, sizes = (
+        [row[i] for row in rows] for i in (0, 1, slice(2, 6), 6, 7, 8, 9, slice(10, 12))
     )
     lone = iter(range(-1, -len(rows) - 1, -1))  # a face without a track is one of its own
     seen = SeenFaces(
@@ -136,6 +137,7 @@ def _read(db: sqlite3.Connection, name: str) -> _Told:
         scores=np.array(scores, np.float32),
         tracks=np.array([next(lone) if track is None else track for track in tracks], np.int64),
         indexes=np.array(indexes, np.int64),
+        sizes=np.array(sizes, np.int64),
     )
     by_hand = [why is not None and str(why).startswith(BY_HAND) for why in rejected]
     return _Told(

@@ -39,6 +39,9 @@ _FOUND_MARGIN = 0.1
 """Of a face's sides: how much more is covered of one that was still found."""
 _FOUND_GROWTH = 0.3
 """What is covered of such a face grows less where it was not found: every frame has been looked at twice."""
+_BOXED_MARGIN = 0.2
+"""The same of one that was found although one colour was laid over it: detectors take a dark ellipse on a neck for a
+face, and no dark box."""
 _AGAIN = 1 << 40
 """Is added to the numbers of tracks of such faces, so that they are no others'."""
 
@@ -110,6 +113,8 @@ class _Plan:
     """Faces that were still found where nothing was covered."""
     solid: frozenset[int]
     """Tracks of which a face was still found although it was covered: one colour is laid over all of it."""
+    boxed: frozenset[int]
+    """Those of them of which one was found even so: the colour is laid over a box."""
     unseen: frozenset[int]
     """Frames in which nobody has looked for faces: they are covered wholly."""
     runs: list[Run]
@@ -118,13 +123,14 @@ class _Plan:
 
 def _plan(faces: SourceFaces, asked: RedactSource, times: NDArray[np.float64], style: Style) -> _Plan:
     covers = cover(faces.covered, times, gap_s=style.fill_s, hold_s=style.hold_s, cuts=faces.cuts)
-    missed, solid = _still_found(asked, covers, times, style)
+    missed, shining = _still_found(asked, covers, times, style)
     unseen = _unseen(faces.looked_at, times, style)
     runs = runs_of(covers, unseen, _doubtful_cuts(faces.cuts, covers))
     return _Plan(
         covers=covers,
         missed=missed,
-        solid=solid,
+        solid=frozenset(shining),
+        boxed=frozenset(track for track, rounds in shining.items() if len(rounds) > 1),
         unseen=frozenset(unseen.tolist()),
         runs=runs,
         shown=shown_of(runs),
@@ -149,8 +155,11 @@ def _unseen(looked_at: NDArray[np.int64], times: NDArray[np.float64], style: Sty
 
 def _still_found(
     asked: RedactSource, covers: Covers, times: NDArray[np.float64], style: Style
-) -> tuple[Covers, frozenset[int]]:
-    """Covers of what was found where nothing was covered; and the tracks of what was found where something was."""
+) -> tuple[Covers, dict[int, set[int]]]:
+    """Covers of what was found where nothing was covered; and the tracks of what was found where something was.
+
+    Of these in which rounds.
+    """
     missed: list[FoundBox] = []
     shining: list[FoundBox] = []
     for number in sorted({told[3] for told in asked.found}):
@@ -159,9 +168,11 @@ def _still_found(
             is_covered = _tracks_at(told, covers) or _tracks_at(told, again)
             (shining if is_covered else missed).append(told)
     again = _covers_of(missed, times, style)
-    tracks = {track for told in shining for track in _tracks_at(told, covers)}
-    tracks |= {_AGAIN + track for told in shining for track in _tracks_at(told, again)}
-    return again, frozenset(tracks)
+    tracks: dict[int, set[int]] = {}
+    for told in shining:
+        for track in (*_tracks_at(told, covers), *(_AGAIN + one for one in _tracks_at(told, again))):
+            tracks.setdefault(track, set()).add(told[3])
+    return again, tracks
 
 
 def _tracks_at(told: FoundBox, covers: Covers) -> list[int]:
@@ -230,7 +241,7 @@ class _Painter:
         style, missed = self._style, self._plan.missed
         for row in missed.rows_of(frame):
             shape = replace(_shape(missed.boxes[row], style, None), margin=style.margin + _FOUND_MARGIN)
-            paint(planes, shape, self._fill(_AGAIN + int(missed.tracks[row])))
+            self._cover(planes, shape, _AGAIN + int(missed.tracks[row]))
         return frame in self._shown
 
     def _paint_found(self, frame: int, planes: list[Plane]) -> None:
@@ -240,10 +251,12 @@ class _Painter:
             if index >= 0 and masks is None and self._masks is not None:
                 masks = self._masks.of(frame)
             shape = _shape(covers.boxes[row], self._style, masks.get(index) if masks else None)
-            paint(planes, shape, self._fill(int(covers.tracks[row])))
+            self._cover(planes, shape, int(covers.tracks[row]))
 
-    def _fill(self, track: int) -> Fill:
-        return Fill.SOLID if track in self._plan.solid else self._style.fill
+    def _cover(self, planes: list[Plane], shape: Shape2D, track: int) -> None:
+        if track in self._plan.boxed:
+            shape = replace(shape, over=Over.BOX, margin=shape.margin + _BOXED_MARGIN)
+        paint(planes, shape, Fill.SOLID if track in self._plan.solid else self._style.fill)
 
 
 def _shape(box: NDArray[np.float32], style: Style, mask: Mask | None) -> Shape2D:
