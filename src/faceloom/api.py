@@ -34,7 +34,7 @@ from faceloom.options.calls import (
 from faceloom.options.declared import declared
 from faceloom.options.keywords import takes
 from faceloom.options.stages import PathLike
-from faceloom.orders.configuration import colours_of, config_of, models_of, settled, versions
+from faceloom.orders.configuration import colours_of, config_of, derivation_of, models_of, settled, versions
 from faceloom.orders.flows import IMPORT, added_flow, landmark_masks, make_flow, recognising_flow
 from faceloom.orders.inputs import existing, faces_file_of, inputs_of, references
 from faceloom.orders.order import make_order
@@ -44,7 +44,7 @@ from faceloom.selection import EVERY_FACE, People
 from faceloom.solver.plan import one_phase
 from faceloom.store.again import CHIP_FILES
 from faceloom.store.carrying import told_in
-from faceloom.store.configuration import SHARD, SMOOTH, framing_of
+from faceloom.store.configuration import INTERPOLATED, SHARD, SMOOTH, framing_of
 from faceloom.store.copies import CopyKind, note_made
 from faceloom.store.folder import DATABASE
 from faceloom.store.origins import Origin, find_origin
@@ -67,7 +67,7 @@ if TYPE_CHECKING:
 
 IN_FLIGHT_BYTES = 64 << 20
 """Pixels in flight: ten frames of 1080p, enough to keep the lanes busy."""
-_OF_CHIPS = frozenset({"crop", "level", "overlay_chips", "border", "aligned", SMOOTH})
+_OF_CHIPS = frozenset({"crop", "level", "overlay_chips", "border", "aligned", SMOOTH, INTERPOLATED})
 """Keys of a configuration that deriving leaves to those who derive."""
 
 
@@ -109,7 +109,7 @@ def extract(
         raise RequestError(f"the corrections of {out} are there already; --corrections names another folder")
     config = config_of(order) | ({"people": wanted.to_json()} if wanted else {})
     config |= {SHARD: str(given.shard)} if given.shard else {}
-    config |= {SMOOTH: True} if options["smooth"] else {}
+    config |= {name: True for name in (SMOOTH, INTERPOLATED) if options[name]}  # type: ignore[literal-required]
     config |= {"fps": str(rate_of(options["fps"]))} if options["fps"] is not None else {}
     go = _look_again if options["only_empty"] else _run
     every_s = options["snapshot_every"]
@@ -292,7 +292,7 @@ def _again(
 
 def _chips_order(order: Order, out: Path, config: Mapping[str, Any]) -> Order:
     """The chips of faces that are known, as they were cut first: what it takes to make lost files again."""
-    derivation = Derivation(folder=out, framing=framing_of(config), models=models_of(config))
+    derivation = derivation_of(out, config)
     return replace(
         order,
         flow=Flow(()),
@@ -433,9 +433,11 @@ def derive(
         models=models_of(found),
         raw=options["raw"],
         smooth=options["smooth"],
+        interpolated=options["interpolated"],
     )
     order = replace(order, derivation=derivation)
     config = _derived_config(found, config_of(order))
+    config |= {INTERPOLATED: True} if options["interpolated"] else {}
     wanted, people = _people_of(Path(folder), found, options, on_event=on_event)
     if wanted is not None:
         order = replace(order, people=people)

@@ -25,7 +25,7 @@ from faceloom.orders.flows import own_weights
 from faceloom.orders.order import make_order
 from faceloom.solver.plan import one_phase
 from faceloom.stage import Plugin
-from faceloom.store.configuration import framing_of
+from faceloom.store.configuration import INTERPOLATED, framing_of
 from faceloom.store.gaps import MissingFace
 from faceloom.store.rows import FaceRow
 from faceloom.supervisor.in_process import MOST_LANES
@@ -94,6 +94,7 @@ class Filling:
         self._order = order
         self._framing = framing_of(config)
         self._chips = config.get("chips")
+        self._marks = {Mark.FILLED, Mark.INTERPOLATED} if config.get(INTERPOLATED) else {Mark.FILLED}
 
     def made(
         self, missing: Sequence[MissingFace], frames: Iterable[PendingFrame], known: Mapping[int, NDArray[np.float32]]
@@ -204,7 +205,7 @@ class Filling:
         from faceloom.pipeline.finishing import chip_path
 
         path = None
-        if self._chips and row.mark == Mark.FILLED:
+        if self._chips and row.mark in self._marks:
             path = chip_path(row.frame, row.index, ChipFormat(self._chips["format"]))
         return replace(row, frame_to_chip=affine, pose=pose, made_up=share, chip=path)
 

@@ -64,6 +64,8 @@ class Derivation:
     """Whether corrections are left out."""
     smooth: bool = False
     """Whether faces in tracks are taken as they are steady."""
+    interpolated: bool = False
+    """Whether faces get chips that nothing was seen of, and that are laid between others of their track."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -18,7 +18,6 @@ from faceloom.events import NO_CUTS, Notice, OnEvent, Tracking
 from faceloom.filling import Filling, look_order
 from faceloom.flow import Flow, find_plugin
 from faceloom.identify import Identifier
-from faceloom.job import Derivation
 from faceloom.media.chunks import Unreadable, cut_chunks
 from faceloom.media.numbered import is_there, state_of
 from faceloom.media.signatures import signature_of
@@ -27,11 +26,11 @@ from faceloom.memory.usage import held_bytes
 from faceloom.options.calls import TrackOptions
 from faceloom.options.keywords import takes
 from faceloom.options.stages import PathLike
-from faceloom.orders.configuration import colours_of, models_of, versions
+from faceloom.orders.configuration import colours_of, derivation_of, versions
 from faceloom.orders.order import make_order
 from faceloom.orders.outputs import border_of, outputs_of
 from faceloom.store.again import CHIP_FILES
-from faceloom.store.configuration import config_in, framing_of
+from faceloom.store.configuration import config_in
 from faceloom.store.database import connect
 from faceloom.store.folder import locked
 from faceloom.store.gaps import MissingFace, boxes_in, chips_of_made, missing_faces
@@ -285,7 +284,7 @@ def cut_missing_chips(folder: Path, options: TrackOptions, *, on_event: OnEvent)
         border=border_of(config),
     )
     order = make_order(Flow(()), outputs, {**options, "device": CPU, **colours_of(config)}, on_event=on_event)
-    derivation = Derivation(folder=folder, framing=framing_of(config), models=models_of(config))
+    derivation = derivation_of(folder, config)
     with Store(folder) as store:
         store.begin_run(versions=versions())
         summary = run_again(replace(order, derivation=derivation), store, stages=[CHIP_FILES], on_event=on_event)

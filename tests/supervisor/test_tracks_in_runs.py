@@ -86,3 +86,31 @@ def test_chips_are_cut_by_steady_landmarks_where_that_is_asked_for(tracked: Path
     assert [line["affine"] for line in made] == [line["affine"] for line in told]
     raw = [json.loads(line) for line in faceloom.export(tracked).splitlines()]
     assert [line["landmarks"] for line in raw] != [line["landmarks"] for line in told]
+
+
+def test_faces_that_nothing_was_seen_of_have_chips_where_that_is_asked_for(samples: Path, tmp_path: Path) -> None:
+    faceloom.extract(samples / "clip.mp4", tmp_path / "out", size=64, end="8f", track=True, interpolated=True)
+    lose(tmp_path / "out", LOST)
+    blind(tmp_path / "out")
+    faceloom.track(tmp_path / "out")
+    with faceloom.open(tmp_path / "out") as results:
+        laid = [face for face in results if face.mark == "interpolated"]
+        assert laid
+        chips = {face.chip: results.chip(face).tobytes() for face in laid}
+    faceloom.derive(tmp_path / "out", tmp_path / "without", size=64)
+    faceloom.derive(tmp_path / "out", tmp_path / "with", size=64, interpolated=True)
+    with faceloom.open(tmp_path / "without") as results:
+        assert {face.chip for face in results if face.mark == "interpolated"} == {None}
+    with faceloom.open(tmp_path / "with") as results:
+        made = {face.chip: results.chip(face).tobytes() for face in results if face.mark == "interpolated"}
+    assert made == chips
+
+
+def blind(folder: Path) -> None:
+    """Has nobody look again: the folder says that it was made without a detector."""
+    with closing(sqlite3.connect(folder / DATABASE)) as db:
+        (text,) = db.execute("SELECT value FROM meta WHERE key = 'config'").fetchone()
+        config = json.loads(text)
+        del config["stages"]["detect/yunet"]
+        db.execute("UPDATE meta SET value = ? WHERE key = 'config'", (json.dumps(config),))
+        db.commit()

@@ -54,6 +54,18 @@ class OrderOptions(MachineOptions, PrecisionOptions, ChoiceOptions, ExcerptOptio
     """What every order depends on besides its flow and what is written."""
 
 
+class LaidChipOptions(TypedDict, total=False):
+    """Which faces of tracks get chips."""
+
+    interpolated: Annotated[
+        bool,
+        Option(
+            help="also cut chips of faces in tracks that nothing was seen of, and that are laid between others",
+            default=False,
+        ),
+    ]
+
+
 class FillOptions(TypedDict, total=False):
     """How far gaps of tracks are filled."""
 
@@ -84,6 +96,7 @@ class ExtractOptions(
     PublishOptions,
     PeopleOptions,
     FillOptions,
+    LaidChipOptions,
     total=False,
 ):
     """What `extract` takes."""
@@ -252,6 +265,7 @@ class DeriveOptions(
     WeightsOptions,
     RawOptions,
     SmoothOptions,
+    LaidChipOptions,
     ShareOptions,
     CeilingOptions,
     ReserveOptions,

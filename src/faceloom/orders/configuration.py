@@ -2,15 +2,16 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 from faceloom.align import Aligner
 from faceloom.choices import Border, ChipFormat, Crop, Precision, Subsampling
 from faceloom.flow import Flow
-from faceloom.job import Order, Outputs
+from faceloom.job import Derivation, Order, Outputs
 from faceloom.media.excerpts import in_words
 from faceloom.orders.outputs import border_of
-from faceloom.store.configuration import LOOKS
+from faceloom.store.configuration import INTERPOLATED, LOOKS, framing_of
 from faceloom.version import VERSION, version_of
 
 RESULTS = 4
@@ -124,3 +125,9 @@ def models_of(config: Mapping[str, Any]) -> tuple[dict[str, str], ...]:
     others = {stage: told for stage, told in config["stages"].items() if not stage.startswith("detect/")}
     flows = [config["stages"], *({**others, **look} for look in config.get(LOOKS, ()))]
     return tuple({stage: told["weights"] for stage, told in flow.items() if told.get("weights")} for flow in flows)
+
+
+def derivation_of(folder: Path, config: Mapping[str, Any]) -> Derivation:
+    """What it takes to cut the chips of a result folder again as they are to be there."""
+    interpolated = bool(config.get(INTERPOLATED))
+    return Derivation(folder=folder, framing=framing_of(config), models=models_of(config), interpolated=interpolated)

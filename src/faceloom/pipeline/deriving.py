@@ -61,7 +61,7 @@ class DeriveStep:
             objection = self.people.objection(face.embedding)
             if objection is not None:
                 return replace(face, rejected=objection, chip=None, masks={})
-        if face.landmarks is None or face.mark == Mark.INTERPOLATED:
+        if face.landmarks is None or (face.mark == Mark.INTERPOLATED and not self.derivation.interpolated):
             return replace(face, chip=None)
         outputs, size, (height, width) = self.outputs, self.outputs.chip_size, frame.image.shape[:2]
         affine = square_to_chip(face.landmarks, size=size, framing=outputs.framing, frame_shape=(height, width))

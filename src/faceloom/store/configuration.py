@@ -26,6 +26,10 @@ SMOOTH = "smooth"
 """Key of a configuration: whether the folder shows faces in tracks as they are steady; left out: it does not."""
 
 
+INTERPOLATED = "interpolated"
+"""The same: whether faces have chips that nothing was seen of."""
+
+
 class Configuration:
     """The configuration of an open store."""
 

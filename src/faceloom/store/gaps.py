@@ -125,6 +125,8 @@ def write_made(db: sqlite3.Connection, video: TrackedVideo, made: Iterable[tuple
             db.execute(masks, (number, one.before))
         if row.landmarks is not None and row.mark == Mark.FILLED:
             db.executemany(again, ((video.id, row.frame.index, stage) for stage in stages))
+        elif row.chip is not None:
+            db.execute(again, (video.id, row.frame.index, CHIP_FILES))
 
 
 def chips_of_made(db: sqlite3.Connection, video: TrackedVideo) -> Iterator[str]:
