@@ -34,6 +34,7 @@ FLOWS: Mapping[str, Sequence[str]] = {
     "masks": ("--mask", "components", "--mask", "extended", "--mask", "unet"),
     "other": ("--detect", "centerface", "--mask", "unet", "--identify", "dlib"),
     "dlib": ("--identify", "dlib"),
+    "both": ("--mask", "unet", "--identify", "dlib"),
     "tiles": ("--tiles", "640"),
     "rotate": ("--rotate", "90"),
     "overlay": ("--overlay",),

@@ -1,0 +1,32 @@
+"""What the plan says will be held, beside what was held, of runs in processes of their own."""
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+
+from faceloom.engines.engine import Network
+
+
+def run(arguments: list[str | Path]) -> str:
+    command = [sys.executable, "-m", "faceloom", *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
+
+def test_what_loading_took_is_not_held_beside_the_first_batch(
+    samples: Path, tmp_path: Path, network: Callable[[str], Network]
+) -> None:
+    network("dlib")  # 35 MB while it is loaded, where heaps keep what is freed
+    network("unet")  # 52 MB at the first batch
+    portrait = cv2.imread(str(samples / "portrait.png"))
+    for number in range(6):
+        cv2.imwrite(str(tmp_path / f"{number}.png"), cv2.resize(portrait, (250, 250)))  # frames that a heap keeps
+    flow = ["--identify", "dlib", "--mask", "unet", "--json"]
+    run(["profile", tmp_path, *flow])  # which would hold more than the run
+    told = json.loads(
+        run(["extract", tmp_path, "--out", tmp_path / "out", "--threads", "1", "--no-chips", "--quiet", *flow])
+    )
+    assert told["peak_bytes"]["cpu"] <= told["predicted_peak_bytes"]["cpu"]
