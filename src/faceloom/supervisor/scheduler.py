@@ -85,7 +85,8 @@ class Scheduler:
             else take_part(nodes.first(), store, pool, on_event=on_event)
         )
         self._all_devices = list(self._devices)
-        self.predicted_peak_bytes = peak_bytes() + pool.peak_bytes  # what counting and measuring took
+        self._before_bytes = pool.peak_bytes  # what counting and measuring took
+        self.predicted_peak_bytes = peak_bytes() + self._before_bytes
         counts = store.frames.counts()
         self._frames = counts.pending
         self._dealt_to = self._devices[0]
@@ -283,7 +284,7 @@ class Scheduler:
         supervisor = max(one.planner.supervisor_bytes for one in self._devices)
         host = sum(one.planned.plan.host_bytes - one.planner.supervisor_bytes for one in self._devices)
         # The plan of a chunk that nothing fits is tried within the budget all the same.
-        predicted = min(supervisor + host, budget)
+        predicted = min(supervisor + max(host, self._before_bytes), budget)
         self.predicted_peak_bytes = max(self.predicted_peak_bytes, predicted)
         self._store.note_plan(self.plan)
         self._meter.follow(device.name, plan, budget_bytes=budget)

@@ -354,7 +354,7 @@ class Worker:
                 engine = self._engine_of(placements[stage.name])
                 self._ceiling.tighten()
                 self._networks[stage.name] = engine.load(self._job.weights[stage.name], stage.plugin.network)
-        trim_heap()  # of what loading took besides: a heap that keeps what is freed would hold it beside the first batch
+        trim_heap()  # what loading took besides would be held beside the first batch by a heap that keeps what is freed
 
     def _engine_of(self, placement: Placement) -> Engine:
         return self._engines[-1] if placement.device == HOST else self._engines[0]
