@@ -7,7 +7,7 @@ environment with all of them, which takes 1 GiB and for which CI has no time:
 
     pip install . pyarrow pandas pycocotools webdataset datasets label-studio-sdk OpenEXR pyyaml defusedxml matplotlib
     pip install --no-deps supervision ultralytics torchvision   # which would have another OpenCV
-    pip install torch psutil py-cpuinfo polars
+    pip install torch psutil py-cpuinfo polars scipy "pydeprecate<0.14"
 """
 
 import argparse
@@ -103,7 +103,7 @@ def ultralytics_labels(out: Path, pictures: Path, task: str) -> Any:
     from ultralytics.data.dataset import YOLODataset
     from ultralytics.data.utils import check_det_dataset
 
-    shutil.copytree(pictures, out / "images")
+    shutil.copytree(pictures, out / "images", dirs_exist_ok=True)
     (out / "data.yaml").write_text((out / "data.yaml").read_text().replace("path: .", f"path: {out.resolve()}"))
     data = check_det_dataset(str(out / "data.yaml"), autodownload=False)
     return YOLODataset(img_path=data["train"], data=data, task=task).labels

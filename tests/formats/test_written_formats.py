@@ -72,6 +72,14 @@ def test_yolo_has_the_middle_and_size_of_each_box_as_shares_of_the_frame() -> No
     assert files["labels/deep/empty.txt"] == b""
 
 
+@pytest.mark.parametrize("source", ["a.jpg", "images/a.jpg", "x/images/y/images/a.b.jpg", "images.jpg"])
+def test_yolo_has_labels_where_ultralytics_looks_for_them(source: str) -> None:
+    frame = replace(FRAMES[0], id=FrameId(source, 0), time=None)
+    # img2label_paths of ultralytics 8.4, of a picture that lies below images/
+    expected = "/labels/".join(f"/images/{source}".rsplit("/images/", 1)).rsplit(".", 1)[0] + ".txt"
+    assert expected[1:] in files_of("yolo", frames=[frame])
+
+
 def test_yolo_pose_has_five_points_of_each_face() -> None:
     files = files_of("yolo-pose")
     assert b"kpt_shape: [5, 3]" in files["data.yaml"]

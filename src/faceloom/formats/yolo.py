@@ -23,8 +23,14 @@ def write_labels(frames: Frames, *, keypoints: bool) -> Iterator[Piece]:
     yield "data.yaml", (_DATA + _POSE * keypoints).encode()
     once = unique_names()
     for frame in frames:
-        name = once(f"labels/{without_suffix(below(frame_name(frame)))}.txt", "name without suffix")
+        name = once(_label_name(below(frame_name(frame))), "name without suffix")
         yield name, "".join(f"{_row(face, frame, keypoints=keypoints)}\n" for face in frame.faces).encode()
+
+
+def _label_name(picture: str) -> str:
+    """Where Ultralytics looks for a picture's labels: the last folder named `images` above it is `labels` instead."""
+    before, _, after = f"/images/{picture}".rpartition("/images/")
+    return f"{before}/labels/{without_suffix(after)}.txt".removeprefix("/")
 
 
 def _row(face: FaceRecord, frame: FrameRecord, *, keypoints: bool) -> str:
