@@ -22,6 +22,7 @@ def test_what_loading_took_is_not_held_beside_the_first_batch(
     network("dlib")  # 35 MB while it is loaded, where heaps keep what is freed
     network("unet")  # 52 MB at the first batch
     portrait = cv2.imread(str(samples / "portrait.png"))
+    assert portrait is not None
     for number in range(6):
         cv2.imwrite(str(tmp_path / f"{number}.png"), cv2.resize(portrait, (250, 250)))  # frames that a heap keeps
     flow = ["--identify", "dlib", "--mask", "unet", "--json"]
