@@ -9,6 +9,7 @@ from faceloom.faces import Face
 from faceloom.faults import Fault
 from faceloom.job import Job
 from faceloom.media.chunks import Chunk, Span
+from faceloom.media.extents import Extents
 from faceloom.media.numbered import USUAL_RATE
 from faceloom.media.sources import Shape, Source, VideoIndex
 from faceloom.memory.footprints import Footprint
@@ -39,6 +40,13 @@ class Count:
     source: Source
     rate: Fraction = USUAL_RATE
     """Frames a second of numbered pictures."""
+
+
+@dataclass(frozen=True, slots=True)
+class Locate:
+    """To a worker: where the packets of a video lie, of which only the index is here."""
+
+    source: Source
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +111,10 @@ class Guess:
 
 @dataclass(frozen=True, slots=True)
 class Counted:
-    """From a worker: what a video holds and the sha256 of its file, or why it cannot be read."""
+    """From a worker: what a video holds and the sha256 of its file, or why it cannot be read.
+
+    Without that where only parts of the file are here.
+    """
 
     source: Source
     index: VideoIndex | None = None
@@ -113,6 +124,15 @@ class Counted:
     """Whether it is one at all, so that it fails if it cannot be read."""
     fault: Fault | None = None
     """Whose fault it is that it cannot be read, if not the file's own."""
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """From a worker: where the packets of a video lie, or why that cannot be told."""
+
+    source: Source
+    extents: Extents | None = None
+    reason: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,5 +231,5 @@ class Held:
     """Seconds since this process began to read its first chunk."""
 
 
-Request = Begin | Confine | Count | Probe | TryOut | ReadFaces | Do | Measure | Guess
-Answer = Counted | Probed | FacesRead | Reading | Done | Starved | Measured | Fatal | Died | Lost | Sent
+Request = Begin | Confine | Count | Locate | Probe | TryOut | ReadFaces | Do | Measure | Guess
+Answer = Counted | Located | Probed | FacesRead | Reading | Done | Starved | Measured | Fatal | Died | Lost | Sent

@@ -228,20 +228,35 @@ def test_what_cannot_be_fetched_is_a_row_and_is_done_when_it_can(
     server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(remote, "FIRST_WAIT_S", 0.001)
-    server.faults = {"portrait.png": [503] * 20}
-    names = ["portrait.png", "cut.jpg"]
+    server.faults = {"portrait.png": [503] * 20, "clip.mp4": [503] * 20}
+    names = ["portrait.png", "cut.jpg", "deep/clip.mp4"]
     first = extract([url(server, name) for name in names], tmp_path / "out", size=64)
-    assert (first.frames, first.failed) == (2, 1)
-    (failed,) = [row for row in read_frames(tmp_path / "out") if row["status"] == "failed"]
-    assert failed["source"] == "portrait.png"
-    assert "cannot be fetched" in failed["reason"]
-    assert "503" in failed["reason"]
+    assert (first.frames, first.failed) == (3, 2)
+    failed = [row for row in read_frames(tmp_path / "out") if row["status"] == "failed"]
+    assert {row["source"] for row in failed} == {"portrait.png", "clip.mp4"}
+    assert all("cannot be fetched" in row["reason"] for row in failed)
+    assert all("503" in row["reason"] for row in failed)
     again = extract([url(server, name) for name in names], tmp_path / "out", size=64)
-    assert again.failed == 1
+    assert again.failed == 2
     server.faults = {}
     last = extract([url(server, name) for name in names], tmp_path / "out", size=64)
-    assert (last.frames, last.failed) == (2, 0)
+    assert (last.frames, last.failed) == (27, 0)
     assert not (tmp_path / "out/.scratch").exists()
+
+
+def test_what_cannot_be_fetched_in_one_wave_keeps_its_reason_through_the_next(
+    server: Server, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from faceloom.supervisor import fetching
+
+    monkeypatch.setattr(remote, "FIRST_WAIT_S", 0.001)
+    monkeypatch.setattr(fetching, "_FILES_A_WAVE", (1, 1, 1))
+    server.faults = {"portrait.png": [503] * 20, "clip.mp4": [503] * 20}
+    names = ["portrait.png", "deep/clip.mp4", "cut.jpg"]
+    extract([url(server, name) for name in names], tmp_path / "out", size=64)
+    failed = [row for row in read_frames(tmp_path / "out") if row["status"] == "failed"]
+    assert {row["source"] for row in failed} == {"portrait.png", "clip.mp4"}
+    assert all("cannot be fetched" in row["reason"] for row in failed)
 
 
 def test_an_object_that_has_changed_is_done_again_and_no_other(bucket: str, samples: Path, tmp_path: Path) -> None:

@@ -2,6 +2,7 @@
 
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,8 @@ from faceloom.events import Event, Notice
 from faceloom.media import remote
 from faceloom.store.publishing import publish
 from faceloom.store.reading import read_frames
+from faceloom.supervisor import fetching
+from films import write_film
 from jobs import exported, files_below
 
 pytest.importorskip("s3fs", reason="s3fs is not installed here: it is in the extra 'remote'")
@@ -31,7 +34,9 @@ class Faulty:
     def __init__(self, app: App) -> None:
         self._app = app
         self.faults: dict[str, list[Any]] = {}
-        """By the end of the object's name: a status with a body, or the bytes after which an answer breaks off."""
+        """By the end of the object's name: a status with a body, the bytes after which an answer breaks off, something
+        that is done before the answer, or None for an answer as it should be.
+        """
         self.fetched: list[str] = []
         self._lock = threading.Lock()
 
@@ -43,6 +48,9 @@ class Faulty:
                 self.fetched.append(name)
             faults = self.faults.get(name, []) if is_get else []
             fault = faults.pop(0) if faults else None
+        if callable(fault):
+            fault()
+            fault = None
         if fault is None:
             return self._app(environ, start)
         if isinstance(fault, tuple):
@@ -200,3 +208,94 @@ def test_a_result_is_published_to_a_bucket_and_what_is_there_is_left_alone(
         path.parent.mkdir(parents=True, exist_ok=True)
         path.write_bytes(client.get_object(Bucket=BUCKET, Key=told["Key"])["Body"].read())
     require_same(tmp_path / "faces", here)
+
+
+def put(name: str, content: bytes) -> None:
+    import boto3
+
+    boto3.client("s3").put_object(Bucket=BUCKET, Key=name, Body=content)
+
+
+def test_an_object_that_changes_between_its_listing_and_its_end_is_done_as_it_is_then(
+    store: Faulty, samples: Path, media: Path, tmp_path: Path
+) -> None:
+    other = (samples / "crowd.jpg").read_bytes()
+    same_size = (media / "1.png").read_bytes()[:-1] + b"x"
+    store.faults = {"0.png": [lambda: put("0.png", other)], "1.png": [lambda: put("1.png", same_size)]}
+    extract(f"s3://{BUCKET}", tmp_path / "out", size=64)
+    (tmp_path / "media/deep").mkdir(parents=True)
+    for path in media.rglob("*.*"):
+        (tmp_path / "media" / path.relative_to(media)).write_bytes(path.read_bytes())
+    (tmp_path / "media/0.png").write_bytes(other)
+    (tmp_path / "media/1.png").write_bytes(same_size)
+    extract(tmp_path / "media", tmp_path / "here", size=64)
+    require_same(tmp_path / "out", tmp_path / "here")
+    before = len(store.fetched)
+    assert extract(f"s3://{BUCKET}", tmp_path / "out", size=64).skipped == 29
+    assert len(store.fetched) == before, "what is done is fetched again"
+
+
+@pytest.fixture(scope="module")
+def film(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return write_film(tmp_path_factory.mktemp("film") / "film.mp4", samples / "clip.mp4", options={"g": "10"})
+
+
+@pytest.fixture
+def large(film: Path, store: Faulty, monkeypatch: pytest.MonkeyPatch) -> str:
+    """The film in the bucket, where it passes for a large one."""
+    monkeypatch.setattr(fetching, "_LARGE_BYTES", 100_000)
+    monkeypatch.setattr(remote, "_PART_BYTES", 200_000)
+    put("films/film.mp4", film.read_bytes())
+    return f"s3://{BUCKET}/films/film.mp4"
+
+
+def test_parts_of_a_film_come_through_faults(store: Faulty, film: Path, large: str, tmp_path: Path) -> None:
+    store.faults = {
+        "film.mp4": [
+            None,
+            ("503 Slow Down", SLOW_DOWN),
+            0,
+            None,
+            ("500 Internal Server Error", b""),
+            *[None, 50_000, lambda: time.sleep(1), ("503 Slow Down", SLOW_DOWN), 1000] * 3,
+        ]
+    }
+    options: dict[str, Any] = {"size": 64, "start": "2.0", "end": "2.5"}
+    extract(film, tmp_path / "here", **options)
+    assert extract(large, tmp_path / "out", **options).failed == 0
+    assert not any(store.faults.values()), "a fault was not met"
+    require_same(tmp_path / "out", tmp_path / "here")
+
+
+def test_a_film_that_changes_while_its_parts_are_fetched_is_named_and_done_anew(
+    store: Faulty, film: Path, large: str, samples: Path, tmp_path: Path
+) -> None:
+    other = write_film(tmp_path / "other.mp4", samples / "clip.mp4", times=5, options={"g": "12"})
+    store.faults = {"film.mp4": [*[None] * 15, lambda: put("films/film.mp4", other.read_bytes())]}
+    options: dict[str, Any] = {"align": None, "mask": (), "scratch": int(1.9 * film.stat().st_size)}
+    first = extract(large, tmp_path / "out", **options)
+    assert first.failed > 0
+    reasons = {row["reason"] for row in read_frames(tmp_path / "out") if row["status"] == "failed"}
+    assert len(reasons) == 1
+    assert "has changed while it was fetched" in reasons.pop()
+    assert extract(large, tmp_path / "out", **options).failed == 0
+    other.rename(tmp_path / "film.mp4")
+    extract(tmp_path / "film.mp4", tmp_path / "here", align=None, mask=())
+    require_same(tmp_path / "out", tmp_path / "here")
+
+
+def test_a_token_that_expires_between_parts_of_a_film_is_named_and_what_is_left_is_done_later(
+    store: Faulty, film: Path, large: str, tmp_path: Path
+) -> None:
+    store.faults = {"film.mp4": [*[None] * 32, *[("400 Bad Request", EXPIRED)] * 100]}
+    options: dict[str, Any] = {"align": None, "mask": (), "scratch": int(1.9 * film.stat().st_size)}
+    first = extract(large, tmp_path / "out", **options)
+    assert 0 < first.failed < 150
+    reasons = {row["reason"] for row in read_frames(tmp_path / "out") if row["status"] == "failed"}
+    assert "expired" in reasons.pop().lower()
+    assert not reasons
+    store.faults = {}
+    again = extract(large, tmp_path / "out", **options)
+    assert (again.failed, again.skipped) == (0, 150 - first.failed)
+    extract(film, tmp_path / "here", align=None, mask=())
+    require_same(tmp_path / "out", tmp_path / "here")

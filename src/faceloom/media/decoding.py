@@ -17,6 +17,7 @@ from av.video.stream import VideoStream
 
 from faceloom.errors import MediaError, NotMovingError
 from faceloom.media.clocks import Piece, Pieces, on_one_clock
+from faceloom.media.parts import parts_of
 from faceloom.media.shortage import raise_if_short
 from faceloom.media.sniffing import HEAD_BYTES, is_text, raw_format
 from faceloom.units import MIB
@@ -105,6 +106,11 @@ def _moving(container: InputContainer) -> list[VideoStream]:
     return [stream for stream in streams if not stream.disposition & av.stream.Disposition.attached_pic]
 
 
+def marked_keyframes(stream: VideoStream) -> frozenset[int]:
+    """Where the packets lie that the container's index calls keyframes; the stream itself may know of others."""
+    return frozenset(entry.pos for entry in stream.index_entries if entry.is_keyframe)
+
+
 def spare_bytes(stream: VideoStream) -> int:
     """Where at least so much can be had, no decoder has been refused what it needs for one picture."""
     return 3 * stream.codec_context.height * stream.codec_context.width + _OPENING_BYTES
@@ -152,10 +158,17 @@ class Decoded:
 
 
 def decode(pieces: Iterable[Piece], stream: VideoStream) -> Iterator[Decoded]:
-    """Frames in order of presentation; a packet that cannot be decoded gives none."""
+    """Frames in order of presentation; a packet that cannot be decoded gives none.
+
+    Raises:
+        MediaError: only parts of the file are here, and a packet's is not.
+    """
     aspect_of, context = _Aspect(stream), stream.codec_context
+    parts = parts_of(Path(stream.container.name))
     is_suspect = False
     for packet, is_last in _with_ends(pieces, stream):
+        if packet is not None and parts is not None:
+            parts.require(packet.pos, packet.size)
         if packet is not None and packet.is_corrupt:  # cut off: decoders make up the rest without a word
             is_suspect = True
             if not is_last:

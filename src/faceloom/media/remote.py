@@ -8,14 +8,17 @@ import itertools
 import random
 import re
 import threading
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path, PurePosixPath
 from typing import Any, TypeVar
 
 from faceloom.errors import FaceloomError, MediaError, RequestError
+from faceloom.media.parts import ByteRange
 from faceloom.media.sources import RemoteAddress, printable
 
 MARK = "://"
@@ -29,11 +32,15 @@ _TAGS = ("ETag", "etag", "md5Hash", "content_md5", "CRC", "chksum")
 _TIMES = ("LastModified", "last_modified", "mtime", "created", "date_time")
 """What tells that an object is another now, by what fsspec's file systems call it; times where there is no more."""
 _BLOCK_BYTES = 1 << 18
+_PART_BYTES = 1 << 23
+"""Of one request for a part of an object, which is held in memory, by each of the connections."""
 TRIES = 6
 FIRST_WAIT_S = 0.25
 _LONGEST_WAIT_S = 20.0
 _FINAL = (FileNotFoundError, PermissionError, NotImplementedError, KeyError, FaceloomError)
 """Of what asking again does not help."""
+_EXPIRED = "FileExpired"
+"""The error of s3fs where an object has another ETag than it had."""
 Answer = TypeVar("Answer")
 
 
@@ -61,14 +68,101 @@ class RemoteFile:
         """None where nothing tells before it is fetched."""
         return self.address.size_bytes or None
 
+    def now(self) -> "RemoteFile":
+        """The same as it is there now.
+
+        Raises:
+            Exception: whatever a file system raises.
+        """
+        assert self.files is not None
+        told = _file(self.files, self.path, self.name, "", self.files.facts(self.path)).address
+        tag = self.address.tag if _NO_TAG in {told.tag, self.address.tag} else told.tag
+        return replace(self, address=replace(told, url=self.address.url, tag=tag))
+
+    def require_same(self) -> None:
+        """Asks whether the object is still what it was.
+
+        Raises:
+            ChangedError: it is not.
+            Exception: whatever a file system raises.
+        """
+        if self.now().address != self.address:
+            raise ChangedError("it has changed while it was fetched")
+
+
+class ChangedError(MediaError):
+    """An object is another now than when it was listed."""
+
 
 class RemoteFiles:
     """One file system of fsspec, as it was opened for an address."""
 
     def __init__(self, system: Any, *, is_archive: bool) -> None:
         self.system = system
+        self.is_archive = is_archive
         # The members of an archive are read through one file, which has one place at a time.
         self._lock = threading.Lock() if is_archive else None
+
+    def facts(self, path: str) -> Mapping[str, Any]:
+        """What is told of an object, asked anew."""
+        self.system.invalidate_cache(path)
+        facts: Mapping[str, Any] = self.system.info(path)
+        return facts
+
+    @contextmanager
+    def _as_listed(self, path: str, **told: Any) -> Iterator[Any]:
+        """An object, opened; S3 is asked for it only as far as it is still what was listed.
+
+        Raises:
+            ChangedError: it is not.
+        """
+        try:
+            with self.system.open(path, "rb", **told) as file:
+                yield file
+        except OSError as error:
+            if type(error).__name__ == _EXPIRED:
+                raise ChangedError("it has changed while it was fetched") from error
+            raise
+
+    def read(self, path: str, first: int, stop: int) -> bytes:
+        """Some bytes of an object, in one request.
+
+        Raises:
+            OSError: others came, or fewer.
+            Exception: whatever a file system raises.
+        """
+        with self._as_listed(path, block_size=_PART_BYTES, cache_type="none") as file:
+            return _part(file, first, stop)
+
+    def fetch_ranges(self, path: str, target: Path, ranges: Sequence[ByteRange], *, stop: threading.Event) -> None:
+        """Writes parts of an object to where they are in a file that is there, as long as all of it.
+
+        What breaks off is gone on with where it was.
+
+        Raises:
+            MediaError: nobody waits for it any more.
+            Exception: whatever a file system raises at last.
+        """
+        cut = [(at, min(end, at + _PART_BYTES)) for begin, end in ranges for at in range(begin, end, _PART_BYTES)]
+        left = deque(cut)
+
+        def fetch() -> None:
+            with self._as_listed(path, block_size=_PART_BYTES, cache_type="none") as file:
+                while left:
+                    if stop.is_set():
+                        raise MediaError("was not waited for")
+                    copy.seek(left[0][0])
+                    copy.write(_part(file, *left[0]))
+                    left.popleft()
+
+        with target.open("r+b") as copy:
+            while left:
+                before = len(left)
+                try:
+                    patiently(fetch, stop)
+                except Exception:
+                    if len(left) == before:
+                        raise
 
     def fetch(self, path: str, target: Path, *, most_bytes: int, stop: threading.Event) -> int:
         """Writes an object to a file, and gives its size.
@@ -85,7 +179,7 @@ class RemoteFiles:
     def _fetch(self, path: str, target: Path, most_bytes: int, stop: threading.Event) -> int:
         size = 0
         told = {"block_size": _BLOCK_BYTES * 16, "cache_type": "readahead"}
-        with self.system.open(path, "rb", **told) as file, target.open("wb") as copy:
+        with self._as_listed(path, **told) as file, target.open("wb") as copy:
             while block := file.read(_BLOCK_BYTES):
                 size += len(block)
                 if size > most_bytes:
@@ -94,6 +188,14 @@ class RemoteFiles:
                     raise MediaError("was not waited for")
                 copy.write(block)
         return size
+
+
+def _part(file: Any, first: int, stop: int) -> bytes:
+    file.seek(first)
+    content = bytes(file.read(stop - first))
+    if len(content) != stop - first:
+        raise OSError(f"{len(content):,} bytes came, not {stop - first:,}")
+    return content
 
 
 def find_remote(address: str, *, prefix: str | None = None) -> Iterator[RemoteFile]:
@@ -234,10 +336,16 @@ def _walk(system: Any, root: str) -> Iterator[tuple[str, Mapping[str, Any]]]:
 def _file(files: RemoteFiles, path: str, name: str, address: str, facts: Mapping[str, Any]) -> RemoteFile:
     tag = next((facts[key] for key in (*_TAGS, *_TIMES) if facts.get(key) is not None), "")
     text = tag.isoformat() if isinstance(tag, datetime) else str(tag)
-    number = int.from_bytes(hashlib.sha256(text.encode()).digest()[:8], "big") >> 1
-    # Zero is what is said of a file that is gone.
-    told = RemoteAddress(url=printable(address), size_bytes=int(facts.get("size") or 0), tag=number or 1)
+    told = RemoteAddress(url=printable(address), size_bytes=int(facts.get("size") or 0), tag=_number(text))
     return RemoteFile(name=name, address=told, files=files, path=path)
+
+
+def _number(tag: str) -> int:
+    # Zero is what is said of a file that is gone.
+    return int.from_bytes(hashlib.sha256(tag.encode()).digest()[:8], "big") >> 1 or 1
+
+
+_NO_TAG = _number("")
 
 
 def _address_of(shown: str, path: str) -> str:

@@ -19,10 +19,19 @@ from numpy.typing import NDArray
 from faceloom.errors import MediaError
 from faceloom.media.clocks import Piece
 from faceloom.media.decoders import Coding, decoder_bytes
-from faceloom.media.decoding import Decoded, decode, has_several_streams, open_video, pieces_of, video_stream
+from faceloom.media.decoding import (
+    Decoded,
+    decode,
+    has_several_streams,
+    marked_keyframes,
+    open_video,
+    pieces_of,
+    video_stream,
+)
 from faceloom.media.deinterlacing import HELD_PICTURES
 from faceloom.media.notes import Note
 from faceloom.media.parameter_sets import HEAD_BYTES, CodedSize, sizes_in
+from faceloom.media.parts import parts_of
 from faceloom.media.sources import Shape, VideoIndex
 from faceloom.media.video_pixels import Look, look_ahead, look_at
 
@@ -240,13 +249,14 @@ def _list_packets(path: Path) -> _Listed:
     sizes: frozenset[CodedSize] = frozenset()
     with open_video(path) as container:
         stream = video_stream(container, path)
+        marked = marked_keyframes(stream) if parts_of(path) else None  # packets that are not here do not tell
         for piece in pieces_of(container, stream):
             packet = piece.packet
             if packet.is_discard:
                 continue
             all_timed &= packet.pts is not None
             ticks.append(packet.pts or 0)
-            keyframes.append(packet.is_keyframe)
+            keyframes.append(packet.is_keyframe if marked is None else packet.pos in marked)
             stretches.append(piece.stretch)
             if packet.is_keyframe:
                 sizes = _with_sizes(sizes, packet, stream.codec_context)

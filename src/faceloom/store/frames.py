@@ -38,6 +38,8 @@ class FrameStates:
         self._folder = folder
         self._again = again
         self._round = now
+        self.here: tuple[Path, range] | None = None
+        """Of this file only these frames can be read for now: nothing else of it is pending."""
 
     def pending(self) -> Iterator[PendingFrame]:
         """The frames of this run's sources that are still to be done, in order; commits may go on meanwhile."""
@@ -47,8 +49,9 @@ class FrameStates:
                 file = place_of(self._folder, path)
                 kinds = SourceKind(kind)
                 source = Source(name=name, path=file, kind=kinds, time_base=time_base, notes=read_notes(notes))
-                yield PendingFrame(source=source, index=index, ticks=ticks, seek_ticks=seek_ticks)
                 at = (source_id, index)
+                if self.here is None or file != self.here[0] or index in self.here[1]:
+                    yield PendingFrame(source=source, index=index, ticks=ticks, seek_ticks=seek_ticks)
 
     def leads(self, spans: Sequence[Span], block: int) -> Iterator[Span]:
         """The frames that come before some of these in their blocks of so many frames, and are not among them."""
@@ -185,14 +188,14 @@ class FrameStates:
         """Has frames of this run's sources that failed done, and counted, again where that can help.
 
         It can where there was not enough memory, where the machine was at fault, and where the versions of this program
-        or of its decoders are others now.
+        or of its decoders are others now. What failed in this run stays as it is.
 
         Args:
             every: all that failed, whyever.
         """
         others = "SELECT id FROM run WHERE versions != (SELECT versions FROM run WHERE id = :run)"
         can_help = f"substr(reason, 1, :length) = :starved OR fault IS NOT NULL OR coalesce(tried_in, 0) IN ({others})"
-        failed = f"status = 'failed' AND (:every OR tried_in IS NULL OR {can_help})"
+        failed = f"status = 'failed' AND (tried_in IS NULL OR (tried_in != :run AND (:every OR {can_help})))"
         sources = "source_id IN (SELECT id FROM source WHERE run_id = :run"
         values = {"length": len(STARVED), "starved": STARVED, "run": self._round.run_id, "every": every}
         with transaction(self._db):

@@ -107,6 +107,9 @@ class Sources:
                 "UPDATE source SET path = ?, mtime_ns = ?, run_id = ? WHERE id = ?",
                 (path, state[1], self._round.run_id, source_id),
             )
+            if source.address is not None:  # what could not be fetched was taken for a picture
+                never_read = "NOT EXISTS (SELECT 1 FROM frame WHERE source_id = source.id AND status = 'done')"
+                self._db.execute(f"UPDATE source SET kind = ? WHERE id = ? AND {never_read}", (source.kind, source_id))
             return named, Known.SAME
         self._forget(source_id, name)
         self._insert_source(named, path, state)
@@ -170,7 +173,7 @@ class Sources:
         """The only frame of a picture, to be done. Call within `adding`."""
         self._db.execute("INSERT INTO frame (source_id, idx) SELECT id, 0 FROM source WHERE name = ?", (source.name,))
 
-    def add_video(self, source: Source, index: VideoIndex, *, sha256: str, wanted: range | None = None) -> None:
+    def add_video(self, source: Source, index: VideoIndex, *, sha256: str | None, wanted: range | None = None) -> None:
         """The frames of a video, to be done, or those with these indexes. Call within `adding`."""
         self._db.execute(
             "UPDATE source SET time_base = ?, sha256 = ?, reading_bytes = ? WHERE name = ?",
@@ -237,6 +240,15 @@ class Sources:
         self._db.execute("UPDATE source SET run_id = ? WHERE id = ?", (run, row[0]))
         query = "UPDATE frame SET status = 'failed', reason = ?, fault = ?, tried_in = ? WHERE source_id = ?"
         self._db.execute(f"{query} AND status = 'pending'", (reason, Fault.MACHINE, run, row[0]))
+
+    def again(self, address: RemoteAddress, reason: str) -> bool:
+        """Has frames of an object that failed for this reason done, and counted, again; whether there are any."""
+        failed = "status = 'failed' AND reason = ? AND source_id IN (SELECT id FROM source WHERE path = ?"
+        values = (reason, address.url.encode())
+        with transaction(self._db):
+            uncounted = self._db.execute(f"DELETE FROM frame WHERE {failed} AND time_base IS NULL)", values).rowcount
+            again = "status = 'pending', reason = NULL, fault = NULL, tried_in = NULL"
+            return uncounted + self._db.execute(f"UPDATE frame SET {again} WHERE {failed})", values).rowcount > 0
 
     def refuse_changed(self, *, but_gone: bool = False) -> Iterator[str]:
         """Gives up what is to be done again in files that are gone or have changed, and says why, file by file.

@@ -8,9 +8,23 @@ from pathlib import Path
 from faceloom.errors import MediaError, RequestError
 from faceloom.events import FORGOTTEN, OUT_OF_MEMORY, SOURCE_CHANGED, WORKER_RESTARTED, Counting, Notice, OnEvent
 from faceloom.media.excerpts import WHOLE, Excerpt
+from faceloom.media.extents import Extents
 from faceloom.media.listing import Inputs
 from faceloom.media.sources import Found, Missing, PassedOver, Source, SourceKind, longer_names
-from faceloom.messages import Answer, Confine, Count, Counted, Died, Probe, Probed, Request, Starved, TryOut
+from faceloom.messages import (
+    Answer,
+    Confine,
+    Count,
+    Counted,
+    Died,
+    Locate,
+    Located,
+    Probe,
+    Probed,
+    Request,
+    Starved,
+    TryOut,
+)
 from faceloom.store.frames import STARVED
 from faceloom.store.sources import Known
 from faceloom.store.store import Store
@@ -59,6 +73,15 @@ def add_inputs(
     named = frozenset(path.absolute() for path in inputs.roots)
     _count_videos(prober, store, excerpt, rate=inputs.rate, named=named, on_event=on_event, should_stop=should_stop)
     _look_at_pictures(prober, store, should_stop=should_stop)
+
+
+def locate_packets(source: Source, pool: WorkerPool, *, worker_bytes: int, on_event: OnEvent) -> Extents | str:
+    """Where the packets of a video lie, of which only the index is here; or why that cannot be told."""
+    answer = _Prober(pool, Confine(worker_bytes, has_videos=True), on_event=on_event).ask(Locate(source))
+    if isinstance(answer, Located):
+        return answer.extents or answer.reason
+    assert isinstance(answer, Died | Starved)
+    return answer.reason
 
 
 def _add_sources(inputs: Inputs, store: Store, *, on_event: OnEvent, should_stop: ShouldStop) -> None:
@@ -154,7 +177,7 @@ def _add_video(store: Store, source: Source, counted: Counted, excerpt: Excerpt)
     if problem and not wanted and wanted.stop == len(counted.index.keyframes):  # there may have been some, cut off
         store.sources.add_failed(source, problem)
         return 0
-    store.sources.add_video(source, counted.index, sha256=counted.sha256, wanted=wanted)
+    store.sources.add_video(source, counted.index, sha256=counted.sha256 or None, wanted=wanted)
     return len(wanted)
 
 

@@ -26,7 +26,9 @@ from faceloom.events import (
 )
 from faceloom.job import Order
 from faceloom.media.excerpts import WHOLE
+from faceloom.media.extents import Extents
 from faceloom.media.listing import Inputs
+from faceloom.media.sources import Found, Source
 from faceloom.memory.usage import peak_bytes
 from faceloom.solver.plan import Plan, one_phase
 from faceloom.store.frames import STARVED
@@ -35,8 +37,9 @@ from faceloom.supervisor.cluster import Cluster
 from faceloom.supervisor.effects import without_effect
 from faceloom.supervisor.faces_file import take_faces
 from faceloom.supervisor.fetching import Fetcher, Unfetched, scratch_bytes_below
-from faceloom.supervisor.inputs import ShouldStop, add_inputs
+from faceloom.supervisor.inputs import ShouldStop, add_inputs, locate_packets
 from faceloom.supervisor.node_intake import NodeIntake
+from faceloom.supervisor.parts import PartsRun
 from faceloom.supervisor.scheduler import Scheduler
 from faceloom.supervisor.survey import probe_bytes, refuse_starved
 from faceloom.supervisor.workers import WorkerPool, here
@@ -183,6 +186,16 @@ class _Run:
             store.folder,
             most_bytes=scratch_bytes_below(store.folder, self._order.scratch_bytes),
             is_wanted=lambda one: store.sources.is_wanted(one.address),
+            is_excerpt=self._order.excerpt != WHOLE,
+        )
+        parts = PartsRun(
+            store=store,
+            fetcher=fetcher,
+            locate=self._locate,
+            add=self._add_fetched,
+            work=self.work,
+            should_stop=self._should_stop,
+            block=self._order.flow.detect_every,
         )
         with store.scratch(), fetcher:
             for wave in fetcher.waves():
@@ -190,6 +203,19 @@ class _Run:
                     return
                 self._add_inputs(Inputs(found=wave.found), wave.unfetched)
                 self.work()
+                for video in wave.in_part:
+                    if not self._should_stop():
+                        parts.do(video)
+
+    def _add_fetched(self, one: Found | Unfetched) -> None:
+        if isinstance(one, Unfetched):
+            self._add_inputs(Inputs(), [one])
+        else:
+            self._add_inputs(Inputs(found=(one,)))
+
+    def _locate(self, source: Source) -> Extents | str:
+        worker_bytes = probe_bytes(self._budget.host_bytes)
+        return locate_packets(source, self._pool, worker_bytes=worker_bytes, on_event=self._tell)
 
     def refuse_nothing(self, inputs: Inputs) -> None:
         """Raises an error if nothing has been done and nothing can be done; a shard of few inputs may have none.

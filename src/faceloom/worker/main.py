@@ -18,6 +18,7 @@ from faceloom.errors import BudgetError, FaceloomError, InstallationError, NotMo
 from faceloom.faults import fault_of, limit_in_words
 from faceloom.job import Job
 from faceloom.media.numbered import digest_of, is_pattern
+from faceloom.media.parts import parts_of
 from faceloom.media.sniffing import Content, by_suffix
 from faceloom.media.sources import Shape, Source, is_guess
 from faceloom.memory.ceilings import NO_CEILING, ProcessCeiling
@@ -34,6 +35,8 @@ from faceloom.messages import (
     Fatal,
     Guess,
     Held,
+    Locate,
+    Located,
     Measure,
     Measured,
     Probe,
@@ -153,6 +156,9 @@ def _serve(requests: "queue.SimpleQueue[Request | BaseException]", speaker: _Spe
             case Count() as request:
                 ceiling.tighten()
                 speaker.say(_count(request))
+            case Locate(source):
+                ceiling.tighten()
+                speaker.say(_locate(source))
             case Probe(sources):
                 speaker.say(Probed(sources, tuple(map(_look, sources))))
             case TryOut(source):
@@ -247,6 +253,18 @@ def _try_out(source: Source) -> Probed | Starved:
     return Probed((source,), (shape_read(height, width, source.path.stat().st_size),))
 
 
+def _locate(source: Source) -> Located | Starved:
+    from faceloom.media.locating import locate
+
+    gc.collect()
+    try:
+        return Located(source, locate(source.path))
+    except MemoryError as error:
+        return _starved_counting(error)
+    except Exception as error:  # then the video is fetched whole
+        return Located(source, reason=str(error) or type(error).__name__)
+
+
 def _count(request: Count) -> Counted | Starved:
     from faceloom.media.numbered_index import index_numbered
     from faceloom.media.soundness import raise_if_broken, read_sound_video
@@ -256,7 +274,7 @@ def _count(request: Count) -> Counted | Starved:
     gc.collect()  # containers and streams of the one before hold each other
     try:
         index = index_numbered(path, request.rate) if is_pattern(path) else index_video(path)
-        return Counted(request.source, index, sha256=digest_of(path))
+        return Counted(request.source, index, sha256="" if parts_of(path) else digest_of(path))
     except TooLargeError as error:
         return Starved("counting", str(error), error.shape)
     except MemoryError as error:
