@@ -28,6 +28,8 @@ in which one still does stay below DIR/unproven. Run the same command again afte
   faceloom redact party.mp4 --out public                          every face blurred
   faceloom redact holiday --out public --with solid --over box    black boxes, in pictures and videos
   faceloom redact faces --out public --except ann                 from a result folder, everybody but one person
+  faceloom redact 'shot_%04d.png' --fps 24 --out public           numbered pictures, as one video
+  faceloom redact rtsp://host/path --out public                   while it comes, until Ctrl-C
 """
 
 
@@ -118,7 +120,8 @@ REDACT = Command(
         Argument(
             name="inputs",
             metavar="INPUT",
-            help="a picture, a video, a folder with everything below it; or a result folder, as it is corrected",
+            help="a picture, a video, a folder with everything below it; a result folder, as it is corrected; or one"
+            " live source: camera:0, an address as in rtsp://host/path, or - for standard input",
             nargs="+",
         ),
     ),

@@ -39,8 +39,8 @@ _ADDRESS = re.compile(r"(rtsps?|https?|rtmps?|rtp|udp|tcp|srt)://.+", re.ASCII)
 _SIZE = re.compile(r"(\d{1,5})x(\d{1,5})", re.ASCII)
 _OPENING_S, _READING_S = 10.0, 10.0
 _FIRST_WAIT_S, _LONGEST_WAIT_S = 0.5, 8.0
-_HELD = 2
-"""Frames that wait for whoever reads: the one that comes next, and the newest."""
+_ASKED_EVERY_S = 0.2
+"""How often somebody who waits is asked whether it is still wanted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +54,8 @@ class LiveSettings:
     """Frames a second of raw frames, of numbered pictures, and what a camera is asked for."""
     reconnect_s: float = 30.0
     """How long a source that has broken off is tried to be opened again."""
+    held: int = 2
+    """Frames of a source that never ends that wait for whoever reads: the one that comes next, and the newest."""
 
 
 def size_of(told: str | None) -> tuple[int, int] | None:
@@ -77,6 +79,21 @@ def is_live(item: str) -> bool:
     return is_pattern(Path(item))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True, eq=False)
+class LiveFrame:
+    """A frame of a live source, and what it was made of."""
+
+    frame: Frame
+    decoded: Decoded | None = None
+    """As the decoder gave it; None where there is none, or no picture."""
+    dropped: int = 0
+    """Frames before it that were dropped, not to be late."""
+
+
+def _never() -> bool:
+    return False
+
+
 class LiveSource:
     """A source that is opened when its frames are asked for."""
 
@@ -94,11 +111,25 @@ class LiveSource:
         Raises:
             MediaError: it cannot be opened.
         """
+        return (taken.frame for taken in self.taken())
+
+    def taken(self, should_stop: Callable[[], bool] = _never) -> Iterator[LiveFrame]:
+        """The same frames, each with what it was made of, until it is said that no more are wanted.
+
+        Raises:
+            MediaError: it cannot be opened.
+        """
+        for taken in self._taken(should_stop):
+            yield taken
+            if should_stop():
+                return
+
+    def _taken(self, should_stop: Callable[[], bool]) -> Iterator[LiveFrame]:
         if self._item == STDIN and self._settings.size is not None:
-            yield from self._raw(sys.stdin.buffer, *self._settings.size)
+            yield from map(_made, self._raw(sys.stdin.buffer, *self._settings.size))
             return
         if self._is_numbered:
-            yield from self._pictures()
+            yield from map(_made, self._pictures())
             return
         container = self._opened()
         if not self._is_endless(container):
@@ -106,12 +137,14 @@ class LiveSource:
                 for index, decoded in enumerate(self._decoded(container)):
                     yield self._frame(index, decoded, dropped=0)
             return
-        with _Receiver(self, container, self._settings.reconnect_s) as receiver:
+        receiver = _Receiver(self, container, self._settings, should_stop)
+        with receiver:
             for index, (decoded, dropped) in enumerate(receiver):
                 yield self._frame(index, decoded, dropped=dropped)
-        empty = np.zeros((0, 0, 3), np.uint8)
-        problem = f"the source has broken off and did not come back within {self._settings.reconnect_s:g} s"
-        yield Frame(id=FrameId(self.name, receiver.count), time=None, image=empty, problem=problem)
+        if not should_stop():
+            empty = np.zeros((0, 0, 3), np.uint8)
+            problem = f"the source has broken off and did not come back within {self._settings.reconnect_s:g} s"
+            yield _made(Frame(id=FrameId(self.name, receiver.count), time=None, image=empty, problem=problem))
 
     def _is_endless(self, container: InputContainer) -> bool:
         return self._item != STDIN and not container.duration
@@ -180,12 +213,14 @@ class LiveSource:
         self._base = Fraction(stream.time_base or 1)
         return deinterlaced(decode(as_pieces(packets_of(container, stream)), stream))
 
-    def _frame(self, index: int, decoded: Decoded, *, dropped: int) -> Frame:
+    def _frame(self, index: int, decoded: Decoded, *, dropped: int) -> LiveFrame:
         given = decoded.frame
         time = None if given.pts is None else given.pts * self._base
         problem = f"not to be late, {dropped} frame{'s' * (dropped != 1)} before it dropped" if dropped else None
         notes = look_at(decoded).notes
-        return Frame(id=FrameId(self.name, index), time=time, image=to_upright(decoded), problem=problem, notes=notes)
+        image = to_upright(decoded)
+        frame = Frame(id=FrameId(self.name, index), time=time, image=image, problem=problem, notes=notes)
+        return LiveFrame(frame=frame, decoded=decoded, dropped=dropped)
 
     def _raw(self, file: BinaryIO, height: int, width: int) -> Iterator[Frame]:
         """RGB, row by row, frame by frame; what is left of a frame at the end is none."""
@@ -195,6 +230,10 @@ class LiveSource:
             image: Image = np.frombuffer(content, np.uint8).reshape(height, width, 3)
             yield Frame(id=FrameId(self.name, index), time=index * step, image=image)
             index += 1
+
+
+def _made(frame: Frame) -> LiveFrame:
+    return LiveFrame(frame=frame)
 
 
 def _read(file: BinaryIO, count: int) -> bytes:
@@ -209,7 +248,7 @@ def _read(file: BinaryIO, count: int) -> bytes:
 class Newest:
     """Holds the newest of what comes, for one who puts and one who takes."""
 
-    def __init__(self, held: int = _HELD) -> None:
+    def __init__(self, held: int = 2) -> None:
         """Holds at most so many."""
         self._items: deque[Decoded] = deque()
         self._held = held
@@ -232,10 +271,11 @@ class Newest:
             self._has_ended = True
             self._changed.notify()
 
-    def take(self) -> tuple[Decoded, int] | None:
-        """The oldest that is held, and how many were dropped since the last; None: that was all."""
+    def take(self, should_stop: Callable[[], bool] = _never) -> tuple[Decoded, int] | None:
+        """The oldest that is held, and how many were dropped since the last; None: that was all, or none is wanted."""
         with self._changed:
-            self._changed.wait_for(lambda: bool(self._items) or self._has_ended)
+            while not (self._items or self._has_ended or should_stop()):
+                self._changed.wait(_ASKED_EVERY_S)
             if not self._items:
                 return None
             dropped, self._dropped = self._dropped, 0
@@ -245,11 +285,18 @@ class Newest:
 class _Receiver:
     """Reads a source in a thread of its own, and opens it again where it breaks off."""
 
-    def __init__(self, source: LiveSource, container: InputContainer, reconnect_s: float) -> None:
+    def __init__(
+        self,
+        source: LiveSource,
+        container: InputContainer,
+        settings: LiveSettings,
+        should_stop: Callable[[], bool],
+    ) -> None:
         self._source = source
         self._container: InputContainer | None = container
-        self._reconnect_s = reconnect_s
-        self._newest = Newest()
+        self._reconnect_s = settings.reconnect_s
+        self._should_stop = should_stop
+        self._newest = Newest(settings.held)
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._receive, name="faceloom-receiver", daemon=True)
         self.count = 0
@@ -265,7 +312,7 @@ class _Receiver:
         self._thread.join()
 
     def __iter__(self) -> Iterator[tuple[Decoded, int]]:
-        while (taken := self._newest.take()) is not None:
+        while (taken := self._newest.take(self._should_stop)) is not None:
             self.count += 1
             yield taken
 

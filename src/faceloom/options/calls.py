@@ -6,7 +6,7 @@ from typing import Annotated, TypedDict
 
 from faceloom.choices import Each, Laid, SeenBy, Sort, SortKey
 from faceloom.options.inputs import InputOptions, PublishOptions, RateOptions, ScratchOptions
-from faceloom.options.live import LiveOptions
+from faceloom.options.live import DelayOptions, LiveOptions
 from faceloom.options.machine import (
     CeilingOptions,
     ClusterOptions,
@@ -278,7 +278,8 @@ class DeriveOptions(
 class RedactOptions(
     CoverOptions,
     ProofOptions,
-    RateOptions,
+    LiveOptions,
+    DelayOptions,
     DetectorOptions,
     PluginOptions,
     MachineOptions,

@@ -40,3 +40,18 @@ class LiveOptions(TypedDict, total=False):
             example=5.0,
         ),
     ]
+
+
+class DelayOptions(TypedDict, total=False):
+    """Of `redact`."""
+
+    delay: Annotated[
+        float,
+        _live(
+            help="how long frames are held before they are written, so that what is found meanwhile covers them too",
+            default=1.0,
+            unit="SECONDS",
+            within=Interval(0, 60),
+            example=0.3,
+        ),
+    ]

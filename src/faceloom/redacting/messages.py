@@ -18,8 +18,8 @@ FoundBox = tuple[int, Box, float, int]
 class Redaction:
     """What is told once."""
 
-    folder: Path
-    """The result folder with the faces."""
+    folder: Path | None
+    """The result folder with the faces; None: they are covered already, but for those that were still found."""
     out: Path
     """The folder below which files are written."""
     style: Style

@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Unpack
@@ -11,7 +11,8 @@ from faceloom.api import extract
 from faceloom.choices import Fill, Over
 from faceloom.errors import BudgetError, MediaError, RequestError
 from faceloom.events import Notice, OnEvent, Summary, Writing
-from faceloom.media.sources import Source
+from faceloom.media.live import LiveSource
+from faceloom.media.sources import Source, SourceKind
 from faceloom.memory.budget import budget_bytes_of, host_budget_bytes, reserve_bytes_of
 from faceloom.memory.ram import read_ram
 from faceloom.memory.usage import held_bytes, peak_bytes
@@ -30,11 +31,13 @@ from faceloom.options.machine import (
 from faceloom.options.outputs import ShareOptions
 from faceloom.options.stages import DetectorOptions, PathLike, PluginOptions
 from faceloom.orders.inputs import existing
+from faceloom.redacting.lasting import covered_again, detector_told, live_names, live_of, nothing_yet
 from faceloom.redacting.ledger import LEDGER, Entry, Ledger, open_ledger
 from faceloom.redacting.messages import NotRedacted, Redaction, RedactSource
 from faceloom.redacting.page import write_page
 from faceloom.redacting.processes import RedactingProcess
 from faceloom.redacting.proof import PROOF, least_score, look_at_written, unexpected
+from faceloom.redacting.recording import Recording
 from faceloom.redacting.sources import LeftOut, sources_of
 from faceloom.redacting.styles import Style, Whose
 from faceloom.redacting.summary import RedactedItem, RedactSummary
@@ -45,6 +48,7 @@ from faceloom.store.privacy import make_folder, make_folders_below, make_private
 from faceloom.supervisor.inputs import ShouldStop
 
 FACES, REDACTED, UNPROVEN, REPORT = "faces", "redacted", "unproven", "report.html"
+RECORDED = "recorded"
 """What there is in the folder that is written."""
 _FINDING = (RateOptions, DetectorOptions, PluginOptions, MachineOptions, PrecisionOptions, ShareOptions)
 _LOOKING = (CeilingOptions, ReserveOptions, ThreadOptions, DeviceOptions, PrecisionOptions, ShareOptions)
@@ -71,10 +75,12 @@ def redact(
     written anew.
 
     Args:
-        inputs: pictures, videos and folders, or one result folder, whose faces are covered as they are corrected.
+        inputs: pictures, videos and folders; one result folder, whose faces are covered as they are corrected; or one
+            live source, as `stream` takes them, which is covered while it comes.
         out: a new or empty folder, or one that the same call made before.
         on_event: told how it goes on.
-        should_stop: asked now and then; True ends it, and what is not whole is not there.
+        should_stop: asked now and then; True ends it, and what is not whole is not there. A live source ends so: what
+            has come is whole, and looked at.
         options: as docs/options.md lists them.
 
     Returns:
@@ -90,18 +96,24 @@ def redact(
         StoreError: a folder cannot be read, or written.
     """
     started = time.monotonic()
-    given = [Path(item) for item in ([inputs] if isinstance(inputs, str | Path) else inputs)]
+    items = [inputs] if isinstance(inputs, str | Path) else list(inputs)
+    live = live_of(items, options)
+    given = [] if live is not None else [Path(item) for item in items]
     detectors = {name: least_score(name, options["proof_score"]) for name in options["proof"]}
     style = _style_of(options)
-    _refuse_live(given)
-    existing(given)
+    if live is None:
+        existing(given)
     folder = given[0] if len(given) == 1 and (given[0] / DATABASE).is_file() else None
     whose = _whose_of(options, folder)
     place = _claimed(Path(out), [*given], share=options["share"])
     with locked(place, share=options["share"]), open_ledger(place, share=options["share"]) as ledger:
-        ledger.use(_settings(given, folder, style, whose, detectors, options))
+        ledger.use(_settings(live.name if live else given, folder, style, whose, detectors, options))
         run = _Redacting(place, ledger, options, detectors, on_event, should_stop)
         try:
+            if live is not None:
+                summary = run.record(live, style, started)
+                write_page(summary, share=options["share"])
+                return summary
             with run.timed("finding faces"):
                 faces = folder or run.find(given)
             summary = run.do(faces, style, whose, started)
@@ -109,15 +121,6 @@ def redact(
             summary = run.summary(started, outcome="interrupted")
         write_page(summary, share=options["share"])
     return summary
-
-
-def _refuse_live(given: Sequence[Path]) -> None:
-    from faceloom.media.live import is_live
-    from faceloom.media.numbered import is_pattern
-
-    for item in given:
-        if is_live(str(item)) and not is_pattern(item):
-            raise RequestError(f"{item} is live, and files are redacted: record it first, and redact that")
 
 
 def _style_of(options: RedactOptions) -> Style:
@@ -170,7 +173,7 @@ def _claimed(out: Path, inputs: Sequence[Path], *, share: bool) -> Path:
 
 
 def _settings(
-    given: Sequence[Path],
+    given: Sequence[Path] | str,
     folder: Path | None,
     style: Style,
     whose: Whose,
@@ -179,7 +182,7 @@ def _settings(
 ) -> dict[str, Any]:
     """What the folder is held to: what another result would come of."""
     return {
-        "inputs": sorted(str(item.resolve()) for item in given),
+        "inputs": [given] if isinstance(given, str) else sorted(str(item.resolve()) for item in given),
         "with": str(style.picture or style.fill),
         "over": style.over,
         "margin": style.margin,
@@ -247,6 +250,64 @@ class _Redacting:
         self._take(summary)
         return folder
 
+    def record(self, source: LiveSource, style: Style, started: float) -> RedactSummary:
+        """Writes a live source while it comes, and looks at what was written, also by earlier calls that were killed.
+
+        A call writes a file of its own: what has gone by does not come again.
+        """
+        make_folder(self._out / UNPROVEN, share=self._options["share"])
+        self._take_up_recordings()
+        name = next(name for name in live_names(source) if self._ledger.entry(name) is None)
+        begun = Entry(name=name, size_bytes=0, redacted=nothing_yet(name))
+        self._note(begun)
+        recording = Recording(source, style, delay_s=self._options["delay"], told=detector_told(self._options))
+        place = place_below(self._out / UNPROVEN, name)
+
+        def on_frames(frames: int) -> None:
+            self._on_event(Writing(source=source.name, frames=frames, number=0, total=1))
+
+        with self.timed("writing"):
+            told = recording.write(place, name, on_frames=on_frames, should_stop=self._should_stop)
+        self._note(replace(begun, size_bytes=place.stat().st_size, redacted=told))
+        self._should_stop = lambda: False  # whoever has ended the recording waits for this
+        with self.timed("looking"):
+            self._prove()
+        self._cover_again(style)
+        return self.summary(started, outcome="done")
+
+    def _take_up_recordings(self) -> None:
+        """Those of calls that were killed before anybody had looked at them, or while they were covered again."""
+        for name in self._ledger.names():
+            entry = self._ledger.entry(name)
+            kept = place_below(self._out / RECORDED, name)
+            if entry is not None and kept.is_file():
+                entry = replace(entry, found=None, rounds=())
+                kept.replace(place_below(self._out / UNPROVEN, name))
+            if entry is not None and entry.found is None and self._place(entry).is_file():
+                self._entries[name] = entry
+
+    def _cover_again(self, style: Style) -> None:
+        """What is still found in recordings is covered in them: their sources have gone by."""
+        found = [entry for entry in self._entries.values() if entry.found]
+        if not found or not self._options["rounds"]:
+            return
+        make_folder(self._out / RECORDED, share=self._options["share"])
+        sources = []
+        for entry in found:
+            kept = place_below(self._out / RECORDED, entry.name)
+            self._place(entry).replace(kept)
+            sources.append(Source(name=entry.name, path=kept, kind=SourceKind.VIDEO))
+        self._do_rounds(self._told(None, style, Whose()), sources)
+        for before, source in zip(found, sources, strict=True):
+            now = self._entries.get(source.name)
+            if now is None:  # why not stands among the failures
+                source.path.replace(self._place(before))
+                continue
+            self._note(replace(now, redacted=covered_again(before.redacted, now.redacted)))
+            source.path.unlink()
+        with suppress(OSError):  # something is left in it
+            (self._out / RECORDED).rmdir()
+
     def _take(self, summary: Summary) -> None:
         self._peak_bytes = max(self._peak_bytes, summary.peak_bytes)
         self._budget_bytes = summary.budget_bytes
@@ -263,8 +324,16 @@ class _Redacting:
                 sources.append(one)
         if not sources and not self._failures:
             raise MediaError(f"{faces} holds no source with frames")
-        told = Redaction(
-            folder=faces.absolute(),
+        make_folder(self._out / UNPROVEN, share=self._options["share"])
+        self._do_rounds(self._told(faces.absolute(), style, whose), sources)
+        if self._starved and not self._entries:
+            name, reason = next(iter(self._failures.items()))
+            raise BudgetError(f"nothing could be written: {name}: {reason}", budget_bytes=self._budget_bytes)
+        return self.summary(started, outcome="done")
+
+    def _told(self, faces: Path | None, style: Style, whose: Whose) -> Redaction:
+        return Redaction(
+            folder=faces,
             out=(self._out / UNPROVEN).absolute(),
             style=style,
             whose=whose,
@@ -272,8 +341,10 @@ class _Redacting:
             share=self._options["share"],
             process_bytes=max(1, self._budget_bytes - held_bytes()),
         )
-        make_folder(told.out, share=told.share)
-        pending: Sequence[Source] = sources
+
+    def _do_rounds(self, told: Redaction, sources: Sequence[Source]) -> None:
+        """Writes sources and looks at what was written, until nothing is found or it was done often enough."""
+        pending = sources
         for _ in range(self._options["rounds"] + 1):
             with self.timed("writing"):
                 self._write(told, pending)
@@ -282,10 +353,6 @@ class _Redacting:
             pending = [one for one in pending if self._is_to_be_done_again(one.name)]
             if not pending:
                 break
-        if self._starved and not self._entries:
-            name, reason = next(iter(self._failures.items()))
-            raise BudgetError(f"nothing could be written: {name}: {reason}", budget_bytes=self._budget_bytes)
-        return self.summary(started, outcome="done")
 
     def _is_to_be_done_again(self, name: str) -> bool:
         entry = self._entries.get(name)

@@ -20,7 +20,7 @@ from faceloom.redacting.messages import Box, Doubtful, FoundBox, Redacted, Redac
 from faceloom.redacting.painting import Plane, paint, paint_all
 from faceloom.redacting.sequences import SequenceWriter
 from faceloom.redacting.shapes import Mask, Shape2D, mask_box
-from faceloom.redacting.source_faces import MaskReader, SourceFaces, read_source
+from faceloom.redacting.source_faces import MaskReader, SourceFaces, none_but_found, read_source
 from faceloom.redacting.stamps import read_stamp
 from faceloom.redacting.stills import StillWriter
 from faceloom.redacting.styles import Style
@@ -58,8 +58,11 @@ def write_source(
         MemoryError: there is too little memory.
     """
     writer = _writer_of(asked.source, told.style)
-    faces = read_source(told.folder, asked.source.name, told.whose, writer.times, raw=told.raw)
-    base = _key(told, asked, faces)
+    if told.folder is None:
+        faces, base = none_but_found(writer.times), asked.base or ""
+    else:
+        faces = read_source(told.folder, asked.source.name, told.whose, writer.times, raw=told.raw)
+        base = _key(told, asked, faces)
     asked = asked if base == asked.base else replace(asked, found=())
     plan = _plan(faces, asked, writer.times, told.style)
     key, target = _digest(base, asked.found), asked.source.name + writer.suffix
@@ -223,8 +226,9 @@ class _Painter:
         self._plan = plan
         self._shown = {run.middle for run in plan.shown}
         self.stamp: Image | None = None if told.style.picture is None else read_stamp(told.style.picture)
-        wants_masks = told.style.over is Over.MASK
-        self._masks = MaskReader(told.folder, asked.source.name, raw=told.raw) if wants_masks else None
+        self._masks: MaskReader | None = None
+        if told.folder is not None and told.style.over is Over.MASK:
+            self._masks = MaskReader(told.folder, asked.source.name, raw=told.raw)
 
     def __enter__(self) -> "_Painter":
         return self
