@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from faceloom.choices import Fill, Over
 from faceloom.media.decoding import Decoded
 from faceloom.redacting.covering import SeenFaces, cover
-from faceloom.redacting.holding import HeldFrame, FrameDelay
+from faceloom.redacting.holding import FrameDelay, HeldFrame
 from faceloom.redacting.recording import _RunningClock
 from faceloom.redacting.styles import Style
 from faceloom.redacting.tracks import tracks_of

@@ -16,10 +16,10 @@ from faceloom.api import stream
 from faceloom.errors import MediaError
 from faceloom.faces import Image
 from faceloom.frame import Frame
-from faceloom.media.live import LiveSource, LiveFrame
+from faceloom.media.live import LiveFrame, LiveSource
 from faceloom.redacting.covering import Covers, Doubt
 from faceloom.redacting.encoded import EncodedFilm
-from faceloom.redacting.holding import HeldFrame, FrameDelay
+from faceloom.redacting.holding import FrameDelay, HeldFrame
 from faceloom.redacting.messages import Doubtful, Redacted
 from faceloom.redacting.painting import Plane, paint, paint_all
 from faceloom.redacting.sequences import as_decoded
