@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from faceloom.errors import DeviceLostError, FaceloomError, InstallationError, RequestError
-from faceloom.supervisor.relay import Relay
+from faceloom.supervisor.relay import THREADS, Relay
 from faceloom.supervisor.relayed import RelayedWorker
 from faceloom.supervisor.workers import (
     WORKER_SETTINGS,
@@ -65,8 +65,7 @@ class Cluster:
         self._ray = _import_ray(address)
         self._share = share
         self._names: dict[str, str] = {}
-        groups = {"write": 1, "read": 1, "end": 1}
-        self._relay = self._ray.remote(concurrency_groups=groups, max_restarts=0, max_task_retries=0)(Relay)
+        self._relay = self._ray.remote(concurrency_groups=THREADS, max_restarts=0, max_task_retries=0)(Relay)
         self._open = contextlib.ExitStack()
         if not self._ray.is_initialized():
             with _undisturbed(), contextlib.ExitStack() as self._open:
@@ -95,7 +94,6 @@ class Cluster:
             "num_cpus": cores,
             "include_dashboard": False,
             "object_store_memory": _OBJECTS_BYTES,
-            "_node_ip_address": "127.0.0.1",
             "_temp_dir": folder,
         }
 
@@ -183,40 +181,40 @@ class _FarRelay:
 
     def begin(self) -> int:
         try:
-            pid: int = self._get("begin", "read", within_s=_START_S)
+            pid: int = self._get("begin", within_s=_START_S)
         except TimeoutError as error:
             message = f"{self._node.name} has not started a worker within {_START_S:.0f} s"
             raise WorkerLostError(f"{message}: others have its cores or memory, see `ray status`") from error
         return pid
 
     def write(self, told: bytes) -> None:
-        self._call("write", "write", told)
+        self._call("write", told)
 
     def read(self) -> tuple[bytes, int]:
-        said: tuple[bytes, int] = self._get("read", "read")
+        said: tuple[bytes, int] = self._get("read")
         return said
 
     def death(self) -> tuple[int, bytes]:
-        told: tuple[int, bytes] = self._get("death", "read")
+        told: tuple[int, bytes] = self._get("death")
         return told
 
     def end(self) -> None:
         # Its memory is to be free before another worker is started in its place.
         with contextlib.suppress(WorkerLostError, TimeoutError):
-            self._get("end", "end", within_s=_END_S)
+            self._get("end", within_s=_END_S)
         with contextlib.suppress(self._ray.exceptions.RayError):
             self._ray.kill(self._handle)
 
-    def _get(self, method: str, group: str, *, within_s: float | None = None) -> Any:
+    def _get(self, method: str, *, within_s: float | None = None) -> Any:
         try:
-            return self._ray.get(self._call(method, group), timeout=within_s)
+            return self._ray.get(self._call(method), timeout=within_s)
         except TimeoutError:
             raise
         except self._ray.exceptions.RayError as error:
             raise WorkerLostError(f"a worker on {self._node.name} is gone: {_first_line(error)}") from error
 
-    def _call(self, method: str, group: str, *given: Any) -> Any:
-        return getattr(self._handle, method).options(concurrency_group=group).remote(*given)
+    def _call(self, method: str, *given: Any) -> Any:
+        return getattr(self._handle, method).remote(*given)
 
 
 def _check(address: str) -> None:

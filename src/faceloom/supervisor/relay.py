@@ -9,7 +9,8 @@ import os
 import select
 import subprocess
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
 
 from faceloom.isolation import module_command, module_environment
 from faceloom.memory.usage import peak_bytes
@@ -19,6 +20,21 @@ READ_BYTES = 1 << 20
 RELAY_BYTES = 96 << 20
 """What a relay holds beside its worker: the interpreter, Ray and what is on its way (measured: 78 to 90 MiB)."""
 _LAST_WORDS_BYTES = 2000
+_Method = TypeVar("_Method", bound=Callable[..., Any])
+
+
+THREADS = {"reading": 1, "writing": 1, "ending": 1}
+"""Calls in one of these wait for no call in another."""
+
+
+def _in(thread: str) -> Callable[[_Method], _Method]:
+    """Has Ray make the calls of a method in a thread: as `ray.method` does, but of a class that imports no Ray."""
+
+    def marked(method: _Method) -> _Method:
+        method.__ray_concurrency_group__ = thread  # type: ignore[attr-defined]
+        return method
+
+    return marked
 
 
 class Relay:
@@ -43,10 +59,12 @@ class Relay:
         self._requests, self._answers = self._process.stdin, self._process.stdout.fileno()
         fcntl.fcntl(self._answers, fcntl.F_SETPIPE_SZ, READ_BYTES)
 
+    @_in("reading")
     def begin(self) -> int:
         """The id of the worker's process."""
         return self._process.pid
 
+    @_in("writing")
     def write(self, told: bytes) -> None:
         """Gives the worker what it is told; if it is dead, whoever reads learns of that."""
         try:
@@ -55,6 +73,7 @@ class Relay:
         except OSError:
             return
 
+    @_in("reading")
     def read(self) -> tuple[bytes, int]:
         """What the worker has said since the last call, at least a byte unless it is dead, and the RAM of this process.
 
@@ -68,11 +87,13 @@ class Relay:
             said += more
         return bytes(said), peak_bytes()
 
+    @_in("ending")
     def end(self) -> None:
         """Ends the worker, whose memory is free then."""
         self._process.kill()
         self._process.wait()
 
+    @_in("reading")
     def death(self) -> tuple[int, bytes]:
         """How a worker has ended that says no more: its exit code, and the end of what it left on its error stream."""
         code = self._process.wait()
