@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
+from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
@@ -62,8 +63,8 @@ class SimulatedCluster:
     def has(self, node_id: str) -> bool:
         return self._node(node_id).is_there
 
-    def ask(self, node: ClusterNode, function: Callable[..., Any], *given: Any) -> Any:
-        answer = function(*given)
+    def ask(self, node: ClusterNode, call: "partial[Any]", *, is_over: Callable[[], bool]) -> Any:
+        answer = call()
         return replace(answer, **self._node(node.id).facts) if isinstance(answer, NodeFacts) else answer
 
     def start(self, target: Target, worker_bytes: int = 0) -> WorkerConnection:

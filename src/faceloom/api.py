@@ -229,6 +229,7 @@ def _run(
         summary = _noted(
             store, lambda: run_job(order, inputs, store, on_event=on_event, should_stop=should_stop), started
         )
+        order = replace(order, cluster=None)  # what is left is little, and reads what is in the folder
         first = store.run_id
         missing = order.flow.part(store.again.stages(first))
         if missing.stages and summary.outcome == "done":

@@ -5,17 +5,20 @@ counts as done is decided by the scheduler as on one machine: Ray's own retries 
 """
 
 import contextlib
+import math
 import os
 import secrets
 import signal
 import sys
 import tempfile
 import threading
+import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Self, TypeVar, cast
 
 from faceloom.errors import DeviceLostError, FaceloomError, InstallationError, RequestError
 from faceloom.supervisor.relay import THREADS, Relay
@@ -37,6 +40,8 @@ _ASK_S = 120.0
 _START_S = 180.0
 """How long a worker may wait for its cores and memory."""
 _END_S = 5.0
+_LOOK_UP_S = 1.0
+_T = TypeVar("_T")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,6 +53,7 @@ class ClusterNode:
     cores: int
     memory_bytes: int
     """What all its workers together may be given."""
+    gpus: int = 0
 
 
 class Cluster:
@@ -74,6 +80,8 @@ class Cluster:
                 self._open = self._open.pop_all()
 
     def _connect(self, address: str, cores: int) -> None:
+        # What raylets say of each other it prints on standard output, between what a command prints there.
+        self._ray._private.worker.print_to_stdstream = lambda *told, **more: None
         own = self._of_our_own(cores) if address == LOCAL else {}
         try:
             self._ray.init(address=address, log_to_driver=False, logging_level="ERROR", **own)
@@ -114,6 +122,7 @@ class Cluster:
                 id=told["NodeID"],
                 cores=int(told["Resources"]["CPU"]),
                 memory_bytes=int(told["Resources"].get("memory", 0)),
+                gpus=int(told["Resources"].get("GPU", 0)),
             )
             for told in sorted(found, key=lambda told: (told["NodeManagerHostname"], told["NodeID"]))
         ]
@@ -134,24 +143,21 @@ class Cluster:
         self._names[told["NodeID"]] = name
         return name
 
-    def ask(self, node: ClusterNode, function: Callable[..., Any], *given: Any) -> Any:
-        """Has a node call a function, and returns what that gives.
+    def ask(self, node: ClusterNode, call: "partial[_T]", *, is_over: Callable[[], bool]) -> _T:
+        """Has a node make a call, in a process that sees its GPUs and ends then, and returns what that gives.
 
         Raises:
-            DeviceLostError: it cannot be reached, or not in time.
+            DeviceLostError: it cannot be reached, or not in time, or nobody waits any more, as `is_over` says.
             FaceloomError: what the function raises.
         """
-        task = self._ray.remote(function).options(num_cpus=0, max_retries=0, scheduling_strategy=self._at(node.id))
+        asked = self._ray.remote(max_calls=1, max_retries=0)(call.func)
+        task = asked.options(num_cpus=0, num_gpus=node.gpus, scheduling_strategy=self._at(node.id))
         try:
-            return self._ray.get(task.remote(*given), timeout=_ASK_S)
+            return cast(_T, _got(self._ray, task.remote(*call.args), _ASK_S, is_over))
         except self._ray.exceptions.RayTaskError as error:
             raise _in_our_words(error, node) from error
         except (self._ray.exceptions.RayError, TimeoutError) as error:
             raise DeviceLostError(f"{node.name} does not answer: {_first_line(error)}") from error
-
-    def put(self, content: bytes) -> Any:
-        """Hands something to Ray that several nodes are given."""
-        return self._ray.put(content)
 
     def start(self, target: Target, worker_bytes: int = 0) -> WorkerConnection:
         """Starts a worker process for a device, wherever that is, with what it and its relay may hold."""
@@ -162,7 +168,7 @@ class Cluster:
             num_gpus=1 if target.has_memory else 0,
             memory=worker_bytes,
             scheduling_strategy=self._at(target.node.id),
-        ).remote(WORKER_SETTINGS, str(Path.cwd()))
+        ).remote(WORKER_SETTINGS | dict(target.device.environment), str(Path.cwd()))
         return RelayedWorker(_FarRelay(self._ray, handle, target.node), target.node, share=self._share)
 
     def _at(self, node_id: str) -> Any:
@@ -178,6 +184,7 @@ class _FarRelay:
         self._ray = ray
         self._handle = handle
         self._node = node
+        self._is_ended = False
 
     def begin(self) -> int:
         try:
@@ -199,22 +206,40 @@ class _FarRelay:
         return told
 
     def end(self) -> None:
+        self._is_ended = True
         # Its memory is to be free before another worker is started in its place.
-        with contextlib.suppress(WorkerLostError, TimeoutError):
-            self._get("end", within_s=_END_S)
+        with contextlib.suppress(self._ray.exceptions.RayError, TimeoutError):
+            _got(self._ray, self._call("end"), _END_S, lambda: False)
         with contextlib.suppress(self._ray.exceptions.RayError):
             self._ray.kill(self._handle)
 
-    def _get(self, method: str, *, within_s: float | None = None) -> Any:
+    def _get(self, method: str, *, within_s: float = math.inf) -> Any:
         try:
-            return self._ray.get(self._call(method), timeout=within_s)
-        except TimeoutError:
+            return _got(self._ray, self._call(method), within_s, lambda: self._is_ended)
+        except TimeoutError as error:
+            if self._is_ended:
+                raise WorkerLostError(f"a worker on {self._node.name} has been ended") from error
             raise
         except self._ray.exceptions.RayError as error:
             raise WorkerLostError(f"a worker on {self._node.name} is gone: {_first_line(error)}") from error
 
     def _call(self, method: str, *given: Any) -> Any:
         return getattr(self._handle, method).remote(*given)
+
+
+def _got(ray: Any, answer: Any, within_s: float, is_over: Callable[[], bool]) -> Any:
+    """Waits for an answer as long as somebody wants it: Ray crashes where it is left while a thread waits for it.
+
+    Raises:
+        TimeoutError: nobody does, or it takes too long.
+    """
+    end = time.monotonic() + within_s
+    while True:
+        try:
+            return ray.get(answer, timeout=min(_LOOK_UP_S, max(0.0, end - time.monotonic())))
+        except ray.exceptions.GetTimeoutError:
+            if is_over() or time.monotonic() >= end:
+                raise
 
 
 def _check(address: str) -> None:

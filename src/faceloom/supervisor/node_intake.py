@@ -17,7 +17,7 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Protocol, Self, TypeVar
 
 from faceloom.errors import DeviceLostError, FaceloomError, InstallationError, RequestError
 from faceloom.events import NODE_JOINED, Event, Notice, OnEvent
@@ -39,6 +39,7 @@ _LOOK_EVERY_S = 3.0
 """Ray tells of nodes only those who ask; one more or less for so long makes no difference."""
 _AT_ONCE = 16
 _LOOKED_AT = 512
+_T = TypeVar("_T")
 _FOLDERS = 32
 """Of the first frames that are to be done a file of so many folders is looked for on each node."""
 
@@ -52,8 +53,8 @@ class ClusterConnection(Protocol):
     def has(self, node_id: str) -> bool:
         """Whether a machine is still there, as far as is known."""
 
-    def ask(self, node: ClusterNode, function: Callable[..., Any], *given: Any) -> Any:
-        """Has a node call a function, and returns what that gives."""
+    def ask(self, node: ClusterNode, call: "partial[_T]", *, is_over: Callable[[], bool]) -> _T:
+        """Has a node make a call, and returns what that gives, unless nobody waits for it any more."""
 
     def start(self, target: Target, worker_bytes: int = 0) -> WorkerConnection:
         """Starts a worker process for a device, wherever that is, with what it and its relay may hold."""
@@ -70,6 +71,7 @@ class NodeIntake:
         self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="node")
         self._todo: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
         """What threads leave to the one that may use the store."""
+        self._is_over = threading.Event()
         self._known: set[str] = set()
         self._open = 0
         """How many nodes are being prepared."""
@@ -87,7 +89,8 @@ class NodeIntake:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._question.probe.unlink(missing_ok=True)
-        self._threads.shutdown(wait=False, cancel_futures=True)
+        self._is_over.set()
+        self._threads.shutdown(wait=True, cancel_futures=True)
 
     def first(self) -> list[PlannedDevice]:
         """The devices of all nodes that are there now.
@@ -170,14 +173,14 @@ class NodeIntake:
         )
 
     def _ask(self, node: ClusterNode) -> None:
-        facts: NodeFacts = self._cluster.ask(node, look_at_node, self._question)
+        facts = self._cluster.ask(node, partial(look_at_node, self._question), is_over=self._is_over.is_set)
         _check(node, facts)
         weights = {path: there or self._send(node, path) for path, there in facts.weights.items()}
         self._todo.put(lambda: self._measure(node, facts, weights))
 
     def _send(self, node: ClusterNode, path: Path) -> Path:
-        place: Path = self._cluster.ask(node, keep_weights, self._question.weights[path], path.read_bytes())
-        return place
+        keep = partial(keep_weights, self._question.weights[path], path.read_bytes())
+        return self._cluster.ask(node, keep, is_over=self._is_over.is_set)
 
     def _measure(self, node: ClusterNode, facts: NodeFacts, weights: Mapping[Path, Path]) -> None:
         """Has the stages measured on the node, if its kind is not known yet."""
