@@ -3,9 +3,11 @@
 import argparse
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from faceloom.cli.flags import CommonFlags
+from faceloom.cli.parser import Parser
 from faceloom.options.declared import Declared, Form, declared
 from faceloom.options.keywords import in_words
 
@@ -49,9 +51,16 @@ class Command:
 def add_command(parsers: Any, command: Command) -> None:
     """Adds a command's parser to those of the others."""
     parser = parsers.add_parser(
-        command.name, help=command.help, description=command.description, epilog=command.examples
+        command.name,
+        help=command.help,
+        description=command.description,
+        epilog=command.examples,
+        fill=partial(_fill, command),
     )
     parser.set_defaults(run=command.run)
+
+
+def _fill(command: Command, parser: Parser) -> None:
     for argument in command.arguments:
         parser.add_argument(argument.name, metavar=argument.metavar, help=argument.help, nargs=argument.nargs)
     told = list(command.declared.values())

@@ -81,8 +81,9 @@ def _read(path: Path) -> dict[str, Any]:
 
 def _tables(told: Mapping[str, Any], commands: Mapping[str, Parser], path: Path) -> dict[str, dict[str, Any]]:
     """The options of each command: those that stand before all tables, as far as it has them, then its own."""
-    names = {command: {name for name, _ in parser.options()} for command, parser in commands.items()}
     everywhere = {_key(key): value for key, value in told.items() if not isinstance(value, dict)}
+    named = {command: parser for command, parser in commands.items() if everywhere or command in told}
+    names = {command: {name for name, _ in parser.options()} for command, parser in named.items()}
     for key in everywhere:
         _require(key, set().union(*names.values()), f"{path}: no command has an option")
     tables = {
@@ -92,7 +93,7 @@ def _tables(told: Mapping[str, Any], commands: Mapping[str, Parser], path: Path)
     for command, table in told.items():
         if not isinstance(table, dict):
             continue
-        _require(command, set(names), f"{path}: there is no command")
+        _require(command, set(commands), f"{path}: there is no command")
         for key, value in table.items():
             _require(_key(key), names[command], f"{path}: {command} has no option")
             tables[command][_key(key)] = value

@@ -2,7 +2,7 @@
 
 import argparse
 import itertools
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any, NoReturn
 
 from faceloom.errors import RequestError
@@ -26,10 +26,14 @@ class HelpFormatter(argparse.RawDescriptionHelpFormatter):
 
 
 class Parser(argparse.ArgumentParser):
-    """Takes no abbreviations, raises what is wrong, and can have other defaults by the names of its options."""
+    """Takes no abbreviations, raises what is wrong, and can have other defaults by the names of its options.
 
-    def __init__(self, **settings: Any) -> None:
+    `fill` adds its flags when they are first asked for: of all commands' parsers, a process needs one.
+    """
+
+    def __init__(self, *, fill: "Callable[[Parser], None] | None" = None, **settings: Any) -> None:
         super().__init__(**{"formatter_class": HelpFormatter, "allow_abbrev": False, **settings})
+        self._fill = fill
         self.place_options: frozenset[str] = frozenset()
         """The options, by their names in a file, that name files or folders."""
         self.from_file: set[str] = set()
@@ -37,14 +41,22 @@ class Parser(argparse.ArgumentParser):
         self.short_flags: Mapping[str, str] = {}
         """Short flags and what each stands for; argparse would take `-0.5` for one of its own with a value."""
 
+    def filled(self) -> "Parser":
+        """The parser itself, with all its flags."""
+        fill, self._fill = self._fill, None
+        if fill is not None:
+            fill(self)
+        return self
+
     def options(self) -> Iterator[tuple[str, argparse.Action]]:
         """Every long option, by its name in a file, but for those that print something and end."""
-        for text, action in self._option_string_actions.items():
+        for text, action in self.filled()._option_string_actions.items():
             if text.startswith("--") and action.default is not argparse.SUPPRESS and action.dest != "config":
                 yield text.removeprefix("--").replace("-", "_"), action
 
     def parse_known_args(self, args: Any = None, namespace: Any = None) -> Any:
         """As argparse does it, but that a flag which is not known is refused by the command that does not know it."""
+        self.filled()
         if args is not None:
             args = list(self._in_full(args))
             self._require_flags(args)
