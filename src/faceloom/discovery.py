@@ -10,7 +10,7 @@ import pkgutil
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
-from functools import lru_cache
+from functools import cache, lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -30,6 +30,7 @@ def modules_of(package: str) -> list[str]:
     return sorted(module.name for module in found if not module.ispkg and not module.name.startswith("_"))
 
 
+@cache
 def binds(module: str, name: str) -> bool:
     """Whether a module gives something this name at its top: told by its code, which is not run."""
     spec = importlib.util.find_spec(module)
