@@ -1,5 +1,6 @@
 """What many tests need: real weights in a cache of the session's own, sample media, and the shared pictures."""
 
+import contextlib
 import functools
 import gc
 import os
@@ -32,15 +33,22 @@ settings.register_profile("mutation", deadline=None, max_examples=25, derandomiz
 settings.load_profile("shared machines")
 
 
+@pytest.fixture(scope="session")
+def common(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of all processes that run these tests side by side or one after the other."""
+    base = tmp_path_factory.getbasetemp()
+    beside = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    return Path(os.environ.get("FACELOOM_TESTS_SHARE", beside))
+
+
 @pytest.fixture(scope="session", autouse=True)
-def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeightCache]:
+def cache(common: Path) -> Iterator[WeightCache]:
     """An empty weight cache for the whole session, so that a user's own is neither used nor touched.
 
     Processes that run tests side by side share it, as those of a user do: what one has prepared or measured the others
     have. So no test changes what is in it.
     """
-    base = tmp_path_factory.getbasetemp()
-    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "cache"
+    folder = common / "cache"
     folder.mkdir(exist_ok=True)
     mirrors = os.environ.get("FACELOOM_WEIGHTS", "")
     with pytest.MonkeyPatch.context() as patch:
@@ -54,11 +62,21 @@ def cache(tmp_path_factory: pytest.TempPathFactory) -> Iterator[WeightCache]:
 
 @pytest.fixture(scope="module", autouse=True)
 def heap() -> Iterator[None]:
-    """What a module's tests held goes back to the system: two processes run them side by side in 1.5 GiB."""
+    """What a module's tests held goes back to the system: several processes run them side by side in 1.5 GiB."""
     yield
-    gc.unfreeze()  # a command that is called in this process leaves what there is out of the collection
     gc.collect()
     trim_heap()
+
+
+def pytest_collection_finish() -> None:
+    """What the collected tests consist of stays to the end, and is not searched for garbage after each module.
+
+    From then on nothing else is left out: a command leaves out what there is when it has imported what it needs, and
+    those that are called in this process would keep their garbage, nearly a megabyte each.
+    """
+    gc.collect()
+    gc.freeze()
+    pytest.MonkeyPatch().setattr(gc, "freeze", lambda: None)
 
 
 @pytest.fixture(scope="session")
@@ -158,24 +176,29 @@ def configured(stage: str, cache: WeightCache) -> Plugin:
 
 
 @pytest.fixture(scope="session")
-def samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def samples(common: Path) -> Path:
     """The folder that `faceloom samples` writes, with a clip of one second in place of three: 101 faces, 27 frames."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(faceloom.samples, "_CLIP_FRAMES", CLIP_FRAMES)
-        return written(tmp_path_factory.mktemp("samples"))
+        return written(common / "samples")
 
 
 @pytest.fixture(scope="session")
-def whole_samples(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def whole_samples(common: Path) -> Path:
     """The folder that `faceloom samples` writes: 251 faces, 77 frames."""
-    return written(tmp_path_factory.mktemp("samples"))
+    return written(common / "whole_samples")
 
 
 def written(folder: Path) -> Path:
-    try:
-        write_samples(folder, on_bytes=lambda *_: None)
-    except WeightsError as error:
-        pytest.skip(f"the sample portrait cannot be had here: {error}")
+    """The samples, which the first process writes that needs them; no test changes what is in them."""
+    if not folder.is_dir():
+        making = folder.with_name(f"{folder.name}-{os.getpid()}")
+        try:
+            write_samples(making, on_bytes=lambda *_: None)
+        except WeightsError as error:
+            pytest.skip(f"the sample portrait cannot be had here: {error}")
+        with contextlib.suppress(OSError):  # another process was faster
+            making.rename(folder)
     return folder
 
 

@@ -1,5 +1,6 @@
 import argparse
 import contextlib
+import functools
 import json
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 from faceloom.cli import main as command_line
 from faceloom.cli.main import main
 from faceloom.cli.option_files import FILE, take_options
+from faceloom.cli.parser import Parser
 from faceloom.errors import RequestError
 from faceloom.store.summary import read_summary
 
@@ -25,20 +27,24 @@ def parsed(*arguments: str) -> argparse.Namespace:
     return parser.parse_args(arguments)
 
 
+@functools.cache
+def parsers() -> dict[str, Parser]:
+    """Those of all commands, to be looked at: what parses is made anew each time."""
+    return command_line.make_parser()[1]
+
+
 def flags() -> list[tuple[str, str]]:
-    return [
-        (command, name) for command, parser in command_line.make_parser()[1].items() for name, _ in parser.options()
-    ]
+    return [(command, name) for command, parser in parsers().items() for name, _ in parser.options()]
 
 
 def is_far_reaching(command: str, name: str) -> bool:
     """Whether an option names files or folders, or what is to be forgotten."""
-    return command == "forget" or name in command_line.make_parser()[1][command].place_options
+    return command == "forget" or name in parsers()[command].place_options
 
 
 def needed(command: str, *, but: str) -> list[str]:
     """What a command has to be given besides one option."""
-    parser = command_line.make_parser()[1][command]
+    parser = parsers()[command]
     flags = [f"--{name}=1" for name, action in parser.options() if action.required and name != but]
     return [*flags, *("x" for action in parser._get_positional_actions() if action.nargs not in {"*", "?"})]
 
@@ -56,7 +62,7 @@ def value_of(action: argparse.Action) -> Any:
 
 @pytest.mark.parametrize(("command", "name"), flags())
 def test_every_flag_of_every_command_means_the_same_in_a_file(command: str, name: str, here: Path) -> None:
-    action = dict(command_line.make_parser()[1][command].options())[name]
+    action = dict(parsers()[command].options())[name]
     value = value_of(action)
     flag = f"--{name.replace('_', '-')}"
     typed = parsed(command, *needed(command, but=name), *([flag] if action.nargs == 0 else [flag, str(value)]))
@@ -139,7 +145,7 @@ def test_a_run_follows_the_file(samples: Path, here: Path) -> None:
 
 @pytest.mark.parametrize(("command", "name"), [each for each in flags() if is_far_reaching(*each)])
 def test_a_file_that_is_only_found_sets_no_place_and_nothing_of_forget(command: str, name: str, here: Path) -> None:
-    value = value_of(dict(command_line.make_parser()[1][command].options())[name])
+    value = value_of(dict(parsers()[command].options())[name])
     for key in (name, name.replace("_", "-")):
         (here / FILE).write_text(f"[{command}]\n{key} = {json.dumps(value)}\n")
         with pytest.raises(RequestError, match=f"may not set {name} of {command}.*--config"):
