@@ -147,11 +147,21 @@ def test_frames_that_the_file_does_not_name_have_no_faces_and_names_that_no_inpu
 def test_no_network_but_those_that_are_asked_for_is_run(samples: Path, found: Path, tmp_path: Path) -> None:
     export_to(found, tmp_path / "faces.jsonl", to="jsonl")
     summary = extract(
-        samples, tmp_path / "out", detect="import", from_=tmp_path / "faces.jsonl", align=None, chips=False
+        samples / "portrait.png",
+        tmp_path / "out",
+        detect="import",
+        from_=tmp_path / "faces.jsonl",
+        align=None,
+        chips=False,
     )
     assert [phase["stages"] for phase in summary.plan["phases"]] == [[]]
     summary = extract(
-        samples, tmp_path / "more", detect="import", from_=tmp_path / "faces.jsonl", align=None, mask=["unet"]
+        samples / "portrait.png",
+        tmp_path / "more",
+        detect="import",
+        from_=tmp_path / "faces.jsonl",
+        align=None,
+        mask=["unet"],
     )
     assert [stage["stage"] for stage in summary.plan["phases"][0]["stages"]] == ["mask/unet"]
 

@@ -254,19 +254,22 @@ def test_damaged_weights_that_are_nowhere_else_are_refused(
     assert not list((tmp_path / "prepared").glob("*.onnx")) if (tmp_path / "prepared").exists() else True
 
 
-@pytest.mark.parametrize("content", [b"", b"\xff\xfe", b"[]"])
 def test_damaged_footprints_are_measured_again(
-    content: bytes, cache: WeightCache, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    cache: WeightCache, samples: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     copy_of_cache(cache, tmp_path / "cache")
     monkeypatch.setenv("FACELOOM_CACHE", str(tmp_path / "cache"))
+    shutil.rmtree(tmp_path / "cache" / "footprints")
     faceloom("profile", samples)
     kept = sorted((tmp_path / "cache" / "footprints").iterdir())
-    assert kept
-    for path in kept:
-        path.write_bytes(content)
-    assert faceloom("plan", samples).returncode == 0
+    assert len(kept) > 1
+    contents = [b"", b"\xff\xfe", b"[]"]
+    for turn in range(3):  # each content in place of each file
+        for path, content in zip(kept, contents[turn:] + contents[:turn], strict=False):
+            path.write_bytes(content)
+        assert faceloom("plan", samples).returncode == 0
     assert faceloom("extract", samples / "portrait.png", "--out", tmp_path / "out", "--quiet").returncode == 0
+    assert not {path.read_bytes() for path in kept} <= set(contents), "what the picture needs was measured again"
 
 
 # --- leaks ---------------------------------------------------------------------------------------------
