@@ -8,8 +8,8 @@ from pathlib import Path
 from typing import Any, Unpack
 
 from faceloom.api import extract
-from faceloom.choices import Fill, Over
-from faceloom.errors import BudgetError, MediaError, RequestError
+from faceloom.choices import Over
+from faceloom.errors import BudgetError, MediaError
 from faceloom.events import Notice, OnEvent, Summary, Writing
 from faceloom.media.live import LiveSource
 from faceloom.media.sources import Source, SourceKind
@@ -31,8 +31,9 @@ from faceloom.options.machine import (
 from faceloom.options.outputs import ShareOptions
 from faceloom.options.stages import DetectorOptions, PathLike, PluginOptions
 from faceloom.orders.inputs import existing
+from faceloom.redacting.asked import claimed, settings, style_of, whose_of
 from faceloom.redacting.lasting import covered_again, detector_told, live_names, live_of, nothing_yet
-from faceloom.redacting.ledger import LEDGER, Entry, Ledger, open_ledger
+from faceloom.redacting.ledger import Entry, Ledger, open_ledger
 from faceloom.redacting.messages import NotRedacted, Redaction, RedactSource
 from faceloom.redacting.page import write_page
 from faceloom.redacting.processes import RedactingProcess
@@ -41,10 +42,9 @@ from faceloom.redacting.recording import Recording
 from faceloom.redacting.sources import LeftOut, sources_of
 from faceloom.redacting.styles import Style, Whose
 from faceloom.redacting.summary import RedactedItem, RedactSummary
-from faceloom.results.results import open as open_results
-from faceloom.store.folder import DATABASE, LOCK, locked
+from faceloom.store.folder import DATABASE, locked
 from faceloom.store.places import place_below
-from faceloom.store.privacy import make_folder, make_folders_below, make_private
+from faceloom.store.privacy import make_folder, make_folders_below
 from faceloom.supervisor.inputs import ShouldStop
 
 FACES, REDACTED, UNPROVEN, REPORT = "faces", "redacted", "unproven", "report.html"
@@ -100,14 +100,14 @@ def redact(
     live = live_of(items, options)
     given = [] if live is not None else [Path(item) for item in items]
     detectors = {name: least_score(name, options["proof_score"]) for name in options["proof"]}
-    style = _style_of(options)
+    style = style_of(options)
     if live is None:
         existing(given)
     folder = given[0] if len(given) == 1 and (given[0] / DATABASE).is_file() else None
-    whose = _whose_of(options, folder)
-    place = _claimed(Path(out), [*given], share=options["share"])
+    whose = whose_of(options, folder)
+    place = claimed(Path(out), [*given], share=options["share"])
     with locked(place, share=options["share"]), open_ledger(place, share=options["share"]) as ledger:
-        ledger.use(_settings(live.name if live else given, folder, style, whose, detectors, options))
+        ledger.use(settings(live.name if live else given, folder, style, whose, detectors, options))
         run = _Redacting(place, ledger, options, detectors, on_event, should_stop)
         try:
             if live is not None:
@@ -121,81 +121,6 @@ def redact(
             summary = run.summary(started, outcome="interrupted")
         write_page(summary, share=options["share"])
     return summary
-
-
-def _style_of(options: RedactOptions) -> Style:
-    told = options["with_"]
-    is_word = told in {fill.value for fill in Fill} - {Fill.PICTURE.value}
-    if not is_word and not Path(told).is_file():
-        raise RequestError(f"faces are covered with blur, pixelate, solid, or a picture; there is no file {told!r}")
-    return Style(
-        fill=Fill(told) if is_word else Fill.PICTURE,
-        over=Over(options["over"]),
-        margin=options["margin"],
-        feather=options["feather"],
-        picture=None if is_word else Path(told).absolute(),
-        fill_s=options["fill"],
-        hold_s=options["hold"],
-        quality=options["quality"],
-    )
-
-
-def _whose_of(options: RedactOptions, folder: Path | None) -> Whose:
-    only, but = tuple(options["only"]), tuple(options["except_"])
-    if only and but:
-        raise RequestError("--only covers the faces of some persons and --except all others; name one of the two")
-    if (only or but) and folder is None:
-        raise RequestError(
-            "persons have names in a result folder: extract with --identify, group, and redact that folder"
-        )
-    if folder is not None:
-        with open_results(folder, raw=options["raw"]) as results:
-            results.faces(person=[*only, *but] or None)  # refuses names that nobody has
-    return Whose(only=only, but=but)
-
-
-def _claimed(out: Path, inputs: Sequence[Path], *, share: bool) -> Path:
-    """The folder that is written.
-
-    Raises:
-        RequestError: it holds something else, or is one of the inputs.
-    """
-    for item in inputs:
-        if item.is_dir() and item.resolve() == out.resolve():
-            raise RequestError(f"{out} holds the inputs; name another folder for what is written")
-    make_folder(out, share=share)
-    others = sorted(entry.name for entry in out.iterdir() if entry.name != LOCK)
-    if others and LEDGER not in others:
-        raise RequestError(f"{out} is not empty and no redaction made it (it has {others[0]!r}); name another --out")
-    if not others and not share:
-        make_private(out)
-    return out
-
-
-def _settings(
-    given: Sequence[Path] | str,
-    folder: Path | None,
-    style: Style,
-    whose: Whose,
-    detectors: Mapping[str, float],
-    options: RedactOptions,
-) -> dict[str, Any]:
-    """What the folder is held to: what another result would come of."""
-    return {
-        "inputs": [given] if isinstance(given, str) else sorted(str(item.resolve()) for item in given),
-        "with": str(style.picture or style.fill),
-        "over": style.over,
-        "margin": style.margin,
-        "feather": style.feather,
-        "fill": style.fill_s,
-        "hold": style.hold_s,
-        "quality": style.quality,
-        "only": list(whose.only),
-        "except": list(whose.but),
-        "proof": dict(detectors),
-        "raw": options["raw"],
-        **({} if options["fps"] is None else {"fps": options["fps"]}),
-    }
 
 
 class _Redacting:
