@@ -1,6 +1,6 @@
 """What is gained, and lost, by looking at every K-th frame of a video and following faces between them.
 
-    python benchmarks/sparse.py CLIP_OR_FOLDER [...] [--every 2,5,10,30]
+    python benchmarks/sparse.py CLIP_OR_FOLDER [...] [--every 2,5,10,30] [--no-chips] [--no-align] [--detect NAME]
 
 Each run is compared with one that looks at every frame: the seconds of the processor a frame, of all processes; the
 share of its faces that are there (IoU of boxes at least 0.5), split by how long they are seen in a row; boxes that it
@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from time import monotonic
+from typing import Any
 
 import numpy as np
 
@@ -45,6 +46,8 @@ def main() -> None:
     parser.add_argument("clips", nargs="+", type=Path)
     parser.add_argument("--every", default="2,5,10,30")
     parser.add_argument("--detect", default="yunet")
+    parser.add_argument("--no-chips", action="store_true")
+    parser.add_argument("--no-align", action="store_true", help="boxes alone")
     chosen = parser.parse_args()
     print(f"load {os.getloadavg()[0]:.1f} on {os.cpu_count()} cores\n")
     print(
@@ -53,21 +56,23 @@ def main() -> None:
     )
     print("| --- " + "| ---: " * 10 + "|")
     for clip in chosen.clips:
-        whole = run(clip, 1, chosen.detect)
+        asked = {"detect": chosen.detect, "chips": not chosen.no_chips and not chosen.no_align}
+        asked |= {"align": None, "mask": ()} if chosen.no_align else {}
+        whole = run(clip, 1, asked)
         report(clip, 1, whole, whole)
         for every in map(int, chosen.every.split(",")):
-            report(clip, every, run(clip, every, chosen.detect), whole)
+            report(clip, every, run(clip, every, asked), whole)
     print(f"\nload {os.getloadavg()[0]:.1f}")
 
 
-def run(clip: Path, every: int, detect: str) -> Run:
+def run(clip: Path, every: int, asked: Mapping[str, Any]) -> Run:
     """Extracts into a folder that goes again."""
     with tempfile.TemporaryDirectory() as folder:
         before, began = processor_s(), monotonic()
-        found = faceloom.extract(clip, Path(folder) / "out", detect_every=every, detect=detect)
+        found = faceloom.extract(clip, Path(folder) / "out", detect_every=every, **asked)
         seconds, clock_s = processor_s() - before, monotonic() - began
         faces = {frame.id: frame.faces for frame in faceloom.open(Path(folder) / "out").frames()}
-    looks = found.images.get(f"detect/{detect}", 0)
+    looks = found.images.get(f"detect/{asked['detect']}", 0)
     return Run(faces=faces, frames=found.frames, looks=looks, seconds=seconds, clock_s=clock_s)
 
 
