@@ -1,8 +1,10 @@
-"""Makes the networks of a few operators with which `OnnxEngine` rules its arena: keeper.onnx and reserver.onnx."""
+"""Makes the networks of a few operators beside `engines/`: what rules the arena, and what multiplies whole numbers."""
 
 from pathlib import Path
 
 from onnx import GraphProto, TensorProto, helper
+
+from faceloom.geometry.rounded import MOST
 
 FOLDER = Path(__file__).parents[1] / "src/faceloom/engines"
 
@@ -10,6 +12,7 @@ FOLDER = Path(__file__).parents[1] / "src/faceloom/engines"
 def main() -> None:
     write("keeper", keeper())
     write("reserver", reserver())
+    write("whole_numbers", whole_numbers())
 
 
 def keeper() -> GraphProto:
@@ -28,6 +31,16 @@ def reserver() -> GraphProto:
         helper.make_node("ReduceMax", ["block"], ["y"], keepdims=0),
     ]
     return helper.make_graph(nodes, "reserver", [n], [y])
+
+
+def whole_numbers() -> GraphProto:
+    """Products of whole numbers, of which the left ones have `MOST` added: signed ones take seven times as long."""
+    left = helper.make_tensor_value_info("left", TensorProto.UINT8, ["rows", "numbers"])
+    right = helper.make_tensor_value_info("right", TensorProto.INT8, ["numbers", "columns"])
+    products = helper.make_tensor_value_info("products", TensorProto.INT32, ["rows", "columns"])
+    zero = helper.make_tensor("zero", TensorProto.UINT8, [], [MOST])
+    node = helper.make_node("MatMulInteger", ["left", "right", "zero"], ["products"])
+    return helper.make_graph([node], "whole_numbers", [left, right], [products], initializer=[zero])
 
 
 def write(name: str, graph: GraphProto) -> None:

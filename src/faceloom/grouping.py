@@ -11,9 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.choices import Sort
+from faceloom.engines.whole_numbers import by_runtime
 from faceloom.errors import BudgetError, RequestError
 from faceloom.geometry.linkage import average_linkage
 from faceloom.geometry.nearest import MOST_ROWS
+from faceloom.geometry.rounded import by_floats
 from faceloom.media.sources import printable
 from faceloom.memory.budget import budget_bytes_of
 from faceloom.memory.usage import held_bytes
@@ -49,12 +51,16 @@ from faceloom.units import MIB, format_bytes
 
 _GROUPING_BYTES = 64 * MIB
 """Of cosines that are looked at, and what goes with them (measured: 50 MiB)."""
+_MANY = 5000
+"""Faces from which on it pays to load ONNX Runtime, which multiplies whole numbers faster; groups are the same."""
+_RUNTIME_BYTES = 64 * MIB
+"""Of ONNX Runtime, where it is loaded."""
 _FACE_BYTES = 2560
 """Of a face's row, its names, what faces are sorted by, and the list of its nearest."""
 _TOLD_BYTES = 512
 """Of what was said of the persons of a face, and what was found."""
-_NUMBER_BYTES = 10
-"""Of each number of an embedding: as read, as the mean of its cluster, and while it is looked at (measured)."""
+_NUMBER_BYTES = 11
+"""Of each number of an embedding: as read, as its cluster's mean, rounded, and while it is looked at (measured)."""
 SORTS: Mapping[Sort, Callable[[FaceTraits], float]] = {
     Sort.QUALITY: lambda face: -(face.quality or 0),
     Sort.SHARPNESS: lambda face: -(face.sharpness or 0),
@@ -137,7 +143,12 @@ def _named(folder: Path, wanted: "_Wanted") -> tuple[list[str], dict[str, list[F
         of_all = read_told(folder, everybody)
         told = of_all.first(len(faces.ids))
         ties = ties_of(told, faces.frames, tracks=faces.tracks, also=faces.also)
-        labels = average_linkage(faces.embeddings, threshold=wanted.threshold, ties=ties).tolist()
+        labels = average_linkage(
+            faces.embeddings,
+            threshold=wanted.threshold,
+            ties=ties,
+            multiply=by_runtime if len(faces.ids) >= _MANY else by_floats,
+        ).tolist()
         names = called(labels, told, anew=wanted.anew)
         new = [(face, name) for face, name in zip(faces.ids, names, strict=True) if face not in told.kept]
         tracks = [*faces.tracks.tolist(), *faces.rest_tracks.tolist()]
@@ -212,7 +223,7 @@ def _require_room(folder: Path, budget_bytes: int | None) -> None:
     if budget_bytes is None:
         return
     face_bytes = _FACE_BYTES + _NUMBER_BYTES * numbers + (_TOLD_BYTES if is_corrected(folder) else 0)
-    needed = held_bytes() + _GROUPING_BYTES + faces * face_bytes
+    needed = held_bytes() + _GROUPING_BYTES + (_RUNTIME_BYTES if faces >= _MANY else 0) + faces * face_bytes
     if needed > budget_bytes:
         message = (
             f"grouping {faces:,} faces does not fit into {format_bytes(budget_bytes)}; the smallest budget that would"

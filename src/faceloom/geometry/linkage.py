@@ -23,8 +23,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.geometry.nearest import GRID, NONE, Keys, NearestLists, Steps, keys_of, numbers_of, steps_of
+from faceloom.geometry.rounded import Multiply, RoundedVectors, by_floats
 
-_DOTS = 1 << 10
+_DOTS = 1 << 8
 """Pairs whose vectors are held at a time."""
 _AT_ONCE = 8
 """Of a list whose first is older, so many are computed together, since the next are soon first."""
@@ -49,14 +50,17 @@ class Ties:
     """(P, 2) index of a vector, and another number of `frames` that it has."""
 
 
-def average_linkage(vectors: NDArray[np.float32], *, threshold: float, ties: Ties | None = None) -> NDArray[np.intp]:
+def average_linkage(
+    vectors: NDArray[np.float32], *, threshold: float, ties: Ties | None = None, multiply: Multiply = by_floats
+) -> NDArray[np.intp]:
     """(N,) a label from 0 for each of the vectors (N, D) of unit length, in order of first appearance.
 
-    Ties forbid some mergers, and a merger forbids more: that too brings none nearer.
+    Ties forbid some mergers, and a merger forbids more: that too brings none nearer. Whoever multiplies, since sums of
+    whole numbers are exact, labels are the same.
     """
     least = math.ceil(threshold * GRID)
     labels, means, sizes, bounds = _begun(vectors, ties, least)
-    clusters = _Clusters(means, sizes, bounds, least=least)
+    clusters = _Clusters(means, sizes, bounds, least=least, multiply=multiply)
     while len(pairs := clusters.pairs()):
         clusters.merge(pairs)
     return _in_order(clusters.ends()[labels])
@@ -164,9 +168,16 @@ class _Clusters:
     """
 
     def __init__(
-        self, means: NDArray[np.float32], sizes: NDArray[np.float64], bounds: _Bounds | None, *, least: int
+        self,
+        means: NDArray[np.float32],
+        sizes: NDArray[np.float64],
+        bounds: _Bounds | None,
+        *,
+        least: int,
+        multiply: Multiply,
     ) -> None:
         count = len(means)
+        self._rounded = RoundedVectors(means)
         self._means, self._sizes, self._bounds, self._least = means, sizes, bounds, least
         self._rows = np.arange(count)
         self._numbers = np.arange(count)
@@ -178,8 +189,8 @@ class _Clusters:
         self._next = count
         self._merged = np.zeros(0, np.intp)
         """Rows that have become what they are just now."""
-        self._lists = NearestLists(count, least=least - 1)
-        self._lists.fill(means, self._forbidden)
+        self._lists = NearestLists(self._rounded, self._steps, least=least - 1, multiply=multiply)
+        self._lists.fill()
 
     def ends(self) -> NDArray[np.intp]:
         """Of each row of the beginning the number of the cluster that it is in."""
@@ -210,7 +221,7 @@ class _Clusters:
             if len(older):
                 self._compute(older)
             elif len(short):  # when nothing else can be done, and there are fewer to look at
-                self._lists.look_again(short, self._rows, self._numbers, self._means, self._forbidden)
+                self._lists.look_again(short, self._rows, self._numbers)
             elif len(known):  # three or more that are equally near
                 best = known[steps_of(self._lists.keys[known, 0]).argmax()]
                 return np.sort(np.array([[best, self._nearest(best)]], np.intp))
@@ -246,11 +257,29 @@ class _Clusters:
             for start in range(0, len(rows), _DOTS):
                 some = rows[start : start + _DOTS]
                 lists = self._lists.keys[some]
-                i, j = np.nonzero(self._is_older(lists[:, :_AT_ONCE], self._lists.limits[some, None]))
-                numbers = self._latest(numbers_of(lists[i, j]))
-                steps, is_possible = self._steps(some[i], self._places[numbers])
-                lists[i, j] = np.where(is_possible, keys_of(steps, numbers), NONE)
+                firsts = lists[:, :_AT_ONCE]
+                known = self._once(firsts)
+                i, j = np.nonzero(self._is_older(firsts, self._lists.limits[some, None]))
+                steps, is_possible = self._steps(some[i], self._places[known[i, j]])
+                firsts[i, j] = np.where(is_possible, keys_of(steps, known[i, j]), NONE)
                 self._lists.keys[some] = np.sort(lists, axis=1)
+
+    def _once(self, keys: Keys) -> NDArray[np.intp]:
+        """Leaves of several keys (R, K) that have become of one cluster the one that is exact, or else the nearest.
+
+        Gives the numbers of clusters, where there are any.
+        """
+        is_there = keys != NONE
+        numbers = np.where(is_there, numbers_of(keys), 0)
+        known = self._latest(numbers)
+        is_exact = (keys & np.uint64(1) == 0) & (known == numbers)
+        ranks = np.where(is_there, 2 * known + ~is_exact, -1)
+        order = np.argsort(ranks, axis=1, kind="stable")
+        ordered = np.take_along_axis(ranks, order, axis=1) // 2
+        is_double = np.zeros(keys.shape, np.bool_)
+        np.put_along_axis(is_double, order[:, 1:], ordered[:, 1:] == ordered[:, :-1], axis=1)
+        keys[is_double] = NONE
+        return known
 
     def _is_older(self, keys: Keys, limits: Steps) -> NDArray[np.bool_]:
         """Which neighbours may be farther than they were, of those that are near enough to matter."""
@@ -271,7 +300,7 @@ class _Clusters:
         found = np.empty(len(first), np.float32)
         for start in range(0, len(first), _DOTS):
             some = slice(start, start + _DOTS)
-            found[some] = np.einsum("ij,ij->i", self._means[first[some]], self._means[second[some]])
+            found[some] = np.einsum("ij,ij->i", self._means.take(first[some], 0), self._means.take(second[some], 0))
         steps = np.rint(found * np.float32(GRID)).astype(np.int64)
         return steps, (first != second) & ~self._forbidden(first, second)
 
@@ -286,6 +315,7 @@ class _Clusters:
             self._join(some, shares)
             one, other = self._means[some[:, 0]], self._means[some[:, 1]]
             self._means[some[:, 0]] = one * shares[:, :1] + other * shares[:, 1:]
+            self._rounded.put(some[:, 0], self._means[some[:, 0]])
         first, second = pairs.T
         self._merged = first
         self._sizes[first] += self._sizes[second]

@@ -1,4 +1,7 @@
-"""Lists of the nearest of many vectors, by the dot product, block by block and without a matrix of all pairs."""
+"""Lists of the nearest of many vectors, by the dot product, block by block and without a matrix of all pairs.
+
+Whole numbers tell which pairs may be near enough; of these alone the product is computed.
+"""
 
 from collections.abc import Callable, Iterator
 from itertools import pairwise
@@ -7,13 +10,15 @@ from typing import Any, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
+from faceloom.geometry.rounded import Multiply, Products, RoundedVectors
+
 Rows: TypeAlias = NDArray[np.intp]
 Steps: TypeAlias = NDArray[np.int64]
 """Dot products in steps of 1 / GRID, so that those of equal vectors are equal however they were added."""
 Keys: TypeAlias = NDArray[np.uint64]
 """Of neighbours, the nearest first: how far, which number, and in the last bit whether it may be farther than that."""
-Forbidden: TypeAlias = Callable[[Rows, Rows], NDArray[np.bool_]]
-"""Which pairs of vectors can be no neighbours, by their numbers."""
+Near: TypeAlias = Callable[[Rows, Rows], tuple[Steps, NDArray[np.bool_]]]
+"""How near pairs of rows are, and which of them can be neighbours."""
 
 GRID = 1 << 20
 MOST_ROWS = 1 << 20
@@ -21,7 +26,7 @@ MOST_ROWS = 1 << 20
 _KEPT = 64
 """Neighbours in a list: with fewer everything is looked at more often, more take memory (measured)."""
 _TILE = 1024
-"""Rows and columns that are multiplied at a time: how they are cut decides the last bits of products."""
+"""Rows and columns that are multiplied at a time."""
 _SLAB = 128
 """Rows of a tile that are looked through at a time."""
 _FOLD = 1 << 20
@@ -32,6 +37,8 @@ _FAR = 1 << 21
 """More steps than any two vectors of unit length are apart."""
 NONE = np.uint64((1 << 64) - 1)
 """The key of no neighbour."""
+_NEVER = -(1 << 30)
+"""Fewer than any product: of a vector with itself, which is no neighbour."""
 _ONE = np.uint64(1)
 _ABOVE_NUMBER = np.uint64(33)
 _ABOVE_STEPS = np.uint64(43)
@@ -57,54 +64,75 @@ def keys_of(steps: Steps, numbers: Rows) -> Keys:
 class NearestLists:
     """For each of many rows the keys of some that are nearest to it, and a limit in steps that no other exceeds."""
 
-    def __init__(self, count: int, *, least: int) -> None:
+    def __init__(self, vectors: RoundedVectors, near: Near, *, least: int, multiply: Multiply) -> None:
         """Lists of neighbours that are nearer than `least` steps; empty until they are filled."""
+        count = len(vectors.whole)
         self.keys: Keys = np.full((count, _KEPT), NONE)
         self.limits: Steps = np.full(count, least)
-        self._least = least
+        self._vectors, self._near, self._least, self._multiply = vectors, near, least, multiply
         self._found: list[Keys] = []
-        self._count = 0
+        self._count, self._most = 0, _FOLD
 
-    def fill(self, vectors: NDArray[np.float32], forbidden: Forbidden) -> None:
+    def fill(self) -> None:
         """Looks at every pair of vectors once; the number of each is that of its row."""
-        for top in range(0, len(vectors), _TILE):
-            scaled = vectors[top : top + _TILE] * np.float32(GRID)
-            for left in range(top, len(vectors), _TILE):
-                products = scaled @ vectors[left : left + _TILE].T
+        for left in range(0, len(self.keys), _TILE):
+            columns = np.arange(left, min(left + _TILE, len(self.keys)))
+            multiplied = self._multiply(self._vectors.whole[columns])
+            for top in range(left, len(self.keys), _TILE):
+                rows = np.arange(top, min(top + _TILE, len(self.keys)))
+                products = multiplied(self._vectors.whole[rows])
                 if left == top:
-                    products[np.tri(len(products), dtype=np.bool_)] = -np.inf
-                rows, columns = np.arange(top, top + len(products)), np.arange(left, left + products.shape[1])
-                for i, j, steps in _hits(products, self.limits[rows], self.limits[columns]):
-                    is_forbidden = forbidden(rows[i], columns[j])
-                    self._note(rows[i], columns[j], steps, is_forbidden)
-                    self._note(columns[j], rows[i], steps, is_forbidden)
+                    products[np.tri(len(products), dtype=np.bool_)] = _NEVER
+                for i, j in self._hits(products, rows, columns, limits=self.limits[columns]):
+                    steps, is_possible = self._near(i, j)
+                    self._note(i[is_possible], j[is_possible], steps[is_possible])
+                    self._note(j[is_possible], i[is_possible], steps[is_possible])
         self._fold()
 
-    def look_again(
-        self, rows: Rows, among: Rows, numbers: Rows, vectors: NDArray[np.float32], forbidden: Forbidden
-    ) -> None:
+    def look_again(self, rows: Rows, among: Rows, numbers: Rows) -> None:
         """Fills the lists of some rows anew with the numbers of those among which they are."""
         self.keys[rows] = NONE
         self.limits[rows] = self._least
+        self._most = min(_FOLD, _KEPT * len(rows))
         for left in range(0, len(among), _TILE):
             columns = among[left : left + _TILE]
-            others = vectors[columns].T
+            multiplied = self._multiply(self._vectors.whole[columns])
             for top in range(0, len(rows), _TILE):
                 some = rows[top : top + _TILE]
-                products = (vectors[some] * np.float32(GRID)) @ others
-                products[some[:, None] == columns] = -np.inf
-                for i, j, steps in _hits(products, self.limits[some], np.full(len(columns), _FAR)):
-                    self._note(some[i], numbers[columns[j]], steps, forbidden(some[i], columns[j]))
+                products = multiplied(self._vectors.whole[some])
+                products[some[:, None] == columns] = _NEVER
+                for i, j in self._hits(products, some, columns, limits=None):
+                    steps, is_possible = self._near(i, j)
+                    self._note(i[is_possible], numbers[j[is_possible]], steps[is_possible])
         self._fold()
 
-    def _note(self, rows: Rows, numbers: Rows, steps: Steps, is_forbidden: NDArray[np.bool_]) -> None:
+    def _hits(
+        self, products: Products, rows: Rows, columns: Rows, *, limits: Steps | None
+    ) -> Iterator[tuple[Rows, Rows]]:
+        """Rows and columns of products that may be beyond the limit of the one or of the other, some at a time."""
+        step = self._vectors.step * GRID
+        of_rows, of_columns = self._vectors.margins[rows] * GRID, self._vectors.margins[columns] * GRID
+        by_row = _whole((self.limits[rows] - of_rows - of_columns.max()) / step, products.dtype)[:, None]
+        by_column = None
+        if limits is not None:
+            by_column = _whole((limits - of_columns - of_rows.max()) / step, products.dtype)
+        for top in range(0, len(products), _SLAB):
+            slab = products[top : top + _SLAB]
+            is_near = slab > by_row[top : top + _SLAB]
+            if by_column is not None:
+                is_near |= slab > by_column
+            i, j = np.divmod(np.flatnonzero(is_near), slab.shape[1])
+            if len(i):
+                yield rows[i + top], columns[j]
+
+    def _note(self, rows: Rows, numbers: Rows, steps: Steps) -> None:
         """Takes up neighbours of rows, as far as they are nearer than what the lists hold."""
-        kept = (steps > self.limits[rows]) & ~is_forbidden
+        kept = steps > self.limits[rows]
         far = (_FAR - steps[kept]).astype(np.uint64)
         places = (rows[kept].astype(np.uint64) << _ABOVE_STEPS) | numbers[kept].astype(np.uint64)
         self._found.append(places | (far << np.uint64(21)))
         self._count += len(far)
-        if self._count >= _FOLD:
+        if self._count >= self._most:
             self._fold()
 
     def _fold(self) -> None:
@@ -138,12 +166,6 @@ class NearestLists:
         self.limits[rows] = np.maximum(self.limits[rows], steps_of(keys[:, _KEPT - 1]))
 
 
-def _hits(products: NDArray[np.floating[Any]], by_row: Steps, by_column: Steps) -> Iterator[tuple[Rows, Rows, Steps]]:
-    """Places and steps of products that are beyond the limit of their row or of their column, some at a time."""
-    limits = by_column.astype(np.float32)
-    for top in range(0, len(products), _SLAB):
-        slab = products[top : top + _SLAB]
-        is_near = (slab > by_row[top : top + _SLAB, None].astype(np.float32)) | (slab > limits)
-        i, j = np.divmod(np.flatnonzero(is_near), slab.shape[1])
-        if len(i):
-            yield i + top, j, np.rint(slab[i, j]).astype(np.int64)
+def _whole(limits: NDArray[np.float64], kind: np.dtype[Any]) -> NDArray[Any]:
+    """What whole numbers have to exceed to exceed these, in the type of the numbers."""
+    return np.clip(np.floor(limits), _NEVER, -_NEVER).astype(kind)
