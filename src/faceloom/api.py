@@ -17,6 +17,7 @@ from faceloom.geometry.chips import frame_to_chip
 from faceloom.job import Derivation, EngineJob, Job, Order, Outputs
 from faceloom.media.listing import Inputs
 from faceloom.media.numbered import rate_of
+from faceloom.media.remote import refuse_address
 from faceloom.memory.budget import budget_bytes_of
 from faceloom.memory.footprints import Footprint
 from faceloom.options.calls import (
@@ -101,6 +102,7 @@ def extract(
         StoreError: the result folder cannot be written.
     """
     started = time.monotonic()
+    refuse_address(out)
     given = inputs_of(inputs, options)
     if given.remote and options["only_empty"]:
         raise RequestError("a second look reads frames again, and remote files are gone by then; fetch them first")
@@ -414,6 +416,7 @@ def derive(
         StoreError: a result folder cannot be read, or written.
     """
     started = time.monotonic()
+    refuse_address(out)
     found = _derivable(Path(folder), Path(out))
     if not options["raw"]:
         told = {name: options[name] for name in declared(RemakeOptions) if name in options}  # type: ignore[literal-required]

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from faceloom.api import extract
+from faceloom.errors import MediaError, RequestError
 from faceloom.events import Event, Notice
 from faceloom.media import remote
+from faceloom.results.exporting import export
 from faceloom.store.publishing import publish
 from faceloom.store.reading import read_frames
 from faceloom.supervisor import fetching
@@ -37,6 +39,8 @@ class Faulty:
         """By the end of the object's name: a status with a body, the bytes after which an answer breaks off, something
         that is done before the answer, or None for an answer as it should be.
         """
+        self.refusals: dict[str, list[tuple[str, bytes]]] = {}
+        """The same for what is written."""
         self.fetched: list[str] = []
         self._lock = threading.Lock()
 
@@ -46,7 +50,9 @@ class Faulty:
             is_get = environ["REQUEST_METHOD"] == "GET" and bool(name) and name != BUCKET
             if is_get:
                 self.fetched.append(name)
-            faults = self.faults.get(name, []) if is_get else []
+            faults: list[Any] = self.faults.get(name, []) if is_get else []
+            if environ["REQUEST_METHOD"] == "PUT":
+                faults = self.refusals.get(name, [])
             fault = faults.pop(0) if faults else None
         if callable(fault):
             fault()
@@ -299,3 +305,33 @@ def test_a_token_that_expires_between_parts_of_a_film_is_named_and_what_is_left_
     assert (again.failed, again.skipped) == (0, 150 - first.failed)
     extract(film, tmp_path / "here", align=None, mask=())
     require_same(tmp_path / "out", tmp_path / "here")
+
+
+def test_exports_go_to_a_bucket_through_faults_and_are_there_when_they_are_whole(
+    store: Faulty, here: Path, tmp_path: Path
+) -> None:
+    import boto3
+
+    client = boto3.client("s3")
+    store.refusals = {"faces.csv": [("503 Slow Down", SLOW_DOWN)] * 2}
+    export(here, "csv", out=f"s3://{BUCKET}/exports/faces.csv")
+    assert not any(store.refusals.values()), "a fault was not met"
+    content = client.get_object(Bucket=BUCKET, Key="exports/faces.csv")["Body"].read()
+    assert content.decode() == export(here, "csv")
+    export(here, "yolo", out=tmp_path / "yolo")
+    export(here, "yolo", out=f"s3://{BUCKET}/exports/yolo")
+    there = {
+        one["Key"].removeprefix("exports/yolo/"): client.get_object(Bucket=BUCKET, Key=one["Key"])["Body"].read()
+        for one in client.list_objects_v2(Bucket=BUCKET, Prefix="exports/yolo/")["Contents"]
+    }
+    assert there == {
+        str(path.relative_to(tmp_path / "yolo")): path.read_bytes()
+        for path in (tmp_path / "yolo").rglob("*")
+        if path.is_file()
+    }
+    with pytest.raises(RequestError, match="there already"):
+        export(here, "yolo", out=f"s3://{BUCKET}/exports/yolo")
+    store.refusals = {"other.csv": [("400 Bad Request", EXPIRED)] * 50}
+    with pytest.raises(MediaError, match=r"other\.csv cannot be written: .*expired"):
+        export(here, "csv", out=f"s3://{BUCKET}/exports/other.csv")
+    assert client.list_objects_v2(Bucket=BUCKET, Prefix="exports/other")["KeyCount"] == 0

@@ -41,6 +41,8 @@ class Command:
     words: Mapping[str, Callable[[], Iterable[str]]] = field(default_factory=dict)
     """What else an option may be, by its name, looked up when somebody asks for help."""
     run: Callable[[argparse.Namespace], int]
+    can_write_remote: bool = False
+    """Whether what it writes may go to an address."""
 
     @property
     def declared(self) -> Mapping[str, Declared]:
@@ -57,7 +59,7 @@ def add_command(parsers: Any, command: Command) -> None:
         epilog=command.examples,
         fill=partial(_fill, command),
     )
-    parser.set_defaults(run=command.run)
+    parser.set_defaults(run=command.run, can_write_remote=command.can_write_remote)
 
 
 def _fill(command: Command, parser: Parser) -> None:

@@ -118,6 +118,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _run(chosen: argparse.Namespace) -> int:
     as_json = getattr(chosen, "json", False)
     try:
+        _refuse_address(chosen)
         with logging_to(chosen):
             return int(chosen.run(chosen))
     except FaceloomError as error:
@@ -134,6 +135,16 @@ def _run(chosen: argparse.Namespace) -> int:
         if limit is not None:
             return tell("BudgetError", limit, BudgetError.exit_code, as_json=as_json)
         return tell(type(error).__name__, report_crash(error, chosen), CRASHED, as_json=as_json)
+
+
+def _refuse_address(chosen: argparse.Namespace) -> None:
+    """Refuses an address where only a place of this machine will do."""
+    out = getattr(chosen, "out", None)
+    if out is None or chosen.can_write_remote or "://" not in str(out):
+        return
+    from faceloom.media.remote import refuse_address  # it takes time that most commands need not
+
+    refuse_address(out)
 
 
 def _wants_json(given: Sequence[str], commands: Mapping[str, Parser]) -> bool:

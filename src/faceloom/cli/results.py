@@ -35,7 +35,12 @@ class ExportFlags(ExportOptions, total=False):
     to: Annotated[str, Option(help="the format", unit="FORMAT", is_required=True, example="csv")]
     out: Annotated[
         PathLike | None,
-        Option(help="write to a new file, or folder", usual="stdout", unit="FILE", example="faces.jsonl"),
+        Option(
+            help="write to a new file or folder, or to an address, as in s3://bucket/faces.csv",
+            usual="stdout",
+            unit="FILE",
+            example="faces.jsonl",
+        ),
     ]
 
 
@@ -70,7 +75,7 @@ def export(chosen: argparse.Namespace) -> int:
         write(folder, chosen.to, out=_stdout(), **keywords(chosen, ExportOptions))
         sys.stdout.flush()
     else:
-        write(folder, chosen.to, out=Path(chosen.out), **keywords(chosen, ExportOptions))
+        write(folder, chosen.to, out=chosen.out, **keywords(chosen, ExportOptions))
     return 0
 
 
@@ -198,4 +203,5 @@ EXPORT = Command(
     options=ExportFlags,
     words={"to": _formats},
     run=export,
+    can_write_remote=True,
 )

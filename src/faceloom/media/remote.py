@@ -371,6 +371,19 @@ def listed_name(address: str) -> str:
     return printable("/".join(parts))
 
 
+def refuse_address(out: object) -> None:
+    """To be called with where results are to be written, if that has to be a place of this machine.
+
+    Raises:
+        RequestError: it is an address.
+    """
+    if isinstance(out, str) and is_remote(out):
+        shown = without_secrets(out)
+        message = f"{shown} is no place on this machine, where a store and what is made of it have to lie"
+        hint = f"name a folder here, and have it copied: --publish {shown} of extract, or faceloom publish DIR {shown}"
+        raise RequestError(f"{message}; {hint}")
+
+
 class RemoteFolder:
     """A place that files are copied to."""
 
@@ -393,13 +406,37 @@ class RemoteFolder:
             raise MediaError(f"{without_secrets(self._address)} cannot be listed: {in_words(error)}") from error
         return {PurePosixPath(one["name"]).name: int(one.get("size") or 0) for one in entries if one["type"] == "file"}
 
-    def put(self, path: Path, below: str) -> None:
-        """Copies a file to a place below it, in the place of what is there.
+    def is_there(self) -> bool:
+        """Whether there is anything at this place.
+
+        Raises:
+            MediaError: nobody tells.
+        """
+        try:
+            self._system.invalidate_cache()
+            return bool(patiently(lambda: self._system.exists(self._root)))
+        except Exception as error:
+            raise MediaError(f"{without_secrets(self._address)} cannot be looked at: {in_words(error)}") from error
+
+    def remove(self, below: str) -> None:
+        """Removes a file below it.
+
+        Raises:
+            MediaError: it cannot be removed.
+        """
+        try:
+            patiently(lambda: self._system.rm_file(f"{self._root}/{below}"))
+        except Exception as error:
+            shown = f"{without_secrets(self._address)}/{below}"
+            raise MediaError(f"{shown} cannot be removed: {in_words(error)}") from error
+
+    def put(self, path: Path, below: str = "") -> None:
+        """Copies a file to a place below it, or to the place itself, where it is in the place of what is there.
 
         Raises:
             MediaError: it cannot be written.
         """
-        place = f"{self._root}/{below}"
+        place = f"{self._root}/{below}" if below else self._root
 
         def put() -> None:
             try:
@@ -411,5 +448,5 @@ class RemoteFolder:
         try:
             patiently(put)
         except Exception as error:
-            shown = f"{without_secrets(self._address)}/{below}"
+            shown = without_secrets(self._address) + (f"/{below}" if below else "")
             raise MediaError(f"{shown} cannot be written: {in_words(error)}", path=path) from error

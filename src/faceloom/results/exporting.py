@@ -1,10 +1,12 @@
 """Exporting: what a result folder holds, written in a format for other programs."""
 
 import io
+import tempfile
 from pathlib import Path
 from typing import TextIO, Unpack, overload
 
 from faceloom.errors import RequestError
+from faceloom.media.remote import is_remote, without_secrets
 from faceloom.options.calls import ExportOptions
 from faceloom.options.keywords import takes
 from faceloom.store import exports
@@ -15,7 +17,7 @@ from faceloom.store.copies import CopyKind, note_made
 @overload
 def export(folder: str | Path, to: str = ..., *, out: None = ..., **options: Unpack[ExportOptions]) -> str: ...
 @overload
-def export(folder: str | Path, to: str = ..., *, out: str | Path, **options: Unpack[ExportOptions]) -> Path: ...
+def export(folder: str | Path, to: str = ..., *, out: str | Path, **options: Unpack[ExportOptions]) -> str | Path: ...
 @overload
 def export(folder: str | Path, to: str = ..., *, out: TextIO, **options: Unpack[ExportOptions]) -> None: ...
 @takes(ExportOptions)
@@ -31,16 +33,17 @@ def export(
     Args:
         folder: a result folder, also one that a run is writing to.
         to: the format's name, as `faceloom export --to` has it; docs/formats.md says what each loses.
-        out: a new file, or a new folder where the format is many files; or an open file of text. The text is the
-            answer if it is left out.
+        out: a new file, or a new folder where the format is many files, or an address of fsspec for either, as in
+            s3://bucket/faces.csv; or an open file of text. The text is the answer if it is left out.
         options: as docs/options.md lists them.
 
     Returns:
-        The text without `out`, the path with a path, None with an open file.
+        The text without `out`, the path with a path, the address with an address, None with an open file.
 
     Raises:
         TypeError: there is no such keyword.
         RequestError: an unknown format, or one that is not for this; or `out` is there already or cannot be written.
+        MediaError: the address cannot be written to.
         StoreError: the folder holds no results that can be read, or the disk is full.
     """
     chosen = {name: bool(options[name]) for name in ("frames", "rejected", "found_only", "smooth", "raw")}
@@ -53,6 +56,8 @@ def export(
     if not isinstance(out, str | Path):
         exports.export(Path(folder), out, to=to, **chosen)
         return None
+    if isinstance(out, str) and is_remote(out):
+        return _write_remote(Path(folder), out, to=to, layout=options["layout"], **chosen)
     try:
         _write(Path(folder), Path(out), to=to, layout=options["layout"], share=options["share"], **chosen)
     except FileExistsError as error:
@@ -62,6 +67,18 @@ def export(
         raise RequestError(f"{out} cannot be written: {error}") from error
     note_made(Path(folder), CopyKind.EXPORT, Path(out))  # which forgetting will name
     return Path(out)
+
+
+def _write_remote(folder: Path, address: str, *, to: str, layout: str | None, **chosen: bool) -> str:
+    from faceloom.store.remote_exports import export_remote
+
+    try:
+        export_remote(folder, address, to=to, layout=layout, **chosen)
+    except OSError as error:
+        refuse_full(error, Path(tempfile.gettempdir()))
+        raise RequestError(f"{without_secrets(address)} cannot be written: {error}") from error
+    note_made(folder, CopyKind.EXPORT, without_secrets(address))  # which forgetting will name
+    return address
 
 
 def _write(

@@ -8,6 +8,7 @@ from enum import StrEnum
 from pathlib import Path
 
 from faceloom.errors import StoreError
+from faceloom.media.remote import is_remote
 from faceloom.store.database import connect, transaction
 
 MARK = ".faceloom"
@@ -34,21 +35,22 @@ class CopyNote:
     """What was made of a result folder, and where it was put."""
 
     kind: CopyKind
-    path: Path
+    path: Path | str
+    """An address of an export is text."""
 
 
-def note_copy(db: sqlite3.Connection, kind: CopyKind, path: Path) -> str:
+def note_copy(db: sqlite3.Connection, kind: CopyKind, path: Path | str) -> str:
     """Notes in an open store that this is made of it; the result folder's identity, for the copy's mark."""
     with transaction(db):
         told = [(one.kind.value, str(one.path)) for one in copies_of(db)]
-        own = (kind.value, str(path.resolve()))
+        own = (kind.value, path if isinstance(path, str) else str(path.resolve()))
         identity = identity_of(db) or secrets.token_hex(_IDENTITY_BYTES)
         texts = [(_LIST, json.dumps(told if own in told else [*told, own])), (_IDENTITY, identity)]
         db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", texts)
     return identity
 
 
-def note_made(folder: Path, kind: CopyKind, out: Path) -> str | None:
+def note_made(folder: Path, kind: CopyKind, out: Path | str) -> str | None:
     """Notes in a result folder what was made of it; the folder's identity, or None where it cannot be written."""
     try:
         with connect(folder, read_only=False) as db:
@@ -59,7 +61,8 @@ def note_made(folder: Path, kind: CopyKind, out: Path) -> str | None:
 
 def copies_of(db: sqlite3.Connection) -> list[CopyNote]:
     """What was made of an open store's folder."""
-    return [CopyNote(CopyKind(kind), Path(path)) for kind, path in json.loads(_read(db, _LIST) or "[]")]
+    told = json.loads(_read(db, _LIST) or "[]")
+    return [CopyNote(CopyKind(kind), path if is_remote(path) else Path(path)) for kind, path in told]
 
 
 def identity_of(db: sqlite3.Connection) -> str | None:

@@ -3,6 +3,7 @@
 import itertools
 import os
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -97,6 +98,25 @@ def export_to(
         StoreError: the folder holds no store that can be read.
         OSError: the target is there already, or cannot be written.
     """
+    with opened_pieces(
+        folder, to=to, layout=layout, rejected=rejected, found_only=found_only, smooth=smooth, raw=raw
+    ) as (chosen, whole):
+        if not chosen.is_folder:
+            with new_file(target, share=share) as part, part.open("wb") as file:
+                file.writelines(piece for _, piece in whole)
+            return
+        if os.path.lexists(target):
+            raise FileExistsError(target)
+        with new_folder(target, share=share) as part:
+            for _ in fill(part, whole, share=share):
+                pass
+
+
+@contextmanager
+def opened_pieces(
+    folder: Path, *, to: str, layout: str | None, rejected: bool, found_only: bool, smooth: bool, raw: bool
+) -> Iterator[tuple[Format, Iterator[Piece]]]:
+    """A format, and the pieces of its files, one after another; whatever forbids this is raised before the first."""
     chosen = _format_of(to, rejected=rejected)
     write = chosen.writer(layout)
     with stored_frames(folder, rejected=rejected, found_only=found_only, smooth=smooth, raw=raw) as stored:
@@ -105,16 +125,8 @@ def export_to(
             pieces = chosen.write_with_orientations(stored, lambda source: orientation_of_file(paths[source]))
         else:
             pieces = write(stored, lambda chip: _content(folder, chip))
-        first = next(pieces, ("", b""))  # whatever forbids this export is known before there is a file
-        whole = itertools.chain([first], pieces)
-        if not chosen.is_folder:
-            with new_file(target, share=share) as part, part.open("wb") as file:
-                file.writelines(piece for _, piece in whole)
-            return
-        if os.path.lexists(target):
-            raise FileExistsError(target)
-        with new_folder(target, share=share) as part:
-            _fill(part, whole, share=share)
+        first = next(pieces, ("", b""))
+        yield chosen, itertools.chain([first], pieces)
 
 
 def read_paths(folder: Path) -> dict[str, Path]:
@@ -146,7 +158,8 @@ def _content(folder: Path, chip: str) -> bytes:
     return content
 
 
-def _fill(folder: Path, pieces: Iterator[Piece], *, share: bool) -> None:
+def fill(folder: Path, pieces: Iterator[Piece], *, share: bool) -> Iterator[str]:
+    """Writes the files of an export below a folder; gives the name of each that is written."""
     for name, same in itertools.groupby(pieces, key=lambda piece: piece[0]):
         if not name:  # a folder of nothing
             continue
@@ -154,6 +167,7 @@ def _fill(folder: Path, pieces: Iterator[Piece], *, share: bool) -> None:
         make_folder(path.parent, share=share)
         with open(path, "wb", opener=opener(share=share)) as file:  # Path.open has no opener
             file.writelines(piece for _, piece in same)
+        yield name
 
 
 def read_lost(folder: Path, to: Format, *, raw: bool = False) -> list[Part]:

@@ -190,7 +190,9 @@ def _forget_copies(
         if copy.path in within:
             continue
         try:
-            if copy.kind is CopyKind.EXPORT:
+            if isinstance(copy.path, str):
+                unreachable.append(f"{copy.path}: this was made of it and may hold it; remove it, and make it again")
+            elif copy.kind is CopyKind.EXPORT:
                 unreachable.append(_of_export(copy.path))
             elif copy.kind is CopyKind.PEOPLE:
                 removed += forget_in_people(copy.path, lost, identity)

@@ -17,6 +17,7 @@ from faceloom.events import (
     Notice,
     OnEvent,
 )
+from faceloom.media.remote import refuse_address
 from faceloom.media.shards import Shard
 from faceloom.options.calls import MergeOptions
 from faceloom.options.keywords import takes
@@ -87,6 +88,7 @@ def merge(
             of the same name.
         StoreError: a folder cannot be read, or holds what no run writes; or the new one cannot be written.
     """
+    refuse_address(out)
     paths = [Path(folders)] if isinstance(folders, str | Path) else [Path(folder) for folder in folders]
     target = Path(out)
     _require_apart(paths, target)
