@@ -5,11 +5,13 @@ line tells the CPU seconds of it and of those it started, and the most memory th
 """
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import threading
 import time
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -21,6 +23,7 @@ FILES = 8
 SLOWEST = ("reliability", "pipeline", "supervisor", "cli", "store")
 """The folders that begin, so that nothing long is left when all else is done."""
 SAMPLED_S = 2.0
+_COUNTED = re.compile(r"(\d+) (passed|failed|skipped|xfailed|xpassed|errors?)\b")
 TESTS = Path(__file__).parents[1] / "tests"
 
 
@@ -33,8 +36,8 @@ def groups() -> Iterator[list[str]]:
         yield from (some[i::count] for i in range(count))
 
 
-def run(command: list[str], shared: Path) -> bool:
-    """Runs a command to its end, prints what it said, and tells whether all is well."""
+def run(command: list[str], shared: Path) -> tuple[bool, Counter[str]]:
+    """Runs a command to its end and prints what it said; whether all is well, and how many tests ended how."""
     started = time.monotonic()
     with tempfile.TemporaryFile() as said:
         environment = {**os.environ, "FACELOOM_TESTS_SHARE": str(shared)}
@@ -45,7 +48,8 @@ def run(command: list[str], shared: Path) -> bool:
         text = said.read().decode(errors="replace")
     costs = f"{time.monotonic() - started:.0f} s, {used.ru_utime + used.ru_stime:.0f} CPU s"
     print(f"\n$ {' '.join(command)}\n{text}{costs}", flush=True)
-    return process.returncode == 0
+    last = text.strip().rpartition("\n")[2] if command[0] == "pytest" else ""
+    return process.returncode == 0, Counter({how.rstrip("s"): int(count) for count, how in _COUNTED.findall(last)})
 
 
 def held_bytes() -> int:
@@ -82,10 +86,12 @@ def main() -> int:
         while not all(one.done() for one in ended):
             peak = max(peak, held_bytes())
             is_done.wait(SAMPLED_S)
-        failed = [command for command, one in zip(commands, ended, strict=True) if not one.result()]
-    print(f"\n{time.monotonic() - started:.0f} s, at most {peak / 2**30:.2f} GiB")
+        failed = [command for command, one in zip(commands, ended, strict=True) if not one.result()[0]]
+        counts = sum((one.result()[1] for one in ended), Counter[str]())
     for command in failed:
         print(f"FAILED: {' '.join(command)}")
+    told = ", ".join(f"{count} {how}" for how, count in counts.items())
+    print(f"\n{told} in {time.monotonic() - started:.0f}s, at most {peak / 2**30:.2f} GiB")
     return bool(failed)
 
 
