@@ -174,7 +174,9 @@ def with_inputs(
     on_event: OnEvent,
     should_stop: ShouldStop = lambda: False,
 ) -> Iterator[tuple[Store, WorkerPool]]:
-    """A temporary store that lists the inputs; the process that looks at them holds at most `worker_bytes`."""
+    """A temporary store that lists the inputs; the process that has looked at them, within `worker_bytes`, is in the
+    pool.
+    """
     with tempfile.TemporaryDirectory(prefix="faceloom-plan-") as folder, Store(Path(folder) / "plan") as store:
         store.begin_run(versions={})
         with WorkerPool() as pool:
@@ -187,7 +189,6 @@ def with_inputs(
                 on_event=on_event,
                 should_stop=should_stop,
             )
-            pool.stop()
             yield store, pool
 
 

@@ -20,7 +20,7 @@ from faceloom.store.store import Store
 from faceloom.supervisor.costs import stage_costs
 from faceloom.supervisor.devices import DeviceRun, PlannedDevice, guessed, plan_devices
 from faceloom.supervisor.host_seconds import reading_s
-from faceloom.supervisor.workers import WorkerPool
+from faceloom.supervisor.workers import ON_HOST, WorkerPool
 
 PLACES = 8
 """How many parts of the inputs are looked at."""
@@ -82,6 +82,8 @@ def glance(order: Order, store: Store, pool: WorkerPool, *, budget: Budget, on_e
         people=None,
         targets=order.targets[:1],
     )
+    if alone.targets[0].place != ON_HOST.place:
+        pool.stop()  # who has read headers can look at frames too, but not there
     try:
         found = plan_devices(alone, store, pool, budget=budget, footprints_of=guessed, on_event=on_event)[0]
         if found.survey.too_large or not all(one.is_measured for one in found.survey.guess().values()):
