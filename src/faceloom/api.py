@@ -60,7 +60,6 @@ from faceloom.supervisor.nodes import read_nodes
 from faceloom.supervisor.references import Wanted, find_people, want_people
 from faceloom.supervisor.run import run_again, run_job
 from faceloom.targets import Target
-from faceloom.tracks import track
 
 if TYPE_CHECKING:
     from faceloom.live_runs import PassRun
@@ -118,6 +117,8 @@ def extract(
     with published_meanwhile(Path(out), options["publish"], every_s=every_s, on_event=on_event):
         summary = go(order, given, Path(out), config, started, on_event=on_event, should_stop=should_stop)
         if (options["track"] or options["smooth"]) and summary.outcome == "done":
+            from faceloom.tracks import track  # only here, so that others start without it
+
             track(out, on_event=on_event, **_of_tracking(options))
     return summary
 

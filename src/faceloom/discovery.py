@@ -47,10 +47,29 @@ def offered(group: str) -> dict[str, "EntryPoint"]:
 
 @lru_cache(maxsize=4)
 def _offered(group: str, _places: tuple[tuple[str, int], ...]) -> dict[str, "EntryPoint"]:
-    """The same, looked up once for each state of the places that packages are in: every package's files are read."""
+    """The same, looked up once for each state of the places that packages are in: every package's files are read.
+
+    Where none of them names the group, which is nearly everywhere, that is seen without `importlib.metadata`: it brings
+    packages for mail and archives, 20 ms of the 600 that one picture takes.
+    """
+    if not any(_may_offer(group, Path(place)) for place in sys.path):
+        return {}
     from importlib.metadata import entry_points
 
     return {point.name: point for point in reversed(entry_points(group=group))}
+
+
+def _may_offer(group: str, place: Path) -> bool:
+    """Whether a place of packages has one that names a group, as far as files can tell: an archive may have any."""
+    if place.is_file():
+        return True
+    with suppress(OSError):
+        for info in place.iterdir():
+            if info.suffix in {".dist-info", ".egg-info"}:
+                with suppress(OSError):
+                    if group.encode() in (info / "entry_points.txt").read_bytes():
+                        return True
+    return False
 
 
 def _state_of(place: str) -> tuple[str, int]:
