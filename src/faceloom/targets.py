@@ -24,6 +24,8 @@ class WorkerNode:
     """As the cluster has it."""
     machine: Mapping[str, Any]
     """What tells machines apart on which the same work costs something else."""
+    relay_bytes: int
+    """What the process holds there that stands beside each worker."""
     sees_folder: bool
     """Whether its files are those of the machine that writes the store, as far as the result folder is concerned."""
 
@@ -44,6 +46,11 @@ class Target:
     """What runs stages on the host instead; None where they may not, or where this is the host."""
     node: WorkerNode | None = None
     """The machine that it is part of, if that is not this one."""
+
+    @property
+    def relay_bytes(self) -> int:
+        """What stands beside each of its workers on its machine; nothing on this one."""
+        return self.node.relay_bytes if self.node else 0
 
     @property
     def place(self) -> str:

@@ -18,7 +18,6 @@ from faceloom.store.frames import STARVED
 from faceloom.store.store import Store
 from faceloom.supervisor.planning import Planned
 from faceloom.supervisor.refusals import rounded_up
-from faceloom.supervisor.relay import RELAY_BYTES
 from faceloom.supervisor.replanning import Holding, Planner
 from faceloom.supervisor.survey import Survey, plan_what_fits
 from faceloom.supervisor.workers import PooledWorker, WorkerPool
@@ -137,7 +136,7 @@ class DeviceRun:
         """Starts workers until there are as many as planned."""
         assert self._job
         planned = self.planned
-        held = planned.host_bytes // planned.plan.workers + RELAY_BYTES if self.target.node else 0
+        held = planned.host_bytes // planned.plan.workers + self.target.relay_bytes if self.target.node else 0
         self._pool.start(planned.plan.workers, Begin(self._job), on=self.target, worker_bytes=held)
 
     def note_held(self) -> None:

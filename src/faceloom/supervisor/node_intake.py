@@ -28,7 +28,6 @@ from faceloom.store.store import Store
 from faceloom.supervisor.cluster import ClusterNode
 from faceloom.supervisor.devices import PlannedDevice, leave_out, plan_devices
 from faceloom.supervisor.node_facts import NodeFacts, NodeQuestion, digest, keep_weights, look_at_node
-from faceloom.supervisor.relay import RELAY_BYTES
 from faceloom.supervisor.survey import Survey
 from faceloom.supervisor.workers import WorkerConnection, WorkerPool
 from faceloom.targets import Target, WorkerNode, device_budget_bytes
@@ -193,7 +192,7 @@ class NodeIntake:
         def step() -> None:
             with self._kinds[kind], pool:
                 for survey, target in zip(surveys, order.targets, strict=True):
-                    _measured(survey, budget_bytes=host_bytes, device_bytes=_own_bytes(target))
+                    survey.measure(worker_bytes=host_bytes - facts.relay_bytes, device_bytes=_own_bytes(target))
             self._todo.put(lambda: self._plan(node, order, host_bytes))
 
         self._threads.submit(self._within, node, step)
@@ -207,7 +206,7 @@ class NodeIntake:
                     self._store,
                     pool,
                     budget=Budget(host_bytes=host_bytes, device_bytes=own),
-                    footprints_of=_measured,
+                    footprints_of=partial(_measured, order.targets[0].relay_bytes),
                     on_event=self._tell,
                 )
         except FaceloomError as error:
@@ -223,8 +222,10 @@ class NodeIntake:
         self._todo.put(lambda: self._tell(event))
 
 
-def _measured(survey: Survey, /, *, budget_bytes: int, device_bytes: int | None) -> Mapping[str, Footprint]:
-    return survey.measure(worker_bytes=budget_bytes - RELAY_BYTES, device_bytes=device_bytes)
+def _measured(
+    relay_bytes: int, survey: Survey, /, *, budget_bytes: int, device_bytes: int | None
+) -> Mapping[str, Footprint]:
+    return survey.measure(worker_bytes=budget_bytes - relay_bytes, device_bytes=device_bytes)
 
 
 def _own_bytes(target: Target) -> int | None:
@@ -248,7 +249,13 @@ def _check(node: ClusterNode, facts: NodeFacts) -> None:
 
 def _order_of(order: Order, node: ClusterNode, facts: NodeFacts, weights: Mapping[Path, Path]) -> Order:
     """What is asked of a node: the same, with what it has."""
-    there = WorkerNode(name=node.name, id=node.id, machine=facts.machine, sees_folder=facts.sees_folder)
+    there = WorkerNode(
+        name=node.name,
+        id=node.id,
+        machine=facts.machine,
+        relay_bytes=facts.relay_bytes,
+        sees_folder=facts.sees_folder,
+    )
     return replace(
         order,
         weights={stage: weights[path] for stage, path in order.weights.items()},

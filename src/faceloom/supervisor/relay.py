@@ -17,8 +17,6 @@ from faceloom.memory.usage import peak_bytes
 
 READ_BYTES = 1 << 20
 """The most that is carried at once, and waits anywhere on the way for each worker."""
-RELAY_BYTES = 96 << 20
-"""What a relay holds beside its worker: the interpreter, Ray and what is on its way (measured: 78 to 90 MiB)."""
 _LAST_WORDS_BYTES = 2000
 _Method = TypeVar("_Method", bound=Callable[..., Any])
 

@@ -72,7 +72,7 @@ class RelayedWorker:
         said, self._relay_bytes = self._relay.read()
         if not said:
             code, words = self._relay.death()
-            raise WorkerDiedError(f"on {self._node.name} {death_in_words(code, words.decode(errors='replace'))}")
+            raise WorkerDiedError(f"{self._node.name}: {death_in_words(code, words.decode(errors='replace'))}")
         return said
 
     def _keep(self, sent: Sent) -> None:

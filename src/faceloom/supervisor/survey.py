@@ -22,7 +22,6 @@ from faceloom.supervisor.costs import WAITING_LANES, Work
 from faceloom.supervisor.host_seconds import face_s, reading_s
 from faceloom.supervisor.planning import Planned
 from faceloom.supervisor.profiling import Profiler, network_shape
-from faceloom.supervisor.relay import RELAY_BYTES
 from faceloom.supervisor.replanning import Planner
 from faceloom.supervisor.rooms import Room
 from faceloom.supervisor.workers import WorkerPool
@@ -150,7 +149,7 @@ class Survey:
 
     def is_hopeless(self, budget_bytes: int) -> bool:
         """Whether no plan fits the budget, whatever the stages and frames need."""
-        beside = _supervisor_bytes() if self._target.node is None else RELAY_BYTES
+        beside = self._target.relay_bytes if self._target.node else _supervisor_bytes()
         return budget_bytes < beside + LEAST_WORKER_BYTES
 
     @property
@@ -191,7 +190,7 @@ class Survey:
         room = Room(
             budget_bytes=budget_bytes,
             supervisor_bytes=self._supervisor_bytes,
-            relay_bytes=0 if self._target.node is None else RELAY_BYTES,
+            relay_bytes=self._target.relay_bytes,
             workers=max(1, self._order.cores - cards) if self._target.name == HOST else 1,
             memory_bytes=self._order.memory_bytes,
             device=self._target.name,
