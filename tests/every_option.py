@@ -30,7 +30,8 @@ import faceloom.store.merging
 import faceloom.tracks
 import faceloom.worker.live
 from faceloom.cli.commands import Command
-from faceloom.cli.main import COMMANDS, main
+from faceloom.cli.listing import every_command
+from faceloom.cli.main import main
 from faceloom.cli.parser import Parser
 from faceloom.events import Summary
 from faceloom.models.catalog import CATALOG
@@ -415,4 +416,4 @@ def make_files(folder: Path, network: Path) -> None:
 
 def all_options() -> list[tuple[Command, str]]:
     """Every option of every command, but for the one that names the file of options."""
-    return [(command, name) for command in COMMANDS for name in command.declared if name != "config"]
+    return [(command, name) for command in every_command() for name in command.declared if name != "config"]

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from pathlib import Path
 
-from faceloom.cli.main import COMMANDS
+from faceloom.cli.listing import every_command
 from faceloom.options import calls
 from faceloom.options.declared import Declared, Form, declared
 
@@ -86,7 +86,7 @@ def _lines() -> Iterator[str]:
 
 def _groups() -> dict[str, list[str]]:
     """The rows of each group; an option that is not the same for all who have it has several."""
-    tables = {command.name: command.declared for command in COMMANDS}
+    tables = {command.name: command.declared for command in every_command()}
     tables |= {
         "stream()": declared(calls.StreamOptions),
         "passes()": declared(calls.PassesOptions),
@@ -114,7 +114,7 @@ def _row(one: Declared) -> str:
 
 
 def _of(users: list[str]) -> str:
-    return "all" if {command.name for command in COMMANDS} <= set(users) else ", ".join(users)
+    return "all" if {command.name for command in every_command()} <= set(users) else ", ".join(users)
 
 
 if __name__ == "__main__":

@@ -7,7 +7,8 @@ from typing import Any
 import pytest
 
 from faceloom.cli.commands import keywords
-from faceloom.cli.main import COMMANDS, make_parser
+from faceloom.cli.listing import every_command
+from faceloom.cli.main import make_parser
 from faceloom.cli.option_files import take_options
 from faceloom.errors import RequestError
 from faceloom.options.calls import ExtractOptions, StreamOptions
@@ -82,5 +83,5 @@ def test_an_unknown_preset_is_refused_with_the_nearest() -> None:
 
 
 def test_every_command_that_finds_faces_has_presets() -> None:
-    having = {command.name for command in COMMANDS if "preset" in command.declared}
+    having = {command.name for command in every_command() if "preset" in command.declared}
     assert having == {"extract", "plan", "profile"}

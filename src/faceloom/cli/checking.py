@@ -30,7 +30,6 @@ def run(chosen: argparse.Namespace) -> int:
 
 CHECK = Command(
     name="check",
-    help="whether a result folder is whole, and what a run would make again",
     description="Verifies the store of a result folder, its chips, and that both agree. Nothing is changed."
     " Exit code 0: all is well; 1: something is not.",
     arguments=(Argument(name="folder", metavar="DIR", help="a result folder"),),

@@ -3,7 +3,6 @@
 import argparse
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any
 
 from faceloom.cli.flags import CommonFlags
@@ -31,8 +30,6 @@ class Command:
     """What there is to say of a command."""
 
     name: str
-    help: str
-    """In a few words."""
     description: str
     examples: str = ""
     arguments: tuple[Argument, ...] = ()
@@ -50,19 +47,10 @@ class Command:
         return {**declared(self.options), **declared(CommonFlags)}
 
 
-def add_command(parsers: Any, command: Command) -> None:
-    """Adds a command's parser to those of the others."""
-    parser = parsers.add_parser(
-        command.name,
-        help=command.help,
-        description=command.description,
-        epilog=command.examples,
-        fill=partial(_fill, command),
-    )
+def fill(parser: Parser, command: Command) -> None:
+    """Gives a command's parser what the command says of itself."""
+    parser.description, parser.epilog = command.description, command.examples
     parser.set_defaults(run=command.run, can_write_remote=command.can_write_remote)
-
-
-def _fill(command: Command, parser: Parser) -> None:
     for argument in command.arguments:
         parser.add_argument(argument.name, metavar=argument.metavar, help=argument.help, nargs=argument.nargs)
     told = list(command.declared.values())

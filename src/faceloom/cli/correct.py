@@ -269,7 +269,6 @@ _VERBS: Mapping[str, Callable[["Corrections", _Words], _Answer]] = {
 }
 CORRECT = Command(
     name="correct",
-    help="say what was found wrongly: names, persons, false faces, boxes, landmarks, masks; and undo it",
     description="Says something of faces or persons, kept beside what was found and read in its place.",
     examples=_EXAMPLES,
     arguments=(
@@ -282,7 +281,6 @@ CORRECT = Command(
 )
 CORRECTIONS = Command(
     name="corrections",
-    help="list what was corrected, or carry it to another result folder",
     description="Lists the corrections of a result folder, writes them to a file, or adds those of a file.",
     examples=_LIST_EXAMPLES,
     arguments=(Argument(name="folder", metavar="DIR", help="a result folder"),),

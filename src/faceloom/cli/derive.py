@@ -43,7 +43,6 @@ def run(chosen: argparse.Namespace) -> int:
 
 DERIVE = Command(
     name="derive",
-    help="other chips of the faces in a result folder, without finding them again",
     description="Cuts the chips of a result folder again from its sources, in another way. No network is run.",
     examples=_EXAMPLES,
     arguments=(Argument(name="folder", metavar="DIR", help="a finished result folder"),),

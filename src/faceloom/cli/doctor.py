@@ -26,7 +26,6 @@ def run(chosen: argparse.Namespace) -> int:
 
 DOCTOR = Command(
     name="doctor",
-    help="check this machine: engine, codecs, cores, memory, cache, disk, GPU",
     description="Checks whether this machine can do the work, by doing a little of it, and says what to mend.",
     options=JsonFlags,
     run=run,

@@ -41,7 +41,6 @@ def run(chosen: argparse.Namespace) -> int:
 
 EXTEND = Command(
     name="extend",
-    help="add masks or embeddings to a result, without detecting again",
     description="Adds stages to the faces of a result folder: only these run, and only on faces that miss them.",
     examples=_EXAMPLES,
     arguments=(Argument(name="folder", metavar="DIR", help="a result folder"),),

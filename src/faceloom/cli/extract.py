@@ -49,7 +49,6 @@ def run(chosen: argparse.Namespace) -> int:
 
 EXTRACT = Command(
     name="extract",
-    help="find every face in pictures, folders and videos",
     description="Finds every face in pictures, folders and videos, and writes aligned chips and a store.",
     examples=_EXAMPLES,
     arguments=(

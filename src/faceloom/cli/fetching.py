@@ -106,14 +106,12 @@ def _plugins() -> dict[str, Any]:
 
 MODELS = Command(
     name="models",
-    help="the plugins there are, their weights, licences, and where those are cached",
     description="Lists every plugin, the licence and size of its weights, and where on this machine they are.",
     options=JsonFlags,
     run=models,
 )
 PULL = Command(
     name="pull",
-    help="fetch weights now, so that later runs need no network",
     description="Fetches and prepares weights; without names, those of the default flow.",
     arguments=(
         Argument(
@@ -128,7 +126,6 @@ PULL = Command(
 )
 SAMPLES = Command(
     name="samples",
-    help="write a few pictures and a short clip to try things on",
     description="Writes a portrait, a crowd, a short clip, and truth.json with the true box of every face.",
     arguments=(Argument(name="folder", metavar="DIR", help="where to write them; files that are there already stay"),),
     options=SamplesFlags,

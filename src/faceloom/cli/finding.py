@@ -117,7 +117,6 @@ def _face_in_words(one: "LikeFace", *, several: bool) -> str:
 
 FIND = Command(
     name="find",
-    help="who is on pictures, by the faces of result folders",
     description="Compares every face of pictures with every face of result folders, and ranks who is like it.",
     examples=_FIND_EXAMPLES,
     arguments=(Argument(name="pictures", metavar="PICTURE", help="pictures, or folders of them", nargs="+"),),
@@ -126,7 +125,6 @@ FIND = Command(
 )
 VERIFY = Command(
     name="verify",
-    help="whether two pictures show one person",
     description="Compares the faces of two pictures, which show one face each.",
     examples=_VERIFY_EXAMPLES,
     arguments=(

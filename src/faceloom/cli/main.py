@@ -8,75 +8,23 @@ import os
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from functools import partial
 
-from faceloom.cli.checking import CHECK
-from faceloom.cli.commands import add_command, add_flag
+from faceloom.cli.commands import add_flag, fill
 from faceloom.cli.completion import PrintCompletion
-from faceloom.cli.correct import CORRECT, CORRECTIONS
 from faceloom.cli.crash import CRASHED, report_crash
-from faceloom.cli.derive import DERIVE
-from faceloom.cli.doctor import DOCTOR
-from faceloom.cli.extend import EXTEND
-from faceloom.cli.extract import EXTRACT
-from faceloom.cli.fetching import MODELS, PULL, SAMPLES
-from faceloom.cli.finding import FIND, VERIFY
 from faceloom.cli.flags import CommonFlags
+from faceloom.cli.listing import LISTED, command_of
 from faceloom.cli.logs import logging_to
-from faceloom.cli.merging import MERGE
-from faceloom.cli.naming import NAMES
 from faceloom.cli.option_files import FILE, take_options
 from faceloom.cli.parser import Parser
-from faceloom.cli.people import FORGET, GROUP
-from faceloom.cli.picking import PICK, SORT
-from faceloom.cli.plan import PLAN
-from faceloom.cli.profile import PROFILE
-from faceloom.cli.publishing import PUBLISH
-from faceloom.cli.redact import REDACT
 from faceloom.cli.refusals import INTERRUPTED, refuse, tell
-from faceloom.cli.remake import REMAKE
-from faceloom.cli.results import EXPORT, SHOW
-from faceloom.cli.review import REPORT, REVIEW
 from faceloom.cli.terminal import say
-from faceloom.cli.timeline import TIMELINE
-from faceloom.cli.track import TRACK
-from faceloom.cli.where import WHERE
 from faceloom.errors import BudgetError, FaceloomError, StoreError
 from faceloom.faults import is_full, limit_in_words
 from faceloom.isolation import leave_current_folder
 from faceloom.options.declared import declared
 
-COMMANDS = (
-    EXTRACT,
-    EXTEND,
-    PLAN,
-    PROFILE,
-    SHOW,
-    EXPORT,
-    WHERE,
-    CHECK,
-    DERIVE,
-    REDACT,
-    MERGE,
-    PUBLISH,
-    GROUP,
-    FIND,
-    VERIFY,
-    PICK,
-    TRACK,
-    TIMELINE,
-    SORT,
-    CORRECT,
-    CORRECTIONS,
-    NAMES,
-    REMAKE,
-    REVIEW,
-    REPORT,
-    FORGET,
-    MODELS,
-    PULL,
-    SAMPLES,
-    DOCTOR,
-)
 _EPILOG = f"""\
 start here:
   faceloom samples samples                         a few pictures and a clip to try things on
@@ -164,9 +112,13 @@ def make_parser() -> tuple[Parser, dict[str, Parser]]:
     parser.add_argument("--print-completion", action=PrintCompletion, help="print what completes commands in a shell")
     add_flag(parser, declared(CommonFlags)["config"])
     parsers = parser.add_subparsers(title="commands", metavar="COMMAND", required=True)
-    for command in COMMANDS:
-        add_command(parsers, command)
+    for name, listed in LISTED.items():
+        parsers.add_parser(name, help=listed.help, fill=partial(_fill, name))
     return parser, parsers.choices
+
+
+def _fill(name: str, parser: Parser) -> None:
+    fill(parser, command_of(name))
 
 
 class _PrintVersion(argparse.Action):

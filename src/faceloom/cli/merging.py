@@ -49,7 +49,6 @@ def _in_words(merged: "Merged", out: Path) -> str:
 
 MERGE = Command(
     name="merge",
-    help="put the results of several machines together, as one run would have made them",
     description="Puts result folders together that were made with the same configuration, as --shard makes them.",
     examples=_EXAMPLES,
     arguments=(Argument(name="folders", metavar="DIR", help="a finished result folder", nargs="+"),),

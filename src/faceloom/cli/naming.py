@@ -85,7 +85,6 @@ def _tell(problems: Sequence[str]) -> int:
 
 NAMES = Command(
     name="names",
-    help="names of persons from and into picture files and their sidecars (XMP)",
     description="Reads names of face regions as photo libraries write them, or writes them for those.",
     examples=_EXAMPLES,
     arguments=(Argument(name="folder", metavar="DIR", help="a result folder"),),

@@ -141,7 +141,6 @@ def _in_words(persons: list["Person"], nobody: int) -> str:
 
 GROUP = Command(
     name="group",
-    help="which faces are of one person, by their embeddings",
     description="Groups the faces of a result folder by person, and names the persons in its store.",
     examples=_GROUP_EXAMPLES,
     arguments=(Argument(name="folder", metavar="DIR", help="a result folder with embeddings"),),
@@ -150,7 +149,6 @@ GROUP = Command(
 )
 FORGET = Command(
     name="forget",
-    help="remove everything found in a source, or of a person, for good",
     description="Removes everything that a result folder holds of a source or a person, down to the bytes.",
     examples=_FORGET_EXAMPLES,
     arguments=(Argument(name="folder", metavar="DIR", help="a result folder"),),

@@ -94,7 +94,6 @@ def _picked_in_words(picked: "PickedFaces") -> str:
 
 PICK = Command(
     name="pick",
-    help="the best faces, of each person or of all, unlike each other",
     description="Picks faces of high quality that differ in identity, pose, light, expression and time.",
     examples=_PICK_EXAMPLES,
     arguments=(Argument(name="folder", metavar="DIR", help="a result folder"),),
@@ -103,7 +102,6 @@ PICK = Command(
 )
 SORT = Command(
     name="sort",
-    help="faces in an order, into folders or a list",
     description="Lays faces out in the order of a number, or beside those that are like them.",
     examples=_SORT_EXAMPLES,
     arguments=(Argument(name="folder", metavar="DIR", help="a result folder"),),

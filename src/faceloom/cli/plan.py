@@ -197,7 +197,6 @@ def _size(text: str) -> int:
 
 PLAN = Command(
     name="plan",
-    help="what a run would do: passes, batches, memory, seconds",
     description="Shows the best plan for a budget. Inputs are counted, and a few frames looked at.",
     examples=_EXAMPLES,
     arguments=(Argument(name="inputs", metavar="INPUT", help="a picture, a video, or a folder", nargs="*"),),

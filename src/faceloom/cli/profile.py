@@ -57,7 +57,6 @@ def _in_words(found: "dict[str, Footprint]") -> str:
 
 PROFILE = Command(
     name="profile",
-    help="measure what stages cost on this machine",
     description="Measures bytes and seconds of every stage in a scratch process, and keeps them for later runs.",
     examples=_EXAMPLES,
     arguments=(

@@ -31,7 +31,6 @@ def run(chosen: argparse.Namespace) -> int:
 
 PUBLISH = Command(
     name="publish",
-    help="copy a result folder to a bucket, also while a run goes on",
     description="Copies the chips of a result folder to an address of fsspec, and then a snapshot of its store.",
     examples=_EXAMPLES,
     arguments=(

@@ -113,7 +113,6 @@ def _verdict(summary: "RedactSummary") -> str:
 
 REDACT = Command(
     name="redact",
-    help="write pictures and videos anew with the faces covered, and look whether any is left",
     description="Writes pictures and videos anew with the faces in them covered, and has detectors look at the result.",
     examples=_EXAMPLES,
     arguments=(

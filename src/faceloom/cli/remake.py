@@ -49,7 +49,6 @@ def tell(made: "Remade", *, as_json: bool) -> int:
 
 REMAKE = Command(
     name="remake",
-    help="landmarks, masks and embeddings anew of faces that were added or moved by hand",
     description="Has networks look anew at faces that somebody added or moved and that they have not seen since.",
     examples=_EXAMPLES,
     arguments=(Argument(name="folder", metavar="DIR", help="a result folder"),),

@@ -189,7 +189,6 @@ def _formats() -> list[str]:
 
 SHOW = Command(
     name="show",
-    help="what a result folder holds: counts, problems, plan, peak memory",
     description="Tells what a result folder holds. Also while a run is writing to it.",
     arguments=(Argument(name="folder", metavar="DIR", help="a result folder"),),
     options=ShowFlags,
@@ -197,7 +196,6 @@ SHOW = Command(
 )
 EXPORT = Command(
     name="export",
-    help="write what was found for other programs to read",
     description="Writes every face, sorted by source, frame and index, whatever order they were found in.",
     arguments=(Argument(name="folder", metavar="DIR", help="a result folder"),),
     options=ExportFlags,

@@ -74,7 +74,6 @@ def report(chosen: argparse.Namespace) -> int:
 
 REVIEW = Command(
     name="review",
-    help="look at what was found in the browser, and put it right",
     description="Serves a page on this machine on which faces and persons are looked at and corrected.",
     examples=_EXAMPLES,
     arguments=(Argument(name="folder", metavar="DIR", help="a result folder"),),
@@ -83,7 +82,6 @@ REVIEW = Command(
 )
 REPORT = Command(
     name="report",
-    help="write one page of what was found: counts, people, plots, worst faces, problems",
     description="Writes a report of a result folder: one HTML file that needs nothing beside it.",
     examples="  faceloom report faces --out report.html\n",
     arguments=(Argument(name="folder", metavar="DIR", help="a result folder"),),

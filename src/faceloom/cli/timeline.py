@@ -76,7 +76,6 @@ def _table(line: "Timeline") -> str:
 
 TIMELINE = Command(
     name="timeline",
-    help="when who is seen in videos, as a table or for players and editors",
     description="Tells from when to when each person, or track, is seen in the videos of a result folder.",
     examples=_EXAMPLES,
     arguments=(Argument(name="folder", metavar="DIR", help="a result folder"),),

@@ -53,7 +53,6 @@ def in_words(tracked: "Tracked") -> str:
 
 TRACK = Command(
     name="track",
-    help="which faces of a video are one face from frame to frame",
     description="Finds cuts, links the faces of each shot to tracks, and numbers these in the store.",
     examples=_EXAMPLES,
     arguments=(Argument(name="folder", metavar="DIR", help="a result folder"),),

@@ -77,7 +77,6 @@ def _in_words(origin: "Origin") -> str:
 
 WHERE = Command(
     name="where",
-    help="which source, frame and time a chip comes from",
     description="Tells where chips come from: source, frame, time, box.",
     examples=_EXAMPLES,
     arguments=(Argument(name="chips", metavar="CHIP", help="a chip file", nargs="+"),),
