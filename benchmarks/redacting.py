@@ -215,7 +215,7 @@ def left_visible(inputs: Path, out: Path) -> str:
 
 def certain_faces(inputs: Path) -> dict[tuple[str, int], list[list[int]]]:
     """By file and frame the faces that both detectors find, at their own least scores."""
-    found: list[dict[tuple[str, int], list[Face]]] = []
+    found: list[dict[tuple[str, int], Sequence[Face]]] = []
     for detector in DETECTORS:
         with quiet(), tempfile.TemporaryDirectory() as folder:
             faceloom.extract(inputs, Path(folder) / "out", detect=detector, align=None, mask=(), chips=False)
@@ -237,7 +237,7 @@ def lumas(path: Path) -> Iterator[NDArray[np.uint8]]:
     """The frames of a video as they are stored, grey."""
     with av.open(str(path)) as file:
         for frame in file.decode(file.streams.video[0]):
-            yield frame.to_ndarray(format="gray")
+            yield np.asarray(frame.to_ndarray(format="gray"), np.uint8)
 
 
 def still_found(out: Path) -> str:
