@@ -18,7 +18,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
@@ -215,7 +215,7 @@ def left_visible(inputs: Path, out: Path) -> str:
 
 def certain_faces(inputs: Path) -> dict[tuple[str, int], list[list[int]]]:
     """By file and frame the faces that both detectors find, at their own least scores."""
-    found: list[dict[tuple[str, int], Sequence[Face]]] = []
+    found: list[Mapping[tuple[str, int], Sequence[Face]]] = []
     for detector in DETECTORS:
         with quiet(), tempfile.TemporaryDirectory() as folder:
             faceloom.extract(inputs, Path(folder) / "out", detect=detector, align=None, mask=(), chips=False)
