@@ -52,13 +52,11 @@ def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: WeightCache
 
 
 @pytest.mark.parametrize(("command", "name"), named(all_options()))
-@pytest.mark.parametrize("way", [by_flag, by_file])
-def test_a_command_reads_what_it_was_told(
-    command: Command, name: str, way: Callable[[Command, Mapping[str, Any]], int], notebook: Notebook
-) -> None:
+def test_a_command_reads_what_it_was_told(command: Command, name: str, notebook: Notebook) -> None:
+    """As a flag: `test_option_files.py` shows that a file comes to the same before a command sees it."""
     one = command.declared[name]
     _, options = given(command, one)
-    way(command, options)
+    by_flag(command, options)
     (told,) = notebook.told
     assert name in told.read
     table = command.options if name in declared(command.options) else CommonFlags

@@ -64,6 +64,14 @@ def on_cpu(samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return out
 
 
+@pytest.fixture(scope="module")
+def whole_on_cpu(whole_samples: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The same of frames enough for each of four devices."""
+    out = tmp_path_factory.mktemp("cpu") / "out"
+    extract(whole_samples, out, **FACES, device="cpu")
+    return out
+
+
 def run(samples: Path, out: Path, device: str, *, ram: int | None = None, memory: str | None = None) -> Summary:
     return extract(samples, out, **FACES, device=device, ram=ram, memory=memory)
 
@@ -126,7 +134,7 @@ def notices(events: list[Event], kind: str) -> list[str]:
 
 
 def test_three_unequal_cards_and_the_cpu_find_what_one_run_on_the_cpu_finds(
-    cards: Path, whole_samples: Path, tmp_path: Path
+    cards: Path, whole_samples: Path, whole_on_cpu: Path
 ) -> None:
     """On frames enough for each of the four."""
     events: list[Event] = []
@@ -139,8 +147,7 @@ def test_three_unequal_cards_and_the_cpu_find_what_one_run_on_the_cpu_finds(
     assert all(summary.device_frames.values()), "every device has done something"
     assert set(told["plan"]["devices"]) == set(summary.device_frames)
     assert any(isinstance(event, Progress) and len(event.devices) == 4 and event.cards for event in events)
-    extract(whole_samples, tmp_path / "cpu", **FACES, device="cpu")
-    assert_same(cards.parent / "out", tmp_path / "cpu")
+    assert_same(cards.parent / "out", whole_on_cpu)
     assert read_summary(cards.parent / "out")["runs"][0]["plan"] == told["plan"]
 
 
@@ -178,15 +185,14 @@ def test_a_card_that_fails_once_is_tried_again(cards: Path, samples: Path, on_cp
 
 @pytest.mark.usefixtures("everything_on_cards")
 def test_a_run_whose_last_card_is_lost_ends_and_another_goes_on_without_it(
-    cards: Path, whole_samples: Path, tmp_path: Path
+    cards: Path, whole_samples: Path, whole_on_cpu: Path
 ) -> None:
     with pytest.raises(DeviceLostError, match="cuda:0 was lost, and no other device is left: simulated") as error:
         three(whole_samples, cards, [], orders={"a": "fail always"}, device="cuda:0", after_faces=0)
     assert error.value.exit_code == 3
     summary = three(whole_samples, cards, [], orders={}, device="cpu")
     assert summary.skipped < summary.frames
-    extract(whole_samples, tmp_path / "on_cpu", **FACES, device="cpu")
-    assert_same(cards.parent / "out", tmp_path / "on_cpu")
+    assert_same(cards.parent / "out", whole_on_cpu)
 
 
 @pytest.mark.usefixtures("everything_on_cards")
