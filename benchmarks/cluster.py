@@ -9,13 +9,15 @@ import argparse
 import json
 import os
 import statistics
+import subprocess
+import sys
 import tempfile
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from cluster_costs import RealRun, finish, measure, run, start
-from cluster_model import LOCAL, Costs, Network, Outcome, merge_s, one_driver, shards, spread
+from cluster_costs import RealRun, finish, measure, measure_ray, run, start
+from cluster_model import LOCAL, SHORTEST_CHUNK_FRAMES, Costs, Network, Outcome, merge_s, one_driver, shards, spread
 from faceloom.media.shards import Shard
 from media import write_pictures
 from plot import write_chart
@@ -71,9 +73,17 @@ def main() -> None:
     parser.add_argument("--checked", type=int, default=240, help="pictures of the runs that predictions are held to")
     parser.add_argument("--repeats", type=int, default=3)
     parser.add_argument("--costs", type=Path, help="a file of costs: read if it is there, written if it is not")
+    parser.add_argument(
+        "--ray", action="store_true", help="also measure the driver over Ray, which has to be installed"
+    )
     parser.add_argument("--svg", type=Path, default=PICTURE)
     chosen = parser.parse_args()
     costs = take_costs(chosen.costs, chosen.measured, chosen.repeats)
+    if chosen.ray:
+        pictures = write_pictures(OUT / f"1080p-{chosen.measured}", frames=chosen.measured)
+        print(measure_ray(pictures, core=0, repeats=chosen.repeats), flush=True)
+    if chosen.ray and chosen.checked:
+        check_ray(costs, write_pictures(OUT / f"1080p-{chosen.checked}", frames=chosen.checked), chosen.repeats)
     if chosen.checked:
         check(costs, write_pictures(OUT / f"1080p-{chosen.checked}", frames=chosen.checked), chosen.repeats)
     report(costs, Job(frames=int(chosen.frames), cores=chosen.cores, price=chosen.price), chosen.svg)
@@ -116,6 +126,35 @@ def check(costs: Costs, pictures: Path, repeats: int) -> None:
         print(f"| {name} | {_row(predicted, measured)} | {statistics.fmean(clock):.1f} |")
     merged = [float(one.told["merge_s"]) for _, _, one in real]
     print(f"| merge of both | {_row([merge_s(costs, len(names))], merged)} | |", flush=True)
+
+
+def check_ray(costs: Costs, pictures: Path, repeats: int) -> None:
+    """One driver with one and with two nodes of Ray, each of one core, as predicted and as they really ran.
+
+    From the first commit to the last. Other programs make chunks longer by the clock than by the processor; the clock's
+    seconds are divided by how much.
+    """
+    frames = len(list(pictures.iterdir()))
+    print(f"\nload {os.getloadavg()[0]:.1f}\n")
+    print("| nodes of Ray | predicted s | sd | measured s | sd | off | by the clock s |")
+    print("| ---: | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for nodes in (1, 2):
+        real = [over_ray(pictures, nodes) for _ in range(repeats)]
+        # The first chunk, which has been committed when the clock is started.
+        left = frames - SHORTEST_CHUNK_FRAMES
+        predicted = [one_driver(costs, left, workers=nodes, seed=seed, network=Network()).work_s for seed in range(20)]
+        measured = [one["span_s"] * one["processor_s"] / one["clock_s"] for one in real]
+        clock = statistics.fmean(one["span_s"] for one in real)
+        print(f"| {nodes} | {_row(predicted, measured)} | {clock:.1f} |", flush=True)
+
+
+def over_ray(pictures: Path, nodes: int) -> dict[str, float]:
+    """A run of `cluster_ray.py`."""
+    with tempfile.TemporaryDirectory(prefix="cluster-") as folder:
+        command = [sys.executable, str(Path(__file__).with_name("cluster_ray.py")), str(pictures), f"{folder}/out"]
+        text = subprocess.run([*command, str(nodes)], check=True, capture_output=True, text=True).stdout
+    told: dict[str, float] = json.loads(next(line for line in text.splitlines() if line.startswith("{")))
+    return told
 
 
 def _row(predicted: list[float], measured: list[float]) -> str:

@@ -107,6 +107,22 @@ def measure(pictures: Path, *, core: int, repeats: int) -> tuple[Costs, list[str
     ]
 
 
+def measure_ray(pictures: Path, *, core: int, repeats: int) -> str:
+    """A line on what the driver takes where its worker is an actor of Ray."""
+    points: list[tuple[int, float]] = []
+    with tempfile.TemporaryDirectory(prefix="cluster-") as place:
+        for number in range(repeats):
+            # Ray's processes are started by the command, and have its core too.
+            ran = finish(start(core, "ray", str(pictures), str(Path(place) / str(number)), "1/1"))
+            points += [(one["frames"], one["driver_s"]) for one in ran.told["chunks"][1:]]
+    slope, base = statistics.linear_regression(*zip(*points, strict=True))
+    full = 1e3 * (base + 64 * slope)
+    return (
+        f"| driver over Ray, a chunk | {1e3 * base:.2f} ms, and {1e3 * slope:.3f} ms a frame: {full:.1f} ms for 64"
+        f" | {len(points)} chunks |"
+    )
+
+
 def _told(what: str, values: Sequence[float], factor: float, unit: str) -> str:
     mean, deviation = statistics.fmean(values), statistics.stdev(values) if len(values) > 1 else 0.0
     return f"| {what} | {factor * mean:,.4g} {unit} | sd {deviation / mean:.0%} of {len(values)} |"
@@ -149,7 +165,7 @@ class _Left(Exception):  # noqa: N818
     """The run is left before its first chunk."""
 
 
-def _run(inputs: Path, out: Path, shard: str, *, only_list: bool) -> dict[str, Any]:
+def _run(inputs: Path, out: Path, shard: str, *, only_list: bool = False, cluster: str | None = None) -> dict[str, Any]:
     """The run itself, with a look at each commit."""
     import faceloom
     from faceloom.messages import Answer, Do, Reading, Request
@@ -162,10 +178,10 @@ def _run(inputs: Path, out: Path, shard: str, *, only_list: bool) -> dict[str, A
     commit, send, do, hear = Store.commit, PooledWorker.send, Scheduler.do, Scheduler._hear
     begun, reports, reports_s = 0.0, 0, 0.0
 
-    def heard(scheduler: Scheduler) -> tuple[PooledWorker, Answer]:
+    def heard(scheduler: Scheduler, *, within_s: float | None = None) -> tuple[PooledWorker, Answer]:
         nonlocal reports, reports_s
         started = time.thread_time()
-        answer = hear(scheduler)
+        answer = hear(scheduler, within_s=within_s)
         if isinstance(answer[1], Reading):
             reports += 1
             reports_s += time.thread_time() - started
@@ -192,7 +208,7 @@ def _run(inputs: Path, out: Path, shard: str, *, only_list: bool) -> dict[str, A
     Store.commit, PooledWorker.send, Scheduler.do = watched, noted, done  # type: ignore[method-assign,assignment]
     Scheduler._hear = heard  # type: ignore[method-assign,assignment]
     try:
-        faceloom.extract(inputs, out, size=64, threads=1, shard=shard)
+        faceloom.extract(inputs, out, size=64, threads=1, shard=shard, cluster=cluster)
     except _Left:
         return {}
     if not seen:  # a shard without a source
@@ -230,7 +246,8 @@ def main() -> None:
     if what == "merge":
         told = _merge(Path(first), *map(Path, rest))
     else:
-        told = _run(Path(first), Path(rest[0]), rest[1], only_list=what == "list")
+        cluster = "local" if what == "ray" else None
+        told = _run(Path(first), Path(rest[0]), rest[1], only_list=what == "list", cluster=cluster)
     used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
     told["processor_s"] = sum(one.ru_utime + one.ru_stime for one in used)
     told["seconds"] = time.monotonic() - started
