@@ -12,6 +12,7 @@ from faceloom.errors import DeviceLostError, InstallationError, RequestError
 from faceloom.events import DEVICE_LOST, NODE_JOINED, Event, Notice, Progress, Summary
 from faceloom.supervisor import run as run_module
 from faceloom.supervisor import scheduler
+from faceloom.supervisor.node_intake import other_versions
 from faceloom.units import GIB, MIB
 from jobs import exported, files_below
 from simulated_clusters import SimulatedCluster, SimulatedNode
@@ -137,6 +138,13 @@ def test_weights_that_a_node_lacks_are_sent(
     picture = next(path for path in sorted(samples.iterdir()) if path.suffix == ".jpg")
     run(picture, tmp_path / "out", SimulatedCluster(SimulatedNode("bare")), monkeypatch, watch)
     assert len(sent) == 2
+
+
+def test_packages_of_other_versions_are_named() -> None:
+    here = {"packages": {"numpy": "2.4.6", "torch": None, "av": "18.1.0"}}
+    there = {"packages": {"numpy": "2.3.0", "torch": None}}
+    assert other_versions(there, here) == "numpy 2.3.0 (here 2.4.6), av not at all (here 18.1.0)"
+    assert not other_versions(here, here)
 
 
 @pytest.mark.parametrize(("address", "words"), [("local", "pip install 'faceloom"), ("gpu-box", "not 'gpu-box'")])

@@ -17,10 +17,10 @@ from functools import partial
 from itertools import islice
 from pathlib import Path
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import Any, Protocol, Self, TypeVar
 
 from faceloom.errors import DeviceLostError, FaceloomError, InstallationError, RequestError
-from faceloom.events import NODE_JOINED, Event, Notice, OnEvent
+from faceloom.events import NODE_JOINED, OTHER_VERSIONS, Event, Notice, OnEvent
 from faceloom.job import Order
 from faceloom.memory.budget import Budget, host_budget_bytes
 from faceloom.memory.footprints import Footprint
@@ -28,6 +28,7 @@ from faceloom.store.store import Store
 from faceloom.supervisor.cluster import ClusterNode
 from faceloom.supervisor.devices import PlannedDevice, leave_out, plan_devices
 from faceloom.supervisor.node_facts import NodeFacts, NodeQuestion, digest, keep_weights, look_at_node
+from faceloom.supervisor.profiling import machine_traits
 from faceloom.supervisor.survey import Survey
 from faceloom.supervisor.workers import WorkerConnection, WorkerPool
 from faceloom.targets import Target, WorkerNode, device_budget_bytes
@@ -183,6 +184,10 @@ class NodeIntake:
 
     def _measure(self, node: ClusterNode, facts: NodeFacts, weights: Mapping[Path, Path]) -> None:
         """Has the stages measured on the node, if its kind is not known yet."""
+        other = other_versions(facts.machine, machine_traits())
+        if other:
+            text = f"{node.name} has {other}; what it finds may be other in the last bits"
+            self._tell(Notice(kind=OTHER_VERSIONS, text=text))
         order = _order_of(self._order, node, facts, weights)
         host_bytes = _host_bytes(order, node, facts)
         pool = WorkerPool(self._cluster.start)
@@ -230,6 +235,13 @@ def _measured(
 
 def _own_bytes(target: Target) -> int | None:
     return device_budget_bytes(target, None)
+
+
+def other_versions(there: Mapping[str, Any], here: Mapping[str, Any]) -> str:
+    """Which packages are of another version on a node than here, in words; nothing if none are."""
+    own, others = here["packages"], there["packages"]
+    differ = [name for name in own if own[name] != others.get(name)]
+    return ", ".join(f"{name} {others.get(name) or 'not at all'} (here {own[name] or 'none'})" for name in differ)
 
 
 def _check(node: ClusterNode, facts: NodeFacts) -> None:
