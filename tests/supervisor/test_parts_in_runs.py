@@ -1,5 +1,10 @@
 """Large remote videos, of which only the parts that are needed are fetched: the same faces as when fetched whole."""
 
+import asyncio
+import os
+import random
+import signal
+import subprocess
 import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -8,6 +13,7 @@ from typing import Any
 import pytest
 
 from faceloom.api import extract
+from faceloom.isolation import module_command, module_environment
 from faceloom.media import remote
 from faceloom.media.parts import ByteRange, held_on_disk
 from faceloom.store.checking import check
@@ -134,3 +140,84 @@ def test_where_no_index_tells_a_video_is_fetched_whole_if_it_fits(
     assert "half of the scratch" in row["reason"]
     if kind != "matroska":
         assert "nor in parts: " in row["reason"]
+
+
+class Web:
+    """Servers of a folder: one that gives ranges, and one that gives all whatever it is asked for."""
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self.asked: list[str | None] = []
+        """The ranges."""
+        self._loop = asyncio.new_event_loop()
+        self._thread = threading.Thread(target=self._loop.run_forever)
+        self._thread.start()
+        self.port = asyncio.run_coroutine_threadsafe(self._start(), self._loop).result()
+
+    async def _start(self) -> int:
+        from aiohttp import web
+
+        async def ranged(request: web.Request) -> web.StreamResponse:
+            self.asked.append(request.headers.get("Range"))
+            return web.FileResponse(self._folder / request.match_info["name"])
+
+        async def whole(request: web.Request) -> web.StreamResponse:
+            self.asked.append(request.headers.get("Range"))
+            content = (self._folder / request.match_info["name"]).read_bytes()
+            return web.Response(body=content, headers={"Accept-Ranges": "none"})
+
+        app = web.Application()
+        app.router.add_get("/ranged/{name}", ranged)
+        app.router.add_get("/whole/{name}", whole)
+        self._runner = web.AppRunner(app, access_log=None)
+        await self._runner.setup()
+        site = web.TCPSite(self._runner, "127.0.0.1", 0)
+        await site.start()
+        return int(self._runner.addresses[0][1])
+
+    def close(self) -> None:
+        asyncio.run_coroutine_threadsafe(self._runner.cleanup(), self._loop).result()
+        self._loop.call_soon_threadsafe(self._loop.stop)
+        self._thread.join()
+        self._loop.close()
+
+
+@pytest.fixture
+def web(film: Path) -> Iterator[Web]:
+    pytest.importorskip("aiohttp", reason="aiohttp is not installed here: it is in the extra 'remote'")
+    served = Web(film.parent)
+    yield served
+    served.close()
+
+
+@pytest.mark.parametrize("way", ["ranged", "whole"])
+def test_parts_come_from_servers_of_the_web_that_give_them_and_all_from_others(
+    way: str, web: Web, film: Path, fetched: list[int], tmp_path: Path
+) -> None:
+    options: dict[str, Any] = {"align": None, "mask": (), "start": "1.2", "end": "1.8"}
+    extract(f"http://127.0.0.1:{web.port}/{way}/film.mp4", tmp_path / "out", **options)
+    extract(film, tmp_path / "here", **options)
+    require_same(tmp_path / "out", tmp_path / "here")
+    if way == "ranged":
+        assert 0 < sum(fetched) < 0.6 * film.stat().st_size
+    else:
+        assert len(web.asked) < 8, "what cannot be had is asked for again and again"
+
+
+def test_a_run_over_parts_that_is_killed_goes_on(web: Web, film: Path, tmp_path: Path) -> None:
+    draw = random.Random(3)
+    options: dict[str, Any] = {"align": None, "mask": ()}
+    extract(film, tmp_path / "here", **options)
+    command = [*module_command("faceloom"), "extract", f"http://127.0.0.1:{web.port}/ranged/film.mp4", "--quiet"]
+    command += ["--out", str(tmp_path / "out"), "--align", "none", "--mask", "none"]
+    command += ["--scratch", str(int(1.9 * film.stat().st_size))]
+    for seconds in (3, 5, 7):
+        process = subprocess.Popen(command, start_new_session=True, env={**os.environ, **module_environment()})
+        try:
+            process.wait(draw.uniform(0.5, 1) * seconds)
+            break
+        except subprocess.TimeoutExpired:
+            os.killpg(process.pid, signal.SIGKILL)
+            process.wait()
+    assert subprocess.run(command, check=False, env={**os.environ, **module_environment()}).returncode == 0
+    require_same(tmp_path / "out", tmp_path / "here")

@@ -191,8 +191,11 @@ class RemoteFiles:
 
 
 def _part(file: Any, first: int, stop: int) -> bytes:
-    file.seek(first)
-    content = bytes(file.read(stop - first))
+    try:
+        file.seek(first)
+        content = bytes(file.read(stop - first))
+    except ValueError as error:  # of a server of the web that sends all whatever it is asked for
+        raise MediaError(f"parts cannot be had: {in_words(error)}") from error
     if len(content) != stop - first:
         raise OSError(f"{len(content):,} bytes came, not {stop - first:,}")
     return content
