@@ -28,7 +28,7 @@ SHARED = Path(__file__).parents[2] / "shared"
 CLIP_FRAMES = 25
 """Of the samples' clip, which most tests use for a video of some chunks and not for how long it is."""
 
-settings.register_profile("shared machines", deadline=None)
+settings.register_profile("shared machines", deadline=None, max_examples=100 if "FACELOOM_LONG" in os.environ else 50)
 settings.register_profile("mutation", deadline=None, max_examples=25, derandomize=True, database=None)
 settings.load_profile("shared machines")
 
