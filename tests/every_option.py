@@ -254,7 +254,7 @@ class Notebook:
         patch.setattr(faceloom.finding, "verify", self._ending("verify", nobody_verified))
         patch.setattr(faceloom.grouping, "group", self._ending("group", list))
         patch.setattr(faceloom.picking.pick, "pick", self._ending("pick", nothing_picked))
-        patch.setattr(api, "track", self._after("track"))
+        patch.setattr(api, "_track", self._after("track"))
         patch.setattr(faceloom.tracks, "track", self._ending("track", nothing_tracked))
         patch.setattr(faceloom.picking.sort, "sort", self._ending("sort", nothing_sorted))
         patch.setattr(faceloom.review.report, "report", self._ending("report", list))

@@ -117,10 +117,14 @@ def extract(
     with published_meanwhile(Path(out), options["publish"], every_s=every_s, on_event=on_event):
         summary = go(order, given, Path(out), config, started, on_event=on_event, should_stop=should_stop)
         if (options["track"] or options["smooth"]) and summary.outcome == "done":
-            from faceloom.tracks import track  # only here, so that others start without it
-
-            track(out, on_event=on_event, **_of_tracking(options))
+            _track(out, on_event=on_event, **_of_tracking(options))
     return summary
+
+
+def _track(out: PathLike, *, on_event: OnEvent, **options: Unpack[TrackOptions]) -> None:
+    from faceloom.tracks import track  # only here, so that runs without it start sooner
+
+    track(out, on_event=on_event, **options)
 
 
 def _of_tracking(options: ExtractOptions) -> TrackOptions:
