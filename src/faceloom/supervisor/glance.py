@@ -82,8 +82,8 @@ def glance(order: Order, store: Store, pool: WorkerPool, *, budget: Budget, on_e
         people=None,
         targets=order.targets[:1],
     )
-    if alone.targets[0].place != ON_HOST.place:
-        pool.stop()  # who has read headers can look at frames too, but not there
+    if pool.used or alone.targets[0].place != ON_HOST.place:
+        pool.stop()  # who has read a few headers can look at frames too; not there, and not who has counted videos
     try:
         found = plan_devices(alone, store, pool, budget=budget, footprints_of=guessed, on_event=on_event)[0]
         if found.survey.too_large or not all(one.is_measured for one in found.survey.guess().values()):
