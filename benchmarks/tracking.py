@@ -3,7 +3,7 @@
 Faces of `lfw_subset_krasserm` move over a background as each clip says: they cross, leave and come back, pass behind a
 pillar, and there are cuts at which others are where they were. The truth is where the detector finds each face in its
 own picture, moved along; a face counts where at least half of it is seen. `--peer` names the Python of an environment
-with supervision and motmetrics (benchmarks/peer_scripts/bytetrack.py).
+with supervision 0.26, which still has ByteTrack, and motmetrics (benchmarks/peer_scripts/bytetrack.py).
 
 Gaps: of the faces of the first clip a tenth is dropped at random, and runs of up to 12 frames of single tracks; what
 comes back, and its overlap with what was dropped.
