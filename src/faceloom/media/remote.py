@@ -303,7 +303,7 @@ def _opened(address: str) -> tuple[Any, str]:
     try:
         import fsspec
     except ImportError as error:
-        message = f"{without_secrets(address)} is no file of this machine; pip install 'faceloom[remote]' to read it"
+        message = f"{without_secrets(address)} is no file of this machine; pip install 'faceloom[remote]' to reach it"
         raise RequestError(message) from error
     try:
         # Neither an archive nor a listing is as it was when this process has looked at it before.
