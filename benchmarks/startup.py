@@ -30,7 +30,7 @@ session = onnxruntime.InferenceSession(sys.argv[1], options, providers=["CPUExec
 image = cv2.imread(sys.argv[2])
 canvas = numpy.zeros((-(-image.shape[0] // 32) * 32, -(-image.shape[1] // 32) * 32, 3), numpy.uint8)
 canvas[: image.shape[0], : image.shape[1]] = image
-session.run(None, {"input": numpy.ascontiguousarray(canvas.transpose(2, 0, 1)[None], numpy.float32)})
+session.run(None, {"pixels": canvas.reshape(1, 1, canvas.shape[0], -1)})
 """
 
 

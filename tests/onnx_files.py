@@ -80,8 +80,9 @@ def answers(session: Any, images: Floats) -> list[Floats]:
     return [np.asarray(output) for output in session.run(None, {session.get_inputs()[0].name: images})]
 
 
-def endless(*, name: str = "image") -> onnx.ModelProto:
-    """A network that takes a picture and never answers: a loop of 2^62 rounds."""
+def endless(*, pixels: bool = False) -> onnx.ModelProto:
+    """A network that takes a picture, or its pixels, and never answers: a loop of 2^62 rounds."""
+    name = "image"
     inside = ["round", "on", "value"]
     kinds = [TensorProto.INT64, TensorProto.BOOL, TensorProto.FLOAT]
     body = helper.make_graph(
@@ -105,5 +106,8 @@ def endless(*, name: str = "image") -> onnx.ModelProto:
     pictures = helper.make_tensor_value_info(name, TensorProto.FLOAT, ["batch", 3, "height", "width"])
     constants = {"rounds": np.array(2**62), "always": np.array(True)}
     weights = [numpy_helper.from_array(values, key) for key, values in constants.items()]
+    if pixels:
+        nodes.insert(0, helper.make_node("Cast", ["pixels"], [name], to=TensorProto.FLOAT))
+        pictures = helper.make_tensor_value_info("pixels", TensorProto.UINT8, ["batch", 1, "height", "columns"])
     graph = helper.make_graph(nodes, "endless", [pictures], [answers], weights)
     return helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)

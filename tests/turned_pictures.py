@@ -15,6 +15,7 @@ from faceloom.frame import Frame
 from faceloom.geometry.affine import Affine, Points, apply
 from faceloom.geometry.boxes import iou
 from faceloom.pipeline.detecting import DetectStep
+from faceloom.stage import Tensors
 
 
 def read(path: Path) -> Image:
@@ -61,3 +62,9 @@ def detected(plugin: Detector, network: Network, images: Sequence[Image], *, bat
 
 def values(faces: Sequence[Face]) -> list[tuple[Any, ...]]:
     return [(face.box.tobytes(), face.score, np.asarray(face.keypoints).tobytes(), face.index) for face in faces]
+
+
+def canvases_of(inputs: Tensors) -> tuple[int, ...]:
+    """Shape (N, 3, H, W) of the canvases whose pixels a network is given."""
+    count, _, height, columns = inputs["pixels"].shape
+    return count, 3, height, columns // 3

@@ -38,6 +38,9 @@ class PinnedFile:
     """Whose network it is and what it was trained on, as far as its authors say."""
     dynamic: tuple[str, ...] = ()
     """Axes of the input that the file fixes and that are freed when it is prepared, e.g. `batch`."""
+    pixels: str = ""
+    """`rgb` or `bgr` for a network of such planes with values of 0 to 255: it is prepared so that it takes pixels as
+    they lie in memory (`tensors.rows`). Empty: what it takes stays as the file says."""
     path: Path | None = None
     """Where it is, if it is a file of the user's own."""
 

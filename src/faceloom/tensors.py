@@ -30,6 +30,15 @@ def planes(images: Images, *, order: tuple[int, int, int] = RGB, scale: float = 
     return tensor
 
 
+def rows(images: Images) -> NDArray[np.uint8]:
+    """(N, 1, H, 3·W) uint8 of images (N, H, W, 3): their pixels as they lie in memory, for networks prepared for that.
+
+    Nothing is copied.
+    """
+    count, height, width, channels = images.shape
+    return images.reshape(count, 1, height, width * channels)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Values:
     """What a network takes for a pixel: (value * scale - mean) / deviation, channel by channel."""

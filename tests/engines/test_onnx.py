@@ -79,8 +79,8 @@ import numpy as np
 from faceloom.engines.onnx import OnnxEngine
 
 network = OnnxEngine().load(Path(sys.argv[1]))
-small = {"input": np.zeros((1, 3, 64, 64), np.float32)}
-large = {"input": np.zeros((64, 3, 640, 640), np.float32)}
+small = {"pixels": np.zeros((1, 1, 64, 3 * 64), np.uint8)}
+large = {"pixels": np.zeros((64, 1, 640, 3 * 640), np.uint8)}
 network(small)
 held = next(int(line.split()[1]) for line in Path("/proc/self/status").read_text().splitlines() if "VmData" in line)
 resource.setrlimit(resource.RLIMIT_DATA, ((held << 10) + (100 << 20),) * 2)

@@ -15,8 +15,8 @@ from faceloom.memory.guess import ACTIVATIONS_FACTOR, guess_footprint
 from faceloom.models.weights import WeightCache
 
 NETWORKS = {
-    "yunet": ("input", (1, 3, 640, 640)),
-    "centerface": ("input.1", (1, 3, 640, 640)),
+    "yunet": ("pixels", (1, 1, 640, 3 * 640)),
+    "centerface": ("pixels", (1, 1, 640, 3 * 640)),
     "facemesh": ("input_1", (1, 3, 192, 192)),
     "pfld": ("input", (1, 3, 112, 112)),
     "unet": ("serving_default_image_input:0", (1, 3, 256, 256)),
@@ -33,12 +33,13 @@ from faceloom.memory.usage import held_bytes, peak_bytes, reset_peak
 path, name, shape = sys.argv[1], sys.argv[2], json.loads(sys.argv[3])
 engine = OnnxEngine()
 network = engine.load(Path(path))
-network({name: np.zeros(shape, np.float32)})  # libraries set themselves up at first use
+values = np.zeros(shape, np.uint8 if name == "pixels" else np.float32)
+network({name: values})  # libraries set themselves up at first use
 engine.shrink()
 before = held_bytes()
 reset_peak()
 for _ in range(2):
-    network({name: np.zeros(shape, np.float32)})
+    network({name: values.copy()})
 print(peak_bytes() - before)
 """
 

@@ -28,7 +28,7 @@ from faceloom.orders.flows import make_flow
 from faceloom.pipeline.detecting import DetectStep
 from faceloom.supervisor.effects import idle_options
 from jobs import exported
-from turned_pictures import box_around, detected, read, turned, values
+from turned_pictures import box_around, canvases_of, detected, read, turned, values
 
 Load = Callable[[str], Network]
 
@@ -81,7 +81,7 @@ def test_no_call_is_larger_than_what_is_planned_and_the_batch_changes_nothing(cr
     shapes: list[tuple[int, ...]] = []
 
     def infer(inputs: Any) -> Any:
-        shapes.append(inputs["input"].shape)
+        shapes.append(canvases_of(inputs))
         return network("yunet")(inputs)
 
     plugin = YuNet(longest_side=256, tile_px=160, enlarge=1.7, turns=(90.0, 180.0, 45.0))

@@ -24,7 +24,7 @@ from faceloom.geometry.boxes import iou
 from faceloom.orders.flows import make_flow
 from faceloom.pipeline.detecting import DetectStep
 from faceloom.store.summary import read_summary
-from turned_pictures import apart, box_around, detected, nearest, read, turned, values
+from turned_pictures import apart, box_around, canvases_of, detected, nearest, read, turned, values
 
 Load = Callable[[str], Network]
 QUARTERS = (90, 180, 270)
@@ -107,7 +107,7 @@ def test_no_call_is_larger_than_what_is_planned(portraits: list[Image], network:
     shapes: list[tuple[int, ...]] = []
 
     def infer(inputs: Any) -> Any:
-        shapes.append(inputs["input"].shape)
+        shapes.append(canvases_of(inputs))
         return network("yunet")(inputs)
 
     plugin = replace(DETECTORS[0], longest_side=160)

@@ -26,6 +26,7 @@ from faceloom.orders.flows import make_flow
 from faceloom.pipeline.detecting import DetectStep
 from faceloom.pipeline.looking import EDGE_PX, Place
 from jobs import exported
+from turned_pictures import canvases_of
 
 Load = Callable[[str], Network]
 UHD = (2160, 3840)
@@ -169,7 +170,7 @@ def test_the_batch_changes_nothing_and_no_call_is_larger(far_crowd: tuple[Image,
     shapes: list[tuple[int, ...]] = []
 
     def infer(inputs: Any) -> Any:
-        shapes.append(inputs["input"].shape)
+        shapes.append(canvases_of(inputs))
         return network("yunet")(inputs)
 
     def found(batch: int) -> list[list[tuple[Any, ...]]]:

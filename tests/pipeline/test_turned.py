@@ -30,7 +30,7 @@ from faceloom.pipeline.aligning import AlignStep
 from faceloom.pipeline.detecting import DetectStep
 from ground_truth import lfpw
 from jobs import exported
-from turned_pictures import apart, box_around, detected, nearest, read, turned, values
+from turned_pictures import apart, box_around, canvases_of, detected, nearest, read, turned, values
 
 Load = Callable[[str], Network]
 DETECTORS = ("yunet", "centerface")
@@ -189,7 +189,7 @@ def test_no_call_is_larger_than_the_batch_nor_than_the_largest_canvas(people: li
     shapes: list[tuple[int, ...]] = []
 
     def infer(inputs: Any) -> Any:
-        shapes.append(inputs["input"].shape)
+        shapes.append(canvases_of(inputs))
         return network("yunet")(inputs)
 
     images = [np.full((rows, 200, 3), 120, np.uint8) for rows in (140, 141, 142, 150)]

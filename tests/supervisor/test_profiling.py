@@ -26,7 +26,7 @@ def test_a_network_that_never_answers_is_measured_no_longer_than_a_limit(
     except WeightsError as error:
         pytest.skip(f"the weights cannot be had here: {error}")
     path = tmp_path / "endless.onnx"
-    path.write_bytes(endless(name="input").SerializeToString())
+    path.write_bytes(endless(pixels=True).SerializeToString())
     order = replace(order, weights={"detect/yunet": path}, footprints=tmp_path / "footprints")
     monkeypatch.setattr(profiling, "LIMIT_S", 20)
     started = time.monotonic()

@@ -12,7 +12,7 @@ from faceloom.detect import Detector
 from faceloom.faces import Candidates, Images
 from faceloom.models.catalog import CATALOG
 from faceloom.stage import Tensors
-from faceloom.tensors import planes
+from faceloom.tensors import rows
 
 _STRIDE = 4
 
@@ -25,7 +25,7 @@ class CenterFace(Detector):
     min_score: float = 0.5
 
     def prepare(self, images: Images) -> Tensors:
-        return {"input.1": planes(images)}  # 0..255
+        return {"pixels": rows(images)}
 
     def decode(self, outputs: Tensors, *, height: int, width: int) -> tuple[Candidates, ...]:
         heads = (outputs["537"][:, 0], outputs["538"], outputs["539"], outputs["540"])

@@ -13,7 +13,7 @@ from faceloom.detect import Detector
 from faceloom.faces import Candidates, Images
 from faceloom.models.catalog import CATALOG
 from faceloom.stage import Tensors
-from faceloom.tensors import BGR, planes
+from faceloom.tensors import rows
 
 _STRIDES = (8, 16, 32)
 
@@ -25,7 +25,7 @@ class YuNet(Detector):
     weights = CATALOG["yunet"]
 
     def prepare(self, images: Images) -> Tensors:
-        return {"input": planes(images, order=BGR)}  # 0..255
+        return {"pixels": rows(images)}
 
     def decode(self, outputs: Tensors, *, height: int, width: int) -> tuple[Candidates, ...]:
         heads = {name: _all_strides(outputs, name) for name in ("cls", "obj", "bbox", "kps")}

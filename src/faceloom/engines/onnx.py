@@ -16,6 +16,7 @@ from faceloom.engines.heap import trim_heap
 from faceloom.engines.runtime import CPU, ON_CPU, Runtime
 from faceloom.engines.turns import Turns
 from faceloom.errors import DeviceLostError, StageError
+from faceloom.models.made import banded
 from faceloom.stage import Tensors
 
 _OUT_OF_MEMORY = (
@@ -119,7 +120,8 @@ class OnnxEngine:
             message = f"{path.name} is the checkpoint of {network}, which runs by the engine torch alone"
             raise StageError(message, stage=path.stem)
         assert self._keeper  # made before anything else, so that its block of the arena is its own
-        session = self._session(path)
+        in_bands = banded(path)
+        session = self._session(in_bands if self._runtime.kind == CPU and in_bands.is_file() else path)
         return OnnxCardNetwork(session, self._turns) if self._runtime.kind == "cuda" else OnnxNetwork(session)
 
     def reserve(self, size_bytes: int) -> None:

@@ -128,7 +128,8 @@ class TorchNetwork:
         return self._laid_out(tensor)
 
     def _laid_out(self, tensor: torch.Tensor) -> torch.Tensor:
-        tensor = tensor.to(self._floats) if tensor.is_floating_point() else tensor
+        is_picture = tensor.is_floating_point() or tensor.dtype == torch.uint8
+        tensor = tensor.to(self._floats) if is_picture else tensor
         return tensor.contiguous(memory_format=self._layout) if tensor.ndim == 4 else tensor
 
 

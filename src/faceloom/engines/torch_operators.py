@@ -19,6 +19,7 @@ Run: TypeAlias = Callable[..., Tensor]
 
 _INT64 = 7  # onnx.TensorProto.DataType
 _INT32 = 6
+_FLOAT = 1
 _ALL = 2**63 - 1
 
 
@@ -290,6 +291,8 @@ def _gather(node: Node) -> Run:
 
 
 def _cast(node: Node) -> Run:
+    if node.attributes["to"] == _FLOAT:  # or what the network computes in
+        return lambda x: x if x.is_floating_point() else x.float()
     kinds = {_INT64: torch.int64, _INT32: torch.int32}
     to = kinds.get(node.attributes["to"])
     if to is None:

@@ -8,7 +8,16 @@ from importlib import resources
 from faceloom.errors import WeightsError
 from faceloom.stage import PinnedFile
 
-_FIELDS = {"file": str, "sha256": str, "size_bytes": int, "licence": str, "about": str, "places": list, "dynamic": list}
+_FIELDS = {
+    "file": str,
+    "sha256": str,
+    "size_bytes": int,
+    "licence": str,
+    "about": str,
+    "places": list,
+    "dynamic": list,
+    "pixels": str,
+}
 
 
 def read_catalog(text: str) -> dict[str, PinnedFile]:

@@ -1,6 +1,11 @@
-"""Prepares one weight file: `python -m faceloom.models.convert FILE SOURCE TARGET [AXIS...]`."""
+"""Prepares one weight file: `python -m faceloom.models.convert FILE SOURCE TARGET BANDED PIXELS [AXIS...]`.
+
+What is written to `BANDED` is the same network in bands, or nothing where there is nothing to be cut; `PIXELS` is what
+the network is to take in place of planes, if it is not empty.
+"""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import onnx
@@ -9,7 +14,9 @@ from google.protobuf.message import DecodeError
 
 from faceloom.errors import WeightsError
 from faceloom.models import bundles, dlib, tflite
+from faceloom.models.bands import in_bands
 from faceloom.models.dynamic import free_axes
+from faceloom.models.pixels import take_pixels
 from faceloom.models.rewrites import rewrite
 
 
@@ -35,17 +42,24 @@ def convert(content: bytes, *, file: str, axes: list[str]) -> onnx.ModelProto:
         raise WeightsError(f"{file} is a damaged ONNX file: {error}", name=file) from error
 
 
-def main() -> int:
+def run(convert: Callable[..., onnx.ModelProto]) -> int:
     """Converts as the command line says; a reason on stderr and exit code 1 when it cannot."""
-    file, source, target, *axes = sys.argv[1:]
+    file, source, target, banded, pixels, *axes = sys.argv[1:]
     try:
         model = convert(Path(source).read_bytes(), file=file, axes=axes)
+        model = take_pixels(model, pixels) if pixels else model
     except WeightsError as error:
         print(error, file=sys.stderr)
         return 1
+    except ValueError as error:
+        print(f"{file}: {error}", file=sys.stderr)
+        return 1
     Path(target).write_bytes(model.SerializeToString(deterministic=True))
+    cut = in_bands(model)
+    if cut is not None:
+        Path(banded).write_bytes(cut.SerializeToString(deterministic=True))
     return 0
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(convert))

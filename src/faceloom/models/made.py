@@ -6,29 +6,37 @@ into its place as a whole, so that whoever reads a note finds all that it says.
 
 import hashlib
 import json
+from collections.abc import Sequence
 from pathlib import Path
 
 
 def find_made(folder: Path, stem: str) -> Path | None:
-    """The file that was made under this name, if there is one and it is still what it was; a changed one goes."""
+    """The file that was made under this name, if there is one and all that was made is still what it was; what has been
+    changed goes.
+    """
     try:
         told = json.loads((folder / f"{stem}.json").read_text(encoding="utf-8"))
-        name, digest = str(told["file"]), str(told["sha256"])
-    except (OSError, LookupError, TypeError, ValueError, RecursionError):
+        made = {str(name): str(digest) for name, digest in told.items()}
+    except (OSError, AttributeError, ValueError, RecursionError):
         return None
-    path = folder / name
-    if Path(name).name != name or not path.is_file():
+    if not made or any(Path(name).name != name or not (folder / name).is_file() for name in made):
         return None
-    if sha256_of(path) == digest:
-        return path
-    path.unlink(missing_ok=True)
-    return None
+    changed = [folder / name for name, digest in made.items() if sha256_of(folder / name) != digest]
+    for path in changed:
+        path.unlink(missing_ok=True)
+    return None if changed else folder / next(iter(made))
 
 
-def note_made(path: Path, digest: str, into: Path) -> Path:
-    """Writes down what `find_made` is to find; the file that it was written into."""
-    into.write_text(json.dumps({"file": path.name, "sha256": digest}), encoding="utf-8")
+def note_made(paths: Sequence[Path], digests: Sequence[str], into: Path) -> Path:
+    """Writes down what `find_made` is to find, first what it is to give; the file that it was written into."""
+    names = [path.name for path in paths]
+    into.write_text(json.dumps(dict(zip(names, digests, strict=True))), encoding="utf-8")
     return into
+
+
+def banded(path: Path) -> Path:
+    """Where the same network in bands is, if there is one: what the host's engine runs."""
+    return path.with_suffix(".banded.onnx")
 
 
 def sha256_of(path: Path) -> str:

@@ -7,6 +7,8 @@ from collections.abc import Iterable
 import onnx
 from onnx import shape_inference
 
+from faceloom.models.pixels import INPUT as PIXELS
+
 Shapes = dict[str, list[int | None]]
 TRIED = "faceloom.tried"
 """Key of a file's metadata: JSON of a picture's height and width, and of the shapes that were answered to it."""
@@ -19,12 +21,16 @@ def read_signature(model: onnx.ModelProto) -> tuple[Shapes, Shapes]:
 
 
 def _shapes(values: Iterable[onnx.ValueInfoProto]) -> Shapes:
-    return {
-        value.name: [
-            side.dim_value if side.HasField("dim_value") else None for side in value.type.tensor_type.shape.dim
-        ]
-        for value in values
-    }
+    return {value.name: _shape(value) for value in values}
+
+
+def _shape(value: onnx.ValueInfoProto) -> list[int | None]:
+    """Of pixels (N, 1, H, 3·W) that of the images (N, 3, H, W) that they show."""
+    kind = value.type.tensor_type
+    shape = [side.dim_value if side.HasField("dim_value") else None for side in kind.shape.dim]
+    if value.name == PIXELS:
+        shape[1], shape[3] = 3, shape[3] and shape[3] // 3
+    return shape
 
 
 def read_tried(model: onnx.ModelProto) -> tuple[list[int], dict[str, list[int]]]:

@@ -1,4 +1,4 @@
-"""Prepares a file of the user's own: `python -m faceloom.models.trial FILE SOURCE TARGET [AXIS...]`.
+"""Prepares a file of the user's own: `python -m faceloom.models.trial`, which is told what `convert` is told.
 
 Nobody has tried such a file before. So of the axes that are to be free those are freed that the network can do without,
 found by running it on noise: pictures of another size, and two at once, which have to get the answers that each gets
@@ -8,7 +8,6 @@ alone. What it answered is told in the file, for `signature`.
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -16,7 +15,7 @@ import onnx
 from numpy.typing import NDArray
 
 from faceloom.errors import WeightsError
-from faceloom.models.convert import convert
+from faceloom.models.convert import convert, run
 from faceloom.models.signature import TRIED
 
 SIDES = ("height", "width")
@@ -162,17 +161,5 @@ def _with_told(model: onnx.ModelProto, told: tuple[tuple[int, int], Mapping[str,
     return model
 
 
-def main() -> int:
-    """Prepares as the command line says; a reason on stderr and exit code 1 when it cannot."""
-    file, source, target, *axes = sys.argv[1:]
-    try:
-        model = prepare(Path(source).read_bytes(), file=file, axes=axes)
-    except WeightsError as error:
-        print(error, file=sys.stderr)
-        return 1
-    Path(target).write_bytes(model.SerializeToString(deterministic=True))
-    return 0
-
-
 if __name__ == "__main__":
-    sys.exit(main())
+    sys.exit(run(prepare))

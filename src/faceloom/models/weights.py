@@ -17,7 +17,7 @@ import platformdirs
 
 from faceloom.errors import StageError, WeightsError
 from faceloom.isolation import module_command, module_environment
-from faceloom.models.made import find_made, note_made, sha256_of
+from faceloom.models.made import banded, find_made, note_made, sha256_of
 from faceloom.models.places import OnBytes, fetch
 from faceloom.stage import PinnedFile, Signature
 
@@ -26,7 +26,7 @@ CONVERTED = (".onnx", ".tflite", ".task", ".dat")
 _PART = ".part"
 LIMIT_S = 600
 """Seconds within which a network has to have been converted and, if it is the user's own, tried on noise."""
-RECIPE = 2
+RECIPE = 3
 """Counts the changes to conversion; files prepared by another recipe are prepared again."""
 
 
@@ -90,18 +90,19 @@ class WeightCache:
         if Path(pinned.file).suffix not in CONVERTED:
             return self.pull(pinned, on_bytes=on_bytes)
         folder = self.folder / "prepared"
-        how = (*pinned.dynamic, *(("tried",) if pinned.path else ()))
+        how = (*pinned.dynamic, *filter(None, (pinned.pixels, "tried" if pinned.path else "")))
         stem = f"{pinned.name}-{pinned.sha256[:16]}-{RECIPE}-{'-'.join(how)}"
-        made = find_made(folder, stem)
-        if made is not None:
-            return made
+        found = find_made(folder, stem)
+        if found is not None:
+            return found
         source = self.pull(pinned, on_bytes=on_bytes)
+        with self._fresh_file(folder, pinned.name) as fresh, self._fresh_file(folder, pinned.name) as cut:
+            _convert(source, fresh, cut, pinned)
+            digests = [sha256_of(one) for one in (fresh, cut) if _size(one)]
+            path = fresh.replace(folder / f"{stem}.{digests[0][:16]}.onnx")
+            made = [path, *([cut.replace(banded(path))] if len(digests) > 1 else [])]
         with self._fresh_file(folder, pinned.name) as fresh:
-            _convert(source, fresh, pinned)
-            digest = sha256_of(fresh)
-            path = fresh.replace(folder / f"{stem}.{digest[:16]}.onnx")
-        with self._fresh_file(folder, pinned.name) as fresh:
-            note_made(path, digest, fresh).replace(folder / f"{stem}.json")
+            note_made(made, digests, fresh).replace(folder / f"{stem}.json")
         return path
 
     def signature(self, pinned: PinnedFile) -> Signature:
@@ -194,9 +195,9 @@ def own_file(path: Path, stand_in_for: PinnedFile) -> PinnedFile:
     return replace(stand_in_for, file=path.name, sha256=digest, size_bytes=size, places=(), path=path)
 
 
-def _convert(source: Path, target: Path, pinned: PinnedFile) -> None:
+def _convert(source: Path, target: Path, cut: Path, pinned: PinnedFile) -> None:
     module = "faceloom.models.trial" if pinned.path else "faceloom.models.convert"
-    _run_apart(module, [pinned.file, str(source), str(target), *pinned.dynamic], pinned)
+    _run_apart(module, [pinned.file, str(source), str(target), str(cut), pinned.pixels, *pinned.dynamic], pinned)
 
 
 def _run_apart(module: str, arguments: Sequence[str], pinned: PinnedFile) -> str:

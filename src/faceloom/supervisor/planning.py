@@ -36,7 +36,7 @@ _HEAP_BYTES = 5 * MIB
 _HEAP_OF_ONE_BYTES = 2 * MIB
 _ROWS_OF_ONE_BYTES = 1 * MIB
 """The same, and what is kept for the store, where all that there is to do is one frame."""
-_LOOSE_HEAP_BYTES = 5 * MIB
+_LOOSE_HEAP_BYTES = 10 * MIB
 """What a loose heap keeps beyond that between two steps, at most: whatever is more it gives back (measured)."""
 _PROCESS_BYTES = 112 * MIB
 """What a worker that runs no network holds with everything imported (measured: 107 to 110 MiB)."""
