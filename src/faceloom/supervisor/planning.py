@@ -36,8 +36,11 @@ _HEAP_BYTES = 5 * MIB
 _HEAP_OF_ONE_BYTES = 2 * MIB
 _ROWS_OF_ONE_BYTES = 1 * MIB
 """The same, and what is kept for the store, where all that there is to do is one frame."""
-_LOOSE_HEAP_BYTES = 10 * MIB
-"""What a loose heap keeps beyond that between two steps, at most: whatever is more it gives back (measured)."""
+_LOOSE_HEAP_BYTES = 5 * MIB
+_LOOSE_HEAP_OF_VIDEOS_BYTES = 10 * MIB
+"""What a loose heap keeps beyond that between two steps, at most: whatever is more it gives back, and soon takes again,
+which with 5 MiB beside a decoder costs 2 of a frame's 42 CPU-ms (measured).
+"""
 _PROCESS_BYTES = 112 * MIB
 """What a worker that runs no network holds with everything imported (measured: 107 to 110 MiB)."""
 _NO_NETWORK_S = 0.016
@@ -137,12 +140,13 @@ def _anyway(
 def _with_loose_heap(planned: Planned, work: Work) -> Planned:
     """The same plan with heaps that keep what is freed, if frames are small enough and there is room for the holes."""
     # The next frame may not fit into the hole that the one before has left, since small blocks lie in it by then.
-    holes = _LOOSE_HEAP_BYTES + work.heap_frame_bytes
+    loose = _LOOSE_HEAP_OF_VIDEOS_BYTES if work.has_videos else _LOOSE_HEAP_BYTES
+    holes = loose + work.heap_frame_bytes
     share, plan = planned.share, planned.plan
     held = share.host_peak_bytes or share.peak_bytes
     if not work.heap_frame_bytes or held + holes > planned.worker_bytes:
         return planned
-    planned = replace(planned, loose_heap_bytes=holes, trim_above_bytes=held + _LOOSE_HEAP_BYTES)
+    planned = replace(planned, loose_heap_bytes=holes, trim_above_bytes=held + loose)
     more = plan.workers * holes
     if planned.problem.host:
         return replace(planned, plan=replace(plan, host_peak_bytes=plan.host_peak_bytes + more))
