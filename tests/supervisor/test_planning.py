@@ -89,6 +89,7 @@ def test_a_plan_keeps_the_budget_and_has_every_network_once(work: Work, budget_b
 
 @given(works, st.integers(0, 64 * MIB), st.integers(100 * MIB, 2 * GIB))
 def test_a_run_without_videos_spares_what_reads_them(work: Work, video_bytes: int, budget_bytes: int) -> None:
+    work = replace(work, heap_frame_bytes=0)  # heaps that keep what is freed keep more beside decoders
     told = {name: replace(one, video_bytes=video_bytes) for name, one in FOOTPRINTS.items()}
     less = {name: replace(one, process_bytes=one.process_bytes - video_bytes) for name, one in FOOTPRINTS.items()}
 
@@ -104,6 +105,15 @@ def test_a_run_without_videos_spares_what_reads_them(work: Work, video_bytes: in
         assert without.plan == wanted.plan
     else:
         assert without == wanted
+
+
+def test_a_heap_keeps_more_beside_a_decoder() -> None:
+    made = [
+        make_plan(FLOW, FOOTPRINTS, replace(WORK, has_videos=has, heap_frame_bytes=6 * MIB), room(2 * GIB))
+        for has in (False, True)
+    ]
+    assert [planned.loose_heap_bytes for planned in made] == [11 * MIB, 16 * MIB]
+    assert [planned.trim_above_bytes - planned.share.peak_bytes for planned in made] == [5 * MIB, 10 * MIB]
 
 
 @given(works, st.integers(100 * MIB, 2 * GIB), st.integers(0, 2 * GIB))
