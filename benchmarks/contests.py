@@ -59,6 +59,11 @@ class Input(StrEnum):
     """What is looked at."""
 
     JPEGS = "jpegs"
+    JPEGS_420 = "jpegs-420"
+    PHOTOS = "photos"
+    """A third as many."""
+    EMPTY = "empty"
+    """Without a face."""
     FEW_JPEGS = "few jpegs"
     """A third of them: with CenterFace a picture takes long."""
     VIDEO = "video"
@@ -95,7 +100,7 @@ def contests(env: Mapping[str, str]) -> Iterator[Contest]:
 def _opencv(env: Mapping[str, str]) -> Iterator[Contest]:
     weights = str(WeightCache.of_user().pull(CATALOG["yunet"]))
     script = Script(name="OpenCV", environment=OPENCV, module="opencv_yunet", arguments=("--weights", weights))
-    for shown in (Input.JPEGS, Input.VIDEO):
+    for shown in (Input.JPEGS, Input.JPEGS_420, Input.PHOTOS, Input.EMPTY, Input.VIDEO):
         yield Contest(
             key=f"opencv-{shown}",
             title="OpenCV FaceDetectorYN with crops (YuNet)",

@@ -7,6 +7,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
+from faceloom.choices import Subsampling
 from faceloom.faces import Image
 from faceloom.geometry.boxes import Boxes
 from faceloom.media.chip_files import encode_jpeg
@@ -15,6 +16,8 @@ from faceloom.models.weights import WeightCache
 from faceloom.samples import Head, compose
 
 SHAPE = (1080, 1920)
+PHOTO = (3024, 4032)
+PHOTO_SCALE = PHOTO[1] / SHAPE[1]
 RATE = 30
 HEADS = 3
 _GRAIN = 5.0  # standard deviation: without it the codec has nothing to do
@@ -40,13 +43,28 @@ def write_video(path: Path, *, frames: int) -> Path:
     return temporary.replace(path)
 
 
-def write_pictures(folder: Path, *, frames: int, heads: int = HEADS) -> Path:
-    """A folder of this many JPEGs with so many heads in each, made once."""
+def write_pictures(
+    folder: Path,
+    *,
+    frames: int,
+    heads: int = HEADS,
+    subsampling: Subsampling = Subsampling.NONE,
+    is_photo: bool = False,
+) -> Path:
+    """A folder of this many JPEGs with so many heads in each, made once; photos have 12 megapixels."""
     folder.mkdir(parents=True, exist_ok=True)
     if len(list(folder.glob("*.jpg"))) < frames:
         for i, image in enumerate(_images(frames, heads)):
-            (folder / f"{i:06}.jpg").write_bytes(encode_jpeg(image))
+            content = encode_jpeg(_as_photo(image) if is_photo else image, subsampling)
+            (folder / f"{i:06}.jpg").write_bytes(content)
     return folder
+
+
+def _as_photo(image: Image) -> Image:
+    """The picture enlarged to the width of a photo, and grain below it."""
+    large = cv2.resize(image, (PHOTO[1], round(SHAPE[0] * PHOTO_SCALE)), interpolation=cv2.INTER_CUBIC)
+    below = np.random.default_rng(0).normal(128, _GRAIN, (PHOTO[0] - len(large), PHOTO[1], 1))
+    return np.concatenate([large, np.repeat(np.clip(below, 0, 255).astype(np.uint8), 3, axis=2)])
 
 
 def true_boxes(frame: int) -> Boxes:

@@ -23,7 +23,7 @@ from costs import Cost, measure
 from faceloom.memory.cores import usable_cores
 from faceloom.units import MIB
 from five import environment
-from picture_sets import PORTRAITS, KnownFaces, jpegs, many, one_of, sets, video
+from picture_sets import PORTRAITS, KnownFaces, empty, jpegs, jpegs_420, many, one_of, photos, sets, video
 from programs import Found, Program
 from truth import SHARED_DATA, Tally, markdown
 
@@ -91,6 +91,12 @@ def input_of(contest: Contest, frames: int, known: Sequence[KnownFaces], data: P
     match contest.input:
         case Input.JPEGS:
             return jpegs(frames)
+        case Input.JPEGS_420:
+            return jpegs_420(frames)
+        case Input.PHOTOS:
+            return photos(max(1, frames // 3))
+        case Input.EMPTY:
+            return empty(frames)
         case Input.FEW_JPEGS:
             return jpegs(max(1, frames // 3))
         case Input.VIDEO:

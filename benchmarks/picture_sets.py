@@ -9,10 +9,11 @@ import cv2
 import numpy as np
 
 from detect_size import Finder, agreed, small_faces
+from faceloom.choices import Subsampling
 from faceloom.detect.centerface import CenterFace
 from faceloom.detect.yunet import YuNet
 from faceloom.geometry.boxes import Boxes
-from media import true_boxes, write_pictures, write_video
+from media import PHOTO_SCALE, true_boxes, write_pictures, write_video
 from truth import LFW, BoxedPicture, Tally, dlib_faces, load, picture_paths, tally
 
 FOLDER = Path(__file__).resolve().parent / "out"
@@ -43,6 +44,30 @@ def jpegs(count: int) -> KnownFaces:
     folder = write_pictures(FOLDER / f"1080p-{count}", frames=count)
     truth = {f"{i:06}.jpg#0": BoxedPicture(image=_NO_IMAGE, boxes=true_boxes(i)) for i in range(count)}
     return KnownFaces(name=f"{count} JPEGs of 1080p", source=folder, truth=truth)
+
+
+def jpegs_420(count: int) -> KnownFaces:
+    """The same as most JPEGs are, with a colour for each four pixels."""
+    folder = write_pictures(FOLDER / f"1080p-{count}-420", frames=count, subsampling=Subsampling.QUARTER)
+    return KnownFaces(name=f"{count} JPEGs of 1080p, 4:2:0", source=folder, truth=jpegs(count).truth)
+
+
+def photos(count: int) -> KnownFaces:
+    """The same enlarged to photos of 12 megapixels, as phones make them."""
+    folder = write_pictures(FOLDER / f"photos-{count}", frames=count, subsampling=Subsampling.QUARTER, is_photo=True)
+    truth = {
+        f"{i:06}.jpg#0": BoxedPicture(image=_NO_IMAGE, boxes=true_boxes(i) * np.float32(PHOTO_SCALE))
+        for i in range(count)
+    }
+    return KnownFaces(name=f"{count} photos of 12 megapixels", source=folder, truth=truth)
+
+
+def empty(count: int) -> KnownFaces:
+    """Pictures of 1080p without a face."""
+    folder = write_pictures(FOLDER / f"1080p-{count}-empty", frames=count, heads=0)
+    none = np.zeros((0, 4), np.float32)
+    truth = {f"{i:06}.jpg#0": BoxedPicture(image=_NO_IMAGE, boxes=none) for i in range(count)}
+    return KnownFaces(name=f"{count} JPEGs of 1080p without a face", source=folder, truth=truth)
 
 
 def video(count: int) -> KnownFaces:

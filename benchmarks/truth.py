@@ -140,7 +140,7 @@ class Tally:
     @property
     def recall(self) -> float:
         """Share of the faces that were found."""
-        return self.right / self.there
+        return self.right / self.there if self.there else 1.0
 
     @property
     def precision(self) -> float:
