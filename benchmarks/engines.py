@@ -2,8 +2,9 @@
 
 One thread each, the same tensors from real pictures, calls of both in turns; in one process, and in two side by side.
 `plain` is the graph as it is fetched, with its axes freed; ONNX Runtime gets it also as faceloom prepares it
-(`models/rewrites.py`). OpenVINO computes in float32, with shapes that are fixed, or left free as ours are; its graphs
-are the plain ones, whose operators it fuses itself. It is installed in an environment of its own, in `benchmarks/out`.
+(`models/rewrites.py`), but for pixels and bands. OpenVINO computes in float32, with shapes that are fixed, or left
+free as ours are; its graphs are the plain ones, whose operators it fuses itself. It is installed in an environment of
+its own, in `benchmarks/out`.
 """
 
 import argparse
@@ -36,7 +37,7 @@ from faceloom.models.rewrites import rewrite
 from faceloom.models.tflite import to_onnx
 from faceloom.models.weights import WeightCache
 from faceloom.stage import NetworkPlugin
-from faceloom.tensors import BGR, planes
+from faceloom.tensors import BGR, RGB, planes
 
 OUT = Path(__file__).parent / "out"
 SHARED = Path(__file__).resolve().parents[2] / "shared"
@@ -100,6 +101,8 @@ def networks() -> list[Network]:
 
 
 def tensors_of(plugin: NetworkPlugin, images: Images) -> Any:
+    if plugin.weights.pixels:  # as the file itself takes them
+        return planes(images, order=BGR if plugin.weights.pixels == "bgr" else RGB)
     (tensors,) = plugin.prepare(images).values()
     return tensors
 
