@@ -11,6 +11,8 @@ from hypothesis import strategies as st
 sys.path.append(str(Path(__file__).parents[1] / "benchmarks"))
 from cluster_model import CHUNK_FRAMES, Costs, Network, largest_shard, merge_s, one_driver, shards
 
+del sys.path[-1]  # folders of tests are called as benchmarks are
+
 FREE = Costs(
     frame_s=(0.03,),
     chunk_driver_s=0.0,

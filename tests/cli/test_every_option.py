@@ -11,6 +11,7 @@ from conftest import prepared
 from every_option import COMPANIONS, Notebook, all_options, by_file, by_flag, given, make_files
 from faceloom.cli.commands import Command, keywords
 from faceloom.cli.flags import CommonFlags
+from faceloom.models.catalog import CATALOG
 from faceloom.models.weights import WeightCache
 from faceloom.options.calls import (
     DeriveOptions,
@@ -46,7 +47,8 @@ OF_RUNS = [
 
 @pytest.fixture
 def notebook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, cache: WeightCache) -> Notebook:
-    make_files(tmp_path, prepared(cache, "yunet"))
+    prepared(cache, "yunet")  # or skips
+    make_files(tmp_path, cache.pull(CATALOG["yunet"]))
     monkeypatch.chdir(tmp_path)
     return Notebook(monkeypatch)
 

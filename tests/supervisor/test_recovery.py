@@ -196,7 +196,7 @@ def test_a_frame_for_which_nothing_does_fails_alone_and_is_done_when_there_is_mo
     large = ("--detect-size", "2048")
     needed = smallest_budget(folder, tmp_path, *large)
     lies("detect/yunet", 0.02)
-    summary = run(folder, tmp_path / "out", needed - 150 * MIB, *large)
+    summary = run(folder, tmp_path / "out", needed - 100 * MIB, *large)
     assert (summary["frames"], summary["failed"]) == (3, 1)
     assert failures(tmp_path / "out")["b.jpg"].startswith("not enough memory: detect/yunet")
     assert summary["events"]["oom"] > 0

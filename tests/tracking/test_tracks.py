@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 
 from faceloom.tracking.tracks import link
-from tracking.seen import Path2, frames_of, whose
+from seen_frames import Path2, frames_of, whose
 
 
 def straight(x: float, y: float, dx: float, dy: float = 0, *, side: float = 60, gone: range = range(0)) -> Path2:
