@@ -1,9 +1,10 @@
+import itertools
 from typing import Any
 
 import numpy as np
 import onnx
 import pytest
-from hypothesis import assume, given
+from hypothesis import given
 from hypothesis import strategies as st
 from onnx import helper, numpy_helper
 
@@ -31,7 +32,8 @@ def layers(draw: st.DrawFn) -> list[tuple[str, int, int, int]]:
             st.integers(0, side // 2),
         )
     )
-    return draw(st.lists(windows | st.just(("Relu", 1, 1, 0)), min_size=2, max_size=6))
+    drawn = draw(st.lists(windows | st.just(("Relu", 1, 1, 0)), max_size=4))
+    return [("Conv", 3, 2, 1), *drawn, ("MaxPool", 2, 2, 0)]
 
 
 def chain(asked: list[tuple[str, int, int, int]], *, opset: int = 13) -> onnx.ModelProto:
@@ -63,20 +65,21 @@ def free_sides(model: onnx.ModelProto) -> onnx.ModelProto:
 
 def rows_left(asked: list[tuple[str, int, int, int]], rows: int) -> int:
     for _, side, step, pad in asked:
-        rows = (rows + 2 * pad - side) // step + 1
+        rows = (rows + 2 * pad - side) // step + 1 if rows + 2 * pad >= side else 0
+        if rows < 1:
+            return 0
     return rows
 
 
-@given(layers(), st.integers(1, 150), st.integers(2, 5), st.integers(1, 2))
+@given(layers(), st.integers(0, 150), st.integers(2, 5), st.integers(1, 2))
 def test_bands_answer_what_the_whole_picture_gets(
-    asked: list[tuple[str, int, int, int]], height: int, bands: int, count: int
+    asked: list[tuple[str, int, int, int]], more_rows: int, bands: int, count: int
 ) -> None:
-    assume(rows_left(asked, height) >= 1 and rows_left(asked, 40) >= 1)
+    least = next(rows for rows in itertools.count(1) if rows_left(asked, rows) >= 1)
     model = free_sides(chain(asked))
     cut = in_bands(model, bands=bands)
-    assume(cut is not None)
     assert cut is not None
-    images = noise(count, 4, height, 40, seed=7)
+    images = noise(count, 4, least + more_rows, least + 20, seed=7)
     for whole, in_parts in zip(answers(session_of(model), images), answers(session_of(cut), images), strict=True):
         np.testing.assert_allclose(in_parts, whole, rtol=1e-6, atol=1e-6)
 
