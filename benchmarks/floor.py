@@ -34,6 +34,7 @@ import simplejpeg
 import faceloom
 from faceloom.align.facemesh import FaceMesh
 from faceloom.detect.yunet import YuNet
+from faceloom.early import WORKER_SETTINGS
 from faceloom.engines.heap import keep_freed
 from faceloom.engines.onnx import OnnxEngine
 from faceloom.faces import Face, FrameId, Image
@@ -49,7 +50,6 @@ from faceloom.pipeline.finishing import mask_records
 from faceloom.stage import NetworkPlugin, Tensors
 from faceloom.store.rows import ChunkRows, FaceRow, FrameRow, Status
 from faceloom.store.store import Store
-from faceloom.supervisor.workers import WORKER_SETTINGS
 from media import write_pictures, write_video
 from plot import write_bars
 

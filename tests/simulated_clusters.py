@@ -7,11 +7,12 @@ from functools import partial
 from types import TracebackType
 from typing import Any, Self
 
+from faceloom.early import WORKER_SETTINGS
 from faceloom.supervisor.cluster import ClusterNode
 from faceloom.supervisor.node_facts import NodeFacts
 from faceloom.supervisor.relay import Relay
 from faceloom.supervisor.relayed import RelayedWorker
-from faceloom.supervisor.workers import WORKER_SETTINGS, WorkerConnection, WorkerLostError, here
+from faceloom.supervisor.workers import WorkerConnection, WorkerLostError, here
 from faceloom.targets import Target
 from faceloom.units import GIB
 

@@ -10,7 +10,7 @@ import pytest
 import faceloom
 
 ROWS = (
-    ("isolation", "starting", "units", "errors", "faults", "version", "suggestions", "choices", "discovery"),
+    ("isolation", "starting", "units", "early", "errors", "faults", "version", "suggestions", "choices", "discovery"),
     ("options",),
     ("geometry",),
     ("tracking",),

@@ -1,10 +1,12 @@
-"""Bytes as people write and read them; inside the program a size is an int of bytes."""
+"""Bytes as people write and read them, inside the program a size is an int of bytes; and how large a picture may be."""
 
 import re
 
 KIB = 1024
 MIB = 1024 * KIB
 GIB = 1024 * MIB
+MAX_PIXELS = 1 << 28
+"""A picture that declares more is refused before it is decoded (268 megapixels, 768 MiB)."""
 
 _FACTORS = {
     "": 1, "b": 1,

@@ -15,6 +15,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from faceloom.early import WORKER_SETTINGS
 from faceloom.frame import Frame
 from faceloom.media.chunks import Span, Unreadable
 from faceloom.media.headers import look
@@ -22,7 +23,6 @@ from faceloom.media.reading import FrameReader, Read
 from faceloom.media.sources import Source, SourceKind, kind_of
 from faceloom.media.video_index import index_video
 from faceloom.memory.usage import address_bytes, held_bytes, peak_bytes, reset_peak
-from faceloom.supervisor.workers import WORKER_SETTINGS
 
 STEPS = (0.1, 0.3, 0.6, 0.9, 1.2, 1.5, 2.0, 2.5, 3.0, 4.0, 5.0, 6.5)
 """Memory that is left, in frames."""

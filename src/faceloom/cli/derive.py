@@ -31,7 +31,7 @@ class DeriveFlags(ResultFlags, DeriveOptions, RunFlags, total=False):
 
 def run(chosen: argparse.Namespace) -> int:
     """Derives, and prints how that ended."""
-    with starting():
+    with starting(with_worker=True):
         from faceloom.api import derive
 
     def work(on_event: "OnEvent", should_stop: "ShouldStop") -> "Summary":

@@ -29,7 +29,7 @@ class ExtendFlags(ExtendOptions, RunFlags, total=False):
 
 def run(chosen: argparse.Namespace) -> int:
     """Extends, and prints how it ended."""
-    with starting():
+    with starting(with_worker=True):
         from faceloom.api import extend
 
     def work(on_event: "OnEvent", should_stop: "ShouldStop") -> "Summary":

@@ -32,7 +32,7 @@ class ExtractFlags(ResultFlags, ExtractOptions, RunFlags, total=False):
 
 def run(chosen: argparse.Namespace) -> int:
     """Extracts, and prints what was found."""
-    with starting():
+    with starting(with_worker=True):
         from faceloom.api import extract
 
     def work(on_event: "OnEvent", should_stop: "ShouldStop") -> "Summary":

@@ -70,7 +70,7 @@ def run(chosen: argparse.Namespace) -> int:
 
 
 def _plan_inputs(chosen: argparse.Namespace, budgets: Sequence[str]) -> int:
-    with starting():
+    with starting(with_worker=True):
         from faceloom.api import plan as plan_inputs
     from faceloom.cli.watching import watching
     from faceloom.errors import BudgetError, RequestError

@@ -20,8 +20,8 @@ from faceloom.media.metadata import without_metadata
 from faceloom.media.orientations import SIDEWAYS, orientation_in, orientation_of
 from faceloom.media.pages import TIFF, several, tiff_pages
 from faceloom.media.pillow import JXL, LIFTED_LIMIT, know_format_of, know_other_formats
-from faceloom.media.sources import MAX_PIXELS, Shape, Source
-from faceloom.units import MIB
+from faceloom.media.sources import Shape, Source
+from faceloom.units import MAX_PIXELS, MIB
 
 _CHANNELS = 3
 _HEAD_BYTES = 1 << 16

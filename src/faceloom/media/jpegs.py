@@ -12,7 +12,7 @@ from faceloom.faces import Image
 from faceloom.media.metadata import may_tell_orientation
 from faceloom.media.orientations import orientation_of
 from faceloom.media.pillow import LIFTED_LIMIT
-from faceloom.media.sources import MAX_PIXELS
+from faceloom.units import MAX_PIXELS
 
 JPEG = b"\xff\xd8\xff"
 

@@ -29,8 +29,9 @@ from faceloom.media.decoding import Decoded, as_pieces, decode, packets_of, vide
 from faceloom.media.deinterlacing import deinterlaced
 from faceloom.media.numbered import is_pattern, numbered_files, rate_of
 from faceloom.media.reading import read_still
-from faceloom.media.sources import MAX_PIXELS, Source, SourceKind
+from faceloom.media.sources import Source, SourceKind
 from faceloom.media.video_pixels import look_at, to_upright
+from faceloom.units import MAX_PIXELS
 
 STDIN = "-"
 _CAMERA = re.compile(r"camera:(\d{1,3})", re.ASCII)

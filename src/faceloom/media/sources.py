@@ -17,8 +17,6 @@ from faceloom.media.notes import Note
 from faceloom.media.numbered import is_pattern, is_there
 from faceloom.media.sniffing import HEAD_BYTES, Content, by_suffix, what_it_is
 
-MAX_PIXELS = 1 << 28
-"""A picture that declares more is refused before it is decoded (268 megapixels, 768 MiB)."""
 RESULT_MARK = "faceloom.sqlite"
 """A folder with a file of this name holds results, and is never looked into for inputs."""
 

@@ -13,8 +13,8 @@ from numpy.typing import NDArray
 from faceloom.faces import Image
 from faceloom.media.decoding import UNSPECIFIED, Decoded
 from faceloom.media.notes import Note
-from faceloom.media.sources import MAX_PIXELS
 from faceloom.media.tone_mapping import STRIP_BYTES, WORKING_BYTES_A_PIXEL, Coded, Transfer, to_srgb
+from faceloom.units import MAX_PIXELS
 
 # ITU-T H.273, tables 2 to 4.
 _BT2020 = 9

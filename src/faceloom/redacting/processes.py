@@ -9,11 +9,11 @@ import tempfile
 from types import TracebackType
 from typing import Self
 
+from faceloom.early import WORKER_SETTINGS
 from faceloom.isolation import module_command, module_environment
 from faceloom.memory.usage import peak_bytes
 from faceloom.redacting.messages import Moving, NotRedacted, Redacted, Redaction, RedactSource
 from faceloom.redacting.written import OnFrames
-from faceloom.supervisor.workers import WORKER_SETTINGS
 
 _LAST_WORDS_BYTES = 2000
 _SETTINGS = {**WORKER_SETTINGS, "OMP_NUM_THREADS": "1"}

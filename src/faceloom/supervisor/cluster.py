@@ -20,11 +20,11 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar, cast
 
+from faceloom.early import WORKER_SETTINGS
 from faceloom.errors import DeviceLostError, FaceloomError, InstallationError, RequestError
 from faceloom.supervisor.relay import THREADS, Relay
 from faceloom.supervisor.relayed import RelayedWorker
 from faceloom.supervisor.workers import (
-    WORKER_SETTINGS,
     WorkerConnection,
     WorkerLostError,
     here,

@@ -5,14 +5,11 @@ import os
 import pickle
 import queue
 import signal
-import subprocess
-import tempfile
 import threading
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Protocol
 
-from faceloom.isolation import module_command, module_environment
-from faceloom.media.sources import MAX_PIXELS
+from faceloom import early
 from faceloom.messages import (
     Answer,
     Begin,
@@ -37,18 +34,6 @@ from faceloom.memory.usage import held_bytes, peak_bytes
 from faceloom.messages import Died, Do
 from faceloom.targets import Target
 
-WORKER_SETTINGS = {
-    # Frames and tensors come and go by the megabyte; by default glibc gives each back to the system and has it
-    # faulted in again, 1,000 pages a frame of 1080p (measured: a tenth of the wall time).
-    # Beyond the first threshold blocks are the system's own again, so that holes in the heap stay small.
-    "MALLOC_MMAP_THRESHOLD_": str(1 * MIB),
-    "MALLOC_TRIM_THRESHOLD_": str(256 * MIB),
-    "MALLOC_ARENA_MAX": "1",
-    "OPENBLAS_NUM_THREADS": "1",  # its threads would wait in a loop, and hold buffers
-    "OPENCV_LOG_LEVEL": "ERROR",
-    "OPENCV_IO_MAX_IMAGE_PIXELS": str(MAX_PIXELS),
-    "PYTHONUNBUFFERED": "1",
-}
 _LAST_WORDS_BYTES = 2000
 _WAITING_BYTES = 64 * MIB
 _LEAVE_S = 5.0
@@ -119,14 +104,8 @@ class WorkerProcess:
 
     def __init__(self, environment: Mapping[str, str] | None = None) -> None:
         """Starts a process, with more environment variables if there are any."""
-        self._errors = tempfile.TemporaryFile()  # noqa: SIM115  # closed by __exit__
-        self._process = subprocess.Popen(
-            module_command("faceloom.worker"),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=self._errors,
-            env={**WORKER_SETTINGS, **os.environ, **module_environment(), **(environment or {})},
-        )
+        begun = early.take(environment or {})
+        self._process, self._errors = begun.process, begun.errors
 
     def held_bytes(self, told: Held) -> int:
         return held_bytes(self.pid)
@@ -284,6 +263,8 @@ class WorkerPool:
     def __init__(self, start: Callable[[Target, int], WorkerConnection] = here) -> None:
         """A pool without workers; `start` starts one for a device, with what it may hold, where that is known."""
         self._start = start
+        if start is not here:
+            early.dismiss()
         self._heard: queue.SimpleQueue[tuple[PooledWorker, Answer, int]] = queue.SimpleQueue()
         self._room = _Room()
         self.workers: list[PooledWorker] = []
