@@ -30,7 +30,7 @@ def faceloom(
 
 @pytest.mark.parametrize(
     ("limit", "amount", "told"),
-    [(resource.RLIMIT_NOFILE, 12, "ulimit -n"), (resource.RLIMIT_AS, 300 * MIB, "ulimit -v")],
+    [(resource.RLIMIT_NOFILE, 10, "ulimit -n"), (resource.RLIMIT_AS, 300 * MIB, "ulimit -v")],
 )
 def test_a_limit_of_the_account_is_named_and_the_exit_code_is_that_of_the_machine(
     limit: int, amount: int, told: str, samples: Path, tmp_path: Path

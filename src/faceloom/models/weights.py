@@ -16,6 +16,7 @@ from pathlib import Path
 import platformdirs
 
 from faceloom.errors import StageError, WeightsError
+from faceloom.faults import limit_in_words
 from faceloom.isolation import module_command, module_environment
 from faceloom.models.made import banded, find_made, note_made, sha256_of
 from faceloom.models.places import OnBytes, fetch
@@ -144,6 +145,8 @@ class WeightCache:
                 os.close(handle)
                 Path(temporary).unlink(missing_ok=True)
         except OSError as error:
+            if limit_in_words(error) is not None:  # the folder is not to blame
+                raise
             message = f"the weight cache {self.folder} cannot be written ({error}); name another in FACELOOM_CACHE"
             raise WeightsError(message, name=name) from error
 
