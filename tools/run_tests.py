@@ -11,16 +11,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections import Counter, deque
+from collections import Counter
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 AT_ONCE = 3
 """A third of a test is waiting for processes and disks, so that three of them keep two cores busy."""
-LARGE = ("mypy", "tests/review/test_review_page.py")
-"""What a browser or mypy holds is too much beside two others: while one of these runs there is one other."""
 FILES = 8
 """Of a process, at most."""
 SLOWEST = ("reliability", "pipeline", "supervisor", "cli", "store")
@@ -39,39 +36,8 @@ def groups() -> Iterator[list[str]]:
         yield from (some[i::count] for i in range(count))
 
 
-class Places:
-    """So many that run at once; large ones take two places."""
-
-    def __init__(self, count: int) -> None:
-        self._free = count
-        self._waiting: deque[object] = deque()
-        self._changed = threading.Condition()
-
-    @contextmanager
-    def taken(self, count: int) -> Iterator[None]:
-        """Waits until there are so many free and nobody waits who came before, and holds them."""
-        own = object()
-        with self._changed:
-            self._waiting.append(own)
-            self._changed.wait_for(lambda: self._waiting[0] is own and self._free >= count)
-            self._waiting.popleft()
-            self._free -= count
-            self._changed.notify_all()
-        try:
-            yield
-        finally:
-            with self._changed:
-                self._free += count
-                self._changed.notify_all()
-
-
-def run(command: list[str], shared: Path, places: Places) -> tuple[bool, Counter[str]]:
+def run(command: list[str], shared: Path) -> tuple[bool, Counter[str]]:
     """Runs a command to its end and prints what it said; whether all is well, and how many tests ended how."""
-    with places.taken(2 if set(command) & set(LARGE) else 1):
-        return _run(command, shared)
-
-
-def _run(command: list[str], shared: Path) -> tuple[bool, Counter[str]]:
     started = time.monotonic()
     with tempfile.TemporaryFile() as said:
         environment = {**os.environ, "FACELOOM_TESTS_SHARE": str(shared)}
@@ -115,8 +81,7 @@ def main() -> int:
         pytest = ["pytest", "-q", "--no-header", "-p", "no:cacheprovider"]
         commands = [[*pytest, f"--basetemp={shared / str(number)}", *files] for number, files in enumerate(groups())]
         commands.insert(len(commands) // 2, ["mypy"])  # it holds much, and those that begin do too
-        places = Places(AT_ONCE)
-        ended = [pool.submit(run, command, shared, places) for command in commands]
+        ended = [pool.submit(run, command, shared) for command in commands]
         while not all(one.done() for one in ended):
             if (held := held_bytes()) > peak:
                 peak, peak_s = held, time.monotonic() - started
