@@ -136,16 +136,28 @@ def dilated() -> onnx.ModelProto:
     return model
 
 
+def in_halves() -> onnx.ModelProto:
+    """Pictures become float16, and so does all that is made of them."""
+    model = chain([("Conv", 3, 2, 1), ("Conv", 3, 2, 1)])
+    for tensor in model.graph.initializer:
+        tensor.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(tensor).astype(np.float16), tensor.name))
+    half = helper.make_node("Cast", ["image"], ["halves"], to=onnx.TensorProto.FLOAT16)
+    model.graph.node.insert(0, half)
+    model.graph.node[1].input[0] = "halves"
+    return model
+
+
 @pytest.mark.parametrize(
     "model",
     [
+        in_halves(),
         chain([("Conv", 3, 2, 1), ("Conv", 3, 1, 1)]),
         chain([("Conv", 3, 2, 1), ("Conv", 3, 2, 1)], opset=9),
         read_twice(),
         turned(),
         dilated(),
     ],
-    ids=["scales down by two", "in an old file", "read elsewhere", "turned first", "dilated"],
+    ids=["in halves", "scales down by two", "in an old file", "read elsewhere", "turned first", "dilated"],
 )
 def test_other_networks_are_left(model: onnx.ModelProto) -> None:
     assert in_bands(model) is None

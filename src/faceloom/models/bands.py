@@ -106,26 +106,27 @@ def _chain(model: onnx.ModelProto) -> Iterator[_Layer]:
     """Layers from the picture on, each of which alone reads what the one before it answers."""
     graph = model.graph
     constants = {tensor.name for tensor in graph.initializer}
+    floats = {tensor.name for tensor in graph.initializer if tensor.data_type == TensorProto.FLOAT}
     answers = {output.name for output in graph.output}
     inputs = [value.name for value in graph.input if value.name not in constants]
     image = inputs[0] if len(inputs) == 1 else ""
     while image and image not in answers:
         readers = [node for node in graph.node if image in node.input]
-        layer = _layer(readers[0], image, constants) if len(readers) == 1 else None
+        layer = _layer(readers[0], image, floats) if len(readers) == 1 else None
         if layer is None:
             return
         yield layer
         image = layer.node.output[0]
 
 
-def _layer(node: onnx.NodeProto, image: str, constants: set[str]) -> _Layer | None:
-    """An operator of one image and constants that can be cut; None if it is another."""
-    is_of_one = node.input[0] == image and all(not name or name in constants for name in node.input[1:])
-    if not is_of_one or len(node.output) != 1 or node.domain:
+def _layer(node: onnx.NodeProto, image: str, floats: set[str]) -> _Layer | None:
+    """An operator of one image and constants that can be cut, and answers float32; None if it is another."""
+    told = {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
+    is_of_one = node.input[0] == image and all(not name or name in floats for name in node.input[1:])
+    if not is_of_one or len(node.output) != 1 or node.domain or told.get("to", TensorProto.FLOAT) != TensorProto.FLOAT:
         return None
     if node.op_type in _POINTWISE:
         return _Layer(node=node)
-    told = {entry.name: helper.get_attribute_value(entry) for entry in node.attribute}
     sizes, strides, pads = told.get("kernel_shape", []), told.get("strides", [1, 1]), told.get("pads", [0] * 4)
     is_plain = (
         node.op_type in _WINDOWS
