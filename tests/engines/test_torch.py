@@ -159,6 +159,7 @@ STARVED = """
 import resource, sys
 from pathlib import Path
 import numpy as np
+from faceloom.choices import EngineName
 from faceloom.engines.runtime import Runtime
 from faceloom.engines.start import start_engine
 
