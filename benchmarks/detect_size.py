@@ -27,7 +27,7 @@ from faceloom.faces import Face, FrameId, Image
 from faceloom.frame import Frame
 from faceloom.geometry.affine import apply, scaling
 from faceloom.geometry.boxes import Boxes
-from faceloom.geometry.letterbox import canvas_shape, lay
+from faceloom.geometry.letterbox import canvas_shape, lay, scaled_shape
 from faceloom.models.weights import WeightCache
 from faceloom.pipeline.detecting import DetectStep
 from faceloom.pipeline.looking import Sight, faces_of
@@ -297,13 +297,18 @@ def _area(image: Image, size: int) -> Image:
     return _resized(image, size, cv2.INTER_AREA)
 
 
-def _area_then_linear(image: Image, size: int) -> Image:
-    """Averages whole blocks of pixels while two or more fall on one, then samples."""
-    shrink = max(image.shape[:2]) // size
-    return _linear(_resized(image, max(image.shape[:2]) // shrink, cv2.INTER_AREA) if shrink > 1 else image, size)
+def _ours(image: Image, size: int) -> Image:
+    """As frames are laid on canvases."""
+    scaled = np.empty((*scaled_shape(*image.shape[:2], size), 3), np.uint8)
+    lay(image, longest_side=size, into=scaled)
+    return scaled
 
 
-RESIZES: dict[str, Resize] = {"area": _area, "linear": _linear, "area by whole factor, then linear": _area_then_linear}
+RESIZES: dict[str, Resize] = {
+    "area": _area,
+    "linear": _linear,
+    "area by whole factor, then linear": _ours,
+}
 
 
 def _resized(image: Image, size: int, flag: int) -> Image:

@@ -48,6 +48,16 @@ def test_what_differs_is_told_by_its_place_and_both_values(store: Store) -> None
     )
 
 
+def test_a_folder_of_another_arithmetic_is_refused_in_words(store: Store) -> None:
+    store.configuration.use(CONFIG)  # which tells none
+    with pytest.raises(RequestError, match="results"):
+        store.configuration.use({**CONFIG, "results": 4})
+    with Store(store.folder.parent / "before") as before:
+        before.configuration.use({**CONFIG, "results": 4})
+        with pytest.raises(RequestError, match=r"slightly different faces \(version 4 of the results, here 5\).*--out"):
+            before.configuration.use({**CONFIG, "results": 5, "mask_size": 9})
+
+
 def test_stages_are_added_once_and_must_be_the_same_if_they_are_there(store: Store) -> None:
     new = {"mask/d": {"grow": 0.5}, "align/b": {}}
     assert store.configuration.add_stages(new) == ["mask/d"]

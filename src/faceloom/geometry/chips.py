@@ -19,6 +19,7 @@ from faceloom.geometry.affine import (
     square_to_image,
     translation,
 )
+from faceloom.geometry.averaging import averaged
 from faceloom.geometry.landmarks import INNER, MEAN_FACE
 
 PATCH_SCALE = 3.0
@@ -104,7 +105,7 @@ def cut(
     """
     import cv2
 
-    pixels, pixels_to_chip = _averaged(pixels, pixels_to_chip)
+    pixels, pixels_to_chip = _averaged(pixels, pixels_to_chip, size=size)
     if pixels.shape[0] * pixels.shape[1] > _MOST_PADDED * size * size:
         return _warp(pixels, pixels_to_chip, size=size, border=border, into=into)
     # OpenCV warps four channels to the same bits in half the time of three, conversions included.
@@ -132,21 +133,37 @@ def lay_mask(mask: NDArray[np.uint8], mask_to_chip: Affine, *, size: int) -> NDA
     """The part of a mask (S, S) that lies in a chip, (size, size); what the mask does not reach is 0."""
     import cv2
 
-    mask, mask_to_chip = _averaged(mask, mask_to_chip)
+    mask, mask_to_chip = _averaged(mask, mask_to_chip, size=size)
     return np.asarray(cv2.warpAffine(mask, mask_to_chip, (size, size), flags=cv2.INTER_LINEAR), np.uint8)
 
 
-def _averaged(pixels: NDArray[np.uint8], pixels_to_chip: Affine) -> tuple[NDArray[np.uint8], Affine]:
-    """An image and its map, the image averaged if the chip is less than half as large as what it shows."""
-    import cv2
-
-    factor = int(1 / max(scale_of(pixels_to_chip), 1e-6))
-    if factor < 2:
+def _averaged(pixels: NDArray[np.uint8], pixels_to_chip: Affine, *, size: int) -> tuple[NDArray[np.uint8], Affine]:
+    """An image and its map, what the chip shows of it averaged if the chip is less than half as large as that."""
+    shrink = 1 / max(scale_of(pixels_to_chip), 1e-6)
+    if shrink < 2:
         return pixels, pixels_to_chip
+    left, top, right, bottom = _shown(pixels, pixels_to_chip, size=size, step=int(shrink))
+    small, side = averaged(pixels[top:bottom, left:right], shrink)
+    return small, compose(pixels_to_chip, compose(translation(left, top), scaling(side, side)))
+
+
+def _shown(pixels: NDArray[np.uint8], pixels_to_chip: Affine, *, size: int, step: int) -> tuple[int, int, int, int]:
+    """Where the part of an image begins and ends that a chip shows, in columns and rows.
+
+    It begins a multiple of `step` from the image's own edge, so that it is averaged as the whole image is.
+    """
     height, width = pixels.shape[:2]
-    rows, columns = max(1, height // factor), max(1, width // factor)
-    small = np.asarray(cv2.resize(pixels, (columns, rows), interpolation=cv2.INTER_AREA), np.uint8)
-    return small, compose(pixels_to_chip, scaling(width / columns, height / rows))
+    if scale_of(pixels_to_chip) < 1 / max(height, width):
+        return 0, 0, width, height
+    corners = apply(invert(pixels_to_chip), np.array([[-1, -1], [size, -1], [-1, size], [size, size]], np.float32))
+    (left, top), (right, bottom) = corners.min(axis=0).tolist(), corners.max(axis=0).tolist()
+    bounds = []
+    for first, last, whole in ((left, right, width), (top, bottom, height)):
+        begin = min(max(int(first // step) - 1, 0), max(whole // step - 1, 0)) * step
+        end = begin + max(int(last - begin) // step + 2, 1) * step
+        bounds.append((begin, end if end < whole else whole))
+    (left, right), (top, bottom) = bounds
+    return left, top, right, bottom
 
 
 def eye_angle(keypoints: Points) -> float:

@@ -4,6 +4,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from faceloom.geometry.affine import Affine, scaling
+from faceloom.geometry.averaging import averaged
 
 
 def canvas_shape(
@@ -24,24 +25,21 @@ def lay(image: NDArray[np.uint8], *, longest_side: int, into: NDArray[np.uint8],
     rows, columns = scaled_shape(height, width, longest_side, enlarge=enlarge)
     if (rows, columns) == (height, width):
         into[:rows, :columns] = image
-    else:
-        resize(image, into=into[:rows, :columns])
-    return scaling(width / columns, height / rows)
+        return scaling(1.0, 1.0)
+    return resize(image, into=into[:rows, :columns])
 
 
-def resize(image: NDArray[np.uint8], *, into: NDArray[np.uint8]) -> None:
-    """Scales an image to another's size: averages by a whole factor where it shrinks by that, then interpolates.
+def resize(image: NDArray[np.uint8], *, into: NDArray[np.uint8]) -> Affine:
+    """Scales an image to another's size: averages squares of its pixels, then interpolates.
 
-    Averaging by any other factor takes six times as long as both (docs/detect-size.md).
+    Returns the map from there to the image.
     """
     import cv2
 
     rows, columns = into.shape[:2]
-    factor = min(image.shape[0] // rows, image.shape[1] // columns)
-    if factor >= 2:
-        size = (image.shape[1] // factor, image.shape[0] // factor)
-        image = np.asarray(cv2.resize(image, size, interpolation=cv2.INTER_AREA), np.uint8)
-    cv2.resize(image, (columns, rows), dst=into, interpolation=cv2.INTER_LINEAR)
+    small, pixels = averaged(image, min(image.shape[0] / rows, image.shape[1] / columns))
+    cv2.resize(small, (columns, rows), dst=into, interpolation=cv2.INTER_LINEAR)
+    return scaling(small.shape[1] * pixels / columns, small.shape[0] * pixels / rows)
 
 
 def scaled_shape(height: int, width: int, longest_side: int, *, enlarge: float = 1.0) -> tuple[int, int]:

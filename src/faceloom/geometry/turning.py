@@ -48,12 +48,10 @@ def lay_turned(
     """
     height, width = image.shape[:2]
     rows, columns = _scaled_for(height, width, degrees=degrees, longest_side=longest_side, enlarge=enlarge)
-    scaled_to_frame = scaling(width / columns, height / rows)
+    scaled, scaled_to_frame = image, scaling(1.0, 1.0)
     if (rows, columns) != (height, width):
         scaled = np.empty((rows, columns, 3), np.uint8)
-        resize(image, into=scaled)
-    else:
-        scaled = image
+        scaled_to_frame = resize(image, into=scaled)
     turned_rows, turned_columns = _sides(rows, columns, degrees, most=_most(longest_side, enlarge))
     target = into[:turned_rows, :turned_columns]
     turned_to_scaled = _turned_to_scaled(target.shape[:2], (rows, columns), degrees)

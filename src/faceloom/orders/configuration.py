@@ -5,19 +5,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from faceloom.align import Aligner
 from faceloom.choices import Border, ChipFormat, Crop, Precision, Subsampling
-from faceloom.flow import Flow
 from faceloom.job import Derivation, Order, Outputs
 from faceloom.media.excerpts import in_words
 from faceloom.orders.outputs import border_of
 from faceloom.store.configuration import INTERPOLATED, LOOKS, framing_of
 from faceloom.version import VERSION, version_of
 
-RESULTS = 4
+RESULTS = 5
 """Counts the changes to our own arithmetic that change what is found; part of every configuration."""
-_TWO_LOOKS = 3
-"""The last version in which aligners looked twice whatever keypoints told: its folders are gone on with so."""
 _PACKAGES = (
     "onnxruntime",
     "onnxruntime-gpu",
@@ -65,27 +61,14 @@ def colours_of(config: Mapping[str, Any]) -> dict[str, bool]:
 def settled(order: Order, config: Mapping[str, Any], here: Mapping[str, Any] | None) -> tuple[Order, Mapping[str, Any]]:
     """An order and its configuration with what they leave to the result folder, whose configuration this is.
 
-    Where nobody says what chips show beyond the frame, that is what those there do, and in a new folder nothing. A
-    folder that was begun when aligners looked twice is ended that way.
+    Where nobody says what chips show beyond the frame, that is what those there do, and in a new folder nothing.
     """
-    if here is not None and here.get("results") == _TWO_LOOKS:
-        order, config = replace(order, flow=_looking_twice(order.flow)), {**config, "results": _TWO_LOOKS}
     outputs = order.outputs
     if here is None or outputs.border is not None:
         outputs = replace(outputs, border=outputs.edge)
     else:
         outputs = replace(outputs, border=border_of(here))
     return replace(order, outputs=outputs), {**config, **_border(outputs)}
-
-
-def _looking_twice(flow: Flow) -> Flow:
-    """With aligners whose configuration is that of folders in which nothing else could be asked for."""
-    return Flow(
-        tuple(
-            replace(stage, plugin=replace(stage.plugin, two_looks=True)) if isinstance(stage.plugin, Aligner) else stage
-            for stage in flow.stages
-        )
-    )
 
 
 def _chips(outputs: Outputs) -> dict[str, Any]:

@@ -15,6 +15,9 @@ from faceloom.store.database import transaction
 from faceloom.store.soundness import sound
 
 _MOST_PX = 1 << 14
+RESULTS = "results"
+"""Key of a configuration: the version of the arithmetic by which its faces are found."""
+
 LOOKS = "looks"
 """Key of a configuration: the detectors of its second looks, in order. No look is asked for by going on."""
 
@@ -127,6 +130,13 @@ class Configuration:
     def _require_same(self, here: Mapping[str, Any], asked: Mapping[str, Any], *, missing: bool = False) -> None:
         """Refuses what differs; `missing`: but for what is not here at all."""
         told = json.loads(json.dumps(asked))
+        before, now = here.get(RESULTS), told.get(RESULTS)
+        if before is not None and now is not None and before != now:
+            raise RequestError(
+                f"{self._folder} was made by a faceloom that finds slightly different faces (version {before} of the "
+                f"results, here {now}), and one folder holds one kind; choose another --out to find all anew, or go on "
+                f"with the faceloom that made it. What the folder holds can be shown and exported as ever"
+            )
         found = differences(here, {k: v for k, v in told.items() if k in here} if missing else told)
         if found:
             lines = "\n".join(f"  {where}: {one} in the folder, {other} asked for" for where, one, other in found)
