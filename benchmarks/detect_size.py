@@ -299,7 +299,8 @@ def _area(image: Image, size: int) -> Image:
 
 def _ours(image: Image, size: int) -> Image:
     """As frames are laid on canvases."""
-    scaled = np.empty((*scaled_shape(*image.shape[:2], size), 3), np.uint8)
+    height, width = image.shape[:2]
+    scaled = np.empty((*scaled_shape(height, width, size), 3), np.uint8)
     lay(image, longest_side=size, into=scaled)
     return scaled
 
