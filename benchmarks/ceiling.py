@@ -39,7 +39,7 @@ FLOWS: Mapping[str, Sequence[str]] = {
     "rotate": ("--rotate", "90"),
     "overlay": ("--overlay",),
 }
-SHORT_INPUTS = ("portraits", "mixed", "pam", "h264-4k", "hevc10-4k", "growing", *BOMBS)
+SHORT_INPUTS = ("portraits", "mixed", "photos", "pam", "h264-4k", "hevc10-4k", "growing", *BOMBS)
 BUDGETS = ("smallest", "less", "+10%", "x2", "none")
 """`less` is 2 MiB less than the smallest that a refusal names: that has to be refused too."""
 LESS_BYTES = 2 * MIB

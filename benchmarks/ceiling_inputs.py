@@ -121,6 +121,19 @@ def _mixed(folder: Path) -> None:
         PillowImage.fromarray(backdrop(*shape)).save(folder / f"{number}.jpg", quality=90)
 
 
+def _photos(folder: Path) -> None:
+    """Photos of 12 megapixels, every third full of large faces and the others with three of different sizes."""
+    for number in range(18):
+        if number % 3 == 0:
+            image = scene(3024, 4032, cell=1000)
+        else:
+            image = np.full((3024, 4032, 3), 90 + 5 * number, np.uint8)
+            for i, side in enumerate((700, 1000, 1300)):
+                face = cv2.resize(faces()[(number + i) % 12], (side, side), interpolation=cv2.INTER_CUBIC)
+                image[400 + 20 * number :, 100 + 1300 * i :][:side, :side] = face[: 3024 - 400 - 20 * number]
+        PillowImage.fromarray(image).save(folder / f"{number:02}.jpg", quality=90)
+
+
 def _pam(folder: Path) -> None:
     image = backdrop(3400, 5000)
     head = "P7\nWIDTH 5000\nHEIGHT 3400\nDEPTH 3\nMAXVAL 255\nTUPLTYPE RGB\nENDHDR\n"
@@ -183,6 +196,7 @@ def _animated(folder: Path) -> None:
 INPUTS: Mapping[str, Callable[[Path], None]] = {
     "portraits": _portraits,
     "mixed": _mixed,
+    "photos": _photos,
     "jpeg-8k": _pictures("8k.jpg", (4320, 7680), quality=90),
     "avif-8k": _pictures("8k.avif", (4320, 7680), quality=60, speed=10),
     "tiff-8k": _pictures("8k.tif", (4320, 7680)),

@@ -95,22 +95,22 @@ class NetworkStep:
 def with_patches(faces: Sequence[Face], image: Image, *, scale: float) -> list[Face]:
     """Cuts the patches of a frame's faces: what stages read and, if `scale` is larger than that, more around it.
 
-    Where copies would take much, or more than the frame itself, patches look into it instead.
+    Where copies would take much, or more than the frame itself, patches look into it instead. The last of them counts
+    for the frame, since faces go on in their order: none of it is free before that one is done.
     """
     height, width = image.shape[:2]
     bounds = [patch_bounds(face.box, height=height, width=width, scale=scale) for face in faces]
     views = [image[y0:y1, x0:x1] for x0, y0, x1, y1 in bounds]
     sharing = sum(view.nbytes for view in views) >= min(COPIED_BYTES, image.nbytes)
-    share = -(-image.nbytes // max(1, len(views)))
     found = (
         Patch(
             pixels=view if sharing else view.copy(),
             x=x0,
             y=y0,
-            held_bytes=share if sharing else view.nbytes,
+            held_bytes=view.nbytes if not sharing else image.nbytes if i + 1 == len(views) else 0,
             frame_shape=(height, width),
         )
-        for view, (x0, y0, _, _) in zip(views, bounds, strict=True)
+        for i, (view, (x0, y0, _, _)) in enumerate(zip(views, bounds, strict=True))
     )
     if scale == PATCH_SCALE:
         return [replace(face, patch=patch) for face, patch in zip(faces, found, strict=True)]

@@ -25,6 +25,8 @@ from faceloom.targets import Target
 from faceloom.units import MIB, format_bytes
 
 _LEAST_ARENA_BYTES = 16 * MIB
+_WAITING_PATCHES_BYTES = 6 * MIB
+"""Patches of faces may wait for a call of several, while more frames are read, up to so much: those of 1080p do."""
 _REPORT_EVERY_S = 0.2
 _REPORT_FROM_AFAR_S = 2.0
 """Each report over a network costs the supervisor half a millisecond (measured)."""
@@ -106,7 +108,7 @@ class DeviceRun:
             weights=self._order.weights,
             plan=plan,
             outputs=self._order.outputs,
-            in_flight_bytes=plan.lanes * waiting * self.planner.frame_bytes,
+            in_flight_bytes=_in_flight_bytes(plan.lanes, waiting, self.planner.frame_bytes),
             read_bytes=self.planner.frame_bytes if plan.lanes > 1 else 0,
             engine=EngineJob(
                 runtime=self.target.inside,
@@ -170,6 +172,16 @@ class DeviceRun:
             return None
         reserves = _within(self.planner.reserves(plan, HOST), arena_bytes)
         return EngineJob(runtime=on_host, arena_bytes=arena_bytes, reserve_bytes=reserves)
+
+
+def _in_flight_bytes(lanes: int, together: int, frame_bytes: int) -> int:
+    """What may be in flight in a worker before it reads another frame, of which a detector takes so many together.
+
+    One lane reads when all frames but one are there, and what is planned has little room for patches beside them all.
+    """
+    if lanes > 1:
+        return lanes * together * frame_bytes
+    return (together - 1) * frame_bytes + min(frame_bytes, _WAITING_PATCHES_BYTES)
 
 
 def _within(reserves: Sequence[int], arena_bytes: int) -> tuple[int, ...]:
