@@ -26,6 +26,8 @@ PATCH_SCALE = 3.0
 """Side of a patch over the longer side of the face's box; wide enough for all that stages read (docs/accuracy.md)."""
 COPIED_BYTES = 12 << 20
 """Patches that together take as much, or as much as their frame, are not copied out of it, but look into it."""
+WAITING_BYTES = 6 << 20
+"""Patches may wait for a call of several faces while more frames are read, up to so much: those of 1080p do."""
 _STEPS_A_PX = 8
 _STEPS_A_RADIAN = 1024
 """To which a crop's place and size, and its angle, are rounded."""

@@ -7,7 +7,7 @@ from faceloom.canvases import upright_canvas
 from faceloom.detect import Detector
 from faceloom.faces import Face
 from faceloom.frame import Frame
-from faceloom.geometry.chips import PATCH_SCALE
+from faceloom.geometry.chips import COPIED_BYTES, PATCH_SCALE
 from faceloom.pipeline.faces import NetworkStep, Seen, with_patches
 from faceloom.pipeline.following import Follower
 from faceloom.pipeline.lanes import Final
@@ -26,6 +26,8 @@ class DetectStep(NetworkStep):
     choice: Choice = EVERY_FACE
     follower: Follower | None = None
     """Who follows faces through frames that are not looked at; None: all are."""
+    copied_bytes: int = COPIED_BYTES
+    """A frame's patches that take as much together look into it, and hold it."""
 
     def group(self, item: Frame) -> Hashable:
         if self.follower is not None:  # frames come in the order in which they were read
@@ -39,7 +41,7 @@ class DetectStep(NetworkStep):
         for frame, faces in zip(items, found, strict=True):
             if frame.id in leads:
                 continue
-            results += with_patches(faces, frame.image, scale=self.patch_scale)
+            results += with_patches(faces, frame.image, scale=self.patch_scale, copied_bytes=self.copied_bytes)
             results.append(Final(Seen.of(frame)))
         return results
 

@@ -92,16 +92,16 @@ class NetworkStep:
         return Failure(frame=frame, reason=f"{what}{self.stage}: {error}", fault=fault_of(error))
 
 
-def with_patches(faces: Sequence[Face], image: Image, *, scale: float) -> list[Face]:
+def with_patches(faces: Sequence[Face], image: Image, *, scale: float, copied_bytes: int = COPIED_BYTES) -> list[Face]:
     """Cuts the patches of a frame's faces: what stages read and, if `scale` is larger than that, more around it.
 
-    Where copies would take much, or more than the frame itself, patches look into it instead. The last of them counts
-    for the frame, since faces go on in their order: none of it is free before that one is done.
+    Where copies would take so many bytes, or as many as the frame, patches look into it instead. The last of them
+    counts for the frame, since faces go on in their order: none of it is free before that one is done.
     """
     height, width = image.shape[:2]
     bounds = [patch_bounds(face.box, height=height, width=width, scale=scale) for face in faces]
     views = [image[y0:y1, x0:x1] for x0, y0, x1, y1 in bounds]
-    sharing = sum(view.nbytes for view in views) >= min(COPIED_BYTES, image.nbytes)
+    sharing = sum(view.nbytes for view in views) >= min(copied_bytes, image.nbytes)
     found = (
         Patch(
             pixels=view if sharing else view.copy(),

@@ -2,6 +2,7 @@
 
 from faceloom.align import Aligner
 from faceloom.detect import Detector
+from faceloom.geometry.chips import COPIED_BYTES
 from faceloom.identify import Identifier
 from faceloom.job import Outputs
 from faceloom.mask import NetworkMask
@@ -25,16 +26,19 @@ def network_step(
     choice: Choice = EVERY_FACE,
     aligners: frozenset[str] = frozenset(),
     follower: Follower | None = None,
+    copied_bytes: int = COPIED_BYTES,
 ) -> Step:
     """Makes the step of a stage whose network is loaded.
 
-    A detector's step keeps the faces of a choice, and follows them if there is a follower; an aligner's is told the
-    stages of all aligners.
+    A detector's step keeps the faces of a choice, follows them if there is a follower, and copies patches of less than
+    so many bytes a frame; an aligner's is told the stages of all aligners.
     """
     plugin = stage.plugin
     match plugin:
         case Detector():
-            return DetectStep(stage.name, plugin, infer, batch, outputs.framing.patch_scale, choice, follower)
+            return DetectStep(
+                stage.name, plugin, infer, batch, outputs.framing.patch_scale, choice, follower, copied_bytes
+            )
         case Aligner():
             return AlignStep(stage.name, plugin, infer, batch, outputs, aligners)
         case NetworkMask():

@@ -7,6 +7,7 @@ from typing import Protocol
 from faceloom.engines.runtime import CPU
 from faceloom.errors import BudgetError, FaceloomError, StageError
 from faceloom.events import DEVICE_LOST, TRIED_ANYWAY, Notice, OnEvent
+from faceloom.geometry.chips import WAITING_BYTES
 from faceloom.job import EngineJob, Job, Order
 from faceloom.memory.budget import Budget
 from faceloom.memory.footprints import Footprint
@@ -25,8 +26,6 @@ from faceloom.targets import Target
 from faceloom.units import MIB, format_bytes
 
 _LEAST_ARENA_BYTES = 16 * MIB
-_WAITING_PATCHES_BYTES = 6 * MIB
-"""Patches of faces may wait for a call of several, while more frames are read, up to so much: those of 1080p do."""
 _REPORT_EVERY_S = 0.2
 _REPORT_FROM_AFAR_S = 2.0
 """Each report over a network costs the supervisor half a millisecond (measured)."""
@@ -181,7 +180,7 @@ def _in_flight_bytes(lanes: int, together: int, frame_bytes: int) -> int:
     """
     if lanes > 1:
         return lanes * together * frame_bytes
-    return (together - 1) * frame_bytes + min(frame_bytes, _WAITING_PATCHES_BYTES)
+    return (together - 1) * frame_bytes + min(frame_bytes, WAITING_BYTES)
 
 
 def _within(reserves: Sequence[int], arena_bytes: int) -> tuple[int, ...]:

@@ -14,6 +14,7 @@ from faceloom.engines.heap import hole_bytes, trim_heap
 from faceloom.engines.start import start_engine
 from faceloom.faces import Face, FrameId
 from faceloom.faults import Fault
+from faceloom.geometry.chips import COPIED_BYTES, WAITING_BYTES
 from faceloom.job import Derivation, Job
 from faceloom.mask import NetworkMask
 from faceloom.media.chunks import Chunk, Span, Unreadable, in_order, split
@@ -319,6 +320,7 @@ class Worker:
                 choice=self._job.choice,
                 aligners=aligners,
                 follower=self._follower,
+                copied_bytes=self._copied_bytes,
             )
             for stage in self._job.flow.networks
             if stage.name in placements
@@ -333,6 +335,12 @@ class Worker:
             choice=self._job.choice,
         )
         return [*([known] if number == 0 else []), *map(unless_known, steps)]
+
+    @property
+    def _copied_bytes(self) -> int:
+        """Patches that wait neither for another phase nor beside another frame need no copies."""
+        plan = self._job.plan
+        return WAITING_BYTES if len(plan.phases) == plan.lanes == 1 else COPIED_BYTES
 
     def _aligned_step(self, notes: ChunkNotes) -> Step:
         gives_landmarks = not self._job.flow.of("align")
