@@ -13,6 +13,7 @@ from faceloom.geometry.averaging import averaged
 from faceloom.geometry.chips import (
     EYE_SHARE,
     Framing,
+    box_in_chip,
     box_to_chip,
     cut,
     eye_angle,
@@ -232,3 +233,16 @@ def test_boxes_that_differ_by_less_than_anybody_sees_have_the_same_chip(
     chip = box_to_chip(box, scale=1.5, angle=angle / 1024, size=192)
     turned = angle / 1024 + random.uniform(-1e-4, 1e-4)
     np.testing.assert_array_equal(box_to_chip(nearly, scale=1.5, angle=turned, size=192), chip)
+
+
+@given(boxes, st.floats(0.1, 10), angles, st.floats(-500, 500), st.floats(-500, 500))
+def test_a_box_in_a_chip_has_its_middle_where_the_map_says_and_sides_by_the_scale(
+    box: NDArray[np.float32], scale: float, angle: float, x: float, y: float
+) -> None:
+    cos, sin = scale * np.cos(angle), scale * np.sin(angle)
+    found = box_in_chip(box, np.array([[cos, -sin, x], [sin, cos, y]]))
+    across, down = (box[:2].astype(np.float64) + box[2:]) / 2
+    middle = [cos * across - sin * down + x, sin * across + cos * down + y]
+    off = 1e-5 * scale * np.abs(box).max() + 1e-2
+    np.testing.assert_allclose((found[:2].astype(np.float64) + found[2:]) / 2, middle, atol=off)
+    np.testing.assert_allclose(found[2:] - found[:2], scale * (box[2:].astype(np.float64) - box[:2]), atol=off)

@@ -83,3 +83,11 @@ def test_what_cannot_be_a_face_is_not_plausible() -> None:
     assert not plausible(points + 120, box)
     assert not plausible(points, (0.0, 0.0, 400.0, 400.0))
     assert not plausible(points, (90.0, 90.0, 110.0, 115.0))
+
+
+def test_each_of_several_faces_is_judged_by_the_longer_side_of_its_own_box() -> None:
+    near, far = 40 * MEAN_FIVE + 100, 400 * MEAN_FIVE + 1000
+    aside = near + np.array([2000, 0], np.float32)
+    lain = on_mean_face(np.stack([near, far, aside]).astype(np.float32))
+    boxes = np.array([(55, 45, 145, 165), (550, 450, 1450, 1650), (2040, 100, 2160, 110)], np.float32)
+    assert are_plausible(lain, SQUARE.around(lain), boxes).tolist() == [True, True, True]

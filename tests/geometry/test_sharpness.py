@@ -73,3 +73,11 @@ def test_a_face_that_lies_anywhere_has_some_sharpness(x: float, y: float, eyes_p
 def test_points_in_one_place_show_nothing() -> None:
     with pytest.raises(DegeneratePointsError):
         sharpness(noise(0, softness=1), np.full((68, 2), 7, np.float32))
+
+
+@pytest.mark.parametrize("eyes_px", [20, 48, 90, 150])
+def test_stripes_across_a_face_are_as_sharp_as_those_along_it(eyes_px: int) -> None:
+    waves = 128 + 90 * np.sin(2 * np.pi / (eyes_px / 4) * np.arange(SIDE))
+    across = np.repeat(np.broadcast_to(waves[:, None], (SIDE, SIDE))[..., None], 3, axis=2).round().astype(np.uint8)
+    along = np.ascontiguousarray(across.transpose(1, 0, 2))
+    assert sharpness(along, face(eyes_px)) == pytest.approx(sharpness(across, face(eyes_px)), rel=0.1)
