@@ -500,3 +500,12 @@ def test_many_faces_are_said_and_read_back_within_little_memory() -> None:
         tracemalloc.stop()
     assert len(said.faces) == count
     assert peak / count < 450, "of a face that is checked only the face itself is kept, not what JSON has of it too"
+
+
+def test_what_held_of_a_face_until_something_is_said_is_what_was_said_last(said: Corrections) -> None:
+    boxes = [[10.0, 20.0, 50.0, 80.0], [12.0, 20.0, 50.0, 80.0]]
+    for box in boxes:
+        said.move_box(BOB, box)
+    first, second = (face for one in said for face in one.faces)
+    assert list(first.before) == list(first.box) == list(second.box)
+    assert second.before == boxes[0]

@@ -1,6 +1,8 @@
 """Taking files up: their names, their frames, and whether they are what they were."""
 
+import sqlite3
 from collections.abc import Iterator
+from contextlib import closing
 from fractions import Fraction
 from pathlib import Path
 
@@ -11,7 +13,8 @@ from faceloom.errors import StoreError
 from faceloom.faces import FrameId
 from faceloom.faults import Fault
 from faceloom.media.notes import Note
-from faceloom.media.sources import PassedOver, Shape, Source, SourceKind, VideoIndex
+from faceloom.media.sources import PassedOver, RemoteAddress, Shape, Source, SourceKind, VideoIndex
+from faceloom.store.folder import DATABASE
 from faceloom.store.frames import STARVED
 from faceloom.store.rows import ChunkRows, FrameRow, Status
 from faceloom.store.sources import Known
@@ -238,3 +241,50 @@ def test_what_failed_is_tried_again_where_that_can_help(
     assert waiting(store) == [("a.jpg", 0, None, None)] * is_tried
     assert store.frames.failures(9) == [(name, 0, reason) for name in ("a.jpg", "b.mp4") if not is_tried]
     assert len(read_summary(store.folder)["problems"]) == (1 if is_tried else 3), "another run's are left alone"
+
+
+def fetched(url: str, size_bytes: int = 7, tag: int = 3) -> Source:
+    address = RemoteAddress(url=url, size_bytes=size_bytes, tag=tag)
+    return Source(name=url.rpartition("/")[2], path=Path("scratch"), kind=SourceKind.PICTURE, address=address)
+
+
+def is_wanted(store: Store, source: Source) -> bool:
+    assert source.address
+    with store.sources.adding():
+        return store.sources.is_wanted(source.address)
+
+
+def test_an_object_is_wanted_until_all_its_frames_are_done(tmp_path: Path) -> None:
+    one, other = fetched("s3://bucket/one.jpg"), fetched("s3://bucket/other.jpg")
+    with Store(tmp_path / "out") as store:
+        store.begin_run(versions={})
+        assert is_wanted(store, one)
+        with store.sources.adding():
+            for source in (one, other):
+                store.sources.add(source, other_names=())
+                store.sources.add_picture(source)
+        assert is_wanted(store, one)
+        for number, (source, status) in enumerate([(one, Status.DONE), (other, Status.FAILED)]):
+            row = FrameRow(id=FrameId(source.name, 0), height=3, width=4, status=status, reason="told")
+            store.commit(ChunkRows(number=number, frames=(row,), faces=(), seconds=1.0))
+        assert not is_wanted(store, one)
+        assert is_wanted(store, other)
+        assert is_wanted(store, fetched("s3://bucket/one.jpg", size_bytes=8))
+        assert is_wanted(store, fetched("s3://bucket/one.jpg", tag=4))
+        store.end_run(outcome="done", summary={})
+    with Store(tmp_path / "out") as store:
+        store.begin_run(versions={})
+        assert not is_wanted(store, one)
+    with closing(sqlite3.connect(tmp_path / "out" / DATABASE)) as db:
+        runs = dict(db.execute("SELECT name, run_id FROM source").fetchall())
+    assert runs["one.jpg"] > runs["other.jpg"]  # it is one of the later run's, unfetched
+
+
+@pytest.mark.parametrize("pages", [1, 2, 3])
+def test_every_page_of_a_picture_is_a_frame(store: Store, tmp_path: Path, pages: int) -> None:
+    source = picture(tmp_path / "a.tif")
+    with store.sources.adding():
+        store.sources.add(source, other_names=())
+        store.sources.add_picture(source)
+        store.sources.add_shape(source, Shape(height=3, width=4, reading_bytes=9, pages=pages))
+    assert [index for _, index, _, _ in waiting(store)] == list(range(pages))
