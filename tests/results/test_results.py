@@ -413,3 +413,25 @@ def test_a_relative_folder_stays_the_same_folder_wherever_the_process_goes(
         monkeypatch.chdir(tmp_path)
         assert results.chip(next(iter(results))).shape == (128, 128, 3)
         assert os.listdir(tmp_path) == []  # noqa: PTH208
+
+
+_THREADS = """
+import os, sys
+import cv2, pandas, pyarrow.parquet
+import faceloom
+cv2.setNumThreads(1)  # it has threads of its own, by which masks are drawn
+def count(): return len(os.listdir("/proc/self/task"))
+before = count()
+with faceloom.open(sys.argv[1]) as results:
+    assert len(results.to_pandas())
+print(before, count())
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads are counted in the process file system")
+def test_tables_are_made_without_threads_that_would_abort_a_program_that_ends(folder: Path) -> None:
+    pytest.importorskip("pandas", reason="pandas is not installed: it is in the extra 'pandas'")
+    pytest.importorskip("pyarrow", reason="pyarrow is not installed: it is in the extra 'pandas'")
+    command = [sys.executable, "-c", _THREADS, str(folder)]
+    before, after = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert before == after

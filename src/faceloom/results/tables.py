@@ -31,7 +31,8 @@ def to_arrow(frames: Iterable[FrameRecord]) -> "pyarrow.Table":
     except ImportError as error:
         raise RequestError("Arrow tables need pyarrow; pip install 'faceloom[parquet]'") from error
     content = b"".join(piece for _, piece in format_named("parquet").write(frames))
-    return pyarrow.parquet.read_table(pyarrow.BufferReader(content))
+    # Threads gain nothing on lists and texts, and one that begins while a program ends aborts it (pyarrow 26).
+    return pyarrow.parquet.ParquetFile(pyarrow.BufferReader(content)).read(use_threads=False)
 
 
 def to_pandas(frames: Iterable[FrameRecord]) -> "pandas.DataFrame":
@@ -44,7 +45,7 @@ def to_pandas(frames: Iterable[FrameRecord]) -> "pandas.DataFrame":
         import pandas
     except ImportError as error:
         raise RequestError("a DataFrame needs pandas; pip install 'faceloom[pandas]'") from error
-    rows = to_arrow(frames).drop_columns(["masks"]).to_pandas()
+    rows = to_arrow(frames).drop_columns(["masks"]).to_pandas(use_threads=False)
     columns: dict[str, Any] = {}
     for name in rows.columns:
         if name in _SPLIT:
