@@ -49,7 +49,10 @@ def test_measuring_stays_below_the_ceiling_however_much_larger_batches_seem_to_g
         room = whole["process_bytes"] + whole["weights_bytes"] + whole["fixed_bytes"] + 6 * whole["item_bytes"]
         bounded = measured(weights, room)
         assert bounded["peak_bytes"] <= room
-        largest = max(largest, *map(int, bounded["batch_s"]))
+        most = max(map(int, bounded["batch_s"]))
+        known = bounded["process_bytes"] + bounded["weights_bytes"] + bounded["fixed_bytes"]
+        assert known + most * bounded["item_bytes"] <= room
+        largest = max(largest, most)
         if largest >= 4:
             break
     assert 4 <= largest < 16

@@ -133,9 +133,9 @@ class Configuration:
         before, now = here.get(RESULTS), told.get(RESULTS)
         if before is not None and now is not None and before != now:
             raise RequestError(
-                f"{self._folder} was made by a faceloom that finds slightly different faces (version {before} of the "
-                f"results, here {now}), and one folder holds one kind; choose another --out to find all anew, or go on "
-                f"with the faceloom that made it. What the folder holds can be shown and exported as ever"
+                f"{self._folder} was made by a faceloom that finds slightly different faces (version {before!r:.20} of "
+                f"the results, here {now}), and one folder holds one kind; choose another --out to find all anew, or go "
+                f"on with the faceloom that made it. What the folder holds can be shown and exported as ever"
             )
         found = differences(here, {k: v for k, v in told.items() if k in here} if missing else told)
         if found:
