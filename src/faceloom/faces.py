@@ -58,7 +58,7 @@ class Patch:
     y: int
     """Row of the frame where the patch begins."""
     held_bytes: int
-    """RAM that it takes; patches that look into the same frame share the frame's."""
+    """RAM that it takes; of patches that look into the same frame the last one takes the frame's, the others none."""
     frame_shape: tuple[int, int]
     """Height and width of the frame."""
 

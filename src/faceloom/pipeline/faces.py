@@ -102,15 +102,16 @@ def with_patches(faces: Sequence[Face], image: Image, *, scale: float, copied_by
     bounds = [patch_bounds(face.box, height=height, width=width, scale=scale) for face in faces]
     views = [image[y0:y1, x0:x1] for x0, y0, x1, y1 in bounds]
     sharing = sum(view.nbytes for view in views) >= min(copied_bytes, image.nbytes)
+    held = [0] * (len(views) - 1) + [image.nbytes] if sharing else [view.nbytes for view in views]
     found = (
         Patch(
             pixels=view if sharing else view.copy(),
             x=x0,
             y=y0,
-            held_bytes=view.nbytes if not sharing else image.nbytes if i + 1 == len(views) else 0,
+            held_bytes=held_bytes,
             frame_shape=(height, width),
         )
-        for i, (view, (x0, y0, _, _)) in enumerate(zip(views, bounds, strict=True))
+        for view, held_bytes, (x0, y0, _, _) in zip(views, held, bounds, strict=True)
     )
     if scale == PATCH_SCALE:
         return [replace(face, patch=patch) for face, patch in zip(faces, found, strict=True)]

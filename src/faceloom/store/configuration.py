@@ -134,8 +134,8 @@ class Configuration:
         if before is not None and now is not None and before != now:
             raise RequestError(
                 f"{self._folder} was made by a faceloom that finds slightly different faces (version {before!r:.20} of "
-                f"the results, here {now}), and one folder holds one kind; choose another --out to find all anew, or go "
-                f"on with the faceloom that made it. What the folder holds can be shown and exported as ever"
+                f"the results, here {now}), and one folder holds one kind; choose another --out to find all anew, or "
+                f"go on with the faceloom that made it. What the folder holds can be shown and exported as ever"
             )
         found = differences(here, {k: v for k, v in told.items() if k in here} if missing else told)
         if found:
