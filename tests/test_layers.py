@@ -46,6 +46,7 @@ MODULES = {
     for path in sorted(ROOT.rglob("*.py"))
     if path != ROOT / "__init__.py"
 }
+MOST_LINES = 40
 HEAVY = {"av", "cv2", "numpy", "onnx", "onnxruntime", "PIL", "rich", "torch"}
 
 
@@ -94,6 +95,23 @@ def test_no_class_has_the_name_of_another() -> None:
             if isinstance(node, ast.ClassDef):
                 homes.setdefault(node.name, []).append(module)
     assert not {name: modules for name, modules in homes.items() if len(modules) > 1}
+
+
+def own_lines(function: ast.FunctionDef | ast.AsyncFunctionDef) -> int:
+    """The lines of a function, its docstring left out."""
+    first = function.body[0]
+    docstring = first.end_lineno - first.lineno + 1 if ast.get_docstring(function) and first.end_lineno else 0
+    assert function.end_lineno
+    return function.end_lineno - function.lineno + 1 - docstring
+
+
+def test_no_function_is_longer_than_forty_lines() -> None:
+    long = {}
+    for module, path in MODULES.items():
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and own_lines(node) > MOST_LINES:
+                long[f"{module}.{node.name}"] = own_lines(node)
+    assert not long
 
 
 @pytest.mark.parametrize("module", MODULES)

@@ -3,6 +3,7 @@
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Unpack
 
@@ -105,16 +106,9 @@ def extract(
     given = inputs_of(inputs, options)
     if given.remote and options["only_empty"]:
         raise RequestError("a second look reads frames again, and remote files are gone by then; fetch them first")
-    order, wanted = _extraction(options, on_event=on_event)
-    if order.corrections is not None and order.corrections.resolve() == Path(out).resolve():
-        raise RequestError(f"the corrections of {out} are there already; --corrections names another folder")
-    config = config_of(order) | ({"people": wanted.to_json()} if wanted else {})
-    config |= {SHARD: str(given.shard)} if given.shard else {}
-    config |= {name: True for name in (SMOOTH, INTERPOLATED) if options[name]}  # type: ignore[literal-required]
-    config |= {"fps": str(rate_of(options["fps"]))} if options["fps"] is not None else {}
+    order, config = _extraction(options, given, Path(out), on_event=on_event)
     go = _look_again if options["only_empty"] else _run
-    every_s = options["snapshot_every"]
-    with published_meanwhile(Path(out), options["publish"], every_s=every_s, on_event=on_event):
+    with published_meanwhile(Path(out), options["publish"], every_s=options["snapshot_every"], on_event=on_event):
         summary = go(order, given, Path(out), config, started, on_event=on_event, should_stop=should_stop)
         if (options["track"] or options["smooth"]) and summary.outcome == "done":
             _track(out, on_event=on_event, **_of_tracking(options))
@@ -136,7 +130,21 @@ def _of_tracking(options: ExtractOptions) -> TrackOptions:
     return answer
 
 
-def _extraction(options: ExtractOptions, *, on_event: OnEvent) -> tuple[Order, Wanted | None]:
+def _extraction(
+    options: ExtractOptions, given: Inputs, out: Path, *, on_event: OnEvent
+) -> tuple[Order, dict[str, Any]]:
+    """What is asked for, and the configuration that its result folder is held to."""
+    order, wanted = _ordered(options, on_event=on_event)
+    if order.corrections is not None and order.corrections.resolve() == out.resolve():
+        raise RequestError(f"the corrections of {out} are there already; --corrections names another folder")
+    config = config_of(order) | ({"people": wanted.to_json()} if wanted else {})
+    config |= {SHARD: str(given.shard)} if given.shard else {}
+    config |= {name: True for name in (SMOOTH, INTERPOLATED) if options[name]}  # type: ignore[literal-required]
+    config |= {"fps": str(rate_of(options["fps"]))} if options["fps"] is not None else {}
+    return order, config
+
+
+def _ordered(options: ExtractOptions, *, on_event: OnEvent) -> tuple[Order, Wanted | None]:
     """What is asked for, and of whom."""
     wanted = want_people(
         make_flow(options),
@@ -269,8 +277,9 @@ def _remake_if_possible(
     folder: Path, options: Mapping[str, Any], *, on_event: OnEvent, should_stop: ShouldStop
 ) -> None:
     """Does the same with the stages that a folder was made with, where these can be had; else it is told why not."""
+    told = {name: options[name] for name in declared(RemakeOptions) if name in options}
     try:
-        left: Sequence[str] = remake(folder, on_event=on_event, should_stop=should_stop, **options).left
+        left: Sequence[str] = remake(folder, on_event=on_event, should_stop=should_stop, **told).left
     except FaceloomError as error:
         left = [f"faces that were added or moved are not made anew: {error}"]
     for text in left:
@@ -325,10 +334,9 @@ def extend(
     """Adds masks or embeddings to the faces of a result folder; nothing is detected or aligned again.
 
     Frames are read again where they were. Where a source is gone, the chips of its faces take its place, and a notice
-    (`from_chips`) says so: what is added is then near to what the frames would have given.
-
-    Called again with the same arguments it goes on where it ended. The folder's configuration has the stages from then
-    on, so that `extract` with all of them goes on too. Chips and overlays stay as they are.
+    (`from_chips`) says so: what is added is then near to what the frames would have given. Called again with the same
+    arguments it goes on where it ended. The folder's configuration has the stages from then on, so that `extract` with
+    all of them goes on too. Chips and overlays stay as they are.
 
     Args:
         folder: a result folder whose faces have landmarks.
@@ -337,34 +345,34 @@ def extend(
         options: as docs/options.md lists them.
 
     Returns:
-        How it ended: frames that lack a stage still, since their file has changed, or is gone and there are no chips,
-        are among the failed.
+        How it ended; frames still lacking a stage, since their file has changed or is gone without chips, have failed.
 
     Raises:
-        TypeError: there is no such keyword.
         RequestError: an argument is wrong, or the folder has the stage with other weights.
-        BudgetError, WeightsError, StageError, StoreError: as `extract`.
+        TypeError, BudgetError, WeightsError, StageError, StoreError: as `extract`.
     """
     started = time.monotonic()
-    flow = added_flow(options)
-    config = _extensible(Path(folder))
-    asked = {**options, "precision": config.get("precision", Precision.FP32.value), **colours_of(config)}
-    order = make_order(flow, outputs_of(config), asked, on_event=on_event)
-    if config.get("chips"):
-        order = replace(order, chips_of=Path(folder))
+    order = _extension(options, Path(folder), on_event=on_event)
     with Store(Path(folder)) as store:
-        new = store.configuration.add_stages(flow.describe())
+        new = store.configuration.add_stages(order.flow.describe())
         try:
-            summary = _noted(
-                store, lambda: run_again(order, store, on_event=on_event, should_stop=should_stop), started
-            )
+            go_on = partial(run_again, order, store, on_event=on_event, should_stop=should_stop)
+            summary = _noted(store, go_on, started)
         except BudgetError:  # before the first frame: the folder is as it was
             store.configuration.take_back(new)
             raise
     if summary.outcome == "done":
-        told = {name: options[name] for name in declared(RemakeOptions)}  # type: ignore[literal-required]
-        _remake_if_possible(Path(folder), told, on_event=on_event, should_stop=should_stop)
+        _remake_if_possible(Path(folder), options, on_event=on_event, should_stop=should_stop)
     return summary
+
+
+def _extension(options: ExtendOptions, folder: Path, *, on_event: OnEvent) -> Order:
+    """What is asked for of the faces that a result folder has."""
+    flow = added_flow(options)
+    config = _extensible(folder)
+    asked = {**options, "precision": config.get("precision", Precision.FP32.value), **colours_of(config)}
+    order = make_order(flow, outputs_of(config), asked, on_event=on_event)
+    return replace(order, chips_of=folder) if config.get("chips") else order
 
 
 def _extensible(folder: Path) -> dict[str, Any]:
@@ -424,8 +432,15 @@ def derive(
     refuse_address(out)
     found = _derivable(Path(folder), Path(out))
     if not options["raw"]:
-        told = {name: options[name] for name in declared(RemakeOptions) if name in options}  # type: ignore[literal-required]
-        _remake_if_possible(Path(folder), told, on_event=on_event, should_stop=should_stop)
+        _remake_if_possible(Path(folder), options, on_event=on_event, should_stop=should_stop)
+    order, config = _derivation(options, Path(folder), found, on_event=on_event)
+    return _run(order, Inputs(), Path(out), config, started, on_event=on_event, should_stop=should_stop)
+
+
+def _derivation(
+    options: DeriveOptions, folder: Path, found: Mapping[str, Any], *, on_event: OnEvent
+) -> tuple[Order, dict[str, Any]]:
+    """What is asked for of the faces of a folder with the configuration `found`, and the new folder's configuration."""
     outputs = replace(
         outputs_for(options),
         mask_size=found["mask_size"],
@@ -433,11 +448,10 @@ def derive(
         overlay_chips=options["overlay_chips"],
         share=options["share"],
     )
-    order = make_order(
-        landmark_masks(found["stages"]), outputs, {**options, "device": CPU, **colours_of(found)}, on_event=on_event
-    )
+    asked = {**options, "device": CPU, **colours_of(found)}
+    order = make_order(landmark_masks(found["stages"]), outputs, asked, on_event=on_event)
     derivation = Derivation(
-        folder=Path(folder),
+        folder=folder,
         framing=framing_of(found),
         models=models_of(found),
         raw=options["raw"],
@@ -447,12 +461,12 @@ def derive(
     order = replace(order, derivation=derivation)
     config = _derived_config(found, config_of(order))
     config |= {INTERPOLATED: True} if options["interpolated"] else {}
-    wanted, people = _people_of(Path(folder), found, options, on_event=on_event)
+    wanted, people = _people_of(folder, found, options, on_event=on_event)
     if wanted is not None:
         order = replace(order, people=people)
         before = {"before": found["people"]} if "people" in found else {}
         config |= {"people": {**wanted.to_json(), **before}}
-    return _run(order, Inputs(), Path(out), config, started, on_event=on_event, should_stop=should_stop)
+    return order, config
 
 
 def _people_of(
@@ -584,8 +598,15 @@ def stream(
         with PassRun(order, inputs, keeps_frames=True, on_event=lambda event: None) as run:
             yield from run.frames()
         return
+    items = [inputs] if isinstance(inputs, str | Path) else inputs
+    with LiveWorker(_live_job(order), order.excerpt, live=live) as worker:
+        yield from worker.frames(items)
+
+
+def _live_job(order: Order) -> Job:
+    """The work of this process on frames as they come: all networks at once."""
     names = [stage.name for stage in order.flow.networks]
-    job = Job(
+    return Job(
         flow=order.flow,
         weights=order.weights,
         plan=one_phase(names, chunk_frames=1, lanes=1 if order.flow.is_in_order else min(order.cores, MOST_LANES)),
@@ -595,9 +616,6 @@ def stream(
         raw_colours=order.raw_colours,
         engine=EngineJob(runtime=order.runtime),
     )
-    items = [inputs] if isinstance(inputs, str | Path) else inputs
-    with LiveWorker(job, order.excerpt, live=live) as worker:
-        yield from worker.frames(items)
 
 
 @takes(PassesOptions)

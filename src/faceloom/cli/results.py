@@ -2,6 +2,7 @@
 
 import argparse
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -93,48 +94,54 @@ def _told(summary: dict[str, Any], folder: Path) -> str:
 
 
 def _in_words(summary: dict[str, Any]) -> str:
+    problems = [f"{one['status']:<10}{one['source']}#{one['frame']}: {one['reason']}" for one in summary["problems"]]
+    runs = [line for run in summary["runs"] for line in _run_in_words(run)]
+    return "\n".join(
+        [*_inputs_in_words(summary), *_faces_in_words(summary), *_folder_in_words(summary), *runs, *problems]
+    )
+
+
+def _inputs_in_words(summary: dict[str, Any]) -> Iterator[str]:
     sources = ", ".join(
         f"{number:,} {kind}{'s' * (number != 1)}" for kind, number in sorted(summary["sources"].items())
     )
     frames = summary["frames"]
-    lines = [
-        f"sources   {sources or 'none'}",
-        f"frames    {frames['done']:,} done, {frames['failed']:,} failed, {frames['pending']:,} to do",
-        f"faces     {summary['faces']:,}, in {summary['frames_with_faces']:,} frames",
-    ]
+    yield f"sources   {sources or 'none'}"
+    yield f"frames    {frames['done']:,} done, {frames['failed']:,} failed, {frames['pending']:,} to do"
+    yield f"faces     {summary['faces']:,}, in {summary['frames_with_faces']:,} frames"
     for note, number in summary["notes"].items():
-        lines.append(f"noted     {note}: {number:,} source{'s' * (number != 1)}")
+        yield f"noted     {note}: {number:,} source{'s' * (number != 1)}"
     for why, told in summary["passed_over"].items():
         names = ", ".join(told["first"]) + (", ..." if told["count"] > len(told["first"]) else "")
-        lines.append(f"no input  {told['count']:,} x {why}: {names}")
+        yield f"no input  {told['count']:,} x {why}: {names}"
+
+
+def _faces_in_words(summary: dict[str, Any]) -> Iterator[str]:
     if turned := summary["turned"]:
-        lines.append(f"turned    {turned:,} face{'s' * (turned != 1)} by more than 45 degrees")
+        yield f"turned    {turned:,} face{'s' * (turned != 1)} by more than 45 degrees"
     if summary["persons"]:
-        lines.append(f"persons   {summary['persons']:,}")
+        yield f"persons   {summary['persons']:,}"
     if shots := summary["shots"]:
         tracks, faces = summary["tracks"], summary["faces_in_tracks"]
-        lines.append(f"tracks    {tracks:,} of {faces:,} faces, in {shots:,} shot{'s' * (shots != 1)}")
+        yield f"tracks    {tracks:,} of {faces:,} faces, in {shots:,} shot{'s' * (shots != 1)}"
     if summary["corrections"]["said"]:
-        lines.append(f"corrected {summary['corrections']['said']:,} times, {summary['corrections']['undone']:,} undone")
+        yield f"corrected {summary['corrections']['said']:,} times, {summary['corrections']['undone']:,} undone"
     if summary["rejected"]:
         kinds = ", ".join(f"{name} {number:,}" for name, number in summary["rejected_by"].items())
-        lines.append(f"rejected  {summary['rejected']:,} more faces, without chips: {kinds}")
-    lines += (
-        [f"masks     {', '.join(f'{name} {number:,}' for name, number in summary['masks'].items())}"]
-        if summary["masks"]
-        else []
-    )
-    lines += [f"missing   {_again_in_words(stage, number)}" for stage, number in summary["again"].items()]
+        yield f"rejected  {summary['rejected']:,} more faces, without chips: {kinds}"
+    if summary["masks"]:
+        yield f"masks     {', '.join(f'{name} {number:,}' for name, number in summary['masks'].items())}"
+
+
+def _folder_in_words(summary: dict[str, Any]) -> Iterator[str]:
+    for stage, number in summary["again"].items():
+        yield f"missing   {_again_in_words(stage, number)}"
     if summary["config"]:
-        lines.append(f"stages    {', '.join(summary['config']['stages'])}")
+        yield f"stages    {', '.join(summary['config']['stages'])}"
         for number, look in enumerate(summary["config"].get("looks", []), start=1):
-            lines.append(f"look {number:<5}{', '.join(look)}, where no face was found")
+            yield f"look {number:<5}{', '.join(look)}, where no face was found"
     if summary["open_to_others"]:
-        lines.append("access    others on this machine may read what is here; chmod -R go= DIR takes that back")
-    lines += [line for run in summary["runs"] for line in _run_in_words(run)]
-    for problem in summary["problems"]:
-        lines.append(f"{problem['status']:<10}{problem['source']}#{problem['frame']}: {problem['reason']}")
-    return "\n".join(lines)
+        yield "access    others on this machine may read what is here; chmod -R go= DIR takes that back"
 
 
 def _again_in_words(stage: str, frames: int) -> str:

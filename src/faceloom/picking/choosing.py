@@ -24,6 +24,10 @@ class PickedRow:
     """How far that is."""
 
 
+CopiesOf = Callable[[int], NDArray[np.bool_]]
+"""Of a face that was picked, which it stands for, as (N)."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Chosen:
     """What was chosen, the first first, and what never could be."""
@@ -34,12 +38,7 @@ class Chosen:
 
 
 def choose(
-    points: NDArray[np.float32],
-    qualities: NDArray[np.float64],
-    *,
-    count: int,
-    cells: Rows,
-    copies_of: Callable[[int], NDArray[np.bool_]],
+    points: NDArray[np.float32], qualities: NDArray[np.float64], *, count: int, cells: Rows, copies_of: CopiesOf
 ) -> Chosen:
     """Picks faces one after the other: each time the one of the greatest quality times distance to those picked.
 
@@ -70,11 +69,10 @@ def choose(
         before = None if not choices else int(nearest[row])
         choices.append(PickedRow(row, before, None if before is None else float(apart[row])))
         picked[cells[row]] += 1
+        is_left[row] = False
         is_copy = copies_of(row) & is_left
-        is_copy[row] = False
         copies += int(is_copy.sum())
         is_left &= ~is_copy
-        is_left[row] = False
         distances = np.sqrt(np.maximum(squares + squares[row] - 2.0 * (points @ points[row]), 0))
         nearest[distances < apart] = row
         np.minimum(apart, distances, out=apart)

@@ -2,7 +2,7 @@
 
 import hashlib
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,18 +69,26 @@ def look_at_written(
         folder.parent.mkdir(parents=True, exist_ok=True)
         told = {**options, "detect": detector, "min_score": score, "align": None, "chips": False}
         summaries.append(extract(written, folder, on_event=on_event, should_stop=should_stop, **told))
-        with open_results(folder, raw=True) as results:
-            for face in results.faces():
-                x0, y0, x1, y1 = (float(value) for value in face.box)
-                one = StillFound(
+        for source, one in _still_found(folder, detector):
+            found.setdefault(source, []).append(one)
+    return found, summaries
+
+
+def _still_found(folder: Path, detector: str) -> Iterator[tuple[str, StillFound]]:
+    """The faces of a detector's result folder, each with the file that it is in."""
+    with open_results(folder, raw=True) as results:
+        for face in results.faces():
+            x0, y0, x1, y1 = (float(value) for value in face.box)
+            yield (
+                face.frame.source,
+                StillFound(
                     frame=face.frame.index,
                     time_s=None if face.time is None else float(face.time),
                     box=(x0, y0, x1, y1),
                     score=float(face.score),
                     detector=detector,
-                )
-                found.setdefault(face.frame.source, []).append(one)
-    return found, summaries
+                ),
+            )
 
 
 def unexpected(found: Iterable[StillFound], redacted: Redacted) -> list[StillFound]:

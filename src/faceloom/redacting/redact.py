@@ -71,56 +71,34 @@ def redact(
 
     The originals are only read. Files lie below `out/redacted` when no detector finds a face in them that is not to be
     seen; those in which one still does stay below `out/unproven`. `out/report.html` names frames that a person should
-    look at. Called again with the same arguments it goes on where it ended; what has been corrected meanwhile is
-    written anew.
+    look at. Called again with the same arguments it goes on where it ended, with corrections made meanwhile.
 
     Args:
         inputs: pictures, videos and folders; one result folder, whose faces are covered as they are corrected; or one
             live source, as `stream` takes them, which is covered while it comes.
         out: a new or empty folder, or one that the same call made before.
         on_event: told how it goes on.
-        should_stop: asked now and then; True ends it, and what is not whole is not there. A live source ends so: what
-            has come is whole, and looked at.
+        should_stop: asked now and then; True ends it: whole files are there, and of a live source what has come.
         options: as docs/options.md lists them.
 
     Returns:
         How it ended, with the faces that are still found.
 
     Raises:
-        TypeError: there is no such keyword.
-        RequestError: an argument is wrong, or the folder holds something else.
-        MediaError: there is no picture and no video among the inputs.
-        BudgetError: the work does not fit into the memory.
-        WeightsError: a network is neither on this machine nor to be had.
-        StageError: a stage cannot be loaded or breaks its contract.
-        StoreError: a folder cannot be read, or written.
+        TypeError, RequestError, MediaError, BudgetError, WeightsError, StageError, StoreError: as `extract`.
     """
-    started = time.monotonic()
     items = [inputs] if isinstance(inputs, str | Path) else list(inputs)
     live = live_of(items, options)
-    given = [] if live is not None else [Path(item) for item in items]
+    given = [] if live is not None else existing([Path(item) for item in items])
     detectors = {name: least_score(name, options["proof_score"]) for name in options["proof"]}
     style = style_of(options)
-    if live is None:
-        existing(given)
     folder = given[0] if len(given) == 1 and (given[0] / DATABASE).is_file() else None
     whose = whose_of(options, folder)
-    place = claimed(Path(out), [*given], share=options["share"])
+    place = claimed(Path(out), given, share=options["share"])
     with locked(place, share=options["share"]), open_ledger(place, share=options["share"]) as ledger:
         ledger.use(settings(live.name if live else given, folder, style, whose, detectors, options))
-        run = _Redacting(place, ledger, options, detectors, on_event, should_stop)
-        try:
-            if live is not None:
-                summary = run.record(live, style, started)
-                write_page(summary, share=options["share"])
-                return summary
-            with run.timed("finding faces"):
-                faces = folder or run.find(given)
-            summary = run.do(faces, style, whose, started)
-        except _InterruptedError:
-            summary = run.summary(started, outcome="interrupted")
-        write_page(summary, share=options["share"])
-    return summary
+        call = _Redacting(place, ledger, options, detectors, on_event, should_stop)
+        return call.run(style, whose, folder, live or given)
 
 
 class _Redacting:
@@ -148,9 +126,24 @@ class _Redacting:
         """How many sources were too large for the memory."""
         self._peak_bytes = 0
         self._budget_bytes = self._budget()
+        self._started = time.monotonic()
+
+    def run(self, style: Style, whose: Whose, folder: Path | None, given: LiveSource | Sequence[Path]) -> RedactSummary:
+        """Covers the faces of a live source, or those in files, which a result folder may know already."""
+        try:
+            if isinstance(given, LiveSource):
+                summary = self._record(given, style)
+            else:
+                with self._timed("finding faces"):
+                    faces = folder or self._find(given)
+                summary = self._do(faces, style, whose)
+        except _InterruptedError:
+            summary = self._summary(outcome="interrupted")
+        write_page(summary, share=self._options["share"])
+        return summary
 
     @contextmanager
-    def timed(self, what: str) -> Iterator[None]:
+    def _timed(self, what: str) -> Iterator[None]:
         """Counts the seconds that the block takes."""
         began = time.monotonic()
         try:
@@ -164,7 +157,7 @@ class _Redacting:
         reserve = reserve_bytes_of(self._options["reserve"])
         return host_budget_bytes(asked, read_ram(), held_bytes=held_bytes(), reserve_bytes=reserve)
 
-    def find(self, inputs: Sequence[Path]) -> Path:
+    def _find(self, inputs: Sequence[Path]) -> Path:
         """The result folder with the faces of inputs."""
         options: Mapping[str, Any] = self._options
         told = {name: options[name] for table in _FINDING for name in declared(table)}
@@ -175,7 +168,7 @@ class _Redacting:
         self._take(summary)
         return folder
 
-    def record(self, source: LiveSource, style: Style, started: float) -> RedactSummary:
+    def _record(self, source: LiveSource, style: Style) -> RedactSummary:
         """Writes a live source while it comes, and looks at what was written, also by earlier calls that were killed.
 
         A call writes a file of its own: what has gone by does not come again.
@@ -191,14 +184,14 @@ class _Redacting:
         def on_frames(frames: int) -> None:
             self._on_event(Writing(source=source.name, frames=frames, number=0, total=1))
 
-        with self.timed("writing"):
+        with self._timed("writing"):
             told = recording.write(place, name, on_frames=on_frames, should_stop=self._should_stop)
         self._note(replace(begun, size_bytes=place.stat().st_size, redacted=told))
         self._should_stop = lambda: False  # whoever has ended the recording waits for this
-        with self.timed("looking"):
+        with self._timed("looking"):
             self._prove()
         self._cover_again(style)
-        return self.summary(started, outcome="done")
+        return self._summary(outcome="done")
 
     def _take_up_recordings(self) -> None:
         """Those of calls that were killed before anybody had looked at them, or while they were covered again."""
@@ -239,7 +232,7 @@ class _Redacting:
         if summary.outcome != "done":
             raise _InterruptedError
 
-    def do(self, faces: Path, style: Style, whose: Whose, started: float) -> RedactSummary:
+    def _do(self, faces: Path, style: Style, whose: Whose) -> RedactSummary:
         """Writes every source of a result folder, looks at what was written, and writes again what shows faces."""
         sources = []
         for one in sources_of(faces):
@@ -254,7 +247,7 @@ class _Redacting:
         if self._starved and not self._entries:
             name, reason = next(iter(self._failures.items()))
             raise BudgetError(f"nothing could be written: {name}: {reason}", budget_bytes=self._budget_bytes)
-        return self.summary(started, outcome="done")
+        return self._summary(outcome="done")
 
     def _told(self, faces: Path | None, style: Style, whose: Whose) -> Redaction:
         return Redaction(
@@ -271,9 +264,9 @@ class _Redacting:
         """Writes sources and looks at what was written, until nothing is found or it was done often enough."""
         pending = sources
         for _ in range(self._options["rounds"] + 1):
-            with self.timed("writing"):
+            with self._timed("writing"):
                 self._write(told, pending)
-            with self.timed("looking"):
+            with self._timed("looking"):
                 self._prove()
             pending = [one for one in pending if self._is_to_be_done_again(one.name)]
             if not pending:
@@ -376,7 +369,7 @@ class _Redacting:
             here.replace(target)
         self._note(replace(entry, is_proven=True))
 
-    def summary(self, started: float, *, outcome: str) -> RedactSummary:
+    def _summary(self, *, outcome: str) -> RedactSummary:
         """How it ended."""
         items = (
             RedactedItem(name=entry.name, redacted=entry.redacted, found=entry.found or (), rounds=entry.rounds)
@@ -389,7 +382,7 @@ class _Redacting:
             failures=tuple(f"{name}: {reason}" for name, reason in self._failures.items()),
             out=self._out,
             report=self._out / REPORT,
-            seconds=time.monotonic() - started,
+            seconds=time.monotonic() - self._started,
             seconds_of=dict(self._seconds),
             peak_bytes=max(self._peak_bytes, peak_bytes()),
             budget_bytes=self._budget_bytes,

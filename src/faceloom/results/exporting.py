@@ -60,15 +60,19 @@ def export(
         return None
     if isinstance(out, str) and is_remote(out):
         return _write_remote(Path(folder), out, to=to, layout=options["layout"], **chosen)
+    return _write_here(Path(folder), Path(out), to=to, layout=options["layout"], share=options["share"], **chosen)
+
+
+def _write_here(folder: Path, out: Path, *, to: str, layout: str | None, share: bool, **chosen: bool) -> Path:
     try:
-        _write(Path(folder), Path(out), to=to, layout=options["layout"], share=options["share"], **chosen)
+        _write(folder, out, to=to, layout=layout, share=share, **chosen)
     except FileExistsError as error:
         raise RequestError(f"{out} is there already; name another, or remove it") from error
     except OSError as error:
-        refuse_full(error, Path(out))
+        refuse_full(error, out)
         raise RequestError(f"{out} cannot be written: {error}") from error
-    note_made(Path(folder), CopyKind.EXPORT, Path(out))  # which forgetting will name
-    return Path(out)
+    note_made(folder, CopyKind.EXPORT, out)  # which forgetting will name
+    return out
 
 
 def _write_remote(folder: Path, address: str, *, to: str, layout: str | None, **chosen: bool) -> str:

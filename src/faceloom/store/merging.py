@@ -95,20 +95,14 @@ def merge(
     with open_claims(paths) as claims:
         facts = list(_looked_at(paths, claims))
         require_one_configuration(facts)
-        missing = missing_shards(facts)
-        if missing and not options["partial"]:
-            some = f"shard {in_words(missing)} is" if len(missing) == 1 else f"shards {in_words(missing)} are"
-            raise RequestError(f"{some} not among these folders; name all of them, or ask for --partial")
+        missing = _missing(facts, is_partial=options["partial"])
         claims.settle()
         with Store(target, share=options["share"]) as store:
             store.configuration.hold_to(facts[0].config)
             store.begin_run(versions=facts[0].versions)
             merging = _Merging(store, on_event)
             merging.warn(facts, missing)
-            for number, path in enumerate(paths):
-                merging.take(path, claims.of(number), overlays=_has_overlays(facts[number]))
-            for path in paths:
-                merging.carry(path)
+            merging.take_all(paths, claims, facts)
             return merging.end(len(paths), missing)
 
 
@@ -134,6 +128,15 @@ def _looked_at(paths: Sequence[Path], claims: Claims) -> Iterator[FolderFacts]:
             yield facts_of(given)
 
 
+def _missing(facts: Sequence[FolderFacts], *, is_partial: bool) -> list[Shard]:
+    """The shards that are not there, which has to be asked for."""
+    missing = missing_shards(facts)
+    if missing and not is_partial:
+        some = f"shard {in_words(missing)} is" if len(missing) == 1 else f"shards {in_words(missing)} are"
+        raise RequestError(f"{some} not among these folders; name all of them, or ask for --partial")
+    return missing
+
+
 def _has_overlays(facts: FolderFacts) -> bool:
     return bool(facts.config.get("overlay") or facts.config.get("overlay_chips"))
 
@@ -157,6 +160,13 @@ class _Merging:
         if any(one.has_persons for one in facts):
             text = f"persons were numbered in each folder by itself: faceloom group {self._store.folder} names them all"
             self._tell(NOT_GROUPED, text)
+
+    def take_all(self, paths: Sequence[Path], claims: Claims, facts: Sequence[FolderFacts]) -> None:
+        """All sources of all folders, and then what was corrected in them."""
+        for number, path in enumerate(paths):
+            self.take(path, claims.of(number), overlays=_has_overlays(facts[number]))
+        for path in paths:
+            self.carry(path)
 
     def take(self, path: Path, names: Iterator[str], *, overlays: bool) -> None:
         """All sources that come from a folder."""

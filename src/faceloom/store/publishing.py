@@ -7,7 +7,7 @@ import os
 import sqlite3
 import tempfile
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, contextmanager
 from dataclasses import asdict, dataclass
@@ -70,22 +70,29 @@ def publish(folder: PathLike, address: str, *, on_event: OnEvent = lambda event:
         with opened(Path(place)) as given, ThreadPoolExecutor(_THREADS, thread_name_prefix="publish") as pool:
             told = _told(given)
             while group := list(islice(told, _AT_ONCE)):
-                sizes = _sizes(target, group)
-                begun: list[Future[None]] = []
-                for name in group:
-                    path = file_below(folder, name)
-                    if not path.is_file():  # lost, or an overlay that there is none of
-                        continue
-                    if sizes.get(name) == path.stat().st_size:
-                        known += 1
-                    else:
-                        begun.append(pool.submit(target.put, path, name))
-                for one in begun:
-                    one.result()
-                files += len(begun)
+                copied, there = _copy(folder, group, target, pool)
+                files, known = files + copied, known + there
                 on_event(Counting(sources=files + known, frames=files))
         target.put(snapshot, DATABASE)
         return Published(files=files, known=known, store_bytes=snapshot.stat().st_size)
+
+
+def _copy(folder: Path, group: Sequence[str], target: RemoteFolder, pool: ThreadPoolExecutor) -> tuple[int, int]:
+    """Copies files that are not there, side by side: how many, and how many were there."""
+    sizes = _sizes(target, group)
+    begun: list[Future[None]] = []
+    known = 0
+    for name in group:
+        path = file_below(folder, name)
+        if not path.is_file():  # lost, or an overlay that there is none of
+            continue
+        if sizes.get(name) == path.stat().st_size:
+            known += 1
+        else:
+            begun.append(pool.submit(target.put, path, name))
+    for one in begun:
+        one.result()
+    return len(begun), known
 
 
 @contextmanager
@@ -135,7 +142,7 @@ def _told(given: GivenFolder) -> Iterator[str]:
         yield from files_of(given, name, overlays=True)
 
 
-def _sizes(target: RemoteFolder, names: list[str]) -> dict[str, int]:
+def _sizes(target: RemoteFolder, names: Sequence[str]) -> dict[str, int]:
     """The sizes of those files that are there, by name."""
     folders = {str(PurePosixPath(name).parent) for name in names}
     return {f"{folder}/{name}": size for folder in folders for name, size in target.sizes(folder).items()}

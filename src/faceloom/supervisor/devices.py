@@ -275,13 +275,7 @@ def guessed(survey: Survey, /, *, budget_bytes: int, device_bytes: int | None) -
 
 
 def plan_devices(
-    order: Order,
-    store: Store,
-    pool: WorkerPool,
-    *,
-    budget: Budget,
-    footprints_of: FootprintsOf,
-    on_event: OnEvent,
+    order: Order, store: Store, pool: WorkerPool, *, budget: Budget, footprints_of: FootprintsOf, on_event: OnEvent
 ) -> list[PlannedDevice]:
     """The devices of an order for which there is a plan; each is given the RAM that those before it do not use, and
     those after it need at least.

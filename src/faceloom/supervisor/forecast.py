@@ -80,29 +80,15 @@ def forecast(
     most_bytes = max([own.host_bytes, *budgets])
     probe = probe_bytes(most_bytes)
     with with_inputs(order, inputs, worker_bytes=probe, on_event=on_event, should_stop=should_stop) as (store, pool):
-        frames = store.frames.counts().pending
-        if not frames:
+        if not store.frames.counts().pending:
             device = own.device_bytes.get(order.targets[0].name)
             refuse_starved(order, store, pool, budget_bytes=most_bytes, device_bytes=device, on_event=on_event)
             raise MediaError(f"no picture and no video that can be read among {inputs}")
-
         for notice in without_effect(order.flow, store):
             on_event(notice)
-
         seen = glance(order, store, pool, budget=own, on_event=on_event) if looks else None
-        order = replace(order, seen=seen)
-
-        planning = _Planning(order, store, pool, own, on_event)
-        plans, devices, wishes = planning.compare(budgets)
-        return Forecast(
-            frames=frames,
-            plans=plans,
-            devices=devices,
-            guessed=planning.guessed(),
-            wishes=wishes,
-            seen=seen,
-            nodes=plan_nodes(kinds, frames, planning.of_node) if kinds else None,
-        )
+        planning = _Planning(replace(order, seen=seen), store, pool, own, on_event)
+        return planning.forecast(budgets, kinds)
 
 
 class _Planning:
@@ -111,10 +97,24 @@ class _Planning:
     def __init__(self, order: Order, store: Store, pool: WorkerPool, own: Budget, on_event: OnEvent) -> None:
         self._order = order
         self._own = own
+        self._frames = store.frames.counts().pending
         self._plan = partial(plan_devices, store=store, pool=pool, footprints_of=guessed, on_event=on_event)
         self._survey = partial(Survey, order, store=store, pool=pool, on_event=on_event)
 
-    def compare(
+    def forecast(self, budgets: Sequence[int], kinds: Sequence[NodeKind]) -> Forecast:
+        """What a run would do under these budgets, and on nodes of these kinds."""
+        plans, devices, wishes = self._compare(budgets)
+        return Forecast(
+            frames=self._frames,
+            plans=plans,
+            devices=devices,
+            guessed=self._guessed(),
+            wishes=wishes,
+            seen=self._order.seen,
+            nodes=plan_nodes(kinds, self._frames, self._of_node) if kinds else None,
+        )
+
+    def _compare(
         self, budgets: Sequence[int]
     ) -> tuple[tuple[Planned | BudgetError, ...], tuple[str, ...], tuple[WishCost, ...]]:
         """The plan for each budget, or for each device; the names of devices; what wishes cost."""
@@ -128,7 +128,7 @@ class _Planning:
         wishes = () if others or isinstance(first, BudgetError) else tuple(_wish_costs(order, first))
         return plans, (order.targets[0].name,), wishes
 
-    def of_node(self, kind: NodeKind) -> Planned | BudgetError:
+    def _of_node(self, kind: NodeKind) -> Planned | BudgetError:
         """The plan of a machine of another kind, on its processor, for all frames."""
         order = replace(self._order, cores=kind.cores, memory_bytes=kind.memory_bytes)
         budget = replace(self._own, host_bytes=kind.memory_bytes)
@@ -137,7 +137,7 @@ class _Planning:
         except BudgetError as error:
             return error
 
-    def guessed(self) -> tuple[str, ...]:
+    def _guessed(self) -> tuple[str, ...]:
         """The stages whose costs are guessed."""
         costs = [cost for target in self._order.targets for cost in self._survey(target).guess().items()]
         return tuple(dict.fromkeys(name for name, footprint in costs if not footprint.is_measured))

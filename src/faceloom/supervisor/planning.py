@@ -98,14 +98,16 @@ def make_plan(
     fed = {
         lanes: with_batches(stage_costs(flow, footprints, work, lanes=lanes), wishes) for lanes in _lanes(room, flow)
     }
-    candidates = (
-        _candidates(fed[lanes], footprints, work, room, workers, wishes, lanes=lanes)
-        if stages
-        else _without_networks(work, room, workers)
+    divisions = [
+        _Division(work=work, room=room, workers=workers, lanes=lanes)
         for workers in range(1, max(1, min(room.workers, work.frames)) + 1)
         for lanes in _lanes(room, flow)
-    )
-    found = [planned for some in candidates for planned in some]
+    ]
+    found = [
+        planned
+        for one in divisions
+        for planned in (_candidates(one, fed[one.lanes], footprints, wishes) if stages else _without_networks(one))
+    ]
     if not found:
         between = _loaded_first(stages, work, besides_bytes=0)
         together = _problem(_loaded_once(stages, work), footprints, work, room, keep_bytes=KEEP_BYTES[0], frames=1)
@@ -131,7 +133,7 @@ def _anyway(
 ) -> list[Planned]:
     """The plans of one worker in which the stages that are too large even alone are believed to fit just so."""
     believed, needed = squeezed(within(problem, room, worker_bytes_of(room, 1)))
-    found = _candidates(believed.stages, footprints, work, room, 1, wishes, lanes=1)
+    found = _candidates(_Division(work=work, room=room), believed.stages, footprints, wishes)
     beside = 0 if problem.host else room.supervisor_bytes + room.relay_bytes
     tried = {stage: size + beside for stage, size in needed.items()}
     return [replace(planned, tried_anyway=tried) for planned in found]
@@ -176,7 +178,8 @@ def frugal_plan(flow: Flow, footprints: Mapping[str, Footprint], work: Work, roo
         peak_bytes=max(phase.peak_bytes for phase in phases),
         host_peak_bytes=max(phase.host_peak_bytes for phase in phases),
     )
-    planned = _planned(plan, problem, work, room, 1, chunk_frames=1, keep_bytes=KEEP_BYTES[0], start_s=0.0)
+    division = _Division(work=work, room=room)
+    planned = division.planned(plan, problem, chunk_frames=1, keep_bytes=KEEP_BYTES[0], start_s=0.0)
     # Less cannot be done with. What was asked for is a ceiling; what others happen to leave free is not.
     needed = plan.host_peak_bytes if problem.host else plan.peak_bytes
     if room.memory_bytes is not None:
@@ -197,49 +200,107 @@ def _alone(problem: Problem, room: Room) -> Phase:
         return solve(replace(without_end, budget_bytes=LARGEST), device=room.device).phases[0]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Division:
+    """The work, divided among workers with so many lanes each."""
+
+    work: Work
+    room: Room
+    workers: int = 1
+    lanes: int = 1
+
+    @property
+    def frames(self) -> int:
+        """How many one worker does."""
+        return -(-self.work.frames // self.workers)
+
+    @property
+    def chunk_frames(self) -> int:
+        """How many a chunk has where nothing is loaded for each."""
+        return max(1, min(CHUNK_FRAMES, -(-self.frames // CHUNKS_A_WORKER)))
+
+    @property
+    def worker_bytes(self) -> int:
+        """The most that each worker may hold of the host's memory."""
+        return worker_bytes_of(self.room, self.workers)
+
+    def planned(self, plan: Plan, problem: Problem, *, chunk_frames: int, keep_bytes: int, start_s: float) -> Planned:
+        """A plan of one worker and one chunk, or of all of its frames, as that of the whole run."""
+        room, workers = self.room, self.workers
+        chunks = -(-self.work.frames // (problem.frames * workers))
+        phases = tuple(self._of_all(phase, problem, chunks) for phase in plan.phases)
+        whole = replace(
+            plan,
+            phases=phases,
+            chunk_frames=chunk_frames,
+            workers=workers,
+            keep_bytes=keep_bytes,
+            budget_bytes=room.budget_bytes if room.device_bytes is None else room.device_bytes,
+            peak_bytes=max(phase.peak_bytes for phase in phases),
+            seconds=sum(phase.seconds for phase in phases) + start_s * workers,
+            host_budget_bytes=room.budget_bytes if problem.host else 0,
+            host_peak_bytes=max(phase.host_peak_bytes for phase in phases),
+        )
+        worker_bytes = self.worker_bytes
+        return Planned(plan=whole, share=plan, problem=within(problem, room, worker_bytes), worker_bytes=worker_bytes)
+
+    def _of_all(self, phase: Phase, problem: Problem, chunks: int) -> Phase:
+        """One worker's phase in one chunk, as that of all workers in so many."""
+        seconds = phase.seconds * chunks
+        if problem.host:
+            host_bytes = whole_peak_bytes(phase.host_peak_bytes, self.room, self.workers)
+            return replace(phase, seconds=seconds, host_peak_bytes=host_bytes)
+        # Workers hold less than one with the largest frame, since they have others.
+        most = max(0, phase.peak_bytes - _without_frames(problem, phase, self.work))
+        less = sum(min(most, one) for one in self.work.less_bytes[: self.workers])
+        peak_bytes = whole_peak_bytes(phase.peak_bytes, self.room, self.workers) - less
+        return replace(phase, seconds=seconds, peak_bytes=peak_bytes, host_peak_bytes=0)
+
+
 def _candidates(
-    stages: tuple[StageCost, ...],
-    footprints: Mapping[str, Footprint],
-    work: Work,
-    room: Room,
-    workers: int,
-    wishes: Wishes,
-    *,
-    lanes: int,
+    division: _Division, stages: tuple[StageCost, ...], footprints: Mapping[str, Footprint], wishes: Wishes
 ) -> Iterator[Planned]:
     """The plan in which everything fits together, or those with more phases, one for each size of chunk."""
-    frames = -(-work.frames // workers)
+    work, room, lanes = division.work, division.room, division.lanes
     start_s = max(footprint.start_s for footprint in footprints.values())
-    budget = worker_bytes_of(room, workers)
     once = _loaded_once(stages, work)
-    whole = _problem(once, footprints, work, room, keep_bytes=KEEP_BYTES[0], frames=frames, lanes=lanes)
-    one = _in_one_phase(replace(within(whole, room, budget), switch_s=_ONE_PHASE), wishes, room)
+    keep_bytes, chunk_frames = KEEP_BYTES[0], division.chunk_frames
+    whole = _problem(once, footprints, work, room, keep_bytes=keep_bytes, frames=division.frames, lanes=lanes)
+    one = _in_one_phase(replace(within(whole, room, division.worker_bytes), switch_s=_ONE_PHASE), wishes, room)
     if one is None:
         return
     if len(one.phases) == 1:
-        chunk_frames = max(1, min(CHUNK_FRAMES, -(-frames // CHUNKS_A_WORKER)))
         one = replace(one, lanes=lanes)
-        yield _planned(
-            one, whole, work, room, workers, chunk_frames=chunk_frames, keep_bytes=KEEP_BYTES[0], start_s=start_s
-        )
-    if len(stages) == 1 or len(wishes.phases_of(stages)) == 1:
-        return
+        yield division.planned(one, whole, chunk_frames=chunk_frames, keep_bytes=keep_bytes, start_s=start_s)
+    if len(stages) > 1 and len(wishes.phases_of(stages)) != 1:
+        yield from _in_several_phases(division, stages, footprints, wishes, start_s=start_s)
+
+
+def _in_several_phases(
+    division: _Division,
+    stages: tuple[StageCost, ...],
+    footprints: Mapping[str, Footprint],
+    wishes: Wishes,
+    *,
+    start_s: float,
+) -> Iterator[Planned]:
+    """The plans with more than one phase, from the smallest chunk to the largest that fits."""
+    work, room, lanes = division.work, division.room, division.lanes
     for keep_bytes in KEEP_BYTES:
-        chunk_frames = int(max(1, min(LONGEST_CHUNK_FRAMES, frames, keep_bytes / max(1.0, work.kept_bytes_a_frame))))
+        longest = min(LONGEST_CHUNK_FRAMES, division.frames)
+        chunk_frames = int(max(1, min(longest, keep_bytes / max(1.0, work.kept_bytes_a_frame))))
         # No more than is expected, with something for chunks that hold more: the plan is to be near the truth.
         kept = min(keep_bytes, max(KEEP_BYTES[0], math.ceil(1.2 * chunk_frames * work.kept_bytes_a_frame)))
         between = _loaded_first(stages, work, besides_bytes=0)
         alone = _problem(between, footprints, work, room, keep_bytes=kept, frames=chunk_frames, lanes=lanes)
         problem = _with_patches(alone, work)
-        several = solve_reserved(within(problem, room, budget), wishes, device=room.device)
+        several = solve_reserved(within(problem, room, division.worker_bytes), wishes, device=room.device)
         if several is None:
             return
         if len(several.phases) > 1:
             several = replace(several, lanes=lanes)
-            yield _planned(
-                several, problem, work, room, workers, chunk_frames=chunk_frames, keep_bytes=kept, start_s=start_s
-            )
-        if chunk_frames == frames:
+            yield division.planned(several, problem, chunk_frames=chunk_frames, keep_bytes=kept, start_s=start_s)
+        if chunk_frames == division.frames:
             return
 
 
@@ -286,16 +347,12 @@ def _left_over_bytes(work: Work, keep_bytes: int) -> int:
     return _HEAP_BYTES + keep_bytes
 
 
-def _without_networks(work: Work, room: Room, workers: int) -> Iterator[Planned]:
+def _without_networks(division: _Division) -> Iterator[Planned]:
     """The only plan of so many workers where no stage runs a network, if it fits."""
-    frames = -(-work.frames // workers)
-    problem = _problem((), {}, work, room, keep_bytes=KEEP_BYTES[0], frames=frames)
-    if problem.base_bytes <= worker_bytes_of(room, workers):
-        chunk_frames = max(1, min(CHUNK_FRAMES, -(-frames // CHUNKS_A_WORKER)))
-        keep_bytes, plan = KEEP_BYTES[0], _no_network(problem)
-        yield _planned(
-            plan, problem, work, room, workers, chunk_frames=chunk_frames, keep_bytes=keep_bytes, start_s=0.0
-        )
+    problem = _problem((), {}, division.work, division.room, keep_bytes=KEEP_BYTES[0], frames=division.frames)
+    if problem.base_bytes <= division.worker_bytes:
+        plan, chunk_frames = _no_network(problem), division.chunk_frames
+        yield division.planned(plan, problem, chunk_frames=chunk_frames, keep_bytes=KEEP_BYTES[0], start_s=0.0)
 
 
 def _no_network(problem: Problem) -> Plan:
@@ -340,53 +397,6 @@ def _problem(
         stages=stages,
         host=Host(budget_bytes=0, base_bytes=host_process - spared + besides) if has_host else None,
     )
-
-
-def _planned(
-    plan: Plan,
-    problem: Problem,
-    work: Work,
-    room: Room,
-    workers: int,
-    *,
-    chunk_frames: int,
-    keep_bytes: int,
-    start_s: float,
-) -> Planned:
-    """A plan of one worker and one chunk, or of all of its frames, as that of the whole run."""
-    chunks = -(-work.frames // (problem.frames * workers))
-    has_host = problem.host is not None
-
-    def less(phase: Phase, peak_bytes: int) -> int:
-        """By how much workers hold less than one with the largest frame, since they have others."""
-        most = max(0, peak_bytes - _without_frames(problem, phase, work))
-        return sum(min(most, one) for one in work.less_bytes[:workers])
-
-    phases = tuple(
-        Phase(
-            placements=phase.placements,
-            peak_bytes=phase.peak_bytes
-            if has_host
-            else whole_peak_bytes(phase.peak_bytes, room, workers) - less(phase, phase.peak_bytes),
-            seconds=phase.seconds * chunks,
-            host_peak_bytes=whole_peak_bytes(phase.host_peak_bytes, room, workers) if has_host else 0,
-        )
-        for phase in plan.phases
-    )
-    whole = replace(
-        plan,
-        phases=phases,
-        chunk_frames=chunk_frames,
-        workers=workers,
-        keep_bytes=keep_bytes,
-        budget_bytes=room.budget_bytes if room.device_bytes is None else room.device_bytes,
-        peak_bytes=max(phase.peak_bytes for phase in phases),
-        seconds=sum(phase.seconds for phase in phases) + start_s * workers,
-        host_budget_bytes=room.budget_bytes if has_host else 0,
-        host_peak_bytes=max(phase.host_peak_bytes for phase in phases),
-    )
-    worker_bytes = worker_bytes_of(room, workers)
-    return Planned(plan=whole, share=plan, problem=within(problem, room, worker_bytes), worker_bytes=worker_bytes)
 
 
 def _without_frames(problem: Problem, phase: Phase, work: Work) -> int:

@@ -25,7 +25,7 @@ from faceloom.media.chunks import Chunk
 from faceloom.memory.budget import Budget
 from faceloom.memory.usage import peak_bytes
 from faceloom.messages import Answer, Died, Do, Done, Fatal, Lost, Reading, Starved
-from faceloom.store.frames import STARVED
+from faceloom.store.frames import STARVED, Counts
 from faceloom.store.rows import ChunkRows, FrameRow, Status
 from faceloom.store.store import Store
 from faceloom.supervisor.devices import DeviceRun, assemble_devices, leave_out, take_part
@@ -79,36 +79,36 @@ class Scheduler:
         self._should_stop = should_stop
         self._budget = budget
         self._nodes = nodes
-        self._devices = (
-            assemble_devices(order, store, pool, budget=self._budget, on_event=on_event)
-            if nodes is None
-            else take_part(nodes.first(), store, pool, on_event=on_event)
-        )
+        self._devices = self._first_devices(order)
         self._all_devices = list(self._devices)
         self._before_bytes = pool.peak_bytes  # what counting and measuring took
         self.predicted_peak_bytes = peak_bytes() + self._before_bytes
         counts = store.frames.counts()
         self._frames = counts.pending
+        self._meter = self._new_meter(order, counts)
         self._dealt_to = self._devices[0]
         self._begun: dict[int, float] = {}
         """When each chunk that is under way was given to its worker."""
         self._block = order.flow.detect_every
         self._queue = ChunkQueue(store.frames.pending(), self._chunk_frames, first=store.next_chunk, block=self._block)
-        networks = order.flow.networks
-        self._meter = ProgressMeter(
-            counts,
-            on_event,
-            drawn=[stage.name for stage in order.flow.stages if stage not in networks],
-            held_bytes=self._held_bytes,
-        )
         self._chunk_s = 0.0
         """How long the longest chunk took so far."""
         self._alone_since: float | None = None
         """Since when no node is left, and what the last one was lost over."""
         self._last_loss: Exception | None = None
-
         self.images: Counter[str] = Counter()
         """How many images each network was given, in chunks that have been committed."""
+
+    def _first_devices(self, order: Order) -> list[DeviceRun]:
+        """Those that are there when the run begins."""
+        if self._nodes is None:
+            return assemble_devices(order, self._store, self._pool, budget=self._budget, on_event=self._tell)
+        return take_part(self._nodes.first(), self._store, self._pool, on_event=self._tell)
+
+    def _new_meter(self, order: Order, counts: Counts) -> ProgressMeter:
+        networks = order.flow.networks
+        drawn = [stage.name for stage in order.flow.stages if stage not in networks]
+        return ProgressMeter(counts, self._tell, drawn=drawn, held_bytes=self._held_bytes)
 
     @property
     def cards(self) -> dict[str, CardSummary]:

@@ -105,25 +105,29 @@ class Survey:
         """The shapes that are left out, each with the kind of its sources."""
         self.refusal: BudgetError | None = None
         """Why they are left out."""
-        reading = [_reading(kind, shape) for kind, shape in shapes]
         self._canvas_of = _largest_canvas(order, [(shape.height, shape.width) for _, shape in shapes])
+        self._work = self._summed_up(shapes)
+        self._profiler = Profiler(order, target, pool, on_event)
+
+    def _summed_up(self, shapes: Sequence[tuple[SourceKind, Shape]]) -> Work:
+        order, frames = self._order, self._store.frames
+        reading = [_reading(kind, shape) for kind, shape in shapes]
         largest_bytes = max(shape.frame_bytes for _, shape in shapes)
-        self._work = Work(
-            frames=max(1, store.frames.counts().pending),
-            is_one_frame=store.frames.counts().pending == 1,
-            less_bytes=_less(store.frames.counted(), shapes, order.cores),
+        return Work(
+            frames=max(1, frames.counts().pending),
+            is_one_frame=frames.counts().pending == 1,
+            less_bytes=_less(frames.counted(), shapes, order.cores),
             frame_bytes=largest_bytes,
             heap_frame_bytes=_heap_frame_bytes(shape for _, shape in shapes),
             decoder_bytes=max(decoder for decoder, _ in reading),
             reading_bytes=max(*(moment for _, moment in reading), _writing_bytes(order.outputs, largest_bytes)),
             faces_a_frame=_expected_faces(order),
             kept_bytes_a_frame=_kept_bytes(order, largest_bytes),
-            decode_s=reading_s(store.frames.pixels()) * (order.seen.reading if order.seen else 1.0),
+            decode_s=reading_s(frames.pixels()) * (order.seen.reading if order.seen else 1.0),
             face_s=face_s(order.outputs),
             looks_a_frame=_looks_a_frame(order, self._canvas_of),
             has_videos=self.has_videos,
         )
-        self._profiler = Profiler(order, target, pool, on_event)
 
     @property
     def work(self) -> Work:
@@ -201,13 +205,16 @@ class Survey:
         return Planner(self._order, self._target, footprints, self._work, room)
 
 
+_Part = tuple[Survey, Planner, Planned]
+
+
 def plan_what_fits(
     survey: Survey,
     footprints_of: Callable[[Survey], Mapping[str, Footprint]],
     *,
     budget_bytes: int,
     device_bytes: int | None = None,
-) -> tuple[Survey, Planner, Planned]:
+) -> _Part:
     """The best plan for all frames, or else for all but the largest: one huge picture does not refuse the others.
 
     Raises:
@@ -215,7 +222,7 @@ def plan_what_fits(
             for; it says what all of them need.
     """
 
-    def attempt(some: Survey, footprints: Mapping[str, Footprint]) -> tuple[Survey, Planner, Planned]:
+    def attempt(some: Survey, footprints: Mapping[str, Footprint]) -> _Part:
         planner = some.planner(footprints, budget_bytes=budget_bytes, device_bytes=device_bytes)
         return some, planner, planner.plan()
 
@@ -231,23 +238,28 @@ def plan_what_fits(
         raise refusal  # no frame is given up for a wish
     if survey.nearly_fits(refusal, budget_bytes):
         raise refusal
+    best = _largest_part(survey, lambda some: attempt(some, footprints_of(some)))
+    if best is None or best[0].leaves_most_out:
+        raise refusal
+    best[0].refusal = refusal
+    return best
+
+
+def _largest_part(survey: Survey, attempt: Callable[[Survey], _Part]) -> _Part | None:
+    """What an attempt gives for as many frames as fit, the smallest first, found by halving; None if none do."""
     sizes = survey.sizes
     best = None
     low, high = 0, len(sizes) - 1  # the last does not fit
     while low < high:
         middle = (low + high) // 2 if best else 0  # where the smallest does not fit, nothing does
         try:
-            some = survey.up_to(sizes[middle])
-            best = attempt(some, footprints_of(some))
+            best = attempt(survey.up_to(sizes[middle]))
         except BudgetError:
             if best is None:
                 break
             high = middle
         else:
             low = middle + 1
-    if best is None or best[0].leaves_most_out:
-        raise refusal
-    best[0].refusal = refusal
     return best
 
 

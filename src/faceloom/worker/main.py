@@ -138,19 +138,7 @@ def _serve(requests: "queue.SimpleQueue[Request | BaseException]", speaker: _Spe
     while True:
         match requests.get():
             case Begin(job):
-                _prepare_libraries(job)
-                if not job.outputs.share:
-                    keep_private()
-                from faceloom.engines.heap import keep_freed
-                from faceloom.worker.worker import Worker
-
-                if job.trim_above_bytes:
-                    keep_freed()
-                if job.plan.lanes > 1:
-                    sys.setswitchinterval(_SWITCH_S)
-                worker = Worker(job, ProcessCeiling(job.worker_bytes))
-                speaker.held, speaker.every_s = worker.held, job.report_every_s
-                line = ChunkLine(worker, on_progress=speaker.count, say=speaker.say, on_error=requests.put)
+                line = _begin(job, requests, speaker)
             case Confine() as request:
                 ceiling = _confine(request)
             case Count() as request:
@@ -177,6 +165,23 @@ def _serve(requests: "queue.SimpleQueue[Request | BaseException]", speaker: _Spe
                 speaker.say(Measured(guess(request)))
             case BaseException() as error:
                 raise error
+
+
+def _begin(job: Job, requests: "queue.SimpleQueue[Request | BaseException]", speaker: _Speaker) -> ChunkLine:
+    """Makes this process a worker of a job."""
+    _prepare_libraries(job)
+    if not job.outputs.share:
+        keep_private()
+    from faceloom.engines.heap import keep_freed
+    from faceloom.worker.worker import Worker
+
+    if job.trim_above_bytes:
+        keep_freed()
+    if job.plan.lanes > 1:
+        sys.setswitchinterval(_SWITCH_S)
+    worker = Worker(job, ProcessCeiling(job.worker_bytes))
+    speaker.held, speaker.every_s = worker.held, job.report_every_s
+    return ChunkLine(worker, on_progress=speaker.count, say=speaker.say, on_error=requests.put)
 
 
 def _prepare_libraries(job: Job | None = None) -> int:

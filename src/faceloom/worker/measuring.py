@@ -112,6 +112,16 @@ class _Loaded:
     """The most that was held while the network was loaded."""
     host_spike_bytes: int
 
+    @property
+    def held_bytes(self) -> int:
+        """What the process holds since."""
+        return self.process_bytes + self.weights_bytes
+
+    @property
+    def spike(self) -> float:
+        """How much more that was, as a multiple of the weights."""
+        return max(0, self.spike_bytes - self.weights_bytes) / self.weights_bytes if self.weights_bytes else 0.0
+
 
 def _load(request: Measure, engine: Engine, memory: HeldMemory, ceiling: ProcessCeiling, now: Now) -> _Loaded:
     host = ProcessMemory()
@@ -136,45 +146,25 @@ def _load(request: Measure, engine: Engine, memory: HeldMemory, ceiling: Process
 
 
 def _measure(
-    request: Measure,
-    engine: Engine,
-    memory: HeldMemory,
-    item: Frame | Face,
-    ceiling: ProcessCeiling,
-    *,
-    start_s: float,
+    request: Measure, engine: Engine, memory: HeldMemory, item: Frame | Face, ceiling: ProcessCeiling, *, start_s: float
 ) -> Footprint:
     now = clock(on_processor=engine.memory is None)
     ceiling.tighten()
     loaded = _load(request, engine, memory, ceiling, now)
     copied = _Copied(loaded.network)
-
-    def call(batch: int) -> None:
-        ceiling.tighten()
-        try:
-            network_step(request.stage, copied, batch=batch).run([item] * batch)
-        except Exception as error:
-            if is_out_of_memory(error):  # whichever library has said so
-                raise MemoryError(str(error)) from error
-            raise
-
+    call = _call_of(request, copied, item, ceiling)
     held = _held(engine, memory, call, _taken(request.stage, BYTE_BATCHES), ceiling)
     fixed, per_item = fit({batch: one.peak_bytes for batch, one in held.items()})
     arena_fixed, arena_item = fit({batch: one.arena_bytes for batch, one in held.items()})
     switch_s = _switch_s(engine, now, reserved_bytes=arena_fixed + arena_item)
-    known = loaded.process_bytes + loaded.weights_bytes + fixed
-
-    def fits(batch: int) -> bool:
-        """Whether what is known by now leaves a batch below a ceiling that nothing but this process holds."""
-        return bool(engine.memory) or not request.worker_bytes or known + per_item * batch <= request.worker_bytes
-
+    # What is known by now may leave a batch below a ceiling that nothing but this process holds.
+    most = math.inf if engine.memory or not request.worker_bytes else request.worker_bytes - loaded.held_bytes - fixed
     offered = _taken(request.stage, TIMED_BATCHES)
-    batches = [batch for batch in offered if batch == 1 or (len(held) > 1 and fits(batch))]
+    batches = [batch for batch in offered if batch == 1 or (len(held) > 1 and per_item * batch <= most)]
     timed = time_batches(call, batches, (lambda: engine.busy_s) if engine.busy_s else now)
-    weights = loaded.weights_bytes
     footprint = Footprint(
-        weights_bytes=weights,
-        load_spike=max(0, loaded.spike_bytes - weights) / weights if weights else 0.0,
+        weights_bytes=loaded.weights_bytes,
+        load_spike=loaded.spike,
         load_s=loaded.load_s,
         fixed_bytes=fixed,
         item_bytes=per_item,
@@ -191,10 +181,23 @@ def _measure(
     if engine.memory is None:
         return footprint
     limited = request.device_bytes if timed.was_refused or len(held) < len(offered[:2]) else 0
-    most = _most_held(engine, memory, call, timed.batch_s, ceiling)
-    found = _of_two_memories(replace(footprint, limited_bytes=limited), loaded, held, *most)
+    largest = _most_held(engine, memory, call, timed.batch_s, ceiling)
+    found = _of_two_memories(replace(footprint, limited_bytes=limited), loaded, held, *largest)
     beside_s = _host_item_s(engine, call, timed.batch_s) if engine.busy_s else 0.0
     return _side_by_side(found, beside_s, ahead_bytes=AHEAD * copied.item_bytes)
+
+
+def _call_of(request: Measure, network: Network, item: Frame | Face, ceiling: ProcessCeiling) -> _Call:
+    def call(batch: int) -> None:
+        ceiling.tighten()
+        try:
+            network_step(request.stage, network, batch=batch).run([item] * batch)
+        except Exception as error:
+            if is_out_of_memory(error):  # whichever library has said so
+                raise MemoryError(str(error)) from error
+            raise
+
+    return call
 
 
 def _host_item_s(engine: Engine, call: _Call, batches: Iterable[int]) -> float:

@@ -116,10 +116,9 @@ class Worker:
         """Returns everything found in a chunk; chips and overlays are written below `folder`.
 
         `known` are the faces of its frames where the flow finds none, `leads` the frames that are read besides, so that
-        faces can be followed from them. `on_read` is called when all of it has been read;
-        a worker that can read ahead may be given the next chunk then, by another thread.
-
-        When the plan's bound on what is kept is reached, the chunk ends there: its last frames have no rows.
+        faces can be followed from them. `on_read` is called when all of it has been read; a worker that can read ahead
+        may be given the next chunk then, by another thread. When the plan's bound on what is kept is reached, the chunk
+        ends there: its last frames have no rows.
 
         Raises:
             StarvedError: a single item does not get the memory that it needs.
@@ -127,27 +126,11 @@ class Worker:
         """
         started, processor = time.perf_counter(), time.process_time()
         notes = ChunkNotes(on_progress, on_read)
-        if self._follower is not None:
-            self._follower.leads = frozenset(FrameId(span.source.name, i) for span in leads for i in span.indexes)
-        outputs = self._job.outputs
-        flow = self._job.flow
-        keep_bytes = self._job.plan.keep_bytes or None
-        if self._job.derivation is not None:
-            results = self._derive(self._job.derivation, chunk, folder, notes, keep_bytes=keep_bytes)
-        else:
-            finish = FinishStep(
-                flow=flow, models=flow.digests, outputs=outputs, places=WorkPlaces(folder), people=self._job.people
-            )
-            notes.told = told_by_chips(chunk.spans) if self._job.aligned else {}
-            source = self._frames(chunk.spans, notes, by_frame(known), leads)
-            results = self.run_phases(source, last_step=finish, keep_bytes=keep_bytes, notes=notes)
+        results = self._find(chunk, folder, notes, known, leads)
         faces = sorted((row for row in results if isinstance(row, FaceRow)), key=lambda row: (row.frame, row.index))
         rows = _frame_rows(results, but=leads)
-        if outputs.overlay:
-            kept = [face for face in faces if face.rejected is None]
-            overlay = OverlayStep(faces=by_frame(kept), outputs=outputs, folder=folder)
-            notes.on_progress = unheard
-            results += self._pipeline(self._frames(split(chunk.spans, len(rows))[0], notes), [overlay], notes)
+        if self._job.outputs.overlay:
+            results += self._overlay(split(chunk.spans, len(rows))[0], faces, folder, notes)
             rows = _frame_rows(results)
         return ChunkRows(
             number=chunk.number,
@@ -160,9 +143,30 @@ class Worker:
             processor_s=time.process_time() - processor,
         )
 
-    def _derive(
-        self, derivation: Derivation, chunk: Chunk, folder: Path, notes: ChunkNotes, *, keep_bytes: int | None
+    def _find(
+        self, chunk: Chunk, folder: Path, notes: ChunkNotes, known: Sequence[Face], leads: Sequence[Span]
     ) -> list[Any]:
+        """The rows of the faces that the flow finds, or of those that are known, here or to another store."""
+        job = self._job
+        if job.derivation is not None:
+            return self._derive(job.derivation, chunk, folder, notes)
+        if self._follower is not None:
+            self._follower.leads = frozenset(FrameId(span.source.name, i) for span in leads for i in span.indexes)
+        finish = FinishStep(
+            flow=job.flow, models=job.flow.digests, outputs=job.outputs, places=WorkPlaces(folder), people=job.people
+        )
+        notes.told = told_by_chips(chunk.spans) if job.aligned else {}
+        source = self._frames(chunk.spans, notes, by_frame(known), leads)
+        return self.run_phases(source, last_step=finish, keep_bytes=job.plan.keep_bytes or None, notes=notes)
+
+    def _overlay(self, spans: Sequence[Span], faces: Sequence[FaceRow], folder: Path, notes: ChunkNotes) -> list[Any]:
+        """What comes of drawing the faces that are kept on their frames, which are read again."""
+        kept = [face for face in faces if face.rejected is None]
+        step = OverlayStep(faces=by_frame(kept), outputs=self._job.outputs, folder=folder)
+        notes.on_progress = unheard
+        return self._pipeline(self._frames(spans, notes), [step], notes)
+
+    def _derive(self, derivation: Derivation, chunk: Chunk, folder: Path, notes: ChunkNotes) -> list[Any]:
         """The rows of the faces that another store knows, with new chips."""
         notes.on_progress(0, 0)
         with stored_faces(derivation.folder, raw=derivation.raw, smooth=derivation.smooth) as found:
@@ -174,6 +178,7 @@ class Worker:
                 places=WorkPlaces(folder),
                 people=self._job.people,
             )
+            keep_bytes = self._job.plan.keep_bytes or None
             results = self._pipeline(self._frames(chunk.spans, notes), [step], notes, keep_bytes=keep_bytes)
         notes.kept_bytes = sum(map(self._size_of, results))
         return results
