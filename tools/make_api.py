@@ -41,6 +41,8 @@ CONFIG = {
     "show_signature_annotations": True,
     "summary": False,
 }
+_ONE_ANSWER: griffe.GoogleOptions = {"returns_multiple_items": False, "returns_named_value": False}
+"""What is said of an answer may go over several lines."""
 INTRODUCTION = """\
 # The library
 
@@ -61,7 +63,9 @@ def main() -> int:
 
 def _page() -> Iterator[str]:
     public = {name: getattr(faceloom, name) for name in faceloom.__all__}
-    tree = griffe.load("faceloom", search_paths=[ROOT / "src"], docstring_parser="google")
+    tree = griffe.load(
+        "faceloom", search_paths=[ROOT / "src"], docstring_parser="google", docstring_options=_ONE_ANSWER
+    )
     functions = {name: value for name, value in public.items() if inspect.isfunction(value)}
     classes = {name: value for name, value in public.items() if inspect.isclass(value)}
     errors = {name: value for name, value in classes.items() if issubclass(value, Exception)}
@@ -96,7 +100,8 @@ def _function(tree: Any, function: Callable[..., Any]) -> str:
         parameters=griffe.Parameters(*(_parameter(one, written.parameters) for one in parameters)),
         returns=str(written.returns),
     )
-    shown.docstring = griffe.Docstring(inspect.getdoc(function) or "", parser="google", parent=shown)
+    text = inspect.getdoc(function) or ""
+    shown.docstring = griffe.Docstring(text, parser="google", parser_options=_ONE_ANSWER, parent=shown)
     return _rendered(shown)
 
 

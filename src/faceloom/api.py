@@ -516,8 +516,9 @@ def plan(
 ) -> Forecast:
     """Plans what `extract` would do with the same arguments: frames are counted, and a few of them looked at.
 
-    How long a run takes depends on how many faces there are and on how dear reading is. So the detector is run on up to
-    32 frames, if it has been measured on this machine; with `look=False` nothing is run.
+    A budget that is too small is part of the answer. How long a run takes depends on how many faces there are and on
+    how dear reading is. So the detector is run on up to 32 frames, if it has been measured on this machine; with
+    `look=False` nothing is run.
 
     Args:
         inputs: files or folders, as for `extract`.
@@ -525,7 +526,7 @@ def plan(
         options: as docs/options.md lists them.
 
     Raises:
-        As `extract`; a budget that is too small is part of the answer.
+        TypeError, RequestError, MediaError, WeightsError, StageError: as `extract`.
     """
     budgets = [size for item in options["what_if"] if (size := budget_bytes_of(item)) is not None]
     order = _flow_order(options, _outputs(options), on_event=on_event)
@@ -650,7 +651,8 @@ def passes(
         The run; its `plan` is made when the `with` block begins.
 
     Raises:
-        As `stream`; when the block begins, that the work does not fit.
+        TypeError, RequestError, WeightsError, StageError: as `stream`.
+        BudgetError: when the block begins, the work does not fit; the message says what would do.
     """
     from faceloom.live_runs import PassRun
 

@@ -75,7 +75,7 @@ def find_people(order: Order, wanted: Wanted, *, on_event: OnEvent) -> People:
     """Finds the faces of the people that are wanted.
 
     Raises:
-        As `find_references`.
+        RequestError, FaceloomError: as `find_references`.
     """
     found = find_references(order, [*wanted.like, *wanted.unlike], on_event=on_event)
 
