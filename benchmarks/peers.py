@@ -71,7 +71,9 @@ def main() -> None:
     known = sets(chosen.data)
     verdicts: list[Sequence[str]] = []
     seen: dict[str, Tally] = {}
-    with environment(PLUGINS) as env:
+    OUT.mkdir(exist_ok=True)
+    # All results stay until the end: ext4 is slow to make files where others have just been removed.
+    with environment(PLUGINS) as env, tempfile.TemporaryDirectory(dir=OUT) as place:
         for contest in contests(env):
             if chosen.only and contest.key not in chosen.only:
                 continue
@@ -79,7 +81,7 @@ def main() -> None:
             shown = input_of(contest, chosen.frames, known, chosen.data)
             print(f"## {contest.title}: {shown.name}\n\n`--only {contest.key}`. {contest.leaves_out}\n")
             print(f"{', '.join(contest.environment.packages)}\n", flush=True)
-            results = compete(contest, shown, rounds=chosen.rounds, known=known, seen=seen)
+            results = compete(contest, shown, Path(place), rounds=chosen.rounds, known=known, seen=seen)
             print(f"{speed(contest, results, shown)}\n{accuracy(results)}", flush=True)
             verdicts += verdict(contest, results)
     columns = ("contest", "peer", "faceloom", "times as fast", "asked", "peak MiB", "peer's", "recall", "holds")
@@ -109,22 +111,29 @@ def input_of(contest: Contest, frames: int, known: Sequence[KnownFaces], data: P
 
 
 def compete(
-    contest: Contest, shown: KnownFaces, *, rounds: int, known: Sequence[KnownFaces], seen: dict[str, Tally]
+    contest: Contest,
+    shown: KnownFaces,
+    place: Path,
+    *,
+    rounds: int,
+    known: Sequence[KnownFaces],
+    seen: dict[str, Tally],
 ) -> list[Result]:
     """Every program of a contest on its input, in turns; then what each finds in the known sets.
 
     Args:
+        place: where results are written, each into a folder of its own.
         seen: what has been found in known sets before, by command; is added to.
     """
     programs = [*contest.peers, *contest.ours]
     single = one_of(shown) if shown.source.is_dir() else jpegs(1).source
     for program in programs:
-        run(program, single)  # what is read, and what ours measures, for the first time
-    singles = [run(program, single)[0] for program in programs]
-    turns = [[run(program, shown.source) for program in programs] for _ in range(rounds)]
+        run(program, single, place)  # what is read, and what ours measures, for the first time
+    singles = [run(program, single, place)[0] for program in programs]
+    turns = [[run(program, shown.source, place) for program in programs] for _ in range(rounds)]
     found = [run_found for _, run_found in turns[0]]
     tallies = {
-        program.name: {shown.name: shown.tally(here)} | {one.name: look(program, one, seen) for one in known}
+        program.name: {shown.name: shown.tally(here)} | {one.name: look(program, one, place, seen) for one in known}
         for program, here in zip(programs, found, strict=True)
         if program.finder is program and program.parts == 1
     }
@@ -140,21 +149,20 @@ def compete(
     ]
 
 
-def look(program: Program, known: KnownFaces, seen: dict[str, Tally]) -> Tally:
+def look(program: Program, known: KnownFaces, place: Path, seen: dict[str, Tally]) -> Tally:
     """What a program finds in a known set, unless the same command has been there before."""
     command = str(program.commands(known.source, Path()))
     if command not in seen:
-        _, found = run(program, known.source)
+        _, found = run(program, known.source, place)
         seen[command] = known.tally(found)
     return seen[command]
 
 
-def run(program: Program, source: Path) -> tuple[Cost, Found]:
+def run(program: Program, source: Path, place: Path) -> tuple[Cost, Found]:
     """What one run costs and finds."""
-    with tempfile.TemporaryDirectory(dir=OUT) as folder:
-        out = Path(folder)
-        cost = measure(program.commands(source, out), env=program.env)
-        return cost, program.found(out)
+    out = Path(tempfile.mkdtemp(dir=place))
+    cost = measure(program.commands(source, out), env=program.env)
+    return cost, program.found(out)
 
 
 def speed(contest: Contest, results: Sequence[Result], shown: KnownFaces) -> str:
