@@ -17,7 +17,7 @@ from faceloom.store.folder import DATABASE
 from faceloom.store.reading import read_faces
 from faceloom.store.rows import ChunkRows, FrameRow, Status
 from faceloom.store.store import Store
-from store.made_results import CLIP, face_of, write_media, write_result
+from store.made_results import CLIP, CONFIG, commit, face_of, take_up, write_media, write_result
 
 ANN, BOB, CROWD, NOBODY = "ann_in_july.png", "bob.png", "deep/crowd.jpg", "nobody.jpg"
 UNET = "mask/unet"
@@ -170,6 +170,20 @@ def test_lost_chips_of_this_runs_sources_are_to_be_made_again(tmp_path: Path, st
     assert store.again.stages(store.run_id) == ["chips"]
     store.do_again(["chips"])
     assert sorted(waiting(store)) == [(BOB, 0), (CROWD, 0), (CLIP, 1)]
+
+
+def test_chips_that_were_just_written_are_looked_at_by_the_next_run(tmp_path: Path) -> None:
+    media, out = write_media(tmp_path / "in"), tmp_path / "out"
+    with Store(out) as store:
+        store.configuration.use(CONFIG)
+        store.begin_run(versions={})
+        take_up(store, media, [BOB])
+        commit(store, [face_of(FrameId(BOB, 0), 0)], overlays=False, names=[BOB])
+        (out / f"chips/{BOB}/000000_0.jpg").unlink()
+        assert not store.find_lost_chips()
+    with Store(out) as store:
+        begin(store, media / BOB)
+        assert store.find_lost_chips()
 
 
 def test_lost_chips_of_other_sources_are_left_alone(tmp_path: Path, store: Store) -> None:

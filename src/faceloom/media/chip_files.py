@@ -117,7 +117,7 @@ def read_chip_metadata(path: Path) -> dict[str, Any]:
 def is_whole(path: Path) -> bool:
     """Whether a chip file is there and ends as its format ends; what is in between is not read."""
     try:
-        with path.open("rb") as file:
+        with path.open("rb", buffering=0) as file:
             head = file.read(_HEAD_BYTES)
             size = file.seek(0, os.SEEK_END)
             file.seek(max(0, size - len(_PNG_END)))

@@ -6,13 +6,14 @@ end of any kind is a query here too.
 
 import os
 import sqlite3
+import stat
 from collections.abc import Collection, Iterator, Sequence
 from pathlib import Path
 
 from faceloom.errors import StoreError
 from faceloom.media.chip_files import is_whole
 from faceloom.media.sources import Shape, SourceKind
-from faceloom.store.places import file_below
+from faceloom.store.places import WorkPlaces
 
 _LOOK = "look/"
 CHIP_FILES = "chips"
@@ -60,14 +61,18 @@ class Again:
         found = self._db.execute(query, (run_id,))
         return [stage for (stage,) in found if not stage.startswith(_LOOK)]
 
-    def add_chips(self, folder: Path, *, run_id: int) -> None:
-        """Every frame of this run's sources with a chip that is not there, or not whole, is to have its chips again."""
+    def add_chips(self, folder: Path, *, run_id: int, last_face: int) -> None:
+        """Every frame of this run's sources with a chip that is not there, or not whole, is to have its chips again.
+
+        Of faces up to `last_face`, those that were there before: what was written since is whole.
+        """
         query = (
             "SELECT source_id, frame_idx, chip FROM face JOIN source ON source.id = source_id"
-            " WHERE run_id = ? AND chip IS NOT NULL AND rejected IS NULL"
+            " WHERE run_id = ? AND face.id <= ? AND chip IS NOT NULL AND rejected IS NULL"
         )
-        chips = self._db.execute(query, (run_id,))
-        lost = {(source_id, index) for source_id, index, chip in chips if not _is_whole(folder, chip)}
+        chips = self._db.execute(query, (run_id, last_face))
+        places = WorkPlaces(folder)
+        lost = {(source_id, index) for source_id, index, chip in chips if not _is_whole(places, chip)}
         rows = ((*frame, CHIP_FILES) for frame in sorted(lost))
         self._db.executemany("INSERT OR IGNORE INTO again (source_id, frame_idx, stage) VALUES (?, ?, ?)", rows)
 
@@ -133,9 +138,10 @@ class Again:
             yield at, name, Path(os.fsdecode(path)), size_bytes, mtime_ns, sha256
 
 
-def _is_whole(folder: Path, chip: str) -> bool:
+def _is_whole(places: WorkPlaces, chip: str) -> bool:
     """Whether a chip is there and whole; what lies elsewhere, or is no file, is none of ours."""
     try:
-        return is_whole(file_below(folder, chip))
-    except StoreError:
+        place = places.place(chip)
+        return stat.S_ISREG(place.lstat().st_mode) and is_whole(place)
+    except (OSError, StoreError):
         return False

@@ -45,6 +45,8 @@ class Store:
         self.folder = folder
         self._share = share
         self._round = Round()
+        self._last_face = 0
+        """The greatest id of a face when the store was opened."""
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
@@ -71,6 +73,7 @@ class Store:
             self._adoption = Adoption(self._db, self.folder)
             self._intake = Intake(self._db, self.folder, self._round)
             check_rows(self._db, self.folder)
+            self._last_face = int(self._db.execute("SELECT coalesce(max(id), 0) FROM face").fetchone()[0])
             recover_files(self.folder, self._is_committed)
             remove_below(self.folder, SCRATCH)  # what a kill has left
             self._stack = stack.pop_all()
@@ -148,9 +151,12 @@ class Store:
         self.do_again([look_name(number)], look=number, sources_of=self.run_id)
 
     def find_lost_chips(self) -> bool:
-        """Lists the chips of this run's sources that are not there, or not whole; whether there are any to be made."""
+        """Lists the chips of this run's sources that are not there, or not whole; whether there are any to be made.
+
+        Those that were written since the store was opened are not looked at again.
+        """
         with transaction(self._db):
-            self.again.add_chips(self.folder, run_id=self.run_id)
+            self.again.add_chips(self.folder, run_id=self.run_id, last_face=self._last_face)
         return CHIP_FILES in self.again.stages(self.run_id)
 
     def adopt(self, given: Path, *, raw: bool = False, smooth: bool = False) -> None:
