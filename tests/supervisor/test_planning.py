@@ -180,13 +180,10 @@ def test_a_heap_is_loose_only_where_a_worker_has_room_for_it_and_costs_no_worker
         assert made.trim_above_bytes + work.heap_frame_bytes <= made.share.peak_bytes + made.loose_heap_bytes
 
 
-def test_no_heap_is_loose_where_frames_are_too_large_to_be_kept() -> None:
-    large = plan(4 * GIB, replace(WORK, frame_bytes=24 * MIB))
-    small = plan(4 * GIB, replace(WORK, heap_frame_bytes=WORK.frame_bytes))
-    assert large is not None
-    assert small is not None
-    assert not large.loose_heap_bytes
-    assert small.loose_heap_bytes
+def test_a_heap_keeps_hardly_more_than_a_frame_takes_where_frames_are_too_large_to_be_kept() -> None:
+    made = [plan(4 * GIB, replace(WORK, frame_bytes=24 * MIB, has_videos=has)) for has in (False, True)]
+    assert [planned and planned.loose_heap_bytes for planned in made] == [2 * MIB, 2 * MIB]
+    assert [planned and planned.trim_above_bytes - planned.share.peak_bytes for planned in made] == [2 * MIB, 2 * MIB]
 
 
 @given(works, st.integers(100 * MIB, 2 * GIB))

@@ -41,6 +41,10 @@ _LOOSE_HEAP_OF_VIDEOS_BYTES = 10 * MIB
 """What a loose heap keeps beyond that between two steps, at most: whatever is more it gives back, and soon takes again,
 which with 5 MiB beside a decoder costs 2 of a frame's 42 CPU-ms (measured).
 """
+_LOOSE_HEAP_OF_LARGE_BYTES = 2 * MIB
+"""The same where frames are larger than what a heap keeps: the blocks beside them fit into what a frame takes, which is
+free between two (measured: no more is held, and four of five page faults of photos go).
+"""
 _PROCESS_BYTES = 112 * MIB
 """What a worker that runs no network holds with everything imported (measured: 107 to 110 MiB)."""
 _NO_NETWORK_S = 0.016
@@ -143,10 +147,12 @@ def _with_loose_heap(planned: Planned, work: Work) -> Planned:
     """The same plan with heaps that keep what is freed, if frames are small enough and there is room for the holes."""
     # The next frame may not fit into the hole that the one before has left, since small blocks lie in it by then.
     loose = _LOOSE_HEAP_OF_VIDEOS_BYTES if work.has_videos else _LOOSE_HEAP_BYTES
+    if not work.heap_frame_bytes:
+        loose = _LOOSE_HEAP_OF_LARGE_BYTES
     holes = loose + work.heap_frame_bytes
     share, plan = planned.share, planned.plan
     held = share.host_peak_bytes or share.peak_bytes
-    if not work.heap_frame_bytes or held + holes > planned.worker_bytes:
+    if held + holes > planned.worker_bytes:
         return planned
     planned = replace(planned, loose_heap_bytes=holes, trim_above_bytes=held + loose)
     more = plan.workers * holes
