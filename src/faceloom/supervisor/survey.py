@@ -20,7 +20,7 @@ from faceloom.solver.subsets import planning_bytes
 from faceloom.store.frames import Counts
 from faceloom.supervisor.costs import WAITING_LANES, Work
 from faceloom.supervisor.host_seconds import face_s, reading_s
-from faceloom.supervisor.planning import Planned
+from faceloom.supervisor.planning import KEEP_BYTES, Planned
 from faceloom.supervisor.profiling import Profiler, network_shape
 from faceloom.supervisor.replanning import Planner
 from faceloom.supervisor.rooms import Room
@@ -159,7 +159,12 @@ class Survey:
     @property
     def _supervisor_bytes(self) -> int:
         """What this process may come to hold on the machine that is planned for."""
-        return 0 if self._target.node else _supervisor_bytes() + planning_bytes(len(self._order.flow.stages))
+        if self._target.node:
+            return 0
+        flow = self._order.flow
+        # Where there are masks in a chunk's rows, as much as a worker keeps of them (of 70 faces 2 MiB were measured).
+        rows_bytes = KEEP_BYTES[0] if any(stage in flow.networks for stage in flow.of("mask")) else 0
+        return _supervisor_bytes() + planning_bytes(len(flow.stages)) + rows_bytes
 
     def up_to(self, most_bytes: int) -> "Survey":
         """A survey of the frames that take no more than `most_bytes`."""
