@@ -1,8 +1,10 @@
 """Usage: how much memory this process holds."""
 
+import os
 import re
 import resource
 import sys
+from functools import lru_cache
 from pathlib import Path
 
 from faceloom.units import KIB
@@ -10,6 +12,8 @@ from faceloom.units import KIB
 _PROCESS = Path("/proc/self")
 _FORGET_PEAK = "5"  # man proc, clear_refs
 _RESIDENT, _DATA = 1, 5  # man proc, /proc/pid/statm
+_STATM_BYTES = 256
+"""More than its seven numbers take."""
 _PAGE_BYTES = resource.getpagesize()
 
 
@@ -60,12 +64,24 @@ def reset_peak() -> None:
 
 
 def _statm(field: int, pid: int | None = None) -> int:
-    """One of the sizes that cost a process least to be asked for: 6 microseconds (measured), 13 by way of a `Path`."""
+    """One of the sizes that cost a process least to be asked for: 13 microseconds by way of a `Path` (measured), 6 by a
+    file that is opened for it, 2 by one that stays open, as that of this process does.
+    """
     try:
-        with open(f"/proc/{pid or 'self'}/statm", "rb", buffering=0) as file:  # noqa: PTH123
-            return int(file.read().split()[field]) * _PAGE_BYTES
+        if pid is None:
+            told = os.pread(_own_statm(os.getpid()), _STATM_BYTES, 0)
+        else:
+            with open(f"/proc/{pid}/statm", "rb", buffering=0) as file:  # noqa: PTH123
+                told = file.read()
+        return int(told.split()[field]) * _PAGE_BYTES
     except (OSError, IndexError):  # not Linux, or the process is gone
         return 0
+
+
+@lru_cache(maxsize=1)
+def _own_statm(pid: int) -> int:
+    """An open file that tells of this process; of its child another one does."""
+    return os.open(f"/proc/{pid}/statm", os.O_RDONLY)
 
 
 def _status(field: str, pid: int | None = None) -> int | None:
