@@ -172,6 +172,19 @@ def test_lost_chips_of_this_runs_sources_are_to_be_made_again(tmp_path: Path, st
     assert sorted(waiting(store)) == [(BOB, 0), (CROWD, 0), (CLIP, 1)]
 
 
+@pytest.mark.parametrize(
+    "chip", [b"chips/bob.png/000000_0.jpg", "/etc/hostname", "chips/pipe", "chips/link", "chips", ""]
+)
+def test_what_is_no_chip_of_ours_is_made_again_whoever_has_named_it(
+    chip: str | bytes, tmp_path: Path, store: Store
+) -> None:
+    os.mkfifo(tmp_path / "out/chips/pipe")
+    (tmp_path / "out/chips/link").symlink_to(tmp_path / "out/chips/bob.png/000000_0.jpg")
+    with closing(sqlite3.connect(tmp_path / "out" / DATABASE)) as db, db:
+        db.execute("UPDATE face SET chip = ? WHERE chip = 'chips/bob.png/000000_0.jpg'", (chip,))
+    assert store.find_lost_chips()
+
+
 def test_chips_that_were_just_written_are_looked_at_by_the_next_run(tmp_path: Path) -> None:
     media, out = write_media(tmp_path / "in"), tmp_path / "out"
     with Store(out) as store:

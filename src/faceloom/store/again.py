@@ -138,7 +138,7 @@ class Again:
             yield at, name, Path(os.fsdecode(path)), size_bytes, mtime_ns, sha256
 
 
-def _is_whole(places: WorkPlaces, chip: str) -> bool:
+def _is_whole(places: WorkPlaces, chip: object) -> bool:
     """Whether a chip is there and whole; what lies elsewhere, or is no file, is none of ours."""
     try:
         place = places.place(chip)

@@ -42,13 +42,13 @@ class WorkPlaces:
         self._ways: dict[str, Path] = {}
         """Of what stands before the last slash, the folder that it names."""
 
-    def place(self, told: str) -> Path:
+    def place(self, told: object) -> Path:
         """The place that a path below the folder names, as `place_below` gives it.
 
         Raises:
             StoreError: it does not lie below the folder.
         """
-        way, _, name = told.rpartition("/")
+        way, _, name = told.rpartition("/") if isinstance(told, str) else ("", "", "")
         if name in {"", ".", ".."} or "\0" in name:
             return place_below(self._folder, told)
         if way not in self._ways:
