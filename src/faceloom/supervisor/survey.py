@@ -211,6 +211,7 @@ class Survey:
 
 
 _Part = tuple[Survey, Planner, Planned]
+"""The frames that are done, and the best plan for them."""
 
 
 def plan_what_fits(
