@@ -7,6 +7,7 @@ from typing import Protocol
 from faceloom.engines.runtime import CPU
 from faceloom.errors import BudgetError, FaceloomError, StageError
 from faceloom.events import DEVICE_LOST, TRIED_ANYWAY, Notice, OnEvent
+from faceloom.flow import Flow
 from faceloom.geometry.chips import WAITING_BYTES
 from faceloom.job import EngineJob, Job, Order
 from faceloom.memory.budget import Budget
@@ -96,8 +97,6 @@ class DeviceRun:
         """Starts workers under a plan; those of another one have been stopped."""
         self.planned, self.wanted = planned, None
         plan = planned.plan
-        finds_faces = bool(self._order.flow.of("detect"))
-        waiting = max((p.batch for p in plan.phases[0].placements if finds_faces), default=1)
         arena = max(_LEAST_ARENA_BYTES, planned.worker_bytes - planned.host_base_bytes)
         device = planned.device_bytes
         base = self.planner.base_bytes
@@ -107,7 +106,7 @@ class DeviceRun:
             weights=self._order.weights,
             plan=plan,
             outputs=self._order.outputs,
-            in_flight_bytes=_in_flight_bytes(plan.lanes, waiting, self.planner.frame_bytes),
+            in_flight_bytes=_in_flight_bytes(plan, self._order.flow, self.planner.frame_bytes),
             read_bytes=self.planner.frame_bytes if plan.lanes > 1 else 0,
             engine=EngineJob(
                 runtime=self.target.inside,
@@ -173,14 +172,19 @@ class DeviceRun:
         return EngineJob(runtime=on_host, arena_bytes=arena_bytes, reserve_bytes=reserves)
 
 
-def _in_flight_bytes(lanes: int, together: int, frame_bytes: int) -> int:
-    """What may be in flight in a worker before it reads another frame, of which a detector takes so many together.
+def _in_flight_bytes(plan: Plan, flow: Flow, frame_bytes: int) -> int:
+    """What may be in flight in a worker before it reads another frame.
 
-    One lane reads when all frames but one are there, and what is planned has little room for patches beside them all.
+    One lane reads while a frame is wanting of those that a detector takes together; faces that wait beside them for a
+    call of several may hold `WAITING_BYTES`, since what is planned has no room for another frame.
     """
-    if lanes > 1:
-        return lanes * together * frame_bytes
-    return (together - 1) * frame_bytes + min(frame_bytes, WAITING_BYTES)
+    first = plan.phases[0].placements
+    detectors = {stage.name for stage in flow.of("detect")}
+    frames = max((placement.batch for placement in first if placement.stage in detectors), default=1)
+    most = max((placement.batch for placement in first if detectors), default=1)
+    if plan.lanes > 1:
+        return plan.lanes * most * frame_bytes
+    return (frames - 1) * frame_bytes + min(most * frame_bytes, WAITING_BYTES)
 
 
 def _within(reserves: Sequence[int], arena_bytes: int) -> tuple[int, ...]:
