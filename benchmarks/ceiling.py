@@ -13,6 +13,7 @@ import argparse
 import json
 import os
 import re
+import shlex
 import shutil
 import subprocess
 import sys
@@ -205,8 +206,10 @@ def named_bytes(words: str) -> int:
 class Bench:
     """Runs cases, and keeps what it has learnt of them."""
 
-    def __init__(self, scratch: Path) -> None:
+    def __init__(self, scratch: Path, also: Sequence[str] = ()) -> None:
+        """Cases in a folder; `also` are more flags for all of them."""
         self._scratch = scratch
+        self._also = also
         self._cache = scratch / "cache"
         self.env = {**os.environ, "FACELOOM_CACHE": str(self._cache)}
 
@@ -237,7 +240,7 @@ class Bench:
             shutil.rmtree(self._cache / "footprints", ignore_errors=True)
         asked = None if asked is None else asked // MIB * MIB
         with tempfile.TemporaryDirectory(dir=self._scratch) as out:
-            flags = [*FLOWS[flow], *(["--memory", f"{asked // MIB}MiB"] if asked else [])]
+            flags = [*FLOWS[flow], *self._also, *(["--memory", f"{asked // MIB}MiB"] if asked else [])]
             source = make(name, self._scratch / "inputs")
             answer, watch, code, seconds = run(["extract", str(source), "--out", out, *flags, "--json"], self.env)
         events = {kind: count for kind, count in answer.get("events", {}).items() if count}
@@ -289,9 +292,10 @@ def main() -> None:
     parser.add_argument("--budgets", default="smallest,less,+10%,x2,none")
     parser.add_argument("--cold", action="store_true", help="with nothing measured before each run")
     parser.add_argument("--scratch", type=Path, default=SCRATCH)
+    parser.add_argument("--also", default="", help="more flags, as in '--batch align=8!': what is fastest elsewhere")
     chosen = parser.parse_args()
     chosen.scratch.mkdir(parents=True, exist_ok=True)
-    bench = Bench(chosen.scratch)
+    bench = Bench(chosen.scratch, shlex.split(chosen.also))
     rows: list[Row] = []
     print(HEAD, flush=True)
     for name, flow in product(_chosen(chosen.inputs, tuple(INPUTS)), _chosen(chosen.flows, tuple(FLOWS))):
