@@ -178,10 +178,10 @@ def _in_flight_bytes(plan: Plan, flow: Flow, frame_bytes: int) -> int:
     One lane reads while a frame is wanting of those that a detector takes together; faces that wait beside them for a
     call of several may hold `WAITING_BYTES`, since what is planned has no room for another frame.
     """
-    first = plan.phases[0].placements
-    detectors = {stage.name for stage in flow.of("detect")}
+    detectors = [stage.name for stage in flow.of("detect")]
+    first = plan.phases[0].placements if detectors else ()
     frames = max((placement.batch for placement in first if placement.stage in detectors), default=1)
-    most = max((placement.batch for placement in first if detectors), default=1)
+    most = max((placement.batch for placement in first), default=1)
     if plan.lanes > 1:
         return plan.lanes * most * frame_bytes
     return (frames - 1) * frame_bytes + min(most * frame_bytes, WAITING_BYTES)
