@@ -21,8 +21,9 @@ from faceloom.options.stages import PathLike
 from faceloom.orders.inputs import existing
 from faceloom.pipeline.lanes import StarvedError
 from faceloom.solver.plan import Plan
+from faceloom.supervisor.costs import frames_together
 from faceloom.supervisor.forecast import with_inputs
-from faceloom.supervisor.in_process import UNKNOWN_FRAMES, Alike, frames_together, plan_here
+from faceloom.supervisor.in_process import UNKNOWN_FRAMES, Alike, plan_here
 from faceloom.targets import read_budget
 from faceloom.worker.passes import Pass, PassWorker
 
@@ -61,7 +62,7 @@ class PassRun:
         listing, self._inputs = _listed(order, self._inputs, self._on_event)
         job = plan_here(order, listing, keeps_frames=self._keeps_frames, on_event=self._on_event)
         self._plan = job.plan
-        together = job.plan.lanes * frames_together(job.plan)
+        together = job.plan.lanes * frames_together(job.plan, order.flow)
         self._worker = PassWorker(job, order.excerpt, together=together, keeps_frames=self._keeps_frames)
         return self
 

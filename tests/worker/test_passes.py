@@ -4,10 +4,13 @@ import ast
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import PIL.Image
 import pytest
 
 import faceloom
@@ -18,10 +21,12 @@ from faceloom.faces import Face, Image
 from faceloom.frame import Frame
 from faceloom.live_runs import PassRun
 from faceloom.media.sources import Shape, SourceKind
+from faceloom.memory.footprints import Footprint
 from faceloom.models.weights import WeightCache
 from faceloom.options.calls import PassesOptions
 from faceloom.options.declared import filled
 from faceloom.supervisor.in_process import Alike, plan_here
+from faceloom.supervisor.survey import Survey
 from faceloom.units import MIB
 
 FLOW: dict[str, Any] = {"mask": ["unet", "extended"], "every": 15}
@@ -109,8 +114,9 @@ def test_what_is_not_taken_of_a_pass_is_done_when_the_next_one_is(inputs: list[P
     assert told([last]) == streamed[-1:]
 
 
-def test_an_endless_generator_of_images_is_taken_one_after_the_other(inputs: list[Path], samples: Path) -> None:
-    taken = 0
+@pytest.mark.parametrize("batch", [1, 4, 8])
+def test_an_endless_generator_of_images_is_taken_no_further_than_frames_are_in_hand(batch: int) -> None:
+    taken, wanted = 0, 5
 
     def images() -> Iterator[Image]:
         nonlocal taken
@@ -118,12 +124,30 @@ def test_an_endless_generator_of_images_is_taken_one_after_the_other(inputs: lis
             taken += 1
             yield np.full((120, 160, 3), taken % 256, np.uint8)
 
-    with faceloom.passes(images(), align=None) as run:
+    with faceloom.passes(images(), align=None, batch={"detect": f"{batch}!"}) as run:
         for one in run:
-            frames = [frame for frame, _ in zip(one, range(5), strict=False)]
+            frames = list(islice(one, wanted))
             break
     assert [frame.image[0, 0, 0] for frame in frames] == [1, 2, 3, 4, 5]
-    assert taken < 16
+    assert taken < wanted + run.plan.lanes * batch
+
+
+@pytest.mark.parametrize(("stage", "batch"), [("detect/yunet", 8), ("align/facemesh", 1)])
+def test_frames_wait_for_a_batch_of_the_detector_and_not_of_other_networks(
+    stage: str, batch: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def where_eight_are_fastest(self: Survey, **kwargs: Any) -> dict[str, Footprint]:
+        found = measure(self, **kwargs)
+        return {**found, stage: replace(found[stage], batch_s={1: 1.0, 8: 4.0})}
+
+    measure = Survey.measure
+    monkeypatch.setattr(Survey, "measure", where_eight_are_fastest)
+    order = _live_order(filled(PassesOptions, {}), "")
+    shape = Shape(height=3000, width=4000, reading_bytes=1 << 20)
+    listing = Alike(known=[(SourceKind.PICTURE, shape)], number=100)
+    job = plan_here(order, listing, keeps_frames=False, on_event=lambda event: None)
+    assert {one.stage: one.batch for one in job.plan.phases[0].placements}[stage] == 8
+    assert job.in_flight_bytes == job.plan.lanes * batch * shape.frame_bytes
 
 
 def test_passes_are_planned_in_their_block_alone(inputs: list[Path]) -> None:
@@ -191,3 +215,43 @@ def test_a_process_of_the_callers_stays_within_the_budget_chunk_by_chunk(samples
     assert [one[:3] for one in passes] == [(chunk, number, 3) for chunk in chunks for number in (1, 2, 3)]
     assert len({sum(faces for _, number, _, faces in passes if number == one) for one in (1, 2, 3)}) == 1
     assert budget < 512 * MIB
+
+
+PEAKS = """
+import sys
+import faceloom
+from faceloom.errors import BudgetError
+from faceloom.memory.usage import peak_bytes
+
+def go(memory):
+    with faceloom.passes(sys.argv[1], memory=memory, batch={sys.argv[2]: sys.argv[3]}) as run:
+        faces = sum(len(frame.faces) for one in run for frame in one)
+        return run.plan, faces
+
+memory = None
+if sys.argv[4] == "smallest":
+    try:
+        go(1 << 26)
+    except BudgetError as error:
+        memory = error.needed_bytes + (12 << 20)
+plan, faces = go(memory)
+print(plan.budget_bytes, plan.peak_bytes, peak_bytes(), plan.lanes, faces)
+"""
+
+
+@pytest.mark.parametrize("budget", ["smallest", "none"])
+@pytest.mark.parametrize("batch", ["detect=1!", "detect=4!", "align=8!"])
+def test_a_process_of_the_callers_holds_what_is_predicted_of_large_photos(
+    batch: str, budget: str, tmp_path: Path, samples: Path
+) -> None:
+    with PIL.Image.open(samples / "crowd.jpg") as picture:
+        large = picture.resize((4000, 3000))
+    for i in range(12):
+        large.save(tmp_path / f"{i}.jpg", quality=90)
+    command = [sys.executable, "-c", PEAKS, str(tmp_path), *batch.split("="), budget]
+    result = subprocess.run(command, capture_output=True, text=True, check=True)
+    budget_bytes, predicted, peak, lanes, faces = map(int, result.stdout.split())
+    assert faces > 0
+    assert lanes == 1 or budget == "none"
+    assert peak <= budget_bytes
+    assert 0.8 * predicted <= peak <= 1.1 * predicted

@@ -7,6 +7,7 @@ from faceloom.canvases import scratch_bytes
 from faceloom.detect import Detector
 from faceloom.flow import Flow
 from faceloom.memory.footprints import Footprint, HostFootprint
+from faceloom.solver.plan import Plan
 from faceloom.solver.problem import HostCost, HostShare, StageCost
 from faceloom.stage import Stage
 
@@ -93,6 +94,15 @@ def _host_share(host: HostFootprint, waiting_bytes: int, scratch_bytes: int, lan
         item_bytes=lanes * (host.item_bytes + waiting_bytes),
         item_s=host.item_s / at_work(lanes),
     )
+
+
+def frames_together(plan: Plan, flow: Flow) -> int:
+    """How many frames are in hand at once for each lane: those that a detector takes together.
+
+    Faces wait for the other networks, whatever their batches are.
+    """
+    detectors = {stage.name for stage in flow.of("detect")}
+    return max((one.batch for one in plan.phases[0].placements if one.stage in detectors), default=1)
 
 
 def at_work(lanes: int) -> int:

@@ -18,6 +18,7 @@ from faceloom.solver.plan import HOST, Plan
 from faceloom.solver.wishes import FREE
 from faceloom.store.frames import STARVED
 from faceloom.store.store import Store
+from faceloom.supervisor.costs import frames_together
 from faceloom.supervisor.planning import Planned
 from faceloom.supervisor.refusals import rounded_up
 from faceloom.supervisor.replanning import Holding, Planner
@@ -178,13 +179,11 @@ def _in_flight_bytes(plan: Plan, flow: Flow, frame_bytes: int) -> int:
     One lane reads while a frame is wanting of those that a detector takes together; faces that wait beside them for a
     call of several may hold `WAITING_BYTES`, since what is planned has no room for another frame.
     """
-    detectors = [stage.name for stage in flow.of("detect")]
-    first = plan.phases[0].placements if detectors else ()
-    frames = max((placement.batch for placement in first if placement.stage in detectors), default=1)
+    first = plan.phases[0].placements if flow.of("detect") else ()
     most = max((placement.batch for placement in first), default=1)
     if plan.lanes > 1:
         return plan.lanes * most * frame_bytes
-    return (frames - 1) * frame_bytes + min(most * frame_bytes, WAITING_BYTES)
+    return (frames_together(plan, flow) - 1) * frame_bytes + min(most * frame_bytes, WAITING_BYTES)
 
 
 def _within(reserves: Sequence[int], arena_bytes: int) -> tuple[int, ...]:

@@ -10,10 +10,11 @@ from faceloom.memory.budget import host_budget_bytes
 from faceloom.memory.footprints import Footprint
 from faceloom.memory.ram import read_ram
 from faceloom.memory.usage import held_bytes
-from faceloom.solver.plan import Plan
+from faceloom.solver.plan import Phase, Plan
+from faceloom.solver.problem import Problem
 from faceloom.solver.subsets import planning_bytes
 from faceloom.store.frames import Counts
-from faceloom.supervisor.costs import Work
+from faceloom.supervisor.costs import Work, frames_together
 from faceloom.supervisor.planning import Planned
 from faceloom.supervisor.replanning import Planner
 from faceloom.supervisor.rooms import Room
@@ -96,16 +97,15 @@ def plan_here(order: Order, listing: Listing, *, keeps_frames: bool, on_event: O
         device_bytes=device_bytes,
         device_memory_bytes=target.memory_bytes,
     )
-    work = _with_frames(survey.work, order, keeps_frames=keeps_frames)
+    work = _with_frames(survey.work, keeps_frames=keeps_frames)
     planner = Planner(order, target, _here(costs), work, room)
     return _job(order, planner, planner.plan())
 
 
-def _with_frames(work: Work, order: Order, *, keeps_frames: bool) -> Work:
+def _with_frames(work: Work, *, keeps_frames: bool) -> Work:
     """The work where frames stay until they have been looked at, or until all is known of them."""
-    batch = max((wish.batch for wish in order.wishes.batches.values() if wish.is_forced), default=1)
     kept = work.kept_bytes_a_frame + (work.frame_bytes if keeps_frames else 0)
-    return replace(work, decoder_bytes=work.decoder_bytes + batch * work.frame_bytes, kept_bytes_a_frame=kept)
+    return replace(work, decoder_bytes=work.decoder_bytes + work.frame_bytes, kept_bytes_a_frame=kept)
 
 
 def _here(costs: Mapping[str, Footprint]) -> dict[str, Footprint]:
@@ -127,9 +127,9 @@ def _job(order: Order, planner: Planner, planned: Planned) -> Job:
     return Job(
         flow=order.flow,
         weights=order.weights,
-        plan=replace(planned.plan, lanes=lanes),
+        plan=_with_lanes(planned.plan, planned.problem, lanes),
         outputs=order.outputs,
-        in_flight_bytes=lanes * frames_together(planned.plan) * planner.frame_bytes,
+        in_flight_bytes=lanes * frames_together(planned.plan, order.flow) * planner.frame_bytes,
         choice=order.choice,
         raw_colours=order.raw_colours,
         engine=EngineJob(
@@ -140,11 +140,6 @@ def _job(order: Order, planner: Planner, planned: Planned) -> Job:
     )
 
 
-def frames_together(plan: Plan) -> int:
-    """How many frames are in memory at once for each lane: those of the largest batch of the first phase."""
-    return max((placement.batch for placement in plan.phases[0].placements), default=1)
-
-
 def _lanes(order: Order, planned: Planned) -> int:
     """As many as there are cores and room for: another lane takes no more than all that is planned for the first."""
     if order.flow.is_in_order:
@@ -152,3 +147,25 @@ def _lanes(order: Order, planned: Planned) -> int:
     share = planned.share.host_peak_bytes or planned.share.peak_bytes
     more = max(0, planned.worker_bytes - share) // max(1, share)
     return max(1, min(order.cores, MOST_LANES, 1 + more))
+
+
+def _with_lanes(plan: Plan, problem: Problem, lanes: int) -> Plan:
+    """The plan with what further lanes hold of the host's memory: each a call, and the frames that wait for it."""
+    stages = {stage.stage: stage for stage in problem.stages}
+
+    def whole(phase: Phase) -> Phase:
+        placed = [(stages[one.stage], one.batch) for one in phase.placements]
+        if problem.host:
+            call = max((stage.host.held_bytes(batch) for stage, batch in placed), default=0)
+            return replace(phase, host_peak_bytes=phase.host_peak_bytes + (lanes - 1) * call)
+        call = max((stage.held_bytes(batch) for stage, batch in placed), default=0)
+        return replace(phase, peak_bytes=phase.peak_bytes + (lanes - 1) * call)
+
+    phases = tuple(map(whole, plan.phases))
+    return replace(
+        plan,
+        lanes=lanes,
+        phases=phases,
+        peak_bytes=max(phase.peak_bytes for phase in phases),
+        host_peak_bytes=max(phase.host_peak_bytes for phase in phases),
+    )
