@@ -7,7 +7,8 @@ import pytest
 from faceloom.errors import BudgetError
 from faceloom.flow import build_flow
 from faceloom.memory.footprints import Footprint, HostFootprint, card_base_bytes
-from faceloom.supervisor.costs import WAITING_LANES, Work, at_work
+from faceloom.solver.plan import Phase, Placement, Plan
+from faceloom.supervisor.costs import WAITING_LANES, Work, at_work, in_flight_bytes, stage_costs
 from faceloom.supervisor.planning import Planned, make_plan
 from faceloom.supervisor.rooms import Room
 from faceloom.units import GIB, KIB, MIB
@@ -91,6 +92,22 @@ def test_every_lane_has_its_batch_its_frames_and_its_moment_in_the_hosts_memory(
     assert one.phases[0].placements == all_of_them.phases[0].placements
     more = (all_of_them.host_peak_bytes - one.host_peak_bytes) - (LANES - 1) * a_lane
     assert more == (4 + 6) * MIB, "the rows of a second chunk, and a frame of the decoder's second thread"
+
+
+@pytest.mark.parametrize("lanes", [2, LANES])
+@pytest.mark.parametrize("detects", [1, 4])
+@pytest.mark.parametrize("aligns", [1, 16])
+def test_no_more_photos_are_in_flight_than_the_plan_has_room_for(aligns: int, detects: int, lanes: int) -> None:
+    work = replace(WORK, frame_bytes=36 * MIB)
+    batches = {"detect/yunet": detects, "align/facemesh": aligns}
+    placements = tuple(Placement(stage=stage, device="cuda:0", batch=batch) for stage, batch in batches.items())
+    plan = Plan(phases=(Phase(placements=placements, peak_bytes=0, seconds=0.0),), chunk_frames=16, lanes=lanes)
+
+    def planned(frame_bytes: int) -> int:
+        detector, _ = stage_costs(FLOW, FOOTPRINTS, replace(work, frame_bytes=frame_bytes), lanes=lanes)
+        return detector.host.item_bytes * detects
+
+    assert in_flight_bytes(plan, FLOW, work.frame_bytes) <= planned(work.frame_bytes) - planned(0)
 
 
 def test_little_ram_leaves_fewer_lanes_and_no_plan_is_above_it() -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from faceloom.canvases import scratch_bytes
 from faceloom.detect import Detector
 from faceloom.flow import Flow
+from faceloom.geometry.chips import WAITING_BYTES
 from faceloom.memory.footprints import Footprint, HostFootprint
 from faceloom.solver.plan import Plan
 from faceloom.solver.problem import HostCost, HostShare, StageCost
@@ -103,6 +104,21 @@ def frames_together(plan: Plan, flow: Flow) -> int:
     """
     detectors = {stage.name for stage in flow.of("detect")}
     return max((one.batch for one in plan.phases[0].placements if one.stage in detectors), default=1)
+
+
+def in_flight_bytes(plan: Plan, flow: Flow, frame_bytes: int) -> int:
+    """What may be in flight in a worker before it reads another frame.
+
+    One lane reads while a frame is wanting of those that a detector takes together, of several each has so many, since
+    what is planned has no room for more. Faces that wait for a call of several may hold `WAITING_BYTES`.
+    """
+    first = plan.phases[0].placements if flow.of("detect") else ()
+    faces = max((placement.batch for placement in first), default=1)
+    waiting = min(faces * frame_bytes, WAITING_BYTES)
+    frames = frames_together(plan, flow)
+    if plan.lanes > 1:
+        return plan.lanes * max(frames * frame_bytes, waiting)
+    return (frames - 1) * frame_bytes + waiting
 
 
 def at_work(lanes: int) -> int:

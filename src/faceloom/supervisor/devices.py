@@ -7,8 +7,6 @@ from typing import Protocol
 from faceloom.engines.runtime import CPU
 from faceloom.errors import BudgetError, FaceloomError, StageError
 from faceloom.events import DEVICE_LOST, TRIED_ANYWAY, Notice, OnEvent
-from faceloom.flow import Flow
-from faceloom.geometry.chips import WAITING_BYTES
 from faceloom.job import EngineJob, Job, Order
 from faceloom.memory.budget import Budget
 from faceloom.memory.footprints import Footprint
@@ -18,7 +16,7 @@ from faceloom.solver.plan import HOST, Plan
 from faceloom.solver.wishes import FREE
 from faceloom.store.frames import STARVED
 from faceloom.store.store import Store
-from faceloom.supervisor.costs import frames_together
+from faceloom.supervisor.costs import in_flight_bytes
 from faceloom.supervisor.planning import Planned
 from faceloom.supervisor.refusals import rounded_up
 from faceloom.supervisor.replanning import Holding, Planner
@@ -107,7 +105,7 @@ class DeviceRun:
             weights=self._order.weights,
             plan=plan,
             outputs=self._order.outputs,
-            in_flight_bytes=_in_flight_bytes(plan, self._order.flow, self.planner.frame_bytes),
+            in_flight_bytes=in_flight_bytes(plan, self._order.flow, self.planner.frame_bytes),
             read_bytes=self.planner.frame_bytes if plan.lanes > 1 else 0,
             engine=EngineJob(
                 runtime=self.target.inside,
@@ -171,19 +169,6 @@ class DeviceRun:
             return None
         reserves = _within(self.planner.reserves(plan, HOST), arena_bytes)
         return EngineJob(runtime=on_host, arena_bytes=arena_bytes, reserve_bytes=reserves)
-
-
-def _in_flight_bytes(plan: Plan, flow: Flow, frame_bytes: int) -> int:
-    """What may be in flight in a worker before it reads another frame.
-
-    One lane reads while a frame is wanting of those that a detector takes together; faces that wait beside them for a
-    call of several may hold `WAITING_BYTES`, since what is planned has no room for another frame.
-    """
-    first = plan.phases[0].placements if flow.of("detect") else ()
-    most = max((placement.batch for placement in first), default=1)
-    if plan.lanes > 1:
-        return plan.lanes * most * frame_bytes
-    return (frames_together(plan, flow) - 1) * frame_bytes + min(most * frame_bytes, WAITING_BYTES)
 
 
 def _within(reserves: Sequence[int], arena_bytes: int) -> tuple[int, ...]:
