@@ -66,7 +66,7 @@ def card(folder: Path, name: str, **settings: str | float) -> Iterator[None]:
 def report(inputs: Path, out: Path, lanes: int, ram: str | None) -> tuple[str, dict[str, bytes]]:
     """Runs and prints; returns what was found."""
     used_s = _children_s()
-    with patch.object(planning, "_lanes", lambda room: range(1, min(lanes, room.lanes) + 1)):
+    with patch.object(planning, "_lanes", lambda room, flow: range(1, min(lanes, room.lanes) + 1)):
         summary = extract(inputs, out, device="cuda:0", mask=["unet"], ram=ram)
     _print(summary, used_s=_children_s() - used_s)
     return exported(out), files_below(out)
