@@ -256,4 +256,6 @@ def test_a_process_of_the_callers_holds_what_is_predicted_of_large_photos(
     assert faces > 0
     assert lanes == 1 or budget == "none"
     assert peak <= budget_bytes
-    assert 0.8 * predicted <= peak <= 1.1 * predicted
+    assert peak <= 1.1 * predicted
+    if lanes == 1:  # several rarely hold their most at the same moment
+        assert peak >= 0.8 * predicted
