@@ -100,7 +100,7 @@ def _host_share(host: HostFootprint, waiting_bytes: int, scratch_bytes: int, lan
 def frames_together(plan: Plan, flow: Flow) -> int:
     """How many frames are in hand at once for each lane: those that a detector takes together.
 
-    Faces wait for the other networks, whatever their batches are.
+    What waits for the other networks is faces, whatever their batches are.
     """
     detectors = {stage.name for stage in flow.of("detect")}
     return max((one.batch for one in plan.phases[0].placements if one.stage in detectors), default=1)
@@ -109,8 +109,8 @@ def frames_together(plan: Plan, flow: Flow) -> int:
 def in_flight_bytes(plan: Plan, flow: Flow, frame_bytes: int) -> int:
     """What may be in flight in a worker before it reads another frame.
 
-    One lane reads while a frame is wanting of those that a detector takes together, of several each has so many, since
-    what is planned has no room for more. Faces that wait for a call of several may hold `WAITING_BYTES`.
+    What is planned has room for the frames that a detector takes together, once for each lane. A single lane reads only
+    while one of them is wanting. Faces that wait for a call of several may hold `WAITING_BYTES` for each lane.
     """
     first = plan.phases[0].placements if flow.of("detect") else ()
     faces = max((placement.batch for placement in first), default=1)
