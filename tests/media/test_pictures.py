@@ -3,6 +3,7 @@ import struct
 import time
 import zlib
 from collections.abc import Callable
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -234,6 +235,30 @@ def test_a_picture_that_only_opencv_knows_is_read() -> None:
     with pytest.raises(UnidentifiedImageError):
         PillowImage.open(io.BytesIO(content.tobytes()))
     assert read_whole(content.tobytes()).shape == (32, 48, 3)
+
+
+@pytest.mark.parametrize("begins", [b"#?RADIANCE", b"#?RGBE"])
+@pytest.mark.parametrize("side", [32, 60_000])
+def test_no_copy_of_a_picture_is_left_in_a_folder_for_all(
+    begins: bytes, side: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("OPENCV_TEMP_PATH", str(tmp_path))
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    whole = cv2.imencode(".hdr", np.full((32, 32, 3), 0.5, np.float32))[1].tobytes()
+    content = whole.replace(b"#?RADIANCE", begins).replace(b"-Y 32 +X 32", b"-Y %d +X %d" % (side, side))
+    seen: list[Path] = []
+    reads = cv2.imread
+
+    def look(path: str, flags: int) -> object:
+        seen.extend(tmp_path.iterdir())
+        return reads(path, flags)
+
+    monkeypatch.setattr(cv2, "imread", look)
+    with nullcontext() if side == 32 else pytest.raises((MediaError, MemoryError)):
+        assert read_whole(content).shape == (32, 32, 3)
+    assert not list(tmp_path.iterdir())
+    if Path("/proc/self/fd").exists():
+        assert not seen  # not while it is read either, so that nothing is left by a process that is killed
 
 
 def test_the_first_picture_of_an_animation_is_read() -> None:

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from tempfile import NamedTemporaryFile, TemporaryFile
+from typing import Any
 
 import cv2
 import numpy as np
@@ -30,6 +32,7 @@ from faceloom.media.values import Scale, grey_to_rgb, scale_of, to_grey
 
 _OBJECT = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>")
 """What Pillow calls a file that it has been given as bytes: by a place in memory, another one each time."""
+_RADIANCE = (b"#?RADIANCE", b"#?RGBE")
 _STRIP_BYTES = 1 << 18
 _UNKNOWN_PACKING = 20
 """Bytes that reading may take for each byte of a file whose header tells no shape: a guess."""
@@ -168,13 +171,16 @@ class PictureFile:
         try:
             array = np.frombuffer(self._content, np.uint8)
             if not is_tiff:
-                image = cv2.imdecode(array, cv2.IMREAD_COLOR_RGB)
+                image = _read_file(self._content) if self._content.startswith(_RADIANCE) else _read_bytes(array)
             else:
                 number = self._number_of(page)
                 _, images = cv2.imdecodemulti(array, cv2.IMREAD_UNCHANGED, range=(number, number + 1))
                 image = images[0] if images else None
         except cv2.error as error:
             raise UnclearError(f"the picture cannot be decoded: {error.err}") from error
+        except OSError as error:
+            message = f"there is no room to decode it in the folder of temporary files: {error.strerror}"
+            raise MediaError(message, path=self._path) from error
         if image is None:
             raise UnclearError("this is no picture that Pillow or OpenCV can read")
         if not is_tiff:
@@ -195,6 +201,23 @@ def read_picture(content: bytes, path: Path, *, page: int = 0, raw_colours: bool
 def _reading_bytes(content: bytes) -> int:
     shape = look_inside(io.BytesIO(content), len(content))
     return len(content) * _UNKNOWN_PACKING if shape is None else shape.frame_bytes + shape.reading_bytes
+
+
+def _read_bytes(content: NDArray[np.uint8]) -> NDArray[Any] | None:
+    return cv2.imdecode(content, cv2.IMREAD_COLOR_RGB)
+
+
+def _read_file(content: bytes) -> NDArray[Any] | None:
+    """Decodes what OpenCV reads from files alone.
+
+    Given bytes, it would write them to a file that everybody may read, and leave that behind where it fails. The file
+    here has no name, where the system knows such (Linux), so that not even a process that is killed leaves it.
+    """
+    nameless = Path("/proc/self/fd")
+    with TemporaryFile() if nameless.exists() else NamedTemporaryFile() as file:
+        file.write(content)
+        file.flush()
+        return cv2.imread(str(nameless / str(file.fileno())) if nameless.exists() else file.name, cv2.IMREAD_COLOR_RGB)
 
 
 def _convert(image: Image, conversion: Conversion) -> None:
