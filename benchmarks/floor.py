@@ -4,8 +4,10 @@ Each part is measured alone, on one thread, in CPU-seconds, on frames and faces 
 network calls at the planned batches, cuts, encodings, store inserts; in as many processes at once as there are cores,
 with a worker's settings, since in a run every core is at work. Their sum over the cores is the floor: no arrangement of
 the same parts can be faster. The same parts once more, frame after frame in turns, are what they cost where each finds
-the caches as the others leave them: a loop that does nothing else. Then the run itself, as a command, and where what is
-left of its time goes. Parts and runs alternate, and medians are compared, since other users of a machine come and go.
+the caches as the others leave them: a loop that does nothing else, over as many frames. Then the run itself, as a
+command, and where what is left of its time goes. Parts and runs alternate, and medians are compared, since other users
+of a machine come and go: a part is no moment's least, or the gap would be what the machine did meanwhile. The share of
+start and end is that of the input's length: with few frames it is most of the gap.
 
 Without inputs it makes its own: a 1080p video and a folder of 1080p JPEGs with three faces in every frame, and a folder
 of such JPEGs without any, which should cost nothing but decoding, scaling and the detector's network.
@@ -22,7 +24,7 @@ import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
-from itertools import count, islice
+from itertools import count, cycle, islice
 from pathlib import Path
 from statistics import median
 from typing import Any
@@ -55,7 +57,7 @@ from media import write_pictures, write_video
 from plot import write_bars
 
 OUT = Path(__file__).parent / "out"
-SAMPLE_FRAMES, DECODED_FRAMES = 40, 300
+SAMPLE_FRAMES, IN_TURNS_FRAMES = 40, 300
 CHIP_SIZE, MASK_SIZE = 512, 256
 _FILES = ("hash the file", "chip: file")
 _IN_TURNS = "all of them, in turns"
@@ -166,8 +168,15 @@ def report(path: Path, *, rounds: int) -> dict[str, float]:
 
 
 def _first_frame(path: Path, folder: Path) -> Path:
-    """A folder with one picture of the input's size: a run over it is start and end, and next to nothing else."""
+    """A folder with the first frame of an input, in a file of its kind: a run of start and end, and little else."""
     folder.mkdir()
+    if kind_of(path) is SourceKind.VIDEO:
+        with av.open(str(path)) as video, av.open(str(folder / f"one{path.suffix}"), "w") as one:
+            stream = one.add_stream_from_template(video.streams.video[0])
+            packet = next(video.demux(video.streams.video[0]))
+            packet.stream = stream
+            one.mux(packet)
+        return folder
     (frame,) = islice(faceloom.stream(path), 1)
     (folder / "one.jpg").write_bytes(encode_jpeg(frame.image))
     return folder
@@ -262,31 +271,29 @@ def _parts_of_faces(frames: Sequence[Frame], *, align_batch: int, looks: float) 
 
 
 def in_turns_s(path: Path, frames: Sequence[Frame], *, looks: float) -> float:
-    """CPU-seconds a frame of all parts but the store, frame after frame: the better of two rounds."""
+    """CPU-seconds a frame of all parts but the store, frame after frame, with the faces of the first over and over."""
     detector, aligner = YuNet(), FaceMesh()
     see, align = (OnnxEngine().load(WeightCache.of_user().prepare(one.weights)) for one in (detector, aligner))
-    rounds = []
-    for _ in range(2):
-        with tempfile.TemporaryDirectory() as folder:
-            files, looked = (Path(folder) / str(number) for number in count()), 0.0
-            started = time.thread_time()
-            for image, frame in zip(_decoded(path), frames, strict=False):
-                see(detector.prepare(_canvas(detector, image)[None]))
-                for face in frame.faces:
-                    _copy_patch((image, face))
-                    looked += looks
-                    while looked >= 1:
-                        align(aligner.prepare(_align_chip(aligner, face)[None]))
-                        looked -= 1
-                    next(files).write_bytes(encode_jpeg(faceloom.chip(face, size=CHIP_SIZE)))
-            rounds.append((time.thread_time() - started) / len(frames))
-    return min(rounds)
+    with tempfile.TemporaryDirectory() as folder:
+        files, looked, done = (Path(folder) / str(number) for number in count()), 0.0, 0
+        started = time.thread_time()
+        for image, frame in zip(islice(_decoded(path), IN_TURNS_FRAMES), cycle(frames), strict=False):
+            see(detector.prepare(_canvas(detector, image)[None]))
+            for face in frame.faces:
+                _copy_patch((image, face))
+                looked += looks
+                while looked >= 1:
+                    align(aligner.prepare(_align_chip(aligner, face)[None]))
+                    looked -= 1
+                next(files).write_bytes(encode_jpeg(faceloom.chip(face, size=CHIP_SIZE)))
+            done += 1
+        return (time.thread_time() - started) / done
 
 
 def _decoded(path: Path) -> Iterator[Image]:
     """The frames of an input; of pictures with the sha256 of each file."""
     if kind_of(path) is not SourceKind.VIDEO:
-        for file in _some_files(path):
+        for file in (source.path for source in find_sources([path])):
             _digest(file)
             yield simplejpeg.decode_jpeg(file.read_bytes(), colorspace="RGB")
         return
@@ -306,14 +313,12 @@ def network_s(plugin: NetworkPlugin, inputs: Sequence[Tensors], *, batch: int) -
 
 
 def each_s(call: Callable[[Any], object], items: Sequence[Any]) -> float:
-    """CPU-seconds of one call on this thread: the better of two rounds over the items."""
-    rounds = []
+    """CPU-seconds of one call on this thread, over the items once all of them have been seen."""
     for _ in range(2):
         started = time.thread_time()
         for item in items:
             call(item)
-        rounds.append((time.thread_time() - started) / len(items))
-    return min(rounds)
+    return (time.thread_time() - started) / len(items)
 
 
 def decode_s(path: Path) -> float:
@@ -343,7 +348,7 @@ def _decode_video_s(path: Path) -> float:
     with av.open(str(path)) as container:
         stream = container.streams.video[0]
         stream.codec_context.thread_count = 1
-        for frame in islice(container.decode(stream), DECODED_FRAMES):
+        for frame in islice(container.decode(stream), IN_TURNS_FRAMES):
             frame.to_ndarray(format="rgb24", threads=1)
             decoded += 1
     return (time.thread_time() - started) / decoded

@@ -6,8 +6,8 @@ that is one process is also run as two side by side, each on half of the picture
 each of them finds of faces that are known.
 
 Seconds are those of a whole command, start-up included; what ours has to measure once on a machine is measured before.
-Memory is that of all processes together, a page that several share counted once. Needs `../shared` (or `--data`),
-Linux, and the package index at the first run.
+Memory is that of all processes together, a page that several share counted once, in a run of its own. Needs
+`../shared` (or `--data`), Linux, and the package index at the first run.
 """
 
 import argparse
@@ -36,6 +36,7 @@ class Result:
 
     program: Program
     rounds: tuple[Cost, ...]
+    peak_bytes: int
     one_s: float
     """Seconds for a single picture, from start to end."""
     found: int
@@ -50,10 +51,6 @@ class Result:
     @property
     def cpu_s(self) -> float:
         return statistics.median(cost.cpu_s for cost in self.rounds)
-
-    @property
-    def peak_bytes(self) -> int:
-        return max(cost.peak_bytes for cost in self.rounds)
 
     def times(self, peer: "Result") -> list[float]:
         """How many times as fast as a peer, in each round."""
@@ -131,6 +128,7 @@ def compete(
         run(program, single, place)  # what is read, and what ours measures, for the first time
     singles = [run(program, single, place)[0] for program in programs]
     turns = [[run(program, shown.source, place) for program in programs] for _ in range(rounds)]
+    peaks = [run(program, shown.source, place, memory=True)[0].peak_bytes for program in programs]
     found = [run_found for _, run_found in turns[0]]
     tallies = {
         program.name: {shown.name: shown.tally(here)} | {one.name: look(program, one, place, seen) for one in known}
@@ -141,6 +139,7 @@ def compete(
         Result(
             program=program,
             rounds=tuple(turn[i][0] for turn in turns),
+            peak_bytes=peaks[i] or 0,
             one_s=singles[i].wall_s,
             found=sum(map(len, found[programs.index(program.finder)].values())),
             tallies=tallies.get(program.finder.name, {}),
@@ -158,10 +157,10 @@ def look(program: Program, known: KnownFaces, place: Path, seen: dict[str, Tally
     return seen[command]
 
 
-def run(program: Program, source: Path, place: Path) -> tuple[Cost, Found]:
-    """What one run costs and finds."""
+def run(program: Program, source: Path, place: Path, *, memory: bool = False) -> tuple[Cost, Found]:
+    """What one run costs and finds; how much memory it holds, if asked."""
     out = Path(tempfile.mkdtemp(dir=place))
-    cost = measure(program.commands(source, out), env=program.env)
+    cost = measure(program.commands(source, out), env=program.env, memory=memory)
     return cost, program.found(out)
 
 
