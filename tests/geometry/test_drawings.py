@@ -1,3 +1,6 @@
+import struct
+from pathlib import Path
+
 import numpy as np
 import pytest
 from hypothesis import given
@@ -45,3 +48,11 @@ def test_a_picture_of_another_size_is_no_mask() -> None:
     record = MaskRecord(size=32, content=OnChip(Components().drawing, LANDMARKS, Framing()))
     with pytest.raises(ValueError, match="64 x 64"):
         decode_mask(record.png, size=64)
+
+
+def test_what_is_no_png_is_no_mask_and_is_not_written_anywhere(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("OPENCV_TEMP_PATH", str(tmp_path))  # where it would put what it decodes from files alone
+    content = b"#?RADIANCE\n#    " + struct.pack(">II", 64, 64) + b"\nFORMAT=32-bit_rle_rgbe\n\n-Y 60000 +X 60000\n"
+    with pytest.raises(ValueError, match="64 x 64"):
+        decode_mask(content, size=64)
+    assert not list(tmp_path.iterdir())

@@ -17,7 +17,7 @@ from faceloom.geometry.chips import Framing
 from faceloom.geometry.drawings import Drawing
 from faceloom.suggestions import or_else
 
-_PNG_SIZE = slice(16, 24)  # PNG specification 11.2.2: width and height are the first fields of the first chunk
+_PNG = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"  # PNG specification 5.2, 11.2.2: width and height follow
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -80,7 +80,7 @@ def decode_mask(png: bytes, *, size: int) -> NDArray[np.uint8]:
     """
     import cv2
 
-    if png[_PNG_SIZE] == struct.pack(">II", size, size):  # not to be taken by surprise by what it holds
+    if png.startswith(_PNG + struct.pack(">II", size, size)):  # not to be taken by surprise by what it holds
         pixels = cv2.imdecode(np.frombuffer(png, np.uint8), cv2.IMREAD_GRAYSCALE)
         if pixels is not None:
             return np.asarray(pixels, np.uint8)
