@@ -171,7 +171,8 @@ class PictureFile:
         try:
             array = np.frombuffer(self._content, np.uint8)
             if not is_tiff:
-                image = _read_file(self._content) if self._content.startswith(_RADIANCE) else _read_bytes(array)
+                is_file = self._content.startswith(_RADIANCE)
+                image = _read_file(self._content) if is_file else cv2.imdecode(array, cv2.IMREAD_COLOR_RGB)
             else:
                 number = self._number_of(page)
                 _, images = cv2.imdecodemulti(array, cv2.IMREAD_UNCHANGED, range=(number, number + 1))
@@ -179,7 +180,7 @@ class PictureFile:
         except cv2.error as error:
             raise UnclearError(f"the picture cannot be decoded: {error.err}") from error
         except OSError as error:
-            message = f"there is no room to decode it in the folder of temporary files: {error.strerror}"
+            message = f"it has to be in the folder of temporary files to be decoded: {error.strerror}"
             raise MediaError(message, path=self._path) from error
         if image is None:
             raise UnclearError("this is no picture that Pillow or OpenCV can read")
@@ -201,10 +202,6 @@ def read_picture(content: bytes, path: Path, *, page: int = 0, raw_colours: bool
 def _reading_bytes(content: bytes) -> int:
     shape = look_inside(io.BytesIO(content), len(content))
     return len(content) * _UNKNOWN_PACKING if shape is None else shape.frame_bytes + shape.reading_bytes
-
-
-def _read_bytes(content: NDArray[np.uint8]) -> NDArray[Any] | None:
-    return cv2.imdecode(content, cv2.IMREAD_COLOR_RGB)
 
 
 def _read_file(content: bytes) -> NDArray[Any] | None:
